@@ -1,0 +1,1 @@
+"""The science: task, model, training and analyses. torch, numpy and safetensors only."""

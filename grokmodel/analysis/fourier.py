@@ -1,0 +1,115 @@
+"""Fourier analysis of activations over the (a, b) grid: which frequencies does a site use?
+
+Basis on Z_P, real and orthonormal: the constant, cos(2 pi k a / P) and sin(2 pi k a / P) for
+k = 1 .. floor((P - 1) / 2) and, for even P, the Nyquist vector (-1)^a. The basis on the grid is the outer
+products. FVE is the fraction of variance explained, the constant removed.
+
+Shapes: P modulus, K frequencies, d features of the site.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+KEY_SHARE = 0.9
+"""Key frequencies hold this share of the in-frequency power ..."""
+KEY_AT_MOST = 0.5
+"""... and are at most this share of all frequencies; otherwise there are none."""
+RELATIVE_ZERO = 1e-12
+"""Deviations from the mean below this share of the largest value are rounding, not signal."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """FVEs of one grid; fve_a, fve_b and fve_ab of all frequencies and `cross` sum to 1 (or 0)."""
+
+    frequencies: np.ndarray
+    """(K,) int: 1 .. floor(P / 2)."""
+    fve_a: np.ndarray
+    """(K,) share explained by functions of a at frequency k."""
+    fve_b: np.ndarray
+    """(K,) the same of b."""
+    fve_ab: np.ndarray
+    """(K,) share explained by the products of both at equal k."""
+    cross: float
+    """Share explained by products of unequal k."""
+
+    @property
+    def fve(self) -> np.ndarray:
+        """(K,) all that frequency k explains."""
+        return self.fve_a + self.fve_b + self.fve_ab
+
+    @property
+    def key_frequencies(self) -> tuple[int, ...]:
+        """Smallest set with KEY_SHARE of the in-frequency power, ascending; () if it is too large."""
+        power = self.fve
+        total = power.sum()
+        if total <= 0:
+            return ()
+        order = np.argsort(-power, kind="stable")
+        reached = np.cumsum(power[order]) >= KEY_SHARE * total * (1 - 1e-12)
+        size = int(np.argmax(reached)) + 1
+        if size > KEY_AT_MOST * len(power):
+            return ()
+        return tuple(sorted(int(k) for k in self.frequencies[order[:size]]))
+
+    @property
+    def entropy(self) -> float:
+        """Entropy of the FVEs over frequencies divided by ln K: 0 a single one, 1 all alike."""
+        power = self.fve
+        if len(power) < 2:
+            return 0.0
+        if power.sum() <= 0:
+            return 1.0
+        p = power[power > 0] / power.sum()
+        return float(-(p * np.log(p)).sum() / np.log(len(power)))
+
+
+def basis(P: int) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal basis (P, P), one vector a column, and the frequency (P,) of each column."""
+    a = np.arange(P)
+    columns, frequency = [np.full(P, P**-0.5)], [0]
+    for k in range(1, (P - 1) // 2 + 1):
+        angle = 2 * np.pi * k * a / P
+        columns += [np.sqrt(2 / P) * np.cos(angle), np.sqrt(2 / P) * np.sin(angle)]
+        frequency += [k, k]
+    if P % 2 == 0:
+        columns.append(P**-0.5 * (-1.0) ** a)
+        frequency.append(P // 2)
+    return np.stack(columns, axis=1), np.array(frequency)
+
+
+def spectrum(grid: np.ndarray) -> Spectrum:
+    """Spectrum of activations over all pairs.
+
+    Args:
+        grid: (P, P, d) or (P, P), indexed [a, b], finite, P >= 3.
+
+    Raises:
+        ValueError: not such an array.
+    """
+    grid = np.asarray(grid, dtype=np.float64)
+    grid = grid[..., None] if grid.ndim == 2 else grid
+    if grid.ndim != 3 or grid.shape[0] != grid.shape[1] or grid.shape[0] < 3:
+        raise ValueError(f"grid has shape {grid.shape}; need (P, P, d) with P >= 3")
+    if not np.isfinite(grid).all():
+        raise ValueError("grid has values that are not finite")
+    P = grid.shape[0]
+    centred = grid - grid.mean((0, 1))
+    if np.abs(centred).max(initial=0.0) <= RELATIVE_ZERO * np.abs(grid).max(initial=0.0):
+        centred = np.zeros_like(centred)
+    vectors, frequency = basis(P)
+    coefficient = np.einsum("ai,abd,bj->ijd", vectors, centred, vectors, optimize=True)
+    power = np.square(coefficient).sum(-1)
+    power[0, 0] = 0.0  # the constant, zero but for rounding
+    total = power.sum()
+    share = power / total if total > 0 else power
+    ks = np.arange(1, P // 2 + 1)
+    fve_a = np.array([share[frequency == k, 0].sum() for k in ks])
+    fve_b = np.array([share[0, frequency == k].sum() for k in ks])
+    fve_ab = np.array([share[np.ix_(frequency == k, frequency == k)].sum() for k in ks])
+    unequal = (frequency[:, None] != frequency[None, :]) & (frequency[:, None] > 0)
+    cross = float(share[unequal & (frequency[None, :] > 0)].sum())
+    return Spectrum(ks, fve_a, fve_b, fve_ab, cross)

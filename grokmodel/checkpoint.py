@@ -1,0 +1,121 @@
+"""A member as bytes and back: safetensors with a JSON header, never pickle.
+
+Two kinds of file. A *state* holds everything that resuming needs, bit for bit: weights, both AdamW
+moments, weight average, step and curve (noise is a function of the step, so no generator state). A
+*snapshot* holds what analyses need: averaged weights and curve.
+
+Shapes: n parameters of a member, E evaluations.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from grokmodel.config import SCIENCE_VERSION, ConfigError, TrialConfig
+from grokmodel.model import Layout
+from grokmodel.optim import OptimState
+from grokmodel.outcome import EVALUATION_FIELDS, Evaluation
+from grokmodel.pack import Member
+
+FORMAT = "grok-member-1"
+STATE_ROWS = ("weights", "first", "second", "average")
+
+
+class CheckpointError(ValueError):
+    """The bytes are not a checkpoint of this version. Says what was found and what is needed."""
+
+
+def dump_state(member: Member) -> bytes:
+    """Everything that resuming needs."""
+    tensors = {name: getattr(member.state, name)[0] for name in STATE_ROWS}
+    return _dump(member, tensors | {"step": member.state.step})
+
+
+def dump_snapshot(member: Member) -> bytes:
+    """What analyses need."""
+    return _dump(member, {"average": member.state.average[0]})
+
+
+def load_state(data: bytes, origin: str | Path = "checkpoint") -> Member:
+    """Inverse of `dump_state`.
+
+    Raises:
+        CheckpointError: damaged, cut short, of another format or science version, or not a state.
+    """
+    config, tensors, curve, wall_s = _load(data, origin)
+    n = Layout(config.shape).n
+    rows = {name: _row(tensors, name, n, origin) for name in STATE_ROWS}
+    step = tensors.get("step")
+    if step is None or step.shape != (1,) or step.dtype != torch.int64:
+        raise CheckpointError(f"{origin}: no step counter; need a state, not a snapshot")
+    return Member(config, OptimState(step=step, **rows), curve, wall_s)
+
+
+def load_snapshot(data: bytes, origin: str | Path = "checkpoint") -> Member:
+    """Member with averaged weights in `state.average`; reads states and snapshots alike."""
+    config, tensors, curve, wall_s = _load(data, origin)
+    average = _row(tensors, "average", Layout(config.shape).n, origin)
+    state = OptimState.start(average)
+    state.step += curve[-1].step if curve else 0
+    return Member(config, state, curve, wall_s)
+
+
+def _dump(member: Member, tensors: dict[str, Tensor]) -> bytes:
+    rows = [[getattr(e, name) for name in EVALUATION_FIELDS] for e in member.curve]
+    curve = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(EVALUATION_FIELDS))
+    header = {
+        "format": FORMAT,
+        "science_version": SCIENCE_VERSION,
+        "config": member.config.to_dict(),
+        "curve_fields": EVALUATION_FIELDS,
+        "wall_s": member.wall_s,
+    }
+    tensors = {name: t.contiguous() for name, t in tensors.items()}
+    return save(tensors | {"curve": curve}, {"grok": json.dumps(header)})
+
+
+def _load(
+    data: bytes, origin: str | Path
+) -> tuple[TrialConfig, dict[str, Tensor], list[Evaluation], float]:
+    header = _header(data, origin)
+    try:
+        tensors = load(data)
+        config = TrialConfig.from_dict(header["config"])
+        fields = tuple(header["curve_fields"])
+        curve = tensors.pop("curve")
+        wall_s = float(header["wall_s"])
+    except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"{origin}: damaged ({error}); need a file written by grok") from error
+    if fields != EVALUATION_FIELDS or curve.ndim != 2 or curve.shape[1] != len(fields):
+        raise CheckpointError(f"{origin}: curve of {fields}; need {EVALUATION_FIELDS}")
+    rows = [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
+    return config, tensors, rows, wall_s
+
+
+def _header(data: bytes, origin: str | Path) -> dict:  # type: ignore[type-arg]
+    """The JSON header, checked; safetensors parse it without running anything."""
+    try:
+        size = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+        header = json.loads(metadata["grok"])
+        found = (header["format"], header["science_version"])
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{origin}: not a grok checkpoint ({error!r})") from error
+    if found != (FORMAT, SCIENCE_VERSION):
+        need = (FORMAT, SCIENCE_VERSION)
+        raise CheckpointError(f"{origin}: format and science version {found}; need {need}")
+    return dict(header)
+
+
+def _row(tensors: dict[str, Tensor], name: str, n: int, origin: str | Path) -> Tensor:
+    row = tensors.get(name)
+    if row is None or row.shape != (n,) or row.dtype != torch.float32:
+        found = None if row is None else (tuple(row.shape), row.dtype)
+        raise CheckpointError(f"{origin}: {name} is {found}; need float32 of shape ({n},)")
+    return row[None]

@@ -1,0 +1,119 @@
+"""Samples -> classes -> accuracies: what one evaluation of a pack measures.
+
+Accuracy is always taken twice: over all validation pairs and over the strict ones, whose mirror
+(b, a) is held out as well (see `task.py`).
+
+Shapes: M members, Q pairs, C tokens an image, X pixels a token, S side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokmodel import flow, noise
+from grokmodel.decoder import Decoder
+from grokmodel.model import denoise, unpatchify
+from grokmodel.outcome import Evaluation
+from grokmodel.pack import BankKey, Banks, Pack, bank_key, stack_padded, with_results
+from grokmodel.symbols import SymbolBank
+
+Decoders = Mapping[BankKey, Decoder]
+COPY_RATIO = 1 / 3
+"""A sample copies a training image when that is nearer than this times the second nearest."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracies of one member."""
+
+    train: float
+    val: float
+    strict: float
+    """NaN where no held-out pair has a held-out mirror."""
+    copies: float
+    """Share of samples for training pairs that copy one training image; NaN for N = 1."""
+
+
+@torch.no_grad()
+def evaluate(pack: Pack, decoders: Decoders, banks: Banks, losses: Tensor) -> list[Evaluation]:
+    """One Evaluation for every row of the pack, given its mean training losses (M,)."""
+    accuracies = accuracy(pack, decoders, banks, pack.shape.sample_steps)
+    norms = pack.state.weights.norm(dim=1).tolist()
+    steps = pack.state.step.tolist()
+    rows = zip(steps, losses.tolist(), accuracies, norms, strict=True)
+    return [
+        Evaluation(step, loss, a.train, a.val, a.strict, a.copies, norm)
+        for step, loss, a, norm in rows
+    ]
+
+
+@torch.no_grad()
+def accuracy(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[Accuracy]:
+    """Accuracies of every member by samples of `steps` Euler steps from the averaged weights."""
+    train = [s.train[: m.config.eval_pairs] for m, s in zip(pack.members, pack.splits)]
+    val = [s.val[: m.config.eval_pairs] for m, s in zip(pack.members, pack.splits)]
+    train_x, train_c = _sample_pairs(pack, train, noise.EVAL_TRAIN, steps)
+    val_x, val_c = _sample_pairs(pack, val, noise.EVAL_VAL, steps)
+    out = []
+    for i, member in enumerate(pack.members):
+        key = bank_key(member.config)
+        n, k = len(train[i]), len(val[i])
+        right_train = _right(train_x[i, :n], train_c[i, :n], decoders[key], banks[key])
+        right_val = _right(val_x[i, :k], val_c[i, :k], decoders[key], banks[key])
+        strict = right_val[pack.splits[i].strict[:k]]
+        copies = _copies(pack, i, train_x[i, :n]) if member.config.N > 1 else math.nan
+        out.append(Accuracy(_mean(right_train), _mean(right_val), _mean(strict), copies))
+    return out
+
+
+def _sample_pairs(
+    pack: Pack, pairs: list[np.ndarray], stream: int, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Samples (M, Q, S, S) for each member's pairs, padded, and the right classes (M, Q)."""
+    configs = [m.config for m in pack.members]
+    triplets = [with_results(c, p) for c, p in zip(configs, pairs)]
+    triplet_MQ3 = stack_padded(triplets).to(pack.device)
+    samples = sample_images(pack, triplet_MQ3[..., :2], stream, steps)
+    return samples, triplet_MQ3[..., 2]
+
+
+@torch.no_grad()
+def sample_images(pack: Pack, pair_MQ2: Tensor, stream: int, steps: int) -> Tensor:
+    """Draw the result image of every pair (a, b): standardized pixels (M, Q, S, S)."""
+    shape = pack.shape
+    params = pack.layout.views(pack.state.average)
+    image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, pack.state.step)
+    operands = pack.embed_operands(params, image_MQ2)
+    C, X = shape.tokens_per_image, shape.token_dim
+    Q = pair_MQ2.shape[1]
+    start = noise.normal(pack.seed_M, stream, pack.state.step, Q, C * X)
+
+    def predict(x_MQX: Tensor, t_M1: Tensor) -> Tensor:
+        tokens = x_MQX.unflatten(-1, (C, X))
+        return denoise(params, shape, operands, tokens, t_M1).flatten(2)
+
+    x_MQX = flow.sample(predict, start, steps)
+    return unpatchify(x_MQX.unflatten(-1, (C, X)), shape.patch)
+
+
+def _right(x_QSS: Tensor, c_Q: Tensor, decoder: Decoder, bank: SymbolBank) -> np.ndarray:
+    return (decoder.classify(bank.ink(x_QSS)) == c_Q).cpu().numpy()
+
+
+def _copies(pack: Pack, i: int, x_QSS: Tensor) -> float:
+    """Share of samples that are much nearer to one training image than to any other."""
+    first = int(pack.offset_M[i])
+    count = int(pack.P_M[i] * pack.N_M[i])
+    bank = unpatchify(pack.images[first : first + count], pack.shape.patch).flatten(1)
+    near = torch.cdist(x_QSS.flatten(1), bank).topk(2, dim=1, largest=False).values
+    return float((near[:, 0] < COPY_RATIO * near[:, 1]).float().mean())
+
+
+def _mean(right: np.ndarray) -> float:
+    return float(right.mean()) if len(right) else math.nan

@@ -1,0 +1,246 @@
+"""A Diffusion Transformer written once for M independent members.
+
+Every weight has a leading member axis and every product is a batched matrix product, so a pack of M
+small models is one program; M = 1 is a single model. The sequence is [a-tokens, b-tokens, c-tokens]:
+two clean operand images and the noisy result image. Time enters by adaLN (Peebles and Xie 2023,
+arXiv 2212.09748). Only c-tokens reach the loss, so the last block computes queries, FFN and output
+for c-tokens alone, which is exact.
+
+Shapes: M members, B triplets, L tokens of a triplet, C tokens of one image, X pixels of a token,
+D width, H heads, E = D / H, n parameters of a member; B = T levels of t times G rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grokmodel.config import PackShape
+
+Params = dict[str, Tensor]
+"""Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
+Sites = dict[str, Tensor]
+"""Activation site -> (M, B, ...) tensor, filled by `denoise` when given."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each parameter of one member lies in its row of the weight matrix."""
+
+    shape: PackShape
+
+    @cached_property
+    def entries(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of one member's parameter, in storage order."""
+        s, D = self.shape, self.shape.width
+        ffn_in = s.ffn * (2 if s.activation == "swiglu" else 1)
+        out: dict[str, tuple[int, ...]] = {}
+
+        def linear(name: str, fan_in: int, fan_out: int) -> None:
+            out[f"{name}.w"] = (fan_in, fan_out)
+            out[f"{name}.b"] = (fan_out,)
+
+        def ffn(name: str) -> None:
+            linear(f"{name}.up", D, ffn_in)
+            linear(f"{name}.down", s.ffn, D)
+
+        linear("embed", s.token_dim, D)
+        out["position"] = (3 * s.tokens_per_image, D)
+        linear("time", D, D)
+        if s.variant == "sandwich":
+            linear("sandwich.mod", D, 3 * D)
+            ffn("sandwich.ffn")
+        for i in range(s.depth):
+            linear(f"block{i}.mod", D, 6 * D)
+            for name in ("query", "key", "value", "out"):
+                linear(f"block{i}.{name}", D, D)
+            ffn(f"block{i}.ffn")
+        linear("final.mod", D, 2 * D)
+        linear("final", D, s.token_dim)
+        return out
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        return [math.prod(shape) for shape in self.entries.values()]
+
+    @property
+    def n(self) -> int:
+        """Parameters of one member."""
+        return sum(self.sizes)
+
+    def views(self, weights_Mn: Tensor) -> Params:
+        """Named (M, ...) views of a weight matrix (M, n); no copy."""
+        M = len(weights_Mn)
+        parts = weights_Mn.split(self.sizes, dim=1)
+        items = zip(self.entries.items(), parts, strict=True)
+        return {name: part.view(M, *shape) for (name, shape), part in items}
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Inverse of `views`, from (M, ...) tensors in storage order: (M, n)."""
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def init(self, seed: int, scale: float) -> Tensor:
+        """Fresh weights of one member, (n,): N(0, scale^2 / fan_in), biases 0, adaLN gates open."""
+        generator = torch.Generator().manual_seed(seed)
+        row_n = torch.zeros(1, self.n)
+        for name, p in self.views(row_n).items():
+            if name.endswith("mod.w"):
+                continue  # adaLN starts without a say of time, as in DiT
+            if name == "position" or name.endswith(".w"):
+                fan_in = p.shape[1] if name != "position" else p.shape[2]
+                p.copy_(torch.randn(p.shape, generator=generator) * scale / math.sqrt(fan_in))
+        return row_n[0]
+
+
+def patchify(images_XSS: Tensor, patch: int) -> Tensor:
+    """Images (..., S, S) -> tokens (..., C, patch^2)."""
+    *lead, S, _ = images_XSS.shape
+    k = S // patch
+    tiles = images_XSS.reshape(*lead, k, patch, k, patch).transpose(-3, -2)
+    return tiles.reshape(*lead, k * k, patch * patch)
+
+
+def unpatchify(tokens: Tensor, patch: int) -> Tensor:
+    """Inverse of `patchify`."""
+    *lead, C, _ = tokens.shape
+    k = math.isqrt(C)
+    tiles = tokens.reshape(*lead, k, k, patch, patch).transpose(-3, -2)
+    return tiles.reshape(*lead, k * patch, k * patch)
+
+
+def linear(p: Params, name: str, x: Tensor) -> Tensor:
+    """x (M, ..., in) times the member's own matrix: (M, ..., out)."""
+    w, b = p[f"{name}.w"], p[f"{name}.b"]
+    flat = x.reshape(x.shape[0], -1, x.shape[-1])
+    return torch.baddbmm(b[:, None, :], flat, w).view(*x.shape[:-1], w.shape[-1])
+
+
+def embed(p: Params, tokens: Tensor) -> Tensor:
+    """Clean or noisy tokens (M, ..., X) -> (M, ..., D), without position."""
+    return linear(p, "embed", tokens)
+
+
+def time_features(t_MT: Tensor, width: int) -> Tensor:
+    """Sinusoids of 1000 t as in DiT, (M, T, D)."""
+    half = width // 2
+    index = torch.arange(half, device=t_MT.device, dtype=t_MT.dtype)
+    angle = 1000.0 * t_MT[..., None] * torch.exp(index * (-math.log(10_000.0) / half))
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+def denoise(
+    p: Params,
+    shape: PackShape,
+    operands_MBLD: Tensor,
+    x_t_MBCX: Tensor,
+    t_MT: Tensor,
+    sites: Sites | None = None,
+) -> Tensor:
+    """Predict the clean result image from the operands and the noisy result.
+
+    Args:
+        operands_MBLD: embedded tokens of a, then of b (L = 2C), without position.
+        x_t_MBCX: noisy tokens of c.
+        t_MT: noise levels in [0, 1]; T divides B, and level k belongs to the k-th B / T rows. All
+            that depends on time alone is computed once a level.
+        sites: filled with the named activations of the c-tokens (and of the attention) if given.
+
+    Returns:
+        x0_hat, (M, B, C, X).
+    """
+    C, T = shape.tokens_per_image, t_MT.shape[1]
+    x_t = x_t_MBCX.unflatten(1, (T, -1))  # (M, T, G, C, X): G rows share a level
+    if shape.input_gate:
+        x_t = x_t * (1.0 - t_MT)[:, :, None, None, None]
+    tokens = torch.cat([operands_MBLD.unflatten(1, (T, -1)), embed(p, x_t)], dim=-2)
+    h = tokens + p["position"][:, None, None]
+    time = F.silu(linear(p, "time", time_features(t_MT, shape.width)))
+    _record(sites, "embedding", h)
+    if shape.variant == "sandwich":
+        shift, scale, gate = _modulation(p, "sandwich.mod", time, 3)
+        pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift, scale)
+        h = torch.addcmul(h, gate, _ffn(p, "sandwich.ffn", shape, pre, sites))
+    for i in range(shape.depth):
+        last = i == shape.depth - 1
+        h = _block(p, f"block{i}", shape, h, time, C if last else h.shape[-2], sites)
+    shift, scale = _modulation(p, "final.mod", time, 2)
+    h = _modulate(_norm(h, shape.norm == "pre"), shift, scale)
+    out = linear(p, "final", h)
+    _record(sites, "output", out)
+    return out.flatten(1, 2)
+
+
+def _block(
+    p: Params, name: str, shape: PackShape, h: Tensor, time: Tensor, rows: int, sites: Sites | None
+) -> Tensor:
+    """One transformer block; keeps only the last `rows` tokens (all but in the last block)."""
+    shift1, scale1, gate1, shift2, scale2, gate2 = _modulation(p, f"{name}.mod", time, 6)
+    x = _modulate(_norm(h, shape.norm == "pre"), shift1, scale1)
+    h = torch.addcmul(h[..., -rows:, :], gate1, _attention(p, name, shape, x, rows, sites))
+    pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift2, scale2)
+    return torch.addcmul(h, gate2, _ffn(p, f"{name}.ffn", shape, pre, sites))
+
+
+def _attention(
+    p: Params, name: str, shape: PackShape, x: Tensor, rows: int, sites: Sites | None
+) -> Tensor:
+    """Self-attention of the last `rows` tokens over all tokens, (..., rows, D)."""
+    H, E = shape.heads, shape.width // shape.heads
+    q = linear(p, f"{name}.query", x[..., -rows:, :]).unflatten(-1, (H, E))
+    k = linear(p, f"{name}.key", x).unflatten(-1, (H, E))
+    v = linear(p, f"{name}.value", x).unflatten(-1, (H, E))
+    if rows * x.shape[-2] <= 16:
+        # three tokens make tiny matrices: a product and a sum beat a batched matmul by far
+        score = (q[..., :, None, :, :] * k[..., None, :, :, :]).sum(-1) / math.sqrt(E)
+        weight = score.softmax(dim=-2)  # (..., rows, L, H)
+        mixed = (weight[..., None] * v[..., None, :, :, :]).sum(-3)
+    else:
+        score = torch.einsum("...qhe,...khe->...qkh", q, k) / math.sqrt(E)
+        weight = score.softmax(dim=-2)
+        mixed = torch.einsum("...qkh,...khe->...qhe", weight, v)
+    if sites is not None:
+        for site, value in (("query", q), ("key", k), ("value", v), ("score", score)):
+            _record(sites, f"{name}.{site}", value)
+        _record(sites, f"{name}.weight", weight)
+        _record(sites, f"{name}.weighted_value", weight[..., None] * v[..., None, :, :, :])
+    out = linear(p, f"{name}.out", mixed.flatten(-2))
+    _record(sites, f"{name}.attention", out)
+    return out
+
+
+def _ffn(p: Params, name: str, shape: PackShape, x: Tensor, sites: Sites | None) -> Tensor:
+    pre = linear(p, f"{name}.up", x)
+    if shape.activation == "swiglu":
+        gate, value = pre.chunk(2, dim=-1)
+        post = F.silu(gate) * value
+    else:
+        post = F.gelu(pre)
+    _record(sites, f"{name}.pre", pre)
+    _record(sites, f"{name}.post", post)
+    return linear(p, f"{name}.down", post)
+
+
+def _modulation(p: Params, name: str, time: Tensor, parts: int) -> list[Tensor]:
+    """adaLN vectors, each (M, T, 1, 1, D): shift, scale, gate, ...; scales and gates start at 1."""
+    vectors = linear(p, name, time)[:, :, None, None].chunk(parts, dim=-1)
+    return [v if i % 3 == 0 else v + 1.0 for i, v in enumerate(vectors)]
+
+
+def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return torch.addcmul(shift, x, scale)
+
+
+def _norm(x: Tensor, on: bool) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:]) if on else x
+
+
+def _record(sites: Sites | None, name: str, value: Tensor) -> None:
+    """Keep `value` (M, T, G, ...) as (M, B, ...)."""
+    if sites is not None:
+        sites[name] = value.detach().flatten(1, 2)

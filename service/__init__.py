@@ -1,0 +1,1 @@
+"""How a sweep runs: plan, packs, Ray Tune, MLflow and checkpoints, analyses, Parquet, figures."""

@@ -1,0 +1,110 @@
+"""`grok`: everything that is not starting a sweep."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+from grokmodel.config import ConfigError
+from grokmodel.outcome import PHASES
+from service import storage, sweep_figures
+from service.settings import Settings, SettingsError, load_settings
+from service.storage import Store, StoreError
+from service.tables import TableError, read_table
+
+USER_ERRORS = (ConfigError, SettingsError, StoreError, TableError)
+"""Errors whose message is meant for the user: shown without a traceback."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(load_settings(args.store), args))
+    except USER_ERRORS as error:
+        print(f"grok: {error}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="grok", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    status = commands.add_parser("status", help="sweeps in the store, their trials and phases")
+    status.add_argument("--sweep", help="only this one")
+    status.set_defaults(run=run_status)
+    drawing = commands.add_parser("figures", help="draw the figures of a sweep again")
+    drawing.add_argument("--sweep", required=True)
+    drawing.add_argument("--x", help="config column, such as weight_decay")
+    drawing.add_argument("--y", help="config column, such as train_fraction")
+    drawing.set_defaults(run=run_figures)
+    for command in (status, drawing):
+        command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
+    return parser
+
+
+def run_status(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    names = [args.sweep] if args.sweep else sweep_names(store)
+    if not names:
+        print(f"no sweep in {store.url} yet; start one: python sweeps/grok_phase.py --preset demo")
+        return 0
+    for name in names:
+        planned = len(read_manifest(store, name))
+        trials = read_table(store, "trials", name)
+        print(f"{name}: {len(trials)} of {planned} trials done")
+        print(phase_table(trials))
+    return 0
+
+
+def run_figures(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    read_manifest(store, args.sweep)
+    planes = None
+    if args.x or args.y:
+        trials = read_table(store, "trials", args.sweep)
+        for flag, column in (("--x", args.x), ("--y", args.y)):
+            if column not in trials.columns:
+                raise ConfigError(flag, column, f"one of {', '.join(trials.columns)}")
+        planes = [(args.x, args.y)]
+    for key in sweep_figures.draw(store, args.sweep, planes=planes):
+        print(store.uri(key))
+    return 0
+
+
+def sweep_names(store: Store) -> list[str]:
+    keys = store.list("sweeps")
+    return [key.removeprefix("sweeps/").removesuffix(".json") for key in keys]
+
+
+def read_manifest(store: Store, sweep: str) -> list[str]:
+    """Ids of the trials of a sweep."""
+    import json
+
+    data = store.get_or_none(storage.sweep_key(sweep))
+    if data is None:
+        known = ", ".join(sweep_names(store)) or "none"
+        raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {known}")
+    return list(json.loads(data)["trials"])
+
+
+def phase_table(trials: pd.DataFrame) -> str:
+    """Trials by phase as text, with what a reader asks next: when, and how well."""
+    if trials.empty:
+        return "  no trial is done yet"
+    lines = [f"  {'phase':<14}{'trials':>7}{'strict acc':>12}{'train step':>12}{'strict step':>13}"]
+    for phase in PHASES:
+        group = trials[trials["phase"] == phase]
+        if group.empty:
+            continue
+        steps = [group[c].dropna().median() for c in ("train_step", "val_step_strict")]
+        train, strict = (f"{s:,.0f}" if pd.notna(s) else "never" for s in steps)
+        accuracy = group["val_acc_strict"].median()
+        lines.append(f"  {phase:<14}{len(group):>7}{accuracy:>12.2f}{train:>12}{strict:>13}")
+    lines.append("  (medians)")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What a sweep ran on: recorded once, on the parent run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import ray
+import torch
+
+from grokmodel.config import SCIENCE_VERSION
+
+PACKAGES = ("torch", "ray", "mlflow", "optuna", "numpy", "pyarrow", "pandas", "matplotlib")
+
+
+def describe() -> dict[str, str]:
+    """Tags: git commit, versions, devices."""
+    tags = {f"version.{name}": importlib.metadata.version(name) for name in PACKAGES}
+    return tags | {
+        "git.commit": git_commit(),
+        "python": platform.python_version(),
+        "science_version": str(SCIENCE_VERSION),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_name(),
+        "cluster": ", ".join(f"{k} {v:g}" for k, v in sorted(ray.cluster_resources().items())
+                             if k in ("CPU", "GPU")),
+    }  # fmt: skip
+
+
+def git_commit() -> str:
+    """Commit of the source, with `+changes` if the tree differs from it; GIT_COMMIT in an image."""
+    if os.environ.get("GIT_COMMIT"):
+        return os.environ["GIT_COMMIT"]
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return "unknown"
+    git = ("git", "-C", str(root))
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

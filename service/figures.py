@@ -1,0 +1,278 @@
+"""Figures for people: phase diagrams, grok steps, curves, spectra, samples.
+
+Every figure is drawn from table rows (samples from a pack), without pyplot's global state. Colours
+are those of Okabe and Ito, told apart by colour-blind readers; phases also differ by letter.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from PIL import Image
+
+from grokmodel import noise
+from grokmodel.evaluate import sample_images
+from grokmodel.model import unpatchify
+from grokmodel.outcome import LEARNED, PHASES
+from grokmodel.pack import Banks, Pack, bank_key, stack_padded, with_results
+
+PHASE_COLORS = {
+    "confusion": "#BBBBBB",
+    "memorization": "#E69F00",
+    "grokking": "#009E73",
+    "comprehension": "#56B4E9",
+    "diverged": "#D55E00",
+}
+TRAIN_COLOR, VAL_COLOR, STRICT_COLOR, LOSS_COLOR = "#0072B2", "#CC79A7", "#009E73", "#555555"
+UNITS = {
+    "P": "modulus P",
+    "N": "images per symbol N",
+    "width": "width D",
+    "ffn": "FFN hidden units",
+    "weight_decay": "weight decay",
+    "lr": "learning rate",
+    "train_fraction": "training fraction R",
+    "init_scale": "initial scale",
+    "seed": "seed",
+}
+DPI = 150
+SAMPLES = 10
+"""Pairs in a picture of samples."""
+
+matplotlib.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "grok"})
+
+
+def png(figure: Figure) -> bytes:
+    return _render(figure, "png")
+
+
+def svg(figure: Figure) -> bytes:
+    return _render(figure, "svg")
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    out = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else None  # equal figures are equal files
+    figure.savefig(out, format=kind, dpi=DPI, bbox_inches="tight", metadata=metadata)
+    return out.getvalue()
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+# --- planes of two axes --------------------------------------------------------------------------
+
+
+def varied_axes(trials: pd.DataFrame) -> list[str]:
+    """Config columns with more than one value in `trials`, seeds apart; most values first."""
+    columns = [c for c in UNITS if c in trials and c != "seed" and trials[c].nunique() > 1]
+    return sorted(columns, key=lambda c: -trials[c].nunique())
+
+
+def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
+    """Colour: the commonest phase of a cell; text: how many of its trials are in it."""
+    xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
+    figure, axes = _figure(1.6 + 0.85 * len(xs), 1.5 + 0.62 * len(ys))
+    ax: Axes = axes[0, 0]
+    for (i, j), cell in _cells(trials, x, y, xs, ys):
+        counts = cell["phase"].value_counts()
+        phase = min(counts[counts == counts.max()].index, key=PHASES.index)
+        ax.add_patch(Rectangle((i, j), 1, 1, facecolor=PHASE_COLORS[phase], edgecolor="white"))
+        label = f"{phase[0].upper()}\n{counts[phase]}/{len(cell)}"
+        ax.text(i + 0.5, j + 0.5, label, ha="center", va="center", fontsize=8)
+    _plane(ax, xs, ys, x, y)
+    ax.set_title(f"Phase ({_title(trials)})", fontsize=9)
+    shown = [p for p in PHASES if (trials["phase"] == p).any()]
+    handles = [Patch(facecolor=PHASE_COLORS[p], label=f"{p[0].upper()} {p}") for p in shown]
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
+def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
+    """When strict pairs are learned, and how long after the training pairs (medians of a cell)."""
+    xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
+    figure, axes = _figure(2 * (1.4 + 0.8 * len(xs)), 1.5 + 0.55 * len(ys), 1, 2)
+    lag = trials["val_step_strict"] - trials["train_step"]
+    panels = (
+        (axes[0, 0], trials["val_step_strict"], "step at which strict pairs are learned"),
+        (axes[0, 1], lag, "lag behind training pairs (steps)"),
+    )
+    for ax, values, title in panels:
+        norm = Normalize(0, max(float(values.max()), 1.0) if values.notna().any() else 1.0)
+        color_map = matplotlib.colormaps["viridis_r"]
+        for (i, j), cell in _cells(trials, x, y, xs, ys):
+            known = values.loc[cell.index].dropna()
+            color = color_map(norm(known.median())) if len(known) else "#F2F2F2"
+            text = f"{known.median():,.0f}\n{len(known)}/{len(cell)}" if len(known) else "never"
+            dark = len(known) and sum(matplotlib.colors.to_rgb(color)) < 1.3
+            ax.add_patch(Rectangle((i, j), 1, 1, facecolor=color, edgecolor="white"))
+            ink = "white" if dark else "black"
+            ax.text(i + 0.5, j + 0.5, text, ha="center", va="center", fontsize=7.5, color=ink)
+        _plane(ax, xs, ys, x, y)
+        ax.set_title(title, fontsize=9)
+    return figure
+
+
+def _cells(trials: pd.DataFrame, x: str, y: str, xs: list[Any], ys: list[Any]) -> Any:
+    for (value_x, value_y), cell in trials.groupby([x, y]):
+        yield (xs.index(value_x), ys.index(value_y)), cell
+
+
+def _plane(ax: Axes, xs: Sequence[Any], ys: Sequence[Any], x: str, y: str) -> None:
+    ax.set_xlim(0, len(xs))
+    ax.set_ylim(0, len(ys))
+    ax.set_xticks(np.arange(len(xs)) + 0.5, [_short(v) for v in xs])
+    ax.set_yticks(np.arange(len(ys)) + 0.5, [_short(v) for v in ys])
+    ax.set_xlabel(UNITS.get(x, x))
+    ax.set_ylabel(UNITS.get(y, y))
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+
+
+def _title(trials: pd.DataFrame) -> str:
+    data = ", ".join(sorted(trials["data"].unique()))
+    return f"{data}; {trials['seed'].nunique()} seeds; {len(trials)} trials"
+
+
+# --- curves --------------------------------------------------------------------------------------
+
+
+def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss and accuracies of one trial over its steps."""
+    figure, axes = _figure(6.0, 3.2)
+    frame = pd.DataFrame(curve)
+    ax: Axes = axes[0, 0]
+    _accuracies(ax, frame)
+    ax.legend(loc="center right", frameon=False, fontsize=8)
+    loss = ax.twinx()
+    loss.plot(frame["step"], frame["loss"], color=LOSS_COLOR, lw=1, ls=":")
+    loss.set_yscale("log")
+    loss.set_ylabel("training loss (dotted)")
+    ax.set_title(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    return figure
+
+
+def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """Training, validation and strict accuracy of all trials, one panel a phase."""
+    shown = [p for p in PHASES if (trials["phase"] == p).any()]
+    figure, axes = _figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
+    for ax, phase in zip(axes[0], shown):
+        ids = trials.loc[trials["phase"] == phase, "trial_id"]
+        alpha = max(0.25, 1 / len(ids))
+        for i, trial_id in enumerate(ids):
+            frame = curves[curves["trial_id"] == trial_id].sort_values("step")
+            _accuracies(ax, frame, alpha=alpha, label=i == 0)
+        ax.set_title(f"{phase} ({len(ids)} trials)", fontsize=9)
+        ax.label_outer()
+    if shown:
+        legend = axes[0, 0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0, label: bool = True) -> None:
+    lines = (
+        ("train_acc", TRAIN_COLOR, "-", "training pairs"),
+        ("val_acc", VAL_COLOR, "--", "validation pairs"),
+        ("val_acc_strict", STRICT_COLOR, "-", "strict pairs (mirror held out)"),
+    )
+    for column, color, style, name in lines:
+        text = name if label else None
+        ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=text)
+    ax.axhline(LEARNED, color="black", lw=0.5, ls=":")
+    ax.set_xscale("symlog", linthresh=500)
+    ax.set_xlim(left=0)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_xlabel("training step")
+    ax.set_ylabel("accuracy (share of pairs)")
+
+
+def trial_title(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['data']} P={row['P']} N={row['N']} D={row['width']} "
+        f"wd={row['weight_decay']:g} R={row['train_fraction']:g} seed {row['seed']}"
+    )
+
+
+# --- spectra -------------------------------------------------------------------------------------
+
+
+def spectra_bars(row: Mapping[str, Any], spectra: pd.DataFrame) -> Figure:
+    """FVE per frequency at every site of one trial, stacked by what it is a function of."""
+    sites = list(spectra.groupby(["site", "head"], sort=False))
+    columns = min(4, len(sites))
+    rows = -(-len(sites) // columns)
+    figure, axes = _figure(2.6 * columns, 1.7 * rows + 0.4, rows, columns)
+    parts = (("fve_a", TRAIN_COLOR, "a"), ("fve_b", "#E69F00", "b"), ("fve_ab", STRICT_COLOR, "a and b"))
+    for ax, ((site, head), frame) in zip(axes.flat, sites):
+        bottom = np.zeros(len(frame))
+        for column, color, name in parts:
+            ax.bar(frame["frequency"], frame[column], bottom=bottom, color=color, label=name)
+            bottom += frame[column].to_numpy()
+        keys = ", ".join(map(str, frame.loc[frame["is_key"], "frequency"])) or "none"
+        where = f"{site} head {head}" if head >= 0 else site
+        ax.set_title(f"{where}\nkey: {keys}; cross {frame['fve_cross'].iloc[0]:.2f}", fontsize=7)
+        ax.tick_params(labelsize=7)
+    for ax in axes.flat[len(sites) :]:
+        ax.set_visible(False)
+    figure.supxlabel("frequency k (cycles per P)", fontsize=9)
+    figure.supylabel("fraction of variance explained", fontsize=9)
+    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+# --- samples -------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
+    """For every member a PNG: a column a held-out pair; rows a, b, the sample, an image of a ∘ b."""
+    pairs = [s.val[:SAMPLES] for s in pack.splits]
+    triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
+    triplet_MQ3 = stack_padded(triplets).to(pack.device)
+    steps = pack.shape.final_sample_steps
+    samples = sample_images(pack, triplet_MQ3[..., :2], noise.EVAL_VAL, steps)
+    # the same draw as inside sample_images: images are a function of seed, stream and step
+    shown = pack.draw_images(triplet_MQ3[..., :2], noise.EVAL_IMAGE, pack.state.step)
+    truth = pack.draw_images(triplet_MQ3[..., 2:], noise.EVAL_IMAGE, pack.state.step)
+    known = unpatchify(pack.images[torch.cat([shown, truth], dim=-1)], pack.shape.patch)
+    out = []
+    for i, member in enumerate(pack.members):
+        n = len(pairs[i])
+        a, b, c = known[i, :n].unbind(1)
+        ink = banks[bank_key(member.config)].ink(torch.stack([a, b, samples[i, :n], c]))
+        out.append(_sheet(ink.clamp(0, 1).nan_to_num().cpu().numpy()))
+    return out
+
+
+def _sheet(images: np.ndarray, zoom: int = 4) -> bytes:
+    """Images (rows, columns, S, S) in [0, 1] as one PNG, with a gap above the samples."""
+    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=0.35)
+    rows, columns, S, _ = padded.shape
+    sheet = padded.transpose(0, 2, 1, 3).reshape(rows * S, columns * S)
+    picture = Image.fromarray((255 * sheet).astype(np.uint8))
+    picture = picture.resize((columns * S * zoom, rows * S * zoom), Image.Resampling.NEAREST)
+    out = io.BytesIO()
+    picture.save(out, format="png")
+    return out.getvalue()

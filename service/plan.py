@@ -1,0 +1,153 @@
+"""From axes to configs, from configs to packs: what is done, what is left, what it will cost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from grokmodel.config import PackShape, TrialConfig
+from grokmodel.pack import Member, Pack, bank_key
+from grokmodel.symbols import load_bank
+from service.storage import Store
+from service.tables import done_ids
+
+PACKS_PER_SLOT = 4
+"""CPU packs a slot: members cost their full time there, so small packs balance the load better."""
+MAX_MEMBERS = {"cpu": 16, "gpu": 256}
+"""Members a pack, at most."""
+CALIBRATION_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the Ray cluster gives to packs."""
+
+    slots: int
+    """Packs that can run at a time."""
+    cpus: float
+    """CPUs a pack."""
+    gpus: float
+    """GPUs a pack: 1 or 0."""
+
+    @property
+    def kind(self) -> str:
+        return "gpu" if self.gpus else "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.gpus:g} GPU, {self.cpus:g} CPU" if self.gpus else f"{self.cpus:g} CPU"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will do."""
+
+    sweep: str
+    configs: tuple[TrialConfig, ...]
+    """All trials of the sweep, each once."""
+    done: tuple[TrialConfig, ...]
+    """Those with a row in this sweep already."""
+    shared: tuple[TrialConfig, ...]
+    """Those that another sweep has trained: their rows are copied, nothing is trained."""
+    packs: tuple[tuple[TrialConfig, ...], ...]
+    """The rest, in groups of one PackShape."""
+
+    @property
+    def todo(self) -> list[TrialConfig]:
+        return [config for pack in self.packs for config in pack]
+
+
+def expand(axes: Mapping[str, Sequence[Any]]) -> list[TrialConfig]:
+    """The grid of all axes: every combination once, the last axis fastest.
+
+    Raises:
+        ConfigError: for the first combination that is not a valid config.
+    """
+    names = list(axes)
+    grid = itertools.product(*(axes[name] for name in names))
+    configs = (TrialConfig.from_dict(dict(zip(names, values, strict=True))) for values in grid)
+    return unique(configs)
+
+
+def unique(configs: Any) -> list[TrialConfig]:
+    """Without repetitions, in order."""
+    return list({config.trial_id: config for config in configs}.values())
+
+
+def make_plan(
+    store: Store, sweep: str, configs: Sequence[TrialConfig], resources: Resources
+) -> Plan:
+    """Take off what is done, pack the rest."""
+    configs = unique(configs)
+    done_here = done_ids(store, sweep)
+    done_anywhere = done_ids(store)
+    done = [c for c in configs if c.trial_id in done_here]
+    shared = [c for c in configs if c.trial_id in done_anywhere - done_here]
+    todo = [c for c in configs if c.trial_id not in done_anywhere]
+    packs = pack(todo, resources)
+    return Plan(sweep, tuple(configs), tuple(done), tuple(shared), packs)
+
+
+def pack(
+    configs: Sequence[TrialConfig], resources: Resources
+) -> tuple[tuple[TrialConfig, ...], ...]:
+    """Group trials of equal shape; the longest packs come first, so that none is left to the end."""
+    shapes: dict[PackShape, list[TrialConfig]] = {}
+    for config in configs:
+        shapes.setdefault(config.shape, []).append(config)
+    per_slot = 1 if resources.gpus else PACKS_PER_SLOT
+    size = math.ceil(len(configs) / (resources.slots * per_slot))
+    size = max(1, min(size, MAX_MEMBERS[resources.kind]))
+    packs: list[tuple[TrialConfig, ...]] = []
+    for group in shapes.values():
+        group = sorted(group, key=lambda c: -c.steps)
+        count = math.ceil(len(group) / size)
+        # members of one pack should stop at the same time, so neighbours in budget stay together
+        bounds = [round(i * len(group) / count) for i in range(count + 1)]
+        packs += [tuple(group[i:j]) for i, j in itertools.pairwise(bounds)]
+    return tuple(sorted(packs, key=lambda p: -sum(step_cost(c) * c.steps for c in p)))
+
+
+def step_cost(config: TrialConfig) -> float:
+    """Relative cost of one step, to order packs: weights touched per row."""
+    tokens = 3 * config.tokens_per_image
+    per_token = config.width * (4 * config.width + 2 * config.ffn + 2 * config.patch**2)
+    return float(config.batch * tokens * config.depth * per_token)
+
+
+def calibrate(
+    packs: Sequence[Sequence[TrialConfig]], data_root: str, device: torch.device
+) -> dict[PackShape, float]:
+    """Seconds per step and member of every shape, measured on its first pack."""
+    seconds: dict[PackShape, float] = {}
+    for members in packs:
+        shape = members[0].shape
+        if shape in seconds:
+            continue
+        banks = {bank_key(c): load_bank(c.data, c.P, c.N, c.side, data_root) for c in members}
+        trial = Pack([Member.start(c) for c in members], banks, device)
+        for _ in range(3):
+            trial.step()
+        started = _synchronized_clock(device)
+        for _ in range(CALIBRATION_STEPS):
+            trial.step()
+        elapsed = _synchronized_clock(device) - started
+        seconds[shape] = elapsed / CALIBRATION_STEPS / len(members)
+    return seconds
+
+
+def cost(plan: Plan, seconds: Mapping[PackShape, float], resources: Resources) -> float:
+    """Wall seconds of the plan at most: settled trials stop before their budget is spent."""
+    work = [sum(c.steps * seconds[c.shape] for c in pack) for pack in plan.packs]
+    return max([sum(work) / resources.slots, *work], default=0.0)
+
+
+def _synchronized_clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()

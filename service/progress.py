@@ -1,0 +1,71 @@
+"""How far a sweep is: a bar on a terminal, a line every half minute in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune import Callback
+from tqdm import tqdm
+
+from service.plan import Plan
+
+LINE_EVERY_S = 30.0
+
+
+class SweepProgress(Callback):
+    """Collects the reports of all packs and shows them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.total_trials = len(plan.todo)
+        self.total_steps = sum(c.steps for c in plan.todo)
+        self.steps: dict[str, int] = {}
+        self.phases: dict[str, str] = {}
+        self.started = time.monotonic()
+        self.line_at = self.started + LINE_EVERY_S
+        self.bar = tqdm(
+            total=100.0,
+            disable=not sys.stderr.isatty(),
+            bar_format="{percentage:3.0f}%|{bar}| {elapsed} {postfix}",
+        )
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        self.steps[trial.trial_id] = result["steps"]
+        self.phases.update(result["phases"])
+        self._show()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._show()
+
+    def close(self) -> None:
+        self.bar.close()
+
+    def line(self) -> str:
+        """Trials done, phases so far, trials an hour, time left."""
+        seconds = time.monotonic() - self.started
+        done = len(self.phases)
+        counts = Counter(self.phases.values())
+        phases = ", ".join(f"{n} {phase}" for phase, n in counts.most_common()) or "no phase yet"
+        rate = f"{3600 * done / seconds:,.0f} trials/h" if done else "- trials/h"
+        return f"{done}/{self.total_trials} trials ({phases}), {rate}, {self._left(seconds)}"
+
+    def _left(self, seconds: float) -> str:
+        share = sum(self.steps.values()) / max(self.total_steps, 1)
+        if share <= 0.01:
+            return "time left: measuring"
+        left = seconds * (1 - share) / share
+        return f"time left: {int(left // 60)} min {int(left % 60):02d} s at most"
+
+    def _show(self) -> None:
+        if not self.bar.disable:
+            share = 100.0 * sum(self.steps.values()) / max(self.total_steps, 1)
+            self.bar.n = min(share, 100.0)
+            self.bar.set_postfix_str(self.line())
+        elif time.monotonic() >= self.line_at:
+            self.line_at = time.monotonic() + LINE_EVERY_S
+            print(f"grok: {self.line()}", flush=True)

@@ -1,0 +1,45 @@
+"""What is known of a member, as rows of the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from grokmodel.evaluate import Accuracy
+from grokmodel.outcome import outcome
+from grokmodel.pack import Member
+from grokmodel.task import split_pairs
+
+Row = dict[str, Any]
+
+
+def trial_row(member: Member, final: Accuracy, device: str) -> Row:
+    """The `trials` row of a finished member."""
+    split = split_pairs(member.config)
+    row = {
+        "trial_id": member.config.trial_id,
+        **member.config.to_dict(),
+        **dataclasses.asdict(outcome(member.curve)),
+        "train_acc_final": final.train,
+        "val_acc_final": final.val,
+        "val_acc_strict_final": final.strict,
+        "n_train": len(split.train),
+        "n_val": len(split.val),
+        "n_strict": int(split.strict.sum()),
+        "wall_s": member.wall_s,
+        "device": device,
+    }
+    return _without_nan(row)
+
+
+def curve_rows(member: Member) -> list[Row]:
+    """The `curves` rows of a member."""
+    trial_id = member.config.trial_id
+    rows = [{"trial_id": trial_id, **dataclasses.asdict(e)} for e in member.curve]
+    return [_without_nan(row) for row in rows]
+
+
+def _without_nan(row: Row) -> Row:
+    """NaN becomes null: not measured. An infinite loss stays what it is."""
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}

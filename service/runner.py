@@ -1,0 +1,221 @@
+"""Run a sweep: plan, train packs with Ray Tune, analyse with Ray tasks, draw, summarise."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import ray
+from ray import tune
+
+from grokmodel.config import TrialConfig
+from service import analysis, environment, storage, sweep_figures
+from service.plan import Plan, Resources, make_plan
+from service.progress import SweepProgress
+from service.settings import Settings
+from service.storage import Store, StoreError
+from service.tables import read_table, write_rows
+from service.tracking import Tracking
+from service.worker import PackJob, Progress, run_pack
+
+log = logging.getLogger("grok")
+
+MAX_FAILURES = 2
+"""Times that Tune starts a failed pack again; it resumes from its last resume points."""
+WORKER_ENV = {
+    # keep freed memory in the process: a training step allocates the same sizes again and again
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
+
+
+class SweepError(RuntimeError):
+    """Some packs failed for good. Names them and their last errors."""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep left behind."""
+
+    plan: Plan
+    trials: pd.DataFrame
+    """Rows of the `trials` table of this sweep."""
+    seconds: float
+    figures: tuple[str, ...]
+    """Keys of the figures in the store."""
+
+
+def start_ray() -> None:
+    """Join the cluster of the environment (`ray job submit`, RAY_ADDRESS), or start a local one."""
+    if ray.is_initialized():
+        return
+    os.environ.update(QUIET_ENV)
+    ray.init(
+        runtime_env={"env_vars": WORKER_ENV},
+        logging_level=logging.WARNING,
+        log_to_driver=True,
+        include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
+    )
+
+
+def cluster_resources() -> Resources:
+    """Slots for packs: one a GPU; on a cluster without, one a CPU."""
+    have = ray.cluster_resources()
+    gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 1))
+    if gpus:
+        return Resources(slots=gpus, cpus=max(1.0, cpus // gpus // 2), gpus=1.0)
+    return Resources(slots=max(1, cpus), cpus=1.0, gpus=0.0)
+
+
+def run_sweep(
+    sweep: str, configs: Sequence[TrialConfig], settings: Settings, say: Callable[[str], None]
+) -> SweepResult:
+    """Bring a sweep to its end from wherever it stands.
+
+    Raises:
+        StoreError: the store cannot be used, or other nodes cannot see it.
+        SweepError: packs that failed for good; all others are finished and in the tables.
+    """
+    started = time.monotonic()
+    store = Store(settings)
+    store.preflight()
+    start_ray()
+    _check_shared(settings)
+    resources = cluster_resources()
+    plan = make_plan(store, sweep, configs, resources)
+    store.put(storage.sweep_key(sweep), _manifest(plan))
+    tracking = Tracking.start(settings.tracking_uri, sweep, storage_artifacts(settings))
+    say(summary_line(plan, resources))
+    failures: list[str] = []
+    if plan.packs or plan.shared:
+        tracking.reopen_sweep()
+        tracking.log_files(tracking.parent_id, {"plan.json": _manifest(plan)})
+        tracking.set_tags(tracking.parent_id, environment.describe())
+        adopt(store, plan, tracking)
+        failures = train_packs(plan, resources, settings, tracking, say)
+    analysed = 0
+    for count in analysis.analyze(settings, sweep, tracking.experiment_id, tracking.parent_id):
+        analysed += count
+        say(f"spectra of {analysed} trials")
+    trials = read_table(store, "trials", sweep)
+    drawn = sweep_figures.draw(store, sweep, tracking, redraw=bool(plan.todo or plan.shared or analysed))
+    tracking.finish_sweep("FAILED" if failures else "FINISHED")
+    if failures:
+        raise SweepError(f"{len(failures)} of {len(plan.packs)} packs failed: " + "; ".join(failures))
+    return SweepResult(plan, trials, time.monotonic() - started, tuple(drawn))
+
+
+def train_packs(
+    plan: Plan,
+    resources: Resources,
+    settings: Settings,
+    tracking: Tracking,
+    say: Callable[[str], None],
+) -> list[str]:
+    """One Tune trial a pack; returns the errors of packs that failed for good."""
+    if not plan.packs:
+        return []
+    jobs = [
+        PackJob(
+            sweep=plan.sweep,
+            settings=settings,
+            experiment_id=tracking.experiment_id,
+            parent_id=tracking.parent_id,
+            configs=configs,
+            cpus=resources.cpus,
+        )
+        for configs in plan.packs
+    ]
+
+    def tune_pack(config: dict[str, Any]) -> None:
+        def report(progress: Progress) -> None:
+            tune.report(progress.to_dict())
+
+        run_pack(jobs[config["pack"]], report)
+
+    progress = SweepProgress(plan)
+    tuner = tune.Tuner(
+        tune.with_resources(tune_pack, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        param_space={"pack": tune.grid_search(list(range(len(jobs))))},
+        tune_config=tune.TuneConfig(reuse_actors=True),
+        run_config=tune.RunConfig(
+            name=f"{plan.sweep}-{time.time_ns()}",  # a name used again would overwrite (ray#35812)
+            storage_path=_tune_storage(settings),
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            callbacks=[progress],
+            verbose=0,
+        ),
+    )
+    try:
+        results = tuner.fit()
+    finally:
+        progress.close()
+    say(progress.line())
+    return [f"{type(error).__name__}: {error}" for error in results.errors]
+
+
+def adopt(store: Store, plan: Plan, tracking: Tracking) -> None:
+    """Give the sweep the rows and runs of trials that another sweep has trained."""
+    ids = [config.trial_id for config in plan.shared]
+    if not ids:
+        return
+    for table in ("curves", "trials"):
+        frame = read_table(store, table, trial_ids=ids).drop(columns=["sweep", "schema_version"])
+        records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        if table == "curves":
+            curves = records
+        else:
+            for row, config in zip(sorted(records, key=lambda r: ids.index(r["trial_id"])), plan.shared):
+                run = tracking.trial_run(config)
+                mine = [r for r in curves if r["trial_id"] == config.trial_id]
+                tracking.log_curve(run, mine)
+                tracking.finish_trial(run, row, {})
+        write_rows(store, table, plan.sweep, records)
+
+
+def summary_line(plan: Plan, resources: Resources) -> str:
+    return (
+        f"sweep {plan.sweep}: {len(plan.configs)} trials, {len(plan.done)} done already, "
+        f"{len(plan.shared)} known from other sweeps, {len(plan.todo)} to train in "
+        f"{len(plan.packs)} packs on {resources.slots} slots of {resources}"
+    )
+
+
+def storage_artifacts(settings: Settings) -> str:
+    """Where MLflow keeps artifacts: in the store, so that large files go straight to S3."""
+    return f"{settings.store}/mlartifacts"
+
+
+def _tune_storage(settings: Settings) -> str:
+    """Tune's own bookkeeping: nothing that is needed afterwards, so the driver's disk will do."""
+    return os.path.join(os.path.expanduser("~"), "ray_results") if settings.store.startswith(
+        "s3://"
+    ) else f"{settings.store}/ray"  # fmt: skip
+
+
+def _check_shared(settings: Settings) -> None:
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len({node["NodeManagerAddress"] for node in nodes}) > 1 and "s3://" not in settings.store:
+        log.warning(
+            "the cluster has %d nodes and the store %s is a folder: every node must mount it; "
+            "otherwise use --store s3://bucket/prefix", len(nodes), settings.store,
+        )  # fmt: skip
+
+
+def _manifest(plan: Plan) -> bytes:
+    body = {
+        "sweep": plan.sweep,
+        "trials": {c.trial_id: c.to_dict() for c in plan.configs},
+        "packs": [[c.trial_id for c in pack] for pack in plan.packs],
+    }
+    return json.dumps(body, indent=1).encode()
+
+
+__all__ = ["StoreError", "SweepError", "SweepResult", "run_sweep"]

@@ -1,0 +1,95 @@
+"""Rows to Parquet and back. A part is one file, written whole, named by its content's keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from service.schema import SCHEMA_VERSION, TABLES, Table
+from service.storage import Store, table_key
+
+Row = Mapping[str, Any]
+
+
+class TableError(RuntimeError):
+    """A table cannot be written or read. Names the table, what was found and what is needed."""
+
+
+def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -> str | None:
+    """Write rows as one part and return its key; no rows, no part.
+
+    The name is a hash of the trials and steps in it: the same rows give the same file.
+
+    Raises:
+        TableError: a row has a column too few or too many, or a value of another type.
+    """
+    if not rows:
+        return None
+    table = TABLES[table_name]
+    columns = {c.name for c in table.columns}
+    full = [{**row, "schema_version": SCHEMA_VERSION} for row in rows]
+    for row in full:
+        if row.keys() != columns:
+            odd = sorted(row.keys() ^ columns)
+            raise TableError(f"table {table_name}: columns {odd} are missing or unknown")
+    try:
+        arrow = pa.Table.from_pylist(full, schema=table.arrow)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(f"table {table_name}: {error}") from error
+    sink = pa.BufferOutputStream()
+    pq.write_table(arrow, sink)
+    key = table_key(table_name, sweep, _part_name(table, full))
+    store.put(key, sink.getvalue().to_pybytes())
+    return key
+
+
+def read_table(
+    store: Store,
+    table_name: str,
+    sweep: str | None = None,
+    trial_ids: Iterable[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """All rows of a table, or those of one sweep or of some trials: one row a key.
+
+    An absent table is an empty frame with its columns.
+    """
+    table = TABLES[table_name]
+    keys = store.list(f"tables/{table_name}" + (f"/sweep={sweep}" if sweep else ""))
+    paths = [store.path(key) for key in keys if key.endswith(".parquet")]
+    schema = table.arrow.append(pa.field("sweep", pa.string()))
+    dataset = ds.dataset(
+        paths,
+        schema=schema,
+        format="parquet",
+        filesystem=store.fs,
+        partitioning=ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive"),
+        partition_base_dir=store.path(f"tables/{table_name}"),
+    ) if paths else None  # fmt: skip
+    if dataset is None:
+        return schema.empty_table().to_pandas()[list(columns or schema.names)]
+    chosen = ds.field("trial_id").isin(list(trial_ids)) if trial_ids is not None else None
+    try:
+        frame = dataset.to_table(columns=list(columns) if columns else None, filter=chosen)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise TableError(f"table {table_name} in {store.url}: {error}") from error
+    unique = [k for k in table.key if columns is None or k in columns]
+    return frame.to_pandas().drop_duplicates(unique, ignore_index=True)
+
+
+def done_ids(store: Store, sweep: str | None = None) -> set[str]:
+    """Ids of the trials that have a row, in one sweep or in any."""
+    return set(read_table(store, "trials", sweep, columns=["trial_id"])["trial_id"])
+
+
+def _part_name(table: Table, rows: Sequence[Row]) -> str:
+    digest = hashlib.sha256()
+    keys = sorted(tuple(str(row[name]) for name in table.key) for row in rows)
+    digest.update(repr(keys).encode())
+    return digest.hexdigest()[:16]

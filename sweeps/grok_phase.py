@@ -1,0 +1,106 @@
+"""Sweep grids of configs and draw phase diagrams of grokking.
+
+    python sweeps/grok_phase.py --preset demo
+    python sweeps/grok_phase.py --P 23 31 --weight-decay 0 1 3 --train-fraction 0.5 0.8 --seeds 3
+    ray job submit --working-dir . -- python sweeps/grok_phase.py --preset demo
+
+Every config field is a flag that takes one or more values; the sweep is their grid. Run again, a
+sweep goes on where it stopped, and trained trials are never trained twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+from grokmodel.config import ConfigError, TrialConfig
+from service.cli import USER_ERRORS, phase_table
+from service.settings import Settings, load_settings
+from service.launch import check_data, dry_run
+from sweeps.presets import PRESETS, preset_configs
+
+SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    try:
+        return run(args)
+    except USER_ERRORS as error:
+        print(f"grok_phase: {error}", file=sys.stderr)
+        return 2
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load_settings(args.store, args.data_root)
+    name = sweep_name(args)
+    configs = preset_configs(args.preset, overrides(args))
+    check_data(configs, settings)
+    if args.dry_run:
+        print(dry_run(name, configs, settings))
+        return 0
+    from service.runner import run_sweep  # Ray and MLflow load only when something is to be run
+
+    result = run_sweep(name, configs, settings, say=lambda line: print(f"grok: {line}", flush=True))
+    print(closing_words(name, settings, result.figures, result.seconds))
+    print(phase_table(result.trials))
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="a start that flags override")
+    parser.add_argument("--name", help="name of the sweep (default: that of the preset)")
+    parser.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE, ./runs)")
+    parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
+    parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1")
+    axes = parser.add_argument_group("axes, one or more values each")
+    for field in dataclasses.fields(TrialConfig):
+        convert = {"int": int, "float": float, "bool": _bool, "str": str}[str(field.type)]
+        default = f"default {field.default}"
+        names = [f"--{field.name.replace('_', '-')}"]
+        axes.add_argument(*names, dest=field.name, type=convert, nargs="+", help=default)
+    return parser
+
+
+def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
+    """The axes that were given as flags."""
+    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(TrialConfig)}
+    axes = {name: values for name, values in given.items() if values is not None}
+    if args.seeds is not None:
+        if args.seeds < 1 or "seed" in axes:
+            raise ConfigError("--seeds", args.seeds, "1 or more, and not together with --seed")
+        axes["seed"] = list(range(args.seeds))
+    return axes
+
+
+def sweep_name(args: argparse.Namespace) -> str:
+    name = args.name or args.preset or "sweep"
+    if not SWEEP_NAME.fullmatch(name):
+        raise ConfigError("--name", name, "a letter, then up to 63 letters, digits, '.', '_' or '-'")
+    return str(name)
+
+
+def _bool(text: str) -> bool:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    raise argparse.ArgumentTypeError(f"{text!r}: need true or false")
+
+
+def closing_words(name: str, settings: Settings, figures: Sequence[str], seconds: float) -> str:
+    """Where everything lies, and the one command that opens each."""
+    return f"sweep {name} took {seconds:.0f} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

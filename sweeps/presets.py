@@ -1,0 +1,68 @@
+"""Presets: named starting points that flags override. A preset is a list of blocks; a block maps
+config fields to lists of values and stands for their grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grokmodel.config import TrialConfig
+from service.plan import expand, unique
+
+Block = dict[str, list[Any]]
+
+SMOKE: list[Block] = [
+    {
+        "P": [11],
+        "side": [8],
+        "patch": [8],
+        "width": [32],
+        "ffn": [32],
+        "batch": [64],
+        "t_levels": [16],
+        "steps": [200],
+        "eval_every": [50],
+        "weight_decay": [0.0, 1.0],
+        "seed": [0, 1],
+    }
+]
+"""Four tiny trials: does everything work?"""
+
+DEMO: list[Block] = [
+    {
+        "data": ["glyphs"],
+        "P": [31],
+        "train_fraction": [0.4, 0.6, 0.8],
+        "weight_decay": [0.0, 1.0, 3.0, 30.0],
+        "seed": [0, 1],
+        "steps": [4000],
+    }
+]
+"""24 trials on built-in glyphs over weight decay and training fraction."""
+
+PAPER: list[Block] = [
+    # grokking with one image a symbol, at the paper's width, over moduli
+    {
+        "data": ["emnist"],
+        "P": [23, 27, 31, 35],
+        "N": [1],
+        "side": [32],
+        "patch": [32],
+        "width": [512],
+        "ffn": [512],
+        "heads": [4],
+        "train_fraction": [0.9],
+        "weight_decay": [1.0, 3.0],
+        "seed": [0, 1, 2],
+        "steps": [20_000],
+        "eval_every": [500],
+    },
+]
+"""The paper's scale: P = 23 to 35 on EMNIST at width 512 and side 32. Meant for a GPU."""
+
+PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER}
+
+
+def preset_configs(name: str | None, overrides: Block) -> list[TrialConfig]:
+    """Configs of a preset with some axes replaced; without a preset, the grid of the overrides."""
+    blocks = PRESETS[name] if name else [{}]
+    return unique(config for block in blocks for config in expand({**block, **overrides}))
