@@ -91,7 +91,9 @@ def _load(
         curve = tensors.pop("curve")
         wall_s = float(header["wall_s"])
     except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
-        raise CheckpointError(f"{origin}: damaged ({error}); need a file written by grok") from error
+        raise CheckpointError(
+            f"{origin}: damaged ({error}); need a file written by grok"
+        ) from error
     if fields != EVALUATION_FIELDS or curve.ndim != 2 or curve.shape[1] != len(fields):
         raise CheckpointError(f"{origin}: curve of {fields}; need {EVALUATION_FIELDS}")
     rows = [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]

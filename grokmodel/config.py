@@ -51,7 +51,7 @@ class TrialConfig:
     """Everything that can change the outcome of one trial.
 
     Raises:
-        ConfigError: on construction, naming the first field at fault, its value and what is allowed.
+        ConfigError: on construction, naming the first field at fault, its value, what is allowed.
     """
 
     op: str = "add"
@@ -69,8 +69,8 @@ class TrialConfig:
 
     side: int = 16
     """Image side in pixels, 8 to 64."""
-    patch: int = 16
-    """Token side in pixels; divides `side`. patch = side is one token an image."""
+    patch: int = 0
+    """Token side in pixels; divides `side`. 0 stands for `side`: one token an image."""
     width: int = 128
     """Residual stream width D; divisible by `heads`."""
     depth: int = 1
@@ -99,7 +99,7 @@ class TrialConfig:
     t_std: float = 2.0
     """Standard deviation of logit(t) for `logit-normal`, > 0."""
     t_levels: int = 64
-    """Distinct noise levels in a batch; divides `batch`, each is shared by batch / t_levels rows."""
+    """Distinct noise levels in a batch, each shared by batch / t_levels rows; divides `batch`."""
     t_clip: float = 0.05
     """Smallest t that divides in the `velocity` loss, in (0, 1)."""
     sample_steps: int = 10
@@ -133,6 +133,8 @@ class TrialConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
+        if self.patch == 0:
+            object.__setattr__(self, "patch", self.side)
         check_config(self)
 
     @property
@@ -216,7 +218,7 @@ def _typed(field: dataclasses.Field[Any], value: object) -> object:
     if isinstance(value, bool | str):
         raise ConfigError(field.name, value, f"of type {wanted.__name__}")
     try:
-        number = wanted(value)  # type: ignore[call-overload]
+        number = wanted(value)
         same = number == value
     except (TypeError, ValueError, OverflowError):
         same = False

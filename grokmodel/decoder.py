@@ -1,8 +1,9 @@
 """Image -> class.
 
 With one image a symbol the nearest template decides. With more, a small CNN does; it is trained on
-images that may be in the bank, with noise added, and is accepted only if it names at least 98 % of the
-held-out images correctly. A decoder depends on its images alone, so all trials of a bank share it.
+images that may be in the bank, with noise added, and is accepted only if it names at least 98 % of
+the held-out images correctly. A decoder depends on its images alone, so all trials of a bank share
+it.
 
 Shapes: B images, S side.
 """
@@ -69,6 +70,7 @@ class CnnDecoder(nn.Module):
 
     @torch.no_grad()
     def classify(self, images_BSS: Tensor) -> Tensor:
+        self.to(images_BSS.device)
         return self(images_BSS).argmax(1)
 
 

@@ -53,7 +53,9 @@ def loss_per_member(
     """
     error_MB = (x0_hat_MBX - x0_MBX).square().mean(-1)
     if t_clip_M is not None:
-        error_MB = error_MB / _for_rows(torch.maximum(t_MT, t_clip_M[:, None]), error_MB.shape[1]).square()
+        error_MB = (
+            error_MB / _for_rows(torch.maximum(t_MT, t_clip_M[:, None]), error_MB.shape[1]).square()
+        )
     return error_MB.mean(-1)
 
 

@@ -1,8 +1,9 @@
 """Built-in symbols: real letter shapes drawn from the fonts that matplotlib ships.
 
-Image 0 of a symbol is DejaVu Sans Bold, undistorted. Further images differ by font, affine map, stroke weight
-and elastic deformation (Simard et al. 2003), each a pure function of (symbol, image number), so a
-bank of N images is the beginning of every larger one.
+Images differ by font, affine map, stroke weight and elastic deformation (Simard et al. 2003), each
+a pure function of (symbol, image number), so a bank of N images is the beginning of every larger
+one. Symbols drawn in one plain font share strokes and margins, and a model needs many times the
+steps to tell them apart (docs/recipe.md); varied ones are about as different as handwriting.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ FIRST_HELD_OUT = 100_000
 
 def glyph_bank(P: int, N: int, side: int) -> SymbolBank:
     """Bank of the first P symbols of ALPHABET, N images each (see `symbols.load_bank`)."""
-    if P > len(ALPHABET):
+    if len(ALPHABET) < P:
         raise ConfigError("P", P, f"{len(ALPHABET)} or less, the built-in glyphs")
     if N >= FIRST_HELD_OUT:
         raise ConfigError("N", N, f"less than {FIRST_HELD_OUT} for the built-in glyphs")
@@ -69,17 +70,15 @@ def _glyph(symbol: int, number: int) -> np.ndarray:
     from PIL import Image, ImageDraw, ImageFilter
 
     rng = np.random.default_rng([symbol, number])
-    name = FONTS[int(rng.integers(len(FONTS)))] if number else FONTS[0]
+    name = FONTS[int(rng.integers(len(FONTS)))]
     image = Image.new("L", (CANVAS, CANVAS))
     middle = (CANVAS / 2, CANVAS / 2)
     ImageDraw.Draw(image).text(middle, ALPHABET[symbol], 255, _font(name), anchor="mm")
     image = _centred(image)
-    if number:
-        if rng.random() < 0.5:  # thinning letters with hairlines would tear them
-            heavy = name in ("DejaVuSans-Bold", "DejaVuSansMono-Bold")
-            image = image.filter(ImageFilter.MinFilter(3) if heavy else ImageFilter.MaxFilter(3))
-        return _deform(np.asarray(image, np.float32) / 255.0, rng)
-    return np.asarray(image, np.float32) / 255.0
+    if rng.random() < 0.5:  # thinning letters with hairlines would tear them
+        heavy = name in ("DejaVuSans-Bold", "DejaVuSansMono-Bold")
+        image = image.filter(ImageFilter.MinFilter(3) if heavy else ImageFilter.MaxFilter(3))
+    return _deform(np.asarray(image, np.float32) / 255.0, rng)
 
 
 def _centred(image):  # type: ignore[no-untyped-def]
@@ -111,7 +110,7 @@ def _deform(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shift = rng.normal(0, 1.5, (2, 1, 1))
     cos, sin = np.cos(angle), np.sin(angle)
     matrix = np.array([[cos / zoom_y, -sin], [sin + shear, cos / zoom_x]])
-    grid = np.stack(np.mgrid[:CANVAS, :CANVAS]) - (CANVAS - 1) / 2
+    grid = np.indices((CANVAS, CANVAS)) - (CANVAS - 1) / 2
     wobble = 1.5 * np.stack([_wobble(rng), _wobble(rng)])
     source = np.tensordot(matrix, grid, 1) + shift + wobble + (CANVAS - 1) / 2
     return _bilinear(image, source)

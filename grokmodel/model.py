@@ -1,10 +1,10 @@
 """A Diffusion Transformer written once for M independent members.
 
 Every weight has a leading member axis and every product is a batched matrix product, so a pack of M
-small models is one program; M = 1 is a single model. The sequence is [a-tokens, b-tokens, c-tokens]:
-two clean operand images and the noisy result image. Time enters by adaLN (Peebles and Xie 2023,
-arXiv 2212.09748). Only c-tokens reach the loss, so the last block computes queries, FFN and output
-for c-tokens alone, which is exact.
+small models is one program; M = 1 is a single model. The sequence is [a-tokens, b-tokens,
+c-tokens]: two clean operand images and the noisy result image. Time enters by adaLN (Peebles and
+Xie 2023, arXiv 2212.09748). Only c-tokens reach the loss, so the last block computes queries, FFN
+and output for c-tokens alone, which is exact.
 
 Shapes: M members, B triplets, L tokens of a triplet, C tokens of one image, X pixels of a token,
 D width, H heads, E = D / H, n parameters of a member; B = T levels of t times G rows.

@@ -1,7 +1,7 @@
 """Random numbers as a pure function of (seed, stream, step, row, column).
 
-A counter-based generator has no state: nothing to save in a checkpoint, nothing that a pack-mate can
-shift. Member m of a pack draws the same numbers alone, in any pack, at any position and on any
+A counter-based generator has no state: nothing to save in a checkpoint, nothing that a pack-mate
+can shift. Member m of a pack draws the same numbers alone, in any pack, at any position and on any
 device, and a resumed run goes on exactly where it stopped. The mixing function is the 32-bit
 finaliser `lowbias32` (C. Wellons, "Prospecting for Hash Functions", 2018).
 

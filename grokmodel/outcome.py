@@ -64,7 +64,7 @@ class Outcome:
     val_acc: float
     val_acc_strict: float
     train_step: int | None
-    """First evaluation step from which train_acc stays >= 0.95 for three evaluations; None: never."""
+    """First step from which train_acc stays >= 0.95 for three evaluations; None: never."""
     val_step: int | None
     val_step_strict: int | None
     tau_rule: int | None

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from grokmodel import flow, noise, optim
 from grokmodel.config import TrialConfig
-from grokmodel.outcome import Evaluation, outcome, settled
 from grokmodel.model import Layout, Params, denoise, embed, patchify
+from grokmodel.outcome import Evaluation, outcome, settled
 from grokmodel.symbols import SymbolBank
 from grokmodel.task import Split, result_table, split_pairs
 
@@ -135,7 +135,9 @@ class Pack:
 
     def step(self) -> None:
         """Draw a batch per member, take the gradient, update; adds the loss to `loss_sum_M`."""
-        leaves = [v.detach().requires_grad_() for v in self.layout.views(self.state.weights).values()]
+        leaves = [
+            v.detach().requires_grad_() for v in self.layout.views(self.state.weights).values()
+        ]
         params = dict(zip(self.layout.entries, leaves))
         loss_M = self.loss(params, self.state.step)
         grads = torch.autograd.grad(loss_M.sum(), leaves)

@@ -124,7 +124,7 @@ def load_bank(data: str, P: int, N: int, side: int, root: str | Path | None = No
 
 
 def resize(images: np.ndarray, side: int) -> np.ndarray:
-    """Square images (..., S, S) to (..., side, side): padded when larger, area-averaged if smaller."""
+    """Square images (..., S, S) to (..., side, side): padded to grow, area-averaged to shrink."""
     S = images.shape[-1]
     if side >= S:
         before = (side - S) // 2
@@ -168,7 +168,9 @@ def read_idx(path: Path, magic: int, dims: int) -> np.ndarray:
     hint = "the official EMNIST gzip files: https://www.nist.gov/itl/products-and-services/emnist-dataset"
     raw = _read(path, hint, gzip.decompress)
     if len(raw) < 4 + 4 * dims:
-        raise DataError(f"{path}: {len(raw)} bytes after unpacking; need a header of {4 + 4 * dims}")
+        raise DataError(
+            f"{path}: {len(raw)} bytes after unpacking; need a header of {4 + 4 * dims}"
+        )
     found = int.from_bytes(raw[:4], "big")
     if found != magic:
         raise DataError(f"{path}: magic number {found}; need {magic} (IDX, uint8, {dims}-d)")
@@ -213,7 +215,9 @@ def read_kuzushiji(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     if len(images) != len(labels):
         raise DataError(f"{folder}/k49-{part}-*: {len(images)} images but {len(labels)} labels")
     if images.shape[1:] != (28, 28):
-        raise DataError(f"{folder}/k49-{part}-imgs.npz: images of {images.shape[1:]}; need (28, 28)")
+        raise DataError(
+            f"{folder}/k49-{part}-imgs.npz: images of {images.shape[1:]}; need (28, 28)"
+        )
     return images, labels
 
 

@@ -1,7 +1,8 @@
 """Train a pack: a generator that yields after every round of evaluations.
 
-The caller owns tracking and saving. A member stops by itself when it has settled, when its budget is
-spent or when its loss is no longer finite; stopped members leave the pack, which is then re-stacked.
+The caller owns tracking and saving. A member stops by itself when it has settled, when its budget
+is spent or when its loss is no longer finite; stopped members leave the pack, which is then
+re-stacked.
 """
 
 from __future__ import annotations

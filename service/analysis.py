@@ -29,7 +29,7 @@ BATCH = 8
 
 
 def pending(store: Store, sweep: str) -> pd.DataFrame:
-    """Rows of the sweep's trials that have no spectra yet; those that diverged have none to take."""
+    """Rows of the sweep's trials without spectra; those that diverged have none to take."""
     trials = read_table(store, "trials", sweep)
     known = read_table(store, "spectra", sweep, columns=["trial_id"])["trial_id"]
     return trials[~trials["trial_id"].isin(known) & (trials["phase"] != DIVERGED)]

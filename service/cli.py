@@ -9,13 +9,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from grokmodel.config import ConfigError
+from grokmodel.decoder import DecoderError
 from grokmodel.outcome import PHASES
+from grokmodel.symbols import DataError
 from service import storage, sweep_figures
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
 from service.tables import TableError, read_table
 
-USER_ERRORS = (ConfigError, SettingsError, StoreError, TableError)
+USER_ERRORS = (ConfigError, DataError, DecoderError, SettingsError, StoreError, TableError)
 """Errors whose message is meant for the user: shown without a traceback."""
 
 

@@ -38,7 +38,9 @@ def git_commit() -> str:
         return "unknown"
     git = ("git", "-C", str(root))
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
         changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

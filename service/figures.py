@@ -222,7 +222,11 @@ def spectra_bars(row: Mapping[str, Any], spectra: pd.DataFrame) -> Figure:
     columns = min(4, len(sites))
     rows = -(-len(sites) // columns)
     figure, axes = _figure(2.6 * columns, 1.7 * rows + 0.4, rows, columns)
-    parts = (("fve_a", TRAIN_COLOR, "a"), ("fve_b", "#E69F00", "b"), ("fve_ab", STRICT_COLOR, "a and b"))
+    parts = (
+        ("fve_a", TRAIN_COLOR, "a"),
+        ("fve_b", "#E69F00", "b"),
+        ("fve_ab", STRICT_COLOR, "a and b"),
+    )
     for ax, ((site, head), frame) in zip(axes.flat, sites):
         bottom = np.zeros(len(frame))
         for column, color, name in parts:
@@ -247,7 +251,7 @@ def spectra_bars(row: Mapping[str, Any], spectra: pd.DataFrame) -> Figure:
 
 @torch.no_grad()
 def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
-    """For every member a PNG: a column a held-out pair; rows a, b, the sample, an image of a ∘ b."""
+    """A PNG for every member: a column a held-out pair; rows a, b, sample, image of a ∘ b."""
     pairs = [s.val[:SAMPLES] for s in pack.splits]
     triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
     triplet_MQ3 = stack_padded(triplets).to(pack.device)

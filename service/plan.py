@@ -96,7 +96,7 @@ def make_plan(
 def pack(
     configs: Sequence[TrialConfig], resources: Resources
 ) -> tuple[tuple[TrialConfig, ...], ...]:
-    """Group trials of equal shape; the longest packs come first, so that none is left to the end."""
+    """Group trials of equal shape; the longest packs come first, to leave none to the end."""
     shapes: dict[PackShape, list[TrialConfig]] = {}
     for config in configs:
         shapes.setdefault(config.shape, []).append(config)

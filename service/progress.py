@@ -16,7 +16,7 @@ from service.plan import Plan
 LINE_EVERY_S = 30.0
 
 
-class SweepProgress(Callback):
+class SweepProgress(Callback):  # type: ignore[misc]
     """Collects the reports of all packs and shows them."""
 
     def __init__(self, plan: Plan) -> None:

@@ -14,8 +14,12 @@ from grokmodel.task import split_pairs
 Row = dict[str, Any]
 
 
-def trial_row(member: Member, final: Accuracy, device: str) -> Row:
-    """The `trials` row of a finished member."""
+def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) -> Row:
+    """The `trials` row of a finished member.
+
+    Args:
+        final, one_step: accuracies by `final_sample_steps` and by a single step.
+    """
     split = split_pairs(member.config)
     row = {
         "trial_id": member.config.trial_id,
@@ -24,6 +28,9 @@ def trial_row(member: Member, final: Accuracy, device: str) -> Row:
         "train_acc_final": final.train,
         "val_acc_final": final.val,
         "val_acc_strict_final": final.strict,
+        "train_acc_1step": one_step.train,
+        "val_acc_1step": one_step.val,
+        "val_acc_strict_1step": one_step.strict,
         "n_train": len(split.train),
         "n_val": len(split.val),
         "n_strict": int(split.strict.sum()),

@@ -16,6 +16,7 @@ from ray import tune
 
 from grokmodel.config import TrialConfig
 from service import analysis, environment, storage, sweep_figures
+from service.decoders import prepare_decoders
 from service.plan import Plan, Resources, make_plan
 from service.progress import SweepProgress
 from service.settings import Settings
@@ -33,6 +34,11 @@ WORKER_ENV = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
 }
+QUIET_LOGGERS = (
+    "ray._private.authentication",  # that a local cluster has a token is as it should be
+    "ray.tune.analysis.experiment_analysis",  # Tune's own result files are switched off
+    "mlflow",  # that a new database is made
+)
 QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
 
 
@@ -57,6 +63,8 @@ def start_ray() -> None:
     if ray.is_initialized():
         return
     os.environ.update(QUIET_ENV)
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     ray.init(
         runtime_env={"env_vars": WORKER_ENV},
         logging_level=logging.WARNING,
@@ -93,6 +101,7 @@ def run_sweep(
     store.put(storage.sweep_key(sweep), _manifest(plan))
     tracking = Tracking.start(settings.tracking_uri, sweep, storage_artifacts(settings))
     say(summary_line(plan, resources))
+    prepare_decoders(plan.todo, settings)
     failures: list[str] = []
     if plan.packs or plan.shared:
         tracking.reopen_sweep()
@@ -105,10 +114,14 @@ def run_sweep(
         analysed += count
         say(f"spectra of {analysed} trials")
     trials = read_table(store, "trials", sweep)
-    drawn = sweep_figures.draw(store, sweep, tracking, redraw=bool(plan.todo or plan.shared or analysed))
+    drawn = sweep_figures.draw(
+        store, sweep, tracking, redraw=bool(plan.todo or plan.shared or analysed)
+    )
     tracking.finish_sweep("FAILED" if failures else "FINISHED")
     if failures:
-        raise SweepError(f"{len(failures)} of {len(plan.packs)} packs failed: " + "; ".join(failures))
+        raise SweepError(
+            f"{len(failures)} of {len(plan.packs)} packs failed: " + "; ".join(failures)
+        )
     return SweepResult(plan, trials, time.monotonic() - started, tuple(drawn))
 
 
@@ -172,7 +185,9 @@ def adopt(store: Store, plan: Plan, tracking: Tracking) -> None:
         if table == "curves":
             curves = records
         else:
-            for row, config in zip(sorted(records, key=lambda r: ids.index(r["trial_id"])), plan.shared):
+            for row, config in zip(
+                sorted(records, key=lambda r: ids.index(r["trial_id"])), plan.shared
+            ):
                 run = tracking.trial_run(config)
                 mine = [r for r in curves if r["trial_id"] == config.trial_id]
                 tracking.log_curve(run, mine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from service import figures, storage
 from service.storage import Store
@@ -36,7 +37,7 @@ def draw(
     trials = read_table(store, "trials", sweep)
     if trials.empty:
         return []
-    drawn: dict[str, figures.Figure] = {}
+    drawn: dict[str, Figure] = {}
     for x, y in planes or default_planes(trials):
         drawn[f"phase-{x}-{y}"] = figures.phase_diagram(trials, x, y)
         drawn[f"grok-step-{x}-{y}"] = figures.grok_steps(trials, x, y)
@@ -64,7 +65,7 @@ def default_planes(trials: pd.DataFrame) -> list[tuple[str, str]]:
     return list(itertools.combinations(axes, 2))[:MAX_PLANES]
 
 
-def _spectra(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, figures.Figure]:
+def _spectra(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, Figure]:
     """Spectra of one trial a phase: the one with the best strict accuracy."""
     spectra = read_table(store, "spectra", sweep)
     out = {}

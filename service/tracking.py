@@ -37,6 +37,7 @@ OUTCOME_METRICS = (
     "train_acc_final",
     "val_acc_final",
     "val_acc_strict_final",
+    "val_acc_strict_1step",
 )
 
 

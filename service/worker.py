@@ -1,8 +1,8 @@
 """One pack on one worker: restore, train, track, save.
 
 Order of writes of a finished trial: snapshot, MLflow, `curves`, `trials`, and only then its resume
-point goes. Killed at any moment, the pack is run again: trials with a row are done, the others go on
-from their resume point.
+point goes. Killed at any moment, the pack is run again: trials with a row are done, the others go
+on from their resume point.
 """
 
 from __future__ import annotations
@@ -15,24 +15,16 @@ from functools import cache
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
 
 from grokmodel.checkpoint import CheckpointError, dump_snapshot, dump_state, load_state
 from grokmodel.config import TrialConfig
-from grokmodel.decoder import (
-    CnnDecoder,
-    Decoder,
-    TemplateDecoder,
-    decoder_key,
-    needs_training,
-    train_decoder,
-)
-from grokmodel.evaluate import Accuracy, Decoders, accuracy
+from grokmodel.evaluate import Decoders, accuracy
 from grokmodel.pack import BankKey, Banks, Member, Pack, bank_key
 from grokmodel.symbols import SymbolBank, load_bank
 from grokmodel.train import Round, train
 from service import figures, storage
-from service.rows import curve_rows, trial_row
+from service.decoders import get_decoder
+from service.rows import Row, curve_rows, trial_row
 from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, write_rows
@@ -119,22 +111,6 @@ def _bank(key: BankKey, settings: Settings) -> SymbolBank:
     return load_bank(*key, root=settings.data_root)
 
 
-def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
-    """The bank's decoder: a template match, or the CNN from the store, trained if need be."""
-    _, P, N, side = key
-    if not needs_training(N):
-        return TemplateDecoder(bank)
-    path = storage.decoder_key(decoder_key(bank))
-    data = store.get_or_none(path)
-    if data is None:
-        model = train_decoder(bank)
-        store.put(path, save(model.state_dict()))
-        return model
-    model = CnnDecoder(P, side)
-    model.load_state_dict(load(data))
-    return model.eval()
-
-
 def is_snapshot_step(step: int, every: int) -> bool:
     """Log-spaced steps at which weights are kept: 0 and `every` times the powers of two."""
     rounds = step // every
@@ -159,23 +135,22 @@ class Finisher:
         pack = Pack(members, self.banks, self.device)
         steps = pack.shape.final_sample_steps
         finals = accuracy(pack, self.decoders, self.banks, steps)
+        one_steps = accuracy(pack, self.decoders, self.banks, 1)
         pictures = figures.sample_pictures(pack, self.banks)
-        rows = []
-        for member, final, picture in zip(members, finals, pictures, strict=True):
-            row = self._finish_one(member, final, picture, runs[member.config.trial_id])
-            rows.append(row)
+        device = self._device_name()
+        rows = [trial_row(*found, device) for found in zip(members, finals, one_steps, strict=True)]
+        for member, row, picture in zip(members, rows, pictures, strict=True):
+            self._publish(member, row, picture, runs[member.config.trial_id])
         curves = [row for member in members for row in curve_rows(member)]
         write_rows(self.store, "curves", self.job.sweep, curves)
         write_rows(self.store, "trials", self.job.sweep, rows)
         for member in members:
             self.store.delete(storage.state_key(member.config.trial_id))
 
-    def _finish_one(
-        self, member: Member, final: Accuracy, picture: bytes, run_id: str
-    ) -> dict[str, Any]:
+    def _publish(self, member: Member, row: Row, picture: bytes, run_id: str) -> None:
+        """Snapshot, then the trial's MLflow run."""
         snapshot = dump_snapshot(member)
         self.store.put(storage.snapshot_key(member.config.trial_id, member.step), snapshot)
-        row = trial_row(member, final, self._device_name())
         curve = curve_rows(member)
         self.tracking.log_curve(run_id, curve)
         files = {
@@ -184,7 +159,6 @@ class Finisher:
             f"checkpoint/step={member.step}.safetensors": snapshot,
         }
         self.tracking.finish_trial(run_id, row, files)
-        return row
 
     def _device_name(self) -> str:
         return torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from grokmodel.config import ConfigError, TrialConfig
 from service.cli import USER_ERRORS, phase_table
+from service.preview import check_data, dry_run
 from service.settings import Settings, load_settings
-from service.launch import check_data, dry_run
 from sweeps.presets import PRESETS, preset_configs
 
 SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -46,31 +46,44 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(dry_run(name, configs, settings))
         return 0
-    from service.runner import run_sweep  # Ray and MLflow load only when something is to be run
+    from service.runner import SweepError, run_sweep  # Ray and MLflow: only when they are needed
 
-    result = run_sweep(name, configs, settings, say=lambda line: print(f"grok: {line}", flush=True))
-    print(closing_words(name, settings, result.figures, result.seconds))
+    try:
+        result = run_sweep(name, configs, settings, say)
+    except SweepError as error:
+        print(f"grok_phase: {error}", file=sys.stderr)
+        return 1
+    print(f"\nsweep {name}: {len(result.trials)} trials, {result.seconds:.0f} s")
     print(phase_table(result.trials))
+    print(closing_words(name, settings, result.figures))
     return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), help="a start that flags override")
     parser.add_argument("--name", help="name of the sweep (default: that of the preset)")
-    parser.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE, ./runs)")
+    parser.add_argument(
+        "--store", help="folder or s3://bucket/prefix (default: GROK_STORE, ./runs)"
+    )
     parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1")
     axes = parser.add_argument_group("axes, one or more values each")
     for field in dataclasses.fields(TrialConfig):
-        convert = {"int": int, "float": float, "bool": _bool, "str": str}[str(field.type)]
+        convert: Any = {"int": int, "float": float, "bool": _bool, "str": str}[str(field.type)]
         default = f"default {field.default}"
         names = [f"--{field.name.replace('_', '-')}"]
         axes.add_argument(*names, dest=field.name, type=convert, nargs="+", help=default)
     return parser
+
+
+def say(line: str) -> None:
+    print(f"grok: {line}", flush=True)
 
 
 def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
@@ -87,7 +100,9 @@ def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
 def sweep_name(args: argparse.Namespace) -> str:
     name = args.name or args.preset or "sweep"
     if not SWEEP_NAME.fullmatch(name):
-        raise ConfigError("--name", name, "a letter, then up to 63 letters, digits, '.', '_' or '-'")
+        raise ConfigError(
+            "--name", name, "a letter, then up to 63 letters, digits, '.', '_' or '-'"
+        )
     return str(name)
 
 
@@ -97,9 +112,27 @@ def _bool(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"{text!r}: need true or false")
 
 
-def closing_words(name: str, settings: Settings, figures: Sequence[str], seconds: float) -> str:
+def closing_words(name: str, settings: Settings, figures: Sequence[str]) -> str:
     """Where everything lies, and the one command that opens each."""
-    return f"sweep {name} took {seconds:.0f} s"
+    store = settings.store
+    picture = next((f for f in figures if "/phase-" in f and f.endswith(".png")), None)
+    show = f"xdg-open {store}/{picture}" if picture and "://" not in store else "grok figures"
+    table = f"import pandas as pd; print(pd.read_parquet('{store}/tables/trials'))"
+    return f"""
+tables   {store}/tables/{{trials,curves,spectra}}
+         python -c "{table}"
+figures  {store}/figures/{name}
+         {show}
+MLflow   {settings.tracking_uri}
+         {ui_command(settings)}
+"""
+
+
+def ui_command(settings: Settings) -> str:
+    """The command that shows the sweep in MLflow's pages."""
+    if settings.tracking_uri.startswith("http"):
+        return f"open {settings.tracking_uri}"
+    return f"mlflow ui --backend-store-uri {settings.tracking_uri} --host 127.0.0.1"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ SMOKE: list[Block] = [
     {
         "P": [11],
         "side": [8],
-        "patch": [8],
         "width": [32],
         "ffn": [32],
         "batch": [64],
@@ -31,10 +30,11 @@ DEMO: list[Block] = [
     {
         "data": ["glyphs"],
         "P": [31],
-        "train_fraction": [0.4, 0.6, 0.8],
+        "train_fraction": [0.5, 0.6, 0.8],
         "weight_decay": [0.0, 1.0, 3.0, 30.0],
         "seed": [0, 1],
-        "steps": [4000],
+        "steps": [3000],
+        "eval_every": [125],
     }
 ]
 """24 trials on built-in glyphs over weight decay and training fraction."""
@@ -46,7 +46,6 @@ PAPER: list[Block] = [
         "P": [23, 27, 31, 35],
         "N": [1],
         "side": [32],
-        "patch": [32],
         "width": [512],
         "ffn": [512],
         "heads": [4],

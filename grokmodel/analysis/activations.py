@@ -35,7 +35,9 @@ class Grid:
 
 
 @torch.no_grad()
-def collect(members: Sequence[Member], banks: Banks, device: torch.device, t: float) -> list[list[Grid]]:
+def collect(
+    members: Sequence[Member], banks: Banks, device: torch.device, t: float
+) -> list[list[Grid]]:
     """Grids of every site of the averaged weights at noise level `t`, one list a member.
 
     Args:
@@ -58,7 +60,9 @@ def collect(members: Sequence[Member], banks: Banks, device: torch.device, t: fl
         t_M1 = torch.full((len(members), 1), float(t), device=device)
         x_t = flow.interpolate(x0_MQCX.flatten(2), eps, t_M1).view_as(x0_MQCX)
         sites: Sites = {}
-        denoise(params, pack.shape, pack.embed_operands(params, image_MQ3[..., :2]), x_t, t_M1, sites)
+        denoise(
+            params, pack.shape, pack.embed_operands(params, image_MQ3[..., :2]), x_t, t_M1, sites
+        )
         for name, value in sites.items():
             mean[name] = mean.get(name, 0.0) + value / DRAWS
     return [_grids(mean, pack.shape, i, P) for i in range(len(members))]

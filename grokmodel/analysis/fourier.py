@@ -1,8 +1,8 @@
 """Fourier analysis of activations over the (a, b) grid: which frequencies does a site use?
 
 Basis on Z_P, real and orthonormal: the constant, cos(2 pi k a / P) and sin(2 pi k a / P) for
-k = 1 .. floor((P - 1) / 2) and, for even P, the Nyquist vector (-1)^a. The basis on the grid is the outer
-products. FVE is the fraction of variance explained, the constant removed.
+k = 1 .. floor((P - 1) / 2) and, for even P, the Nyquist vector (-1)^a. The basis on the grid is the
+outer products. FVE is the fraction of variance explained, the constant removed.
 
 Shapes: P modulus, K frequencies, d features of the site.
 """
@@ -43,7 +43,7 @@ class Spectrum:
 
     @property
     def key_frequencies(self) -> tuple[int, ...]:
-        """Smallest set with KEY_SHARE of the in-frequency power, ascending; () if it is too large."""
+        """Smallest set with KEY_SHARE of the in-frequency power, ascending; () if too large."""
         power = self.fve
         total = power.sum()
         if total <= 0:

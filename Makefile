@@ -1,0 +1,48 @@
+# Every target makes what it needs. `make demo` is the place to start.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STORE  ?= runs
+
+.PHONY: demo smoke ui test slow check lint format clean
+
+demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
+	$(BIN)/python sweeps/grok_phase.py --preset demo --store $(STORE)
+
+smoke: $(VENV)/.run         ## four tiny trials: does everything work?
+	$(BIN)/python sweeps/grok_phase.py --preset smoke --store $(STORE)
+
+ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db --host 127.0.0.1
+
+check: lint test            ## what CI runs
+
+test: $(VENV)/.dev          ## the test suite
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/.dev          ## the tests that CI has no time for
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev          ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev        ## mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:                      ## remove the environment, not the results
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "need Python 3.11 or newer; name one by: make PYTHON=python3.11"; exit 1; }
+	@echo "setting up $(VENV): about two minutes, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,69 @@
+"""Before anything starts: are the data there, what would be done, and what would it cost?"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+
+from grokmodel.config import TrialConfig
+from grokmodel.pack import bank_key
+from grokmodel.symbols import load_bank
+from grokmodel.task import split_pairs
+from service.plan import Plan, Resources, calibrate, cost, make_plan
+from service.settings import Settings
+from service.storage import Store
+
+
+def check_data(configs: Sequence[TrialConfig], settings: Settings) -> None:
+    """Load every bank and make every split once.
+
+    Raises:
+        DataError, ConfigError: the first config whose data are missing or too small.
+    """
+    for key in {bank_key(c): None for c in configs}:
+        load_bank(*key, root=settings.data_root)
+    for config in configs:
+        split_pairs(config)
+
+
+def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
+    """The plan as text: trials, done, packs, resources and cost by a short measured calibration."""
+    resources = local_resources()
+    plan = make_plan(Store(settings), sweep, configs, resources)
+    device = torch.device("cuda" if resources.gpus else "cpu")
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    seconds = calibrate(plan.packs, settings.data_root, device)
+    lines = [
+        f"sweep {sweep} in {settings.store}",
+        f"  trials        {len(plan.configs)}",
+        f"  done          {len(plan.done)} (and {len(plan.shared)} by other sweeps)",
+        f"  to train      {len(plan.todo)} in {len(plan.packs)} packs of {_sizes(plan)} members",
+        f"  a pack takes  {resources}; {resources.slots} at a time here",
+    ]
+    for shape, value in seconds.items():
+        name = f"width {shape.width}, FFN {shape.ffn}, side {shape.side}, {shape.variant}"
+        lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
+    wall = cost(plan, seconds, resources)
+    lines.append(f"  cost          {_duration(wall)} at most; trials that settle stop earlier")
+    return "\n".join(lines)
+
+
+def local_resources() -> Resources:
+    """What a Ray that starts on this machine would give."""
+    gpus, cpus = torch.cuda.device_count(), os.cpu_count() or 1
+    if gpus:
+        return Resources(slots=gpus, cpus=max(1.0, cpus // gpus // 2), gpus=1.0)
+    return Resources(slots=cpus, cpus=1.0, gpus=0.0)
+
+
+def _sizes(plan: Plan) -> str:
+    sizes = sorted(Counter(len(pack) for pack in plan.packs))
+    return "-".join(str(n) for n in sorted({*sizes[:1], *sizes[-1:]})) or "0"
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

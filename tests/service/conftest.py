@@ -1,0 +1,21 @@
+"""A real store and a real tracking database in a temporary folder."""
+
+import pytest
+
+from service.settings import Settings
+from service.storage import Store
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(
+        store=str(tmp_path / "store"),
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
+        data_root=str(tmp_path / "data"),
+        s3_endpoint=None,
+    )
+
+
+@pytest.fixture
+def store(settings):
+    return Store(settings)

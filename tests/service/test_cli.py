@@ -1,0 +1,100 @@
+"""`grok` and the sweep script as a user meets them: answers and errors."""
+
+import json
+
+import pytest
+
+from service import cli, storage
+from service.tables import write_rows
+from sweeps import grok_phase
+from tests.service.rows import finished_curve, finished_row
+from tests.service.tiny import tiny_config
+
+
+@pytest.fixture
+def sweep(store):
+    configs = [tiny_config(seed=s) for s in range(3)]
+    manifest = {"trials": {c.trial_id: c.to_dict() for c in configs}}
+    store.put(storage.sweep_key("mine"), json.dumps(manifest).encode())
+    write_rows(store, "curves", "mine", finished_curve(configs[0]))
+    write_rows(store, "trials", "mine", [finished_row(configs[0])])
+    return store
+
+
+def test_status_counts_done_and_planned(sweep, capsys):
+    assert cli.main(["status", "--store", sweep.url]) == 0
+    out = capsys.readouterr().out
+    assert "mine: 1 of 3 trials done" in out
+    assert finished_row(tiny_config())["phase"] in out
+
+
+def test_status_of_an_empty_store_says_how_to_start(store, capsys):
+    assert cli.main(["status", "--store", store.url]) == 0
+    assert "grok_phase.py --preset demo" in capsys.readouterr().out
+
+
+def test_an_unknown_sweep_is_named_with_the_known_ones(sweep, capsys):
+    assert cli.main(["figures", "--sweep", "yours", "--store", sweep.url]) == 2
+    error = capsys.readouterr().err
+    assert "'yours'" in error
+    assert "mine" in error
+
+
+def test_figures_over_chosen_axes(sweep, capsys):
+    args = ["figures", "--sweep", "mine", "--x", "P", "--y", "width", "--store", sweep.url]
+    assert cli.main(args) == 0
+    assert "phase-P-width.png" in capsys.readouterr().out
+
+
+def test_figures_over_an_unknown_axis(sweep, capsys):
+    args = ["figures", "--sweep", "mine", "--x", "colour", "--y", "P", "--store", sweep.url]
+    assert cli.main(args) == 2
+    assert "--x = 'colour'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--P", "2"], ["P = 2", "3 or more"]),
+        (["--op", "div", "--P", "8"], ["P = 8", "prime"]),
+        (["--train-fraction", "1.5"], ["train_fraction = 1.5", "(0, 1)"]),
+        (["--width", "30", "--heads", "4"], ["heads = 4", "divisor of width = 30"]),
+        (["--P", "99"], ["P = 99", "62"]),
+        (["--op", "plus"], ["op = 'plus'", "add, sub, mul, div"]),
+        (["--data", "emnist"], ["emnist-bymerge-train-images", "not found", "--data-root"]),
+        (["--seeds", "0"], ["--seeds = 0", "1 or more"]),
+        (["--name", "../x"], ["--name = '../x'"]),
+        (["--steps", "100"], ["steps = 100", "multiple of eval_every"]),
+        (["--store", "ftp://x"], ["ftp://x", "folder or s3://"]),
+    ],
+)
+def test_bad_flags_give_one_clear_line_and_leave_nothing(flags, named, tmp_path, capsys):
+    args = ["--data-root", str(tmp_path), "--store", str(tmp_path / "store"), *flags]
+    assert grok_phase.main(args) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert all(part in error for part in named), error
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_unknown_flag_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        grok_phase.main(["--weight_decai", "1"])
+    assert stop.value.code == 2
+    assert "--weight_decai" in capsys.readouterr().err
+
+
+def test_flags_override_a_preset(tmp_path):
+    args = grok_phase.build_parser().parse_args(["--preset", "smoke", "--P", "7", "13"])
+    configs = grok_phase.preset_configs(args.preset, grok_phase.overrides(args))
+    assert {c.P for c in configs} == {7, 13}
+    assert {c.width for c in configs} == {32}
+
+
+def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, capsys):
+    args = ["--preset", "smoke", "--dry-run", "--store", str(tmp_path / "store")]
+    assert grok_phase.main(args) == 0
+    out = capsys.readouterr().out
+    for part in ("trials        4", "to train      4", "CPU", "ms a step", "at most"):
+        assert part in out
+    assert not (tmp_path / "store").exists()

@@ -1,0 +1,76 @@
+"""Figures say what the rows say."""
+
+import pandas as pd
+import pytest
+
+from service import figures, sweep_figures
+from service.tables import write_rows
+from tests.service.rows import finished_curve, finished_row
+from tests.service.tiny import tiny_config
+
+
+def trials_of(*cells):
+    """Rows from (weight_decay, train_fraction, seed, phase)."""
+    rows = []
+    for decay, fraction, seed, phase in cells:
+        row = finished_row(tiny_config(weight_decay=decay, train_fraction=fraction, seed=seed))
+        rows.append({**row, "phase": phase})
+    return pd.DataFrame(rows)
+
+
+def texts(figure):
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_a_cell_shows_its_commonest_phase_and_share():
+    trials = trials_of(
+        (0, 0.5, 0, "memorization"),
+        (0, 0.5, 1, "memorization"),
+        (0, 0.5, 2, "grokking"),
+        (1, 0.5, 0, "grokking"),
+    )
+    figure = figures.phase_diagram(trials, "weight_decay", "train_fraction")
+    assert sorted(texts(figure)) == ["G\n1/1", "M\n2/3"]
+    colors = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    assert len(set(colors)) == 2
+
+
+def test_axes_are_named_and_ticks_are_values():
+    figure = figures.phase_diagram(trials_of((0, 0.5, 0, "grokking")), "weight_decay", "P")
+    ax = figure.axes[0]
+    assert ax.get_xlabel() == "weight decay"
+    assert ax.get_ylabel() == "modulus P"
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0"]
+
+
+def test_grok_steps_show_median_and_never():
+    trials = trials_of((0, 0.5, 0, "memorization"), (1, 0.5, 0, "grokking"))
+    trials["val_step_strict"] = [None, 2000]
+    trials["train_step"] = [500, 500]
+    shown = texts(figures.grok_steps(trials, "weight_decay", "train_fraction"))
+    assert shown == ["never", "2,000\n1/1", "never", "1,500\n1/1"]
+
+
+def test_phase_colours_differ_for_every_phase():
+    assert set(figures.PHASE_COLORS) == set(figures.PHASES)
+    assert len(set(figures.PHASE_COLORS.values())) == len(figures.PHASES)
+
+
+@pytest.mark.parametrize("decays", [(0,), (0, 1)])
+def test_a_sweep_is_drawn_as_png_and_svg(store, decays):
+    configs = [tiny_config(weight_decay=d, seed=s) for d in decays for s in range(2)]
+    write_rows(store, "trials", "sweep", [finished_row(c) for c in configs])
+    write_rows(store, "curves", "sweep", [r for c in configs for r in finished_curve(c)])
+    keys = sweep_figures.draw(store, "sweep")
+    assert {k.rsplit(".", 1)[0] for k in keys if k.endswith(".png")} == {
+        k.rsplit(".", 1)[0] for k in keys if k.endswith(".svg")
+    }
+    for key in keys:
+        head = store.get(key)[:60]
+        assert head.startswith(b"\x89PNG") if key.endswith("png") else b"<?xml" in head
+
+
+def test_default_planes_are_the_axes_that_vary():
+    trials = pd.DataFrame([finished_row(tiny_config(P=p, weight_decay=d)) for p in (7, 11, 13)
+                           for d in (0, 1)])  # fmt: skip
+    assert sweep_figures.default_planes(trials) == [("P", "weight_decay")]

@@ -1,0 +1,80 @@
+"""What is written is read back, from pandas alone too; one row a key."""
+
+import math
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from service.schema import TABLES
+from service.tables import TableError, done_ids, read_table, write_rows
+
+
+def curve_row(trial_id, step, **fields):
+    row = {name: 0.5 for name in ("loss", "train_acc", "val_acc", "val_acc_strict", "weight_norm")}
+    return {"trial_id": trial_id, "step": step, "mem_share": None, **row, **fields}
+
+
+def test_a_row_read_back_is_the_row_written(store):
+    write_rows(store, "curves", "one", [curve_row("a", 10, loss=1 / 3), curve_row("a", 20)])
+    frame = read_table(store, "curves", "one")
+    assert list(frame["step"]) == [10, 20]
+    assert frame["loss"][0] == 1 / 3
+    assert math.isnan(frame["mem_share"][0])
+    assert set(frame["sweep"]) == {"one"}
+
+
+def test_pandas_reads_the_folder_by_itself(store):
+    write_rows(store, "curves", "one", [curve_row("a", 10)])
+    write_rows(store, "curves", "two", [curve_row("b", 10)])
+    frame = pd.read_parquet(store.path("tables/curves"))
+    assert dict(zip(frame["trial_id"], frame["sweep"])) == {"a": "one", "b": "two"}
+
+
+def test_writing_rows_twice_leaves_one_of_each(store):
+    rows = [curve_row("a", 10), curve_row("a", 20)]
+    assert write_rows(store, "curves", "one", rows) == write_rows(store, "curves", "one", rows)
+    write_rows(store, "curves", "one", rows[1:])  # another part with a row that is there already
+    assert len(read_table(store, "curves")) == 2
+
+
+def test_an_absent_table_is_empty_with_its_columns(store):
+    frame = read_table(store, "trials")
+    assert frame.empty
+    assert {c.name for c in TABLES["trials"].columns} | {"sweep"} == set(frame.columns)
+    assert done_ids(store) == set()
+
+
+def test_filters_by_sweep_and_trial(store):
+    write_rows(store, "curves", "one", [curve_row("a", 10), curve_row("b", 10)])
+    write_rows(store, "curves", "two", [curve_row("c", 10)])
+    assert set(read_table(store, "curves", "one")["trial_id"]) == {"a", "b"}
+    assert set(read_table(store, "curves", trial_ids=["b", "c"])["trial_id"]) == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({**curve_row("a", 1), "odd": 1}, "odd"),
+        ({k: v for k, v in curve_row("a", 1).items() if k != "loss"}, "loss"),
+        (curve_row("a", 1, loss="high"), "high"),
+    ],
+)
+def test_a_wrong_row_is_refused_and_nothing_is_written(store, row, named):
+    with pytest.raises(TableError, match=named):
+        write_rows(store, "curves", "one", [row])
+    assert store.list("tables") == []
+
+
+def test_a_damaged_part_is_named(store):
+    key = write_rows(store, "curves", "one", [curve_row("a", 10)])
+    store.put(key, b"PAR1 this is not Parquet")
+    with pytest.raises(TableError, match="table curves"):
+        read_table(store, "curves")
+
+
+def test_files_carry_the_schema_and_its_version(store):
+    key = write_rows(store, "curves", "one", [curve_row("a", 10)])
+    file = pq.read_table(store.path(key), partitioning=None)
+    assert file.schema.equals(TABLES["curves"].arrow)
+    assert file["schema_version"][0].as_py() >= 1

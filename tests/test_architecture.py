@@ -1,0 +1,47 @@
+"""Imports point down only: sweeps -> service -> grokmodel; grokmodel needs torch, numpy, safetensors."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = ["sweeps", "service", "grokmodel"]
+GROKMODEL_MAY = {"torch", "numpy", "safetensors", "grokmodel"}
+GLYPHS_MAY = GROKMODEL_MAY | {"PIL"}
+
+
+def imported_packages(path):
+    """Top-level packages that a module imports, anywhere in it, the standard library left out."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"__future__"}
+
+
+def modules(layer):
+    return sorted((ROOT / layer).rglob("*.py"))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_import_points_up(layer):
+    above = set(LAYERS[: LAYERS.index(layer)])
+    upward = {
+        str(path.relative_to(ROOT)): imported_packages(path) & above for path in modules(layer)
+    }
+    assert not {path: names for path, names in upward.items() if names}
+
+
+def test_grokmodel_needs_torch_numpy_and_safetensors_only():
+    for path in modules("grokmodel"):
+        allowed = GLYPHS_MAY if path.name == "glyphs.py" else GROKMODEL_MAY
+        assert imported_packages(path) <= allowed, path
+
+
+def test_modules_stay_short():
+    lengths = {path: len(path.read_text().splitlines()) for x in LAYERS for path in modules(x)}
+    assert not {str(path): n for path, n in lengths.items() if n > 320}
