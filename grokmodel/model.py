@@ -27,6 +27,8 @@ Params = dict[str, Tensor]
 """Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
 Sites = dict[str, Tensor]
 """Activation site -> (M, B, ...) tensor, filled by `denoise` when given."""
+FEW_TOKENS = 16
+"""Scores a row up to which a product and a sum beat a batched matmul of tiny matrices by far."""
 
 
 @dataclass(frozen=True)
@@ -158,17 +160,22 @@ def denoise(
     x_t = x_t_MBCX.unflatten(1, (T, -1))  # (M, T, G, C, X): G rows share a level
     if shape.input_gate:
         x_t = x_t * (1.0 - t_MT)[:, :, None, None, None]
-    tokens = torch.cat([operands_MBLD.unflatten(1, (T, -1)), embed(p, x_t)], dim=-2)
-    h = tokens + p["position"][:, None, None]
     time = F.silu(linear(p, "time", time_features(t_MT, shape.width)))
-    _record(sites, "embedding", h)
-    if shape.variant == "sandwich":
-        shift, scale, gate = _modulation(p, "sandwich.mod", time, 3)
-        pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift, scale)
-        h = torch.addcmul(h, gate, _ffn(p, "sandwich.ffn", shape, pre, sites))
-    for i in range(shape.depth):
-        last = i == shape.depth - 1
-        h = _block(p, f"block{i}", shape, h, time, C if last else h.shape[-2], sites)
+    position = p["position"][:, None, None]
+    context = operands_MBLD.unflatten(1, (T, -1)) + position[..., : 2 * C, :]
+    current = embed(p, x_t) + position[..., 2 * C :, :]
+    if sites is not None:
+        _record(sites, "embedding", torch.cat([context, current], dim=-2))
+    if shape.variant == "sandwich" or shape.depth > 1:
+        h = torch.cat([context, current], dim=-2)
+        if shape.variant == "sandwich":
+            shift, scale, gate = _modulation(p, "sandwich.mod", time, 3)
+            pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift, scale)
+            h = torch.addcmul(h, gate, _ffn(p, "sandwich.ffn", shape, pre, sites))
+        for i in range(shape.depth - 1):
+            h = _block(p, f"block{i}", shape, [h], time, sites)
+        context, current = h.split([2 * C, C], dim=-2)
+    h = _block(p, f"block{shape.depth - 1}", shape, [context, current], time, sites)
     shift, scale = _modulation(p, "final.mod", time, 2)
     h = _modulate(_norm(h, shape.norm == "pre"), shift, scale)
     out = linear(p, "final", h)
@@ -177,41 +184,56 @@ def denoise(
 
 
 def _block(
-    p: Params, name: str, shape: PackShape, h: Tensor, time: Tensor, rows: int, sites: Sites | None
+    p: Params, name: str, shape: PackShape, parts: list[Tensor], time: Tensor, sites: Sites | None
 ) -> Tensor:
-    """One transformer block; keeps only the last `rows` tokens (all but in the last block)."""
+    """One transformer block on the tokens of all `parts`; returns those of the last part."""
     shift1, scale1, gate1, shift2, scale2, gate2 = _modulation(p, f"{name}.mod", time, 6)
-    x = _modulate(_norm(h, shape.norm == "pre"), shift1, scale1)
-    h = torch.addcmul(h[..., -rows:, :], gate1, _attention(p, name, shape, x, rows, sites))
+    seen = [_modulate(_norm(h, shape.norm == "pre"), shift1, scale1) for h in parts]
+    h = torch.addcmul(parts[-1], gate1, _attention(p, name, shape, seen, sites))
     pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift2, scale2)
     return torch.addcmul(h, gate2, _ffn(p, f"{name}.ffn", shape, pre, sites))
 
 
 def _attention(
-    p: Params, name: str, shape: PackShape, x: Tensor, rows: int, sites: Sites | None
+    p: Params, name: str, shape: PackShape, parts: list[Tensor], sites: Sites | None
 ) -> Tensor:
-    """Self-attention of the last `rows` tokens over all tokens, (..., rows, D)."""
+    """Attention of the last part's tokens over the tokens of all parts: (..., rows, D).
+
+    The parts are never copied into one tensor; only their scores are.
+    """
     H, E = shape.heads, shape.width // shape.heads
-    q = linear(p, f"{name}.query", x[..., -rows:, :]).unflatten(-1, (H, E))
-    k = linear(p, f"{name}.key", x).unflatten(-1, (H, E))
-    v = linear(p, f"{name}.value", x).unflatten(-1, (H, E))
-    if rows * x.shape[-2] <= 16:
-        # three tokens make tiny matrices: a product and a sum beat a batched matmul by far
-        score = (q[..., :, None, :, :] * k[..., None, :, :, :]).sum(-1) / math.sqrt(E)
-        weight = score.softmax(dim=-2)  # (..., rows, L, H)
-        mixed = (weight[..., None] * v[..., None, :, :, :]).sum(-3)
-    else:
-        score = torch.einsum("...qhe,...khe->...qkh", q, k) / math.sqrt(E)
-        weight = score.softmax(dim=-2)
-        mixed = torch.einsum("...qkh,...khe->...qhe", weight, v)
-    if sites is not None:
-        for site, value in (("query", q), ("key", k), ("value", v), ("score", score)):
-            _record(sites, f"{name}.{site}", value)
-        _record(sites, f"{name}.weight", weight)
-        _record(sites, f"{name}.weighted_value", weight[..., None] * v[..., None, :, :, :])
+    q = linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E))
+    keys = [linear(p, f"{name}.key", x).unflatten(-1, (H, E)) for x in parts]
+    values = [linear(p, f"{name}.value", x).unflatten(-1, (H, E)) for x in parts]
+    score = torch.cat([_scores(q, k) for k in keys], dim=-2) / math.sqrt(E)  # (..., rows, L, H)
+    weight = score.softmax(dim=-2)
+    weights = weight.split([v.shape[-3] for v in values], dim=-2)
+    mixed = torch.stack([_mix(w, v) for w, v in zip(weights, values, strict=True)]).sum(0)
     out = linear(p, f"{name}.out", mixed.flatten(-2))
-    _record(sites, f"{name}.attention", out)
+    if sites is not None:
+        value = torch.cat(values, dim=-3)
+        _record(sites, f"{name}.query", q)
+        _record(sites, f"{name}.key", torch.cat(keys, dim=-3))
+        _record(sites, f"{name}.value", value)
+        _record(sites, f"{name}.score", score)
+        _record(sites, f"{name}.weight", weight)
+        _record(sites, f"{name}.weighted_value", weight[..., None] * value[..., None, :, :, :])
+        _record(sites, f"{name}.attention", out)
     return out
+
+
+def _scores(q: Tensor, k: Tensor) -> Tensor:
+    """(..., rows, H, E) and (..., L, H, E) -> (..., rows, L, H)."""
+    if q.shape[-3] * k.shape[-3] <= FEW_TOKENS:
+        return (q[..., :, None, :, :] * k[..., None, :, :, :]).sum(-1)
+    return torch.einsum("...qhe,...khe->...qkh", q, k)
+
+
+def _mix(weight: Tensor, v: Tensor) -> Tensor:
+    """(..., rows, L, H) and (..., L, H, E) -> (..., rows, H, E)."""
+    if weight.shape[-3] * v.shape[-3] <= FEW_TOKENS:
+        return (weight[..., None] * v[..., None, :, :, :]).sum(-3)
+    return torch.einsum("...qkh,...khe->...qhe", weight, v)
 
 
 def _ffn(p: Params, name: str, shape: PackShape, x: Tensor, sites: Sites | None) -> Tensor:

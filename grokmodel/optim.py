@@ -57,7 +57,11 @@ class OptimState:
 
 @torch.no_grad()
 def update(state: OptimState, grad: Tensor, hyper: Hyper) -> None:
-    """One AdamW step in place, then the weight average. `grad` has the shape of the weights."""
+    """One AdamW step in place, then the weight average.
+
+    Args:
+        grad: of the shape of the weights; it is used as scratch space and left with rubbish.
+    """
     state.step += 1
     step_M = state.step.to(torch.float32)
     ramp_M = torch.clamp(step_M / torch.clamp(hyper.warmup, min=1.0), max=1.0)
@@ -65,11 +69,14 @@ def update(state: OptimState, grad: Tensor, hyper: Hyper) -> None:
     correct1_M = 1.0 - hyper.beta1**step_M
     correct2_M = 1.0 - hyper.beta2**step_M
 
+    # nothing of size (M, n) is allocated: fresh memory costs more here than the arithmetic
     state.first.lerp_(grad, (1.0 - hyper.beta1)[:, None])
-    state.second.lerp_(grad.square(), (1.0 - hyper.beta2)[:, None])
-    denominator = state.second.sqrt().mul_(correct2_M.rsqrt()[:, None]).add_(EPS)
+    grad.mul_(grad)
+    state.second.lerp_(grad, (1.0 - hyper.beta2)[:, None])
+    denominator = torch.sqrt(state.second, out=grad).mul_(correct2_M.rsqrt()[:, None]).add_(EPS)
+    direction = torch.div(state.first, denominator, out=grad)
     state.weights.mul_((1.0 - lr_M * hyper.weight_decay)[:, None])
-    state.weights.sub_((state.first * (lr_M / correct1_M)[:, None]).div_(denominator))
+    state.weights.addcmul_(direction, (lr_M / correct1_M)[:, None], value=-1.0)
     # early averages would remember the random start: the decay grows with the steps made
     decay_M = torch.minimum(hyper.ema, step_M / (step_M + 10.0))
     state.average.lerp_(state.weights, (1.0 - decay_M)[:, None])

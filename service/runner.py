@@ -21,7 +21,7 @@ from service.plan import Plan, Resources, make_plan
 from service.progress import SweepProgress
 from service.settings import Settings
 from service.storage import Store, StoreError
-from service.tables import read_table, write_rows
+from service.tables import done_ids, read_rows, read_table, write_rows
 from service.tracking import Tracking
 from service.worker import PackJob, Progress, run_pack
 
@@ -50,7 +50,6 @@ class SweepError(RuntimeError):
 class SweepResult:
     """What a sweep left behind."""
 
-    plan: Plan
     trials: pd.DataFrame
     """Rows of the `trials` table of this sweep."""
     seconds: float
@@ -94,35 +93,45 @@ def run_sweep(
     started = time.monotonic()
     store = Store(settings)
     store.preflight()
+    if is_complete(store, sweep, configs):
+        say(f"sweep {sweep}: all {len(configs)} trials are done already")
+        trials = read_table(store, "trials", sweep)
+        return SweepResult(trials, time.monotonic() - started, _figures(store, sweep))
     start_ray()
     _check_shared(settings)
     resources = cluster_resources()
     plan = make_plan(store, sweep, configs, resources)
-    store.put(storage.sweep_key(sweep), _manifest(plan))
-    tracking = Tracking.start(settings.tracking_uri, sweep, storage_artifacts(settings))
     say(summary_line(plan, resources))
     prepare_decoders(plan.todo, settings)
-    failures: list[str] = []
-    if plan.packs or plan.shared:
-        tracking.reopen_sweep()
-        tracking.log_files(tracking.parent_id, {"plan.json": _manifest(plan)})
-        tracking.set_tags(tracking.parent_id, environment.describe())
-        adopt(store, plan, tracking)
-        failures = train_packs(plan, resources, settings, tracking, say)
+    tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
+    tracking.reopen_sweep()
+    tracking.set_tags(tracking.parent_id, environment.describe())
+    manifest = _manifest(plan)
+    store.put(storage.sweep_key(sweep), manifest)
+    tracking.log_files(tracking.parent_id, {"plan.json": manifest})
+    adopt(store, plan, tracking)
+    failures = train_packs(plan, resources, settings, tracking, say)
     analysed = 0
     for count in analysis.analyze(settings, sweep, tracking.experiment_id, tracking.parent_id):
         analysed += count
         say(f"spectra of {analysed} trials")
-    trials = read_table(store, "trials", sweep)
-    drawn = sweep_figures.draw(
-        store, sweep, tracking, redraw=bool(plan.todo or plan.shared or analysed)
-    )
+    sweep_figures.draw(store, sweep, tracking)
     tracking.finish_sweep("FAILED" if failures else "FINISHED")
     if failures:
-        raise SweepError(
-            f"{len(failures)} of {len(plan.packs)} packs failed: " + "; ".join(failures)
-        )
-    return SweepResult(plan, trials, time.monotonic() - started, tuple(drawn))
+        errors = "; ".join(failures)
+        raise SweepError(f"{len(failures)} of {len(plan.packs)} packs failed: {errors}")
+    trials = read_table(store, "trials", sweep)
+    return SweepResult(trials, time.monotonic() - started, _figures(store, sweep))
+
+
+def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig]) -> bool:
+    """Every trial has its row and its spectra, and the figures are drawn."""
+    trained = {c.trial_id for c in configs} <= done_ids(store, sweep)
+    return trained and analysis.pending(store, sweep).empty and bool(_figures(store, sweep))
+
+
+def _figures(store: Store, sweep: str) -> tuple[str, ...]:
+    return tuple(store.list(storage.figures_prefix(sweep)))
 
 
 def train_packs(
@@ -176,23 +185,15 @@ def train_packs(
 
 def adopt(store: Store, plan: Plan, tracking: Tracking) -> None:
     """Give the sweep the rows and runs of trials that another sweep has trained."""
-    ids = [config.trial_id for config in plan.shared]
-    if not ids:
-        return
-    for table in ("curves", "trials"):
-        frame = read_table(store, table, trial_ids=ids).drop(columns=["sweep", "schema_version"])
-        records = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        if table == "curves":
-            curves = records
-        else:
-            for row, config in zip(
-                sorted(records, key=lambda r: ids.index(r["trial_id"])), plan.shared
-            ):
-                run = tracking.trial_run(config)
-                mine = [r for r in curves if r["trial_id"] == config.trial_id]
-                tracking.log_curve(run, mine)
-                tracking.finish_trial(run, row, {})
-        write_rows(store, table, plan.sweep, records)
+    ids = [c.trial_id for c in plan.shared]
+    curves, trials = read_rows(store, "curves", ids), read_rows(store, "trials", ids)
+    for config in plan.shared:
+        run = tracking.trial_run(config)
+        tracking.log_curve(run, [r for r in curves if r["trial_id"] == config.trial_id])
+        (row,) = [r for r in trials if r["trial_id"] == config.trial_id]
+        tracking.finish_trial(run, row, {})
+    write_rows(store, "curves", plan.sweep, curves)
+    write_rows(store, "trials", plan.sweep, trials)
 
 
 def summary_line(plan: Plan, resources: Resources) -> str:
@@ -203,16 +204,10 @@ def summary_line(plan: Plan, resources: Resources) -> str:
     )
 
 
-def storage_artifacts(settings: Settings) -> str:
-    """Where MLflow keeps artifacts: in the store, so that large files go straight to S3."""
-    return f"{settings.store}/mlartifacts"
-
-
 def _tune_storage(settings: Settings) -> str:
     """Tune's own bookkeeping: nothing that is needed afterwards, so the driver's disk will do."""
-    return os.path.join(os.path.expanduser("~"), "ray_results") if settings.store.startswith(
-        "s3://"
-    ) else f"{settings.store}/ray"  # fmt: skip
+    local = settings.store.startswith("s3://")
+    return os.path.expanduser("~/ray_results") if local else f"{settings.store}/ray"
 
 
 def _check_shared(settings: Settings) -> None:

@@ -21,19 +21,15 @@ def draw(
     store: Store,
     sweep: str,
     tracking: Tracking | None = None,
-    redraw: bool = True,
     planes: list[tuple[str, str]] | None = None,
 ) -> list[str]:
     """Draw all figures of a sweep and return their keys.
 
     Args:
         tracking: log them on the sweep's run too.
-        redraw: False returns what is there, if anything is.
         planes: (x, y) axes; by default every pair of axes that the sweep varies.
     """
     prefix = storage.figures_prefix(sweep)
-    if not redraw and (known := store.list(prefix)):
-        return known
     trials = read_table(store, "trials", sweep)
     if trials.empty:
         return []

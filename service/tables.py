@@ -59,28 +59,54 @@ def read_table(
     """All rows of a table, or those of one sweep or of some trials: one row a key.
 
     An absent table is an empty frame with its columns.
+
+    Raises:
+        TableError: a part cannot be read.
     """
+    key = TABLES[table_name].key
+    frame = _load(store, table_name, sweep, trial_ids, columns).to_pandas()
+    unique = [name for name in key if columns is None or name in columns]
+    return frame.drop_duplicates(unique, ignore_index=True)
+
+
+def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows of some trials just as they were given to `write_rows`, one a key."""
+    table = TABLES[table_name]
+    unique: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in _load(store, table_name, None, trial_ids, None).to_pylist():
+        del row["sweep"], row["schema_version"]
+        unique.setdefault(tuple(row[name] for name in table.key), row)
+    return list(unique.values())
+
+
+def _load(
+    store: Store,
+    table_name: str,
+    sweep: str | None,
+    trial_ids: Iterable[str] | None,
+    columns: Sequence[str] | None,
+) -> pa.Table:
     table = TABLES[table_name]
     keys = store.list(f"tables/{table_name}" + (f"/sweep={sweep}" if sweep else ""))
     paths = [store.path(key) for key in keys if key.endswith(".parquet")]
     schema = table.arrow.append(pa.field("sweep", pa.string()))
-    dataset = ds.dataset(
-        paths,
-        schema=schema,
-        format="parquet",
-        filesystem=store.fs,
-        partitioning=ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive"),
-        partition_base_dir=store.path(f"tables/{table_name}"),
-    ) if paths else None  # fmt: skip
-    if dataset is None:
-        return schema.empty_table().to_pandas()[list(columns or schema.names)]
+    names = list(columns or schema.names)
+    if not paths:
+        return schema.empty_table().select(names)
+    partitions = ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive")
     chosen = ds.field("trial_id").isin(list(trial_ids)) if trial_ids is not None else None
     try:
-        frame = dataset.to_table(columns=list(columns) if columns else None, filter=chosen)
+        dataset = ds.dataset(
+            paths,
+            schema=schema,
+            format="parquet",
+            filesystem=store.fs,
+            partitioning=partitions,
+            partition_base_dir=store.path(f"tables/{table_name}"),
+        )
+        return dataset.to_table(columns=names, filter=chosen)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise TableError(f"table {table_name} in {store.url}: {error}") from error
-    unique = [k for k in table.key if columns is None or k in columns]
-    return frame.to_pandas().drop_duplicates(unique, ignore_index=True)
 
 
 def done_ids(store: Store, sweep: str | None = None) -> set[str]:

@@ -1,4 +1,4 @@
-"""Imports point down only: sweeps -> service -> grokmodel; grokmodel needs torch, numpy, safetensors."""
+"""Imports point down only: sweeps -> service -> grokmodel, which needs little itself."""
 
 import ast
 import sys

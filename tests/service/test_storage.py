@@ -21,7 +21,7 @@ def test_what_is_put_is_got_listed_and_deleted(store):
 
 
 def test_a_reader_never_sees_half_an_object(store):
-    """Two contents are written in turn while another thread reads: it only ever gets one of them."""
+    """Two contents are written in turn while another thread reads: it gets one or the other."""
     contents = [bytes([k]) * 400_000 for k in (1, 2)]
     store.put("key", contents[0])
     seen, stop = set(), threading.Event()

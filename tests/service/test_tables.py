@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.schema import TABLES
-from service.tables import TableError, done_ids, read_table, write_rows
+from service.tables import TableError, done_ids, read_rows, read_table, write_rows
 
 
 def curve_row(trial_id, step, **fields):
-    row = {name: 0.5 for name in ("loss", "train_acc", "val_acc", "val_acc_strict", "weight_norm")}
+    row = dict.fromkeys(("loss", "train_acc", "val_acc", "val_acc_strict", "weight_norm"), 0.5)
     return {"trial_id": trial_id, "step": step, "mem_share": None, **row, **fields}
 
 
@@ -22,6 +22,14 @@ def test_a_row_read_back_is_the_row_written(store):
     assert frame["loss"][0] == 1 / 3
     assert math.isnan(frame["mem_share"][0])
     assert set(frame["sweep"]) == {"one"}
+
+
+def test_rows_come_back_as_they_were_given(store):
+    rows = [curve_row("a", 10), curve_row("b", 20, mem_share=0.25)]
+    write_rows(store, "curves", "one", rows)
+    write_rows(store, "curves", "two", rows)
+    assert read_rows(store, "curves", ["a", "b"]) == rows
+    assert read_rows(store, "curves", ["b"]) == rows[1:]
 
 
 def test_pandas_reads_the_folder_by_itself(store):

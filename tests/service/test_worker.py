@@ -23,7 +23,7 @@ def make_job(settings):
     return make
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -34,7 +34,7 @@ def killed_after(rounds):
     def report(progress):
         seen.append(progress)
         if len(seen) == rounds:
-            raise Killed
+            raise KilledError
 
     return report
 
@@ -74,7 +74,7 @@ def test_killed_and_run_again_equals_undisturbed(store, make_job, monkeypatch, t
     monkeypatch.setattr(worker, "CHECKPOINT_S", 0.0)
     job = make_job(*configs)
     for _ in range(2):
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run_pack(job, killed_after(2))
     assert read_table(store, "trials").empty
     run_pack(job, lambda p: None)

@@ -1,0 +1,33 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from grokmodel.glyphs import glyph_bank
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread():
+    """Tiny tensors gain nothing from threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="package")
+def varied_glyphs():
+    """Six letters, four images each."""
+    return glyph_bank(6, 4, 12)
+
+
+@pytest.fixture(scope="package")
+def emnist_folder():
+    """Folder of the real EMNIST files: GROK_DATA, or ../shared/data/emnist."""
+    folder = Path(os.environ.get("GROK_DATA", ROOT.parent / "shared" / "data" / "emnist"))
+    if not (folder / "emnist-bymerge-train-images-idx3-ubyte.gz").exists():
+        pytest.skip(f"no EMNIST files in {folder}; name their folder by GROK_DATA")
+    return folder

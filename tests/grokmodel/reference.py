@@ -1,0 +1,138 @@
+"""One member written the ordinary way, from the papers and not from `grokmodel.model`.
+
+Every token goes through every block, every row has its own t, and everything is a torch.nn module.
+"""
+
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class FeedForward(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.gated = shape.activation == "swiglu"
+        self.up = nn.Linear(shape.width, shape.ffn * (2 if self.gated else 1))
+        self.down = nn.Linear(shape.ffn, shape.width)
+
+    def forward(self, x):
+        if not self.gated:
+            return self.down(nn.GELU()(self.up(x)))
+        gate, value = self.up(x).chunk(2, dim=-1)
+        return self.down(nn.SiLU()(gate) * value)
+
+
+class Sandwich(nn.Module):
+    """FFN between embedding and attention, with adaLN of its own."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.mod = nn.Linear(shape.width, 3 * shape.width)
+        self.ffn = FeedForward(shape)
+        self.norm = layer_norm(shape, shape.norm in ("pre", "ffn"))
+
+    def forward(self, x, time):
+        shift, scale, gate = self.mod(time)[:, None].chunk(3, dim=-1)
+        return x + (1 + gate) * self.ffn(self.norm(x) * (1 + scale) + shift)
+
+
+class Block(nn.Module):
+    """adaLN-zero block of DiT; its gates are 1 + the modulation, so that they start open."""
+
+    def __init__(self, shape):
+        super().__init__()
+        D = shape.width
+        self.heads = shape.heads
+        self.mod = nn.Linear(D, 6 * D)
+        self.query, self.key, self.value, self.out = (nn.Linear(D, D) for _ in range(4))
+        self.ffn = FeedForward(shape)
+        self.norm1 = layer_norm(shape, shape.norm == "pre")
+        self.norm2 = layer_norm(shape, shape.norm in ("pre", "ffn"))
+
+    def split(self, x):
+        B, L, D = x.shape
+        return x.view(B, L, self.heads, D // self.heads).transpose(1, 2)
+
+    def attention(self, x):
+        q, k, v = (self.split(f(x)) for f in (self.query, self.key, self.value))
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.out(mixed.transpose(1, 2).reshape(x.shape))
+
+    def forward(self, x, time):
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.mod(time)[:, None].chunk(6, dim=-1)
+        x = x + (1 + gate1) * self.attention(self.norm1(x) * (1 + scale1) + shift1)
+        return x + (1 + gate2) * self.ffn(self.norm2(x) * (1 + scale2) + shift2)
+
+
+class Reference(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        D = shape.width
+        self.shape = shape
+        self.embed = nn.Linear(shape.token_dim, D)
+        self.position = nn.Parameter(torch.zeros(3 * shape.tokens_per_image, D))
+        self.time = nn.Linear(D, D)
+        if shape.variant == "sandwich":
+            self.sandwich = Sandwich(shape)
+        for i in range(shape.depth):
+            self.add_module(f"block{i}", Block(shape))
+        self.norm = layer_norm(shape, shape.norm == "pre")
+        self.final = nn.Linear(D, shape.token_dim)
+        self.final.mod = nn.Linear(D, 2 * D)
+
+    def tokens(self, images):
+        """(B, S, S) -> (B, C, patch^2)."""
+        patch = self.shape.patch
+        return F.unfold(images[:, None], patch, stride=patch).transpose(1, 2)
+
+    def image(self, tokens):
+        """(B, C, patch^2) -> (B, S, S)."""
+        side, patch = self.shape.side, self.shape.patch
+        return F.fold(tokens.transpose(1, 2), side, patch, stride=patch)[:, 0]
+
+    def time_vector(self, t):
+        half = self.shape.width // 2
+        frequency = 10_000.0 ** (-torch.arange(half, dtype=t.dtype) / half)
+        angle = 1000 * t[:, None] * frequency
+        return nn.SiLU()(self.time(torch.cat([torch.cos(angle), torch.sin(angle)], dim=1)))
+
+    def forward(self, a, b, x_t, t):
+        """Predicted result images (B, S, S) from images (B, S, S) and levels (B,)."""
+        noisy = x_t * (1 - t)[:, None, None] if self.shape.input_gate else x_t
+        tokens = torch.cat([self.tokens(image) for image in (a, b, noisy)], dim=1)
+        h, time = self.embed(tokens) + self.position, self.time_vector(t)
+        if self.shape.variant == "sandwich":
+            h = self.sandwich(h, time)
+        for i in range(self.shape.depth):
+            h = self.get_submodule(f"block{i}")(h, time)
+        shift, scale = self.final.mod(time)[:, None].chunk(2, dim=-1)
+        h = self.norm(h) * (1 + scale) + shift
+        return self.image(self.final(h)[:, -self.shape.tokens_per_image :])
+
+    def load(self, params, member):
+        """Take the weights of one member; matrices are stored (in, out) there, (out, in) here."""
+        mine = dict(self.named_parameters())
+        assert {stored_name(name) for name in mine} == set(params)
+        with torch.no_grad():
+            for name, p in mine.items():
+                value = params[stored_name(name)][member]
+                p.copy_(value.T if name.endswith(".weight") else value)
+        return self
+
+    def gradients(self):
+        """Gradient of every parameter under its stored name and in its stored shape."""
+        return {
+            stored_name(name): p.grad.T if name.endswith(".weight") else p.grad
+            for name, p in self.named_parameters()
+        }
+
+
+def stored_name(name):
+    return name.replace(".weight", ".w").replace(".bias", ".b")
+
+
+def layer_norm(shape, on):
+    return nn.LayerNorm(shape.width, elementwise_affine=False) if on else nn.Identity()
+
+

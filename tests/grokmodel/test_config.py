@@ -1,0 +1,303 @@
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from grokmodel.config import (
+    ACTIVATIONS,
+    DATASETS,
+    LOSSES,
+    NORMS,
+    OPERATIONS,
+    SPLITS,
+    T_DISTRIBUTIONS,
+    VARIANTS,
+    ConfigError,
+    PackShape,
+    TrialConfig,
+    is_prime,
+)
+from tests.grokmodel.tiny import tiny
+
+GOLDEN_TRIAL_ID = "GOLDEN"
+WHEN_TO_UPDATE = (
+    "the trial_id of the default config has changed, so every stored trial would run again. Update "
+    "GOLDEN_TRIAL_ID only if that is meant: SCIENCE_VERSION was raised, a field was added or "
+    "removed, or a default was changed on purpose."
+)
+OTHER_VALUE = {
+    "op": "mul",
+    "data": "emnist",
+    "P": 11,
+    "N": 2,
+    "train_fraction": 0.51,
+    "split": "unordered",
+    "side": 16,
+    "patch": 4,
+    "width": 18,
+    "depth": 2,
+    "heads": 2,
+    "ffn": 17,
+    "variant": "sandwich",
+    "norm": "pre",
+    "activation": "swiglu",
+    "init_scale": 0.77,
+    "input_gate": False,
+    "loss": "velocity",
+    "t_distribution": "uniform",
+    "t_mean": 0.77,
+    "t_std": 0.77,
+    "t_levels": 4,
+    "t_clip": 0.077,
+    "sample_steps": 7,
+    "final_sample_steps": 77,
+    "batch": 64,
+    "steps": 40,
+    "lr": 0.077,
+    "warmup": 7,
+    "weight_decay": 0.77,
+    "beta1": 0.77,
+    "beta2": 0.77,
+    "ema": 0.77,
+    "eval_every": 10,
+    "eval_pairs": 77,
+    "seed": 77,
+}
+CHOICES = {
+    "op": OPERATIONS,
+    "data": DATASETS,
+    "split": SPLITS,
+    "variant": VARIANTS,
+    "norm": NORMS,
+    "activation": ACTIVATIONS,
+    "loss": LOSSES,
+    "t_distribution": T_DISTRIBUTIONS,
+}
+OUT_OF_RANGE = [
+    ("P", 2, "3 or more"),
+    ("N", 0, "1 or more"),
+    ("side", 7, "from 8 to 64"),
+    ("side", 65, "from 8 to 64"),
+    ("patch", -1, "1 or more"),
+    ("patch", 3, "a divisor of side = 8"),
+    ("width", 0, "2 or more"),
+    ("width", 17, "even"),
+    ("depth", 0, "from 1 to 8"),
+    ("depth", 9, "from 1 to 8"),
+    ("heads", 0, "1 or more"),
+    ("heads", 3, "a divisor of width = 16"),
+    ("ffn", 0, "1 or more"),
+    ("train_fraction", 0.0, "inside (0, 1)"),
+    ("train_fraction", 1.0, "inside (0, 1)"),
+    ("t_clip", 0.0, "inside (0, 1)"),
+    ("t_clip", 1.0, "inside (0, 1)"),
+    ("beta1", 1.0, "in [0, 1)"),
+    ("beta2", -0.1, "in [0, 1)"),
+    ("ema", 1.0, "in [0, 1)"),
+    ("lr", 0.0, "above 0"),
+    ("init_scale", -1.0, "above 0"),
+    ("t_std", 0.0, "above 0"),
+    ("weight_decay", -1.0, "0 or more"),
+    ("batch", 0, "1 or more"),
+    ("t_levels", 0, "1 or more"),
+    ("t_levels", 5, "a divisor of batch = 32"),
+    ("sample_steps", 0, "1 or more"),
+    ("final_sample_steps", 0, "1 or more"),
+    ("steps", 0, "1 or more"),
+    ("steps", 21, "a multiple of eval_every = 5"),
+    ("eval_every", 0, "1 or more"),
+    ("eval_pairs", 0, "1 or more"),
+    ("warmup", -1, "0 or more"),
+    ("seed", -1, "0 or more"),
+]
+
+
+def fields_of_type(name):
+    return [f.name for f in dataclasses.fields(TrialConfig) if f.type == name]
+
+
+def error_of(**changes):
+    with pytest.raises(ConfigError) as caught:
+        tiny(**changes)
+    return caught.value
+
+
+# --- identity ------------------------------------------------------------------------------------
+
+
+def test_the_default_config_has_the_trial_id_of_the_stored_results():
+    assert TrialConfig().trial_id == GOLDEN_TRIAL_ID, WHEN_TO_UPDATE
+
+
+def test_equal_configs_have_equal_ids():
+    assert tiny().trial_id == tiny().trial_id
+
+
+def test_this_suite_varies_every_field():
+    assert set(OTHER_VALUE) == {f.name for f in dataclasses.fields(TrialConfig)}
+
+
+@pytest.mark.parametrize("field", OTHER_VALUE)
+def test_the_id_changes_with_every_field(field):
+    changed = tiny(**{field: OTHER_VALUE[field]})
+    assert getattr(changed, field) != getattr(tiny(), field)
+    assert changed.trial_id != tiny().trial_id
+
+
+def test_ids_of_a_large_grid_are_all_different():
+    grid = [
+        tiny(P=P, N=N, lr=lr, seed=s)
+        for P in (5, 7)
+        for N in (1, 2)
+        for lr in (1, 2)
+        for s in range(20)
+    ]
+    assert len({c.trial_id for c in grid}) == len(grid)
+
+
+@pytest.mark.parametrize("field", fields_of_type("int"))
+def test_an_int_field_takes_lossless_numbers_of_any_type(field):
+    value = getattr(tiny(), field)
+    for same in (float(value), np.int64(value), np.int32(value), np.float64(value)):
+        config = tiny(**{field: same})
+        assert type(getattr(config, field)) is int
+        assert config.trial_id == tiny().trial_id
+
+
+@pytest.mark.parametrize("field", fields_of_type("float"))
+def test_a_float_field_takes_numpy_scalars(field):
+    value = getattr(tiny(), field)
+    config = tiny(**{field: np.float64(value)})
+    assert type(getattr(config, field)) is float
+    assert config.trial_id == tiny().trial_id
+
+
+def test_an_int_and_the_float_that_equals_it_are_the_same_trial():
+    assert tiny(weight_decay=3).trial_id == tiny(weight_decay=3.0).trial_id
+    assert tiny(P=11).trial_id == tiny(P=11.0).trial_id
+
+
+def test_minus_zero_and_zero_are_the_same_trial():
+    assert tiny(t_mean=-0.0) == tiny(t_mean=0.0)
+    assert tiny(t_mean=-0.0).trial_id == tiny(t_mean=0.0).trial_id
+
+
+def test_patch_zero_stands_for_the_side():
+    assert tiny(side=16, patch=0).patch == 16
+    assert tiny(side=16, patch=0).trial_id == tiny(side=16, patch=16).trial_id
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        tiny().P = 5
+
+
+# --- round trip ----------------------------------------------------------------------------------
+
+
+def test_to_dict_and_back_is_the_same_config():
+    config = tiny(**OTHER_VALUE)
+    assert TrialConfig.from_dict(config.to_dict()) == config
+
+
+def test_a_config_survives_json():
+    config = tiny(lr=1 / 3, t_mean=math.pi)
+    assert (
+        TrialConfig.from_dict(json.loads(json.dumps(config.to_dict()))).trial_id == config.trial_id
+    )
+
+
+def test_an_unknown_key_is_named_with_the_fields_there_are():
+    with pytest.raises(ConfigError, match="wight_decay.*weight_decay") as caught:
+        TrialConfig.from_dict({"wight_decay": 3})
+    assert (caught.value.field, caught.value.value) == ("wight_decay", 3)
+
+
+# --- what a field may be -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("field", "value", "allowed"), OUT_OF_RANGE)
+def test_a_number_out_of_range_is_named_with_its_range(field, value, allowed):
+    error = error_of(**{field: value})
+    assert (error.field, error.value) == (field, value)
+    assert field in str(error)
+    assert repr(value) in str(error)
+    assert allowed in str(error)
+
+
+@pytest.mark.parametrize("field", CHOICES)
+def test_an_unknown_choice_is_named_with_every_choice(field):
+    error = error_of(**{field: "nonsense"})
+    assert (error.field, error.value) == (field, "nonsense")
+    assert f"{field} = 'nonsense'" in str(error)
+    assert all(choice in str(error) for choice in CHOICES[field])
+
+
+@pytest.mark.parametrize("field", CHOICES)
+def test_every_choice_is_accepted(field):
+    for choice in CHOICES[field]:
+        assert getattr(tiny(**{field: choice}), field) == choice
+
+
+@pytest.mark.parametrize("field", fields_of_type("float"))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "0.5", None, True, [0.5], 0.5j])
+def test_a_float_field_refuses_what_is_no_finite_number(field, value):
+    error = error_of(**{field: value})
+    assert error.field == field
+    assert repr(value) in str(error)
+
+
+@pytest.mark.parametrize("field", fields_of_type("int"))
+@pytest.mark.parametrize("value", [1.5, math.nan, math.inf, "8", None, True, np.arange(3)])
+def test_an_int_field_refuses_what_is_no_whole_number(field, value):
+    error = error_of(**{field: value})
+    assert error.field == field
+    assert "int" in str(error)
+
+
+@pytest.mark.parametrize("field", fields_of_type("bool"))
+@pytest.mark.parametrize("value", [0, 1.0, "true", None])
+def test_a_bool_field_refuses_all_but_bools(field, value):
+    assert error_of(**{field: value}).field == field
+
+
+@pytest.mark.parametrize("field", fields_of_type("str"))
+@pytest.mark.parametrize("value", [0, None, b"add", ["add"]])
+def test_a_str_field_refuses_all_but_strings(field, value):
+    assert error_of(**{field: value}).field == field
+
+
+@pytest.mark.parametrize("P", [4, 6, 9, 15, 21, 25])
+def test_division_needs_a_prime(P):
+    error = error_of(op="div", P=P)
+    assert (error.field, error.value) == ("P", P)
+    assert "prime" in str(error)
+    assert "div" in str(error)
+    assert tiny(op="add", P=P).P == P
+
+
+@pytest.mark.parametrize("P", [3, 5, 7, 23, 31, 97])
+def test_division_takes_every_prime(P):
+    assert tiny(op="div", P=P).P == P
+
+
+def test_is_prime_agrees_with_the_definition():
+    by_definition = [n for n in range(2, 200) if not any(n % k == 0 for k in range(2, n))]
+    assert [n for n in range(200) if is_prime(n)] == by_definition
+
+
+# --- pack shape ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", OTHER_VALUE)
+def test_the_pack_shape_changes_with_its_own_fields_only(field):
+    of_shape = field in {f.name for f in dataclasses.fields(PackShape)}
+    assert (tiny(**{field: OTHER_VALUE[field]}).shape != tiny().shape) == of_shape
+
+
+def test_tokens_cover_the_image():
+    config = tiny(side=16, patch=4)
+    assert config.tokens_per_image == config.shape.tokens_per_image == 16
+    assert config.shape.tokens_per_image * config.shape.token_dim == 16 * 16

@@ -1,0 +1,246 @@
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from grokmodel.config import ConfigError
+from grokmodel.model import Layout, denoise, embed, patchify, time_features, unpatchify
+from grokmodel.pack import Member
+from tests.grokmodel.reference import Reference
+from tests.grokmodel.tiny import tiny
+
+M, B, T = 3, 8, 4
+"""Members, triplets and noise levels of a test batch."""
+
+STRUCTURES = list(itertools.product(("baseline", "sandwich"), (1, 2), (1, 2), (8, 4)))
+"""Variant, depth, heads, patch."""
+DETAILS = list(itertools.product(("pre", "ffn", "none"), ("gelu", "swiglu"), (True, False)))
+"""Norm, activation, input gate."""
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class Batch:
+    """Random weights of M members and a random batch each, in float64."""
+
+    def __init__(self, shape, members=M):
+        self.shape = shape
+        self.layout = Layout(shape)
+        self.weights = 0.2 * random(members, self.layout.n)
+        self.images = random(members, B, 2, shape.side, shape.side, seed=1)
+        self.x_t = random(members, B, shape.side, shape.side, seed=2)
+        self.t = torch.sigmoid(random(members, T, seed=3))
+
+    def predict(self, weights=None, t=None, sites=None):
+        """Predicted images (M, B, S, S)."""
+        params = self.layout.views(self.weights if weights is None else weights)
+        patch = self.shape.patch
+        operands = embed(params, patchify(self.images, patch)).flatten(2, 3)
+        tokens = patchify(self.x_t, patch)
+        t = self.t if t is None else t
+        return unpatchify(denoise(params, self.shape, operands, tokens, t, sites), patch)
+
+    def reference(self, i):
+        """Member i written the ordinary way."""
+        return Reference(self.shape).double().load(self.layout.views(self.weights), i)
+
+    def predict_by(self, reference, i):
+        t_B = self.t[i].repeat_interleave(B // T)
+        return reference(self.images[i, :, 0], self.images[i, :, 1], self.x_t[i], t_B)
+
+
+def assert_equals_the_references(shape, members):
+    batch = Batch(shape, members)
+    weights = batch.weights.clone().requires_grad_()
+    out = batch.predict(weights)
+    towards = random(*out.shape, seed=4)
+    (out * towards).sum().backward()
+    gradients = batch.layout.views(weights.grad)
+    for i in range(members):
+        reference = batch.reference(i)
+        expected = batch.predict_by(reference, i)
+        torch.testing.assert_close(out[i], expected, rtol=1e-9, atol=1e-9)
+        (expected * towards[i]).sum().backward()
+        for name, gradient in reference.gradients().items():
+            torch.testing.assert_close(gradients[name][i], gradient, rtol=1e-8, atol=1e-9)
+
+
+# --- against the ordinary model ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("variant", "depth", "heads", "patch"), STRUCTURES)
+def test_a_single_member_is_the_ordinary_model_of_its_structure(variant, depth, heads, patch):
+    config = tiny(variant=variant, depth=depth, heads=heads, patch=patch, norm="pre")
+    assert_equals_the_references(config.shape, members=1)
+
+
+@pytest.mark.parametrize(("norm", "activation", "input_gate"), DETAILS)
+@pytest.mark.parametrize("variant", ["baseline", "sandwich"])
+def test_a_single_member_is_the_ordinary_model_in_every_detail(
+    variant, norm, activation, input_gate
+):
+    details = {"norm": norm, "activation": activation, "input_gate": input_gate}
+    config = tiny(variant=variant, depth=2, heads=2, ffn=24, **details)
+    assert_equals_the_references(config.shape, members=1)
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+@pytest.mark.parametrize("variant", ["baseline", "sandwich"])
+def test_every_member_of_several_is_its_own_ordinary_model(variant, patch):
+    assert_equals_the_references(tiny(variant=variant, depth=2, heads=2, patch=patch).shape, M)
+
+
+def test_a_member_does_not_see_the_weights_of_another():
+    batch = Batch(tiny().shape)
+    weights = batch.weights.clone().requires_grad_()
+    batch.predict(weights)[1].sum().backward()
+    assert (weights.grad[1] != 0).any()
+    assert (weights.grad[[0, 2]] == 0).all()
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+def test_shared_levels_are_the_same_as_repeating_them_for_every_row(patch):
+    batch = Batch(tiny(patch=patch, depth=2, variant="sandwich").shape)
+    repeated = batch.t.repeat_interleave(B // T, dim=1)
+    torch.testing.assert_close(batch.predict(), batch.predict(t=repeated))
+
+
+def test_with_the_input_gate_pure_noise_does_not_enter():
+    batch = Batch(tiny(input_gate=True).shape)
+    at_one = torch.ones(M, 1).double()
+    before = batch.predict(t=at_one)
+    batch.x_t = random(*batch.x_t.shape, seed=9)
+    assert torch.equal(batch.predict(t=at_one), before)
+    assert not torch.allclose(batch.predict(t=0.9 * at_one), before)
+
+
+def test_time_features_tell_noise_levels_apart():
+    features = time_features(torch.linspace(0, 1, 65)[None], 16)[0]
+    assert features.shape == (65, 16)
+    assert torch.cdist(features, features).add(torch.eye(65)).min() > 0.1
+    torch.testing.assert_close(features[0], torch.tensor([1.0] * 8 + [0.0] * 8))
+
+
+def test_fresh_weights_give_time_no_say():
+    shape = tiny(input_gate=False).shape
+    batch = Batch(shape, members=1)
+    fresh = Layout(shape).init(0, 1.0)[None].double()
+    early, late = (batch.predict(fresh, torch.full((1, 1), t).double()) for t in (0.1, 0.9))
+    torch.testing.assert_close(early, late)
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [{}, {"variant": "sandwich", "depth": 2, "activation": "swiglu"}])
+def test_views_and_join_are_inverse(changes):
+    layout = Layout(tiny(**changes).shape)
+    weights = random(M, layout.n)
+    views = layout.views(weights)
+    assert torch.equal(layout.join(list(views.values())), weights)
+    for name, shape in layout.entries.items():
+        assert views[name].shape == (M, *shape)
+
+
+def test_views_share_the_memory_of_the_weights():
+    layout = Layout(tiny().shape)
+    weights = torch.zeros(M, layout.n)
+    for view in layout.views(weights).values():
+        view += 1
+    assert (weights == 1).all()
+
+
+@pytest.mark.parametrize("changes", [{}, {"variant": "sandwich", "depth": 2, "activation": "swiglu"}])
+def test_the_layout_counts_the_parameters_of_the_ordinary_model(changes):
+    shape = tiny(**changes).shape
+    assert Layout(shape).n == sum(p.numel() for p in Reference(shape).parameters())
+
+
+def test_fresh_weights_have_the_spread_asked_for():
+    scale = 0.7
+    layout = Layout(tiny(width=96, ffn=200, variant="sandwich", side=16, patch=4).shape)
+    fresh = layout.views(layout.init(5, scale)[None])
+    for name, p in fresh.items():
+        if name.endswith(".b") or name.endswith("mod.w"):
+            assert (p == 0).all()
+        else:
+            fan_in = layout.entries[name][1 if name == "position" else 0]
+            error = 5 / math.sqrt(2 * p.numel())
+            assert p.std() * math.sqrt(fan_in) / scale == pytest.approx(1, abs=error)
+
+
+def test_fresh_weights_depend_on_the_seed_alone():
+    layout = Layout(tiny().shape)
+    first = layout.init(1, 0.5)
+    torch.randn(3)
+    assert torch.equal(layout.init(1, 0.5), first)
+    assert not torch.equal(layout.init(2, 0.5), first)
+    torch.testing.assert_close(layout.init(1, 1.0), 2 * first)
+
+
+@pytest.mark.parametrize("seed", [0, 2**31, 2**63, 2**64, 2**80])
+def test_a_seed_is_refused_as_a_config_or_starts_a_member(seed):
+    try:
+        config = tiny(seed=seed)
+    except ConfigError as error:
+        assert error.field == "seed"
+    else:
+        assert torch.isfinite(Member.start(config).state.weights).all()
+
+
+# --- patches -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lead", [(), (5,), (2, 3)])
+@pytest.mark.parametrize("patch", [1, 2, 4, 8])
+def test_patches_put_together_are_the_image(lead, patch):
+    images = random(*lead, 8, 8)
+    tokens = patchify(images, patch)
+    assert tokens.shape == (*lead, (8 // patch) ** 2, patch**2)
+    assert torch.equal(unpatchify(tokens, patch), images)
+
+
+def test_patches_are_read_row_by_row():
+    images = random(5, 8, 8)
+    expected = F.unfold(images[:, None], 4, stride=4).transpose(1, 2)
+    assert torch.equal(patchify(images, 4), expected)
+
+
+# --- activation sites ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+def test_recording_sites_does_not_change_the_prediction(patch):
+    batch = Batch(tiny(patch=patch, depth=2, heads=2, variant="sandwich").shape)
+    assert torch.equal(batch.predict(sites={}), batch.predict())
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+def test_recorded_sites_fit_together(patch):
+    shape = tiny(patch=patch, heads=2).shape
+    batch, sites = Batch(shape), {}
+    out = batch.predict(sites=sites)
+    assert torch.equal(unpatchify(sites["output"], patch), out)
+    weight = sites["block0.weight"]  # (M, B, C, L, H)
+    torch.testing.assert_close(weight.sum(3), torch.ones_like(weight.sum(3)))
+    torch.testing.assert_close(sites["block0.score"].softmax(3), weight)
+    mixed = sites["block0.weighted_value"].sum(3).flatten(-2)
+    params = batch.layout.views(batch.weights)
+    projected = torch.einsum("mbcd,mde->mbce", mixed, params["block0.out.w"])
+    expected = projected + params["block0.out.b"][:, None, None]
+    torch.testing.assert_close(sites["block0.attention"], expected)
+
+
+def test_query_times_key_is_the_recorded_score():
+    shape = tiny(heads=2).shape
+    batch, sites = Batch(shape), {}
+    batch.predict(sites=sites)
+    product = torch.einsum("mbqhe,mbkhe->mbqkh", sites["block0.query"], sites["block0.key"])
+    torch.testing.assert_close(sites["block0.score"], product / math.sqrt(shape.width / 2))

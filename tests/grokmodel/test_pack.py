@@ -1,0 +1,230 @@
+import numpy as np
+import pytest
+import torch
+
+from grokmodel import noise
+from grokmodel.model import patchify
+from grokmodel.pack import Member, Pack, bank_key, stack_padded, with_results
+from tests.grokmodel.tiny import (
+    CPU,
+    banks_for,
+    curve_array,
+    evaluation,
+    synthetic_bank,
+    tiny,
+    train_together,
+)
+
+BASE = tiny(seed=11)
+MIXED = [
+    BASE,
+    tiny(seed=12),
+    tiny(seed=13, P=11, train_fraction=0.8),
+    tiny(seed=14, op="mul", P=5, train_fraction=0.4, split="unordered"),
+    tiny(seed=15, op="div", weight_decay=0.0, lr=1e-2, beta1=0.5, beta2=0.9),
+    tiny(seed=16, N=3, warmup=0, ema=0.0),
+    tiny(seed=17, N=2, P=9, t_distribution="uniform", eval_pairs=10, op="sub"),
+    tiny(seed=18, t_mean=1.0, t_std=0.5, init_scale=1.0),
+]
+
+
+def pack_of(*configs):
+    return Pack([Member.start(c) for c in configs], banks_for(*configs), CPU)
+
+
+def assert_same_training(member, other):
+    """Equal curves and weights but for rounding."""
+    np.testing.assert_allclose(curve_array(member.curve), curve_array(other.curve), rtol=1e-4)
+    for name in ("weights", "average"):
+        mine, theirs = getattr(member.state, name), getattr(other.state, name)
+        assert (mine - theirs).norm() <= 1e-4 * theirs.norm()
+
+
+# --- packed = alone ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mixed_pack():
+    return train_together(*MIXED)
+
+
+@pytest.mark.parametrize("i", range(len(MIXED)))
+def test_a_member_trains_the_same_in_a_mixed_pack_as_alone(mixed_pack, i):
+    (alone,) = train_together(MIXED[i])
+    assert len(alone.curve) == 5
+    assert_same_training(mixed_pack[i], alone)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "velocity", "t_clip": 0.2},
+        {"variant": "sandwich", "depth": 2, "heads": 2, "norm": "pre"},
+        {"patch": 4, "activation": "swiglu", "input_gate": False},
+    ],
+)
+def test_packed_is_alone_in_other_shapes_too(changes):
+    configs = [tiny(**(changes | own)) for own in ({}, {"P": 11}, {"N": 2, "seed": 5})]
+    for config, member in zip(configs, train_together(*configs)):
+        assert_same_training(member, train_together(config)[0])
+
+
+def test_the_position_in_a_pack_does_not_matter():
+    configs = MIXED[:4]
+    forwards, backwards = train_together(*configs), train_together(*configs[::-1])
+    for member, other in zip(forwards, backwards[::-1]):
+        assert_same_training(member, other)
+
+
+def test_twins_in_a_pack_stay_twins():
+    first, second = train_together(BASE, BASE)
+    assert_same_training(first, second)
+
+
+def test_members_of_other_seeds_take_other_paths():
+    first, second = train_together(BASE, tiny(seed=12))
+    assert (first.state.weights - second.state.weights).norm() > 0.1 * first.state.weights.norm()
+
+
+# --- draws ---------------------------------------------------------------------------------------
+
+
+def test_one_image_a_symbol_takes_the_same_way_as_many():
+    pack = pack_of(tiny(), tiny(P=9, seed=2))
+    params = pack.layout.views(pack.state.weights)
+    fast = pack.loss(params, pack.state.step)
+    assert pack.single_image
+    pack.single_image = False
+    torch.testing.assert_close(pack.loss(params, pack.state.step), fast)
+
+
+def test_every_training_pair_is_drawn_equally_often():
+    pack = pack_of(tiny(P=5))
+    n = int(pack.n_train_M)
+    counts = torch.zeros(5, 5)
+    rounds = 1000
+    for step in range(rounds):
+        triplets = pack._draw_pairs(torch.tensor([step]), 32)[0]
+        counts.index_put_((triplets[:, 0], triplets[:, 1]), torch.ones(32), accumulate=True)
+    a, b = torch.from_numpy(pack.splits[0].train).T
+    expected = 32 * rounds / n
+    assert counts.sum() == counts[a, b].sum()
+    assert (counts[a, b] - expected).abs().max() < 5 * expected**0.5
+
+
+def test_drawn_triplets_belong_to_the_training_set_of_their_member():
+    configs = [tiny(), tiny(P=11, op="mul"), tiny(P=5, op="div")]
+    pack = pack_of(*configs)
+    drawn = pack._draw_pairs(torch.tensor([3, 4, 5]), 32)
+    for config, split, triplets in zip(configs, pack.splits, drawn):
+        known = {tuple(t) for t in with_results(config, split.train).tolist()}
+        assert {tuple(t) for t in triplets.tolist()} <= known
+
+
+def test_drawn_images_show_the_class_asked_for_and_are_spread_evenly():
+    configs = [tiny(P=5, N=3), tiny(P=9, N=2), tiny(P=7, N=1)]
+    pack = pack_of(*configs)
+    classes = torch.arange(5).repeat(600).view(1, -1, 3).expand(3, -1, 3)
+    rows = pack.draw_images(classes, noise.TRAIN_IMAGE, torch.tensor([1, 1, 1]))
+    for config, offset, found in zip(configs, pack.offset_M.tolist(), rows):
+        local = found - offset
+        assert torch.equal(local // config.N, classes[0])
+        counts = torch.bincount((local % config.N).flatten(), minlength=config.N)
+        expected = local.numel() / config.N
+        assert (counts - expected).abs().max() < 5 * expected**0.5
+
+
+def test_an_image_is_stored_once_whatever_the_number_of_members():
+    pack = pack_of(tiny(), tiny(seed=2), tiny(seed=3, lr=0.1), tiny(P=9), tiny(N=2))
+    assert len(pack.images) == 7 + 9 + 2 * 7
+
+
+def test_each_member_finds_the_images_of_its_own_bank():
+    configs = [tiny(P=9), tiny(), tiny(N=2)]
+    pack = pack_of(*configs)
+    for config, offset in zip(configs, pack.offset_M.tolist()):
+        bank = synthetic_bank(config.P, config.N, config.side)
+        expected = patchify(torch.from_numpy(bank.standardized()).flatten(0, 1), config.patch)
+        assert torch.equal(pack.images[offset : offset + len(expected)], expected)
+
+
+def test_the_loss_is_known_when_the_prediction_is_always_grey():
+    """Zero weights predict the mean image, whose error is the variance of the image asked for."""
+    config = tiny(batch=512, t_levels=8)
+    pack = pack_of(config)
+    pack.state.weights.zero_()
+    params = pack.layout.views(pack.state.weights)
+    step = torch.tensor([7])
+    results = pack._draw_pairs(step, 512)[0, :, 2]
+    power = pack.images.square().mean((1, 2))
+    torch.testing.assert_close(pack.loss(params, step)[0], power[results].mean())
+
+
+# --- plain helpers -------------------------------------------------------------------------------
+
+
+def test_results_stand_beside_their_pairs():
+    pairs = np.array([[3, 5], [6, 6], [0, 1]])
+    assert with_results(tiny(P=7), pairs).tolist() == [[3, 5, 1], [6, 6, 5], [0, 1, 1]]
+
+
+def test_stacking_pads_with_zeros():
+    parts = [torch.ones(2, 3), torch.ones(4, 3), torch.ones(1, 3)]
+    stacked = stack_padded(parts)
+    assert stacked.shape == (3, 4, 3)
+    assert stacked.sum((1, 2)).tolist() == [6, 12, 3]
+    assert torch.equal(stacked[0, :2], parts[0])
+
+
+@pytest.mark.parametrize("changes", [{"data": "emnist"}, {"P": 11}, {"N": 2}, {"side": 16}])
+def test_another_bank_has_another_key(changes):
+    assert bank_key(tiny(**changes)) != bank_key(tiny())
+
+
+def test_trials_of_one_bank_share_its_key():
+    assert bank_key(tiny(seed=2, lr=0.1, op="mul", width=32)) == bank_key(tiny())
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+def member_with(*curve, **changes):
+    member = Member.start(tiny(**changes))
+    member.curve = list(curve)
+    return member
+
+
+def test_a_fresh_member_is_at_step_zero_and_unfinished():
+    assert Member.start(tiny()).step == 0
+    assert not Member.start(tiny()).finished
+
+
+def test_a_member_is_finished_when_its_budget_is_spent():
+    assert not member_with(evaluation(15), steps=20).finished
+    assert member_with(evaluation(20), steps=20).finished
+
+
+def test_a_member_is_finished_when_it_has_settled():
+    full = [evaluation(5 * k, strict=1.0) for k in range(5)]
+    assert member_with(*full, steps=1000).finished
+    assert not member_with(*full[:4], steps=1000).finished
+    assert not member_with(*full[:2], evaluation(9), *full[2:], steps=1000).finished
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_member_is_finished_when_its_loss_is_not_finite(loss):
+    assert member_with(evaluation(0), evaluation(5, loss=loss), steps=1000).finished
+
+
+def test_writing_back_copies_the_live_row():
+    first, second = Member.start(tiny(seed=1)), Member.start(tiny(seed=2))
+    pack = Pack([first, second], banks_for(tiny()), CPU)
+    before = second.state.weights.clone()
+    pack.step()
+    pack.write_back(second)
+    assert torch.equal(second.state.weights[0], pack.state.weights[1])
+    assert not torch.equal(second.state.weights, before)
+    assert second.state.step.tolist() == [1]
+    pack.step()  # the copy does not follow
+    assert second.state.step.tolist() == [1]
+    assert not torch.equal(second.state.weights[0], pack.state.weights[1])

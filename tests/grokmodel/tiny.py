@@ -1,0 +1,89 @@
+"""Trials and image banks so small that a test may train them."""
+
+import math
+
+import numpy as np
+import torch
+
+from grokmodel.config import TrialConfig
+from grokmodel.decoder import TemplateDecoder
+from grokmodel.outcome import Evaluation
+from grokmodel.pack import Member, bank_key
+from grokmodel.symbols import SymbolBank
+from grokmodel.train import train
+
+CPU = torch.device("cpu")
+
+
+def tiny(**changes):
+    """A trial of about 3,000 parameters; every field that a test relies on is set here."""
+    values = {
+        "op": "add",
+        "P": 7,
+        "N": 1,
+        "train_fraction": 0.6,
+        "split": "ordered",
+        "side": 8,
+        "patch": 8,
+        "width": 16,
+        "depth": 1,
+        "heads": 1,
+        "ffn": 16,
+        "variant": "baseline",
+        "norm": "ffn",
+        "activation": "gelu",
+        "input_gate": True,
+        "loss": "x0",
+        "t_distribution": "logit-normal",
+        "t_levels": 8,
+        "sample_steps": 2,
+        "final_sample_steps": 3,
+        "batch": 32,
+        "steps": 20,
+        "warmup": 5,
+        "eval_every": 5,
+        "eval_pairs": 64,
+        "seed": 1,
+    }
+    return TrialConfig(**(values | changes))
+
+
+def synthetic_bank(P, N, side, held_out=2):
+    """Random patterns, one a class; the images of a class are its pattern and a little noise."""
+    rng = np.random.default_rng([P, side])
+    pattern = rng.random((P, 1, side, side))
+    images = pattern + 0.05 * rng.standard_normal((P, N + held_out, side, side))
+    images = np.clip(images, 0, 1).astype(np.float32)
+    train, held = images[:, :N], images[:, N:]
+    return SymbolBank(train, held, train, tuple(f"s{k}" for k in range(P)))
+
+
+def banks_for(*configs):
+    return {bank_key(c): synthetic_bank(c.P, c.N, c.side) for c in configs}
+
+
+def decoders_for(banks):
+    return {key: TemplateDecoder(bank) for key, bank in banks.items()}
+
+
+def rounds(members):
+    """The training generator over members with synthetic banks."""
+    banks = banks_for(*(m.config for m in members))
+    return train(members, banks, decoders_for(banks), CPU)
+
+
+def train_together(*configs):
+    """Members trained as one pack until each has finished."""
+    members = [Member.start(c) for c in configs]
+    for _ in rounds(members):
+        pass
+    return members
+
+
+def curve_array(curve):
+    """(E, fields) array of a curve."""
+    return np.array([list(vars(e).values()) for e in curve], dtype=float)
+
+
+def evaluation(step, train=0.0, val=0.0, strict=0.0, loss=0.5, copies=math.nan):
+    return Evaluation(step, loss, train, val, strict, copies, weight_norm=1.0)

@@ -1,0 +1,119 @@
+"""The whole way as a user goes it, in processes of its own: run, run again, kill, submit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "sweeps" / "grok_phase.py"
+TIMEOUT_S = 300
+SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "4000", "--seeds", "4"]
+"""Eight trials of some seconds each: long enough to be killed half-way."""
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """The user's environment, with the results in a temporary folder and a Ray of its own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_", "MLFLOW_"))}
+    return env | {"GROK_STORE": str(tmp_path / "store")}
+
+
+def sweep(environment, *flags):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *flags],
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def trials(environment):
+    folder = Path(environment["GROK_STORE"]) / "tables" / "trials"
+    return pd.read_parquet(folder) if folder.exists() else pd.DataFrame({"trial_id": []})
+
+
+def runs(environment, name):
+    client = MlflowClient(f"sqlite:///{environment['GROK_STORE']}/mlflow.db")
+    experiment = client.get_experiment_by_name(name)
+    return client.search_runs([experiment.experiment_id])
+
+
+def parts(environment):
+    folder = Path(environment["GROK_STORE"]) / "tables" / "trials"
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
+
+
+def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(environment):
+    out = sweep(environment, "--preset", "smoke")
+    assert "4/4 trials" in out
+    for part in ("tables/{trials,curves,spectra}", "mlflow ui", "xdg-open"):
+        assert part in out
+    store = Path(environment["GROK_STORE"])
+    assert len(trials(environment)) == 4
+    spectra = pd.read_parquet(store / "tables" / "spectra")
+    assert set(spectra["trial_id"]) == set(trials(environment)["trial_id"])
+    shares = spectra.groupby(["trial_id", "site", "head"]).agg(
+        {"fve_a": "sum", "fve_b": "sum", "fve_ab": "sum", "fve_cross": "first"}
+    )
+    assert shares.sum(axis=1).between(0.999999, 1.000001).all()
+    assert {p.suffix for p in (store / "figures" / "smoke").iterdir()} == {".png", ".svg"}
+    found = runs(environment, "smoke")
+    parent = next(r for r in found if r.data.tags["grok.kind"] == "sweep")
+    children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(children) == 4
+    assert {"git.commit", "version.torch", "device"} <= parent.data.tags.keys()
+
+    before, started = parts(environment), time.monotonic()
+    assert "all 4 trials are done already" in sweep(environment, "--preset", "smoke")
+    assert time.monotonic() - started < 40
+    assert parts(environment) == before
+    assert len(runs(environment, "smoke")) == 5
+
+
+def test_trials_of_another_sweep_are_taken_over_not_trained(environment):
+    sweep(environment, "--preset", "smoke")
+    out = sweep(environment, "--preset", "smoke", "--name", "again", "--seeds", "3")
+    assert "4 known from other sweeps, 2 to train" in out
+    again = trials(environment).query("sweep == 'again'")
+    assert len(again) == again["trial_id"].nunique() == 6
+    assert len(runs(environment, "again")) == 7
+
+
+def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environment):
+    driver = subprocess.Popen(
+        [sys.executable, str(SCRIPT), *SLOW_TRIALS], env=environment, cwd=ROOT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + TIMEOUT_S
+    while len(trials(environment)) == 0:
+        assert driver.poll() is None, "the sweep ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    wait_until_quiet(environment)
+    done, finished_parts = set(trials(environment)["trial_id"]), parts(environment)
+    assert 0 < len(done) < 8
+
+    out = sweep(environment, *SLOW_TRIALS)
+    assert f"{len(done)} done already" in out
+    after = trials(environment)
+    assert len(after) == after["trial_id"].nunique() == 8
+    assert {p: t for p, t in parts(environment).items() if p in finished_parts} == finished_parts
+    assert len(runs(environment, "killed")) == 9
+
+
+def wait_until_quiet(environment):
+    """Until the workers of a killed driver have ended: no new part for a while."""
+    known, since = parts(environment), time.monotonic()
+    while time.monotonic() - since < 6:
+        if parts(environment) != known:
+            known, since = parts(environment), time.monotonic()
+        time.sleep(0.5)
