@@ -1,7 +1,7 @@
 """Figures for people: phase diagrams, grok steps, curves, spectra, samples.
 
 Every figure is drawn from table rows (samples from a pack), without pyplot's global state. Colours
-are those of Okabe and Ito, told apart by colour-blind readers; phases also differ by letter.
+are those of Okabe and Ito, told apart by colour-blind readers; phases are written out as well.
 """
 
 from __future__ import annotations
@@ -33,6 +33,13 @@ PHASE_COLORS = {
     "grokking": "#009E73",
     "comprehension": "#56B4E9",
     "diverged": "#D55E00",
+}
+PHASE_LABELS = {
+    "confusion": "conf",
+    "memorization": "mem",
+    "grokking": "grok",
+    "comprehension": "comp",
+    "diverged": "div",
 }
 TRAIN_COLOR, VAL_COLOR, STRICT_COLOR, LOSS_COLOR = "#0072B2", "#CC79A7", "#009E73", "#555555"
 UNITS = {
@@ -92,12 +99,12 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
         counts = cell["phase"].value_counts()
         phase = min(counts[counts == counts.max()].index, key=PHASES.index)
         ax.add_patch(Rectangle((i, j), 1, 1, facecolor=PHASE_COLORS[phase], edgecolor="white"))
-        label = f"{phase[0].upper()}\n{counts[phase]}/{len(cell)}"
+        label = f"{PHASE_LABELS[phase]}\n{counts[phase]}/{len(cell)}"
         ax.text(i + 0.5, j + 0.5, label, ha="center", va="center", fontsize=8)
     _plane(ax, xs, ys, x, y)
     ax.set_title(f"Phase ({_title(trials)})", fontsize=9)
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
-    handles = [Patch(facecolor=PHASE_COLORS[p], label=f"{p[0].upper()} {p}") for p in shown]
+    handles = [Patch(facecolor=PHASE_COLORS[p], label=p) for p in shown]
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
@@ -177,7 +184,7 @@ def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     figure, axes = _figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
     for ax, phase in zip(axes[0], shown):
         ids = trials.loc[trials["phase"] == phase, "trial_id"]
-        alpha = max(0.25, 1 / len(ids))
+        alpha = max(0.5, 1 / len(ids))
         for i, trial_id in enumerate(ids):
             frame = curves[curves["trial_id"] == trial_id].sort_values("step")
             _accuracies(ax, frame, alpha=alpha, label=i == 0)
@@ -195,15 +202,28 @@ def _accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0, label: bool =
         ("val_acc", VAL_COLOR, "--", "validation pairs"),
         ("val_acc_strict", STRICT_COLOR, "-", "strict pairs (mirror held out)"),
     )
+    frame = frame[frame["step"] > 0]  # the axis is logarithmic
     for column, color, style, name in lines:
         text = name if label else None
         ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=text)
     ax.axhline(LEARNED, color="black", lw=0.5, ls=":")
-    ax.set_xscale("symlog", linthresh=500)
-    ax.set_xlim(left=0)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(_steps)
+    ax.xaxis.set_minor_formatter(_minor_steps)
+    ax.tick_params(axis="x", which="both", labelsize=7.5)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("training step")
     ax.set_ylabel("accuracy (share of pairs)")
+
+
+def _steps(step: float, position: int | None = None) -> str:
+    return f"{step:,.0f}"
+
+
+def _minor_steps(step: float, position: int | None = None) -> str:
+    """Labels at 2 and 5 times the powers of ten."""
+    leading = f"{step:.0e}"[0]
+    return f"{step:,.0f}" if leading in "25" else ""
 
 
 def trial_title(row: Mapping[str, Any]) -> str:
@@ -217,9 +237,13 @@ def trial_title(row: Mapping[str, Any]) -> str:
 
 
 def spectra_bars(row: Mapping[str, Any], spectra: pd.DataFrame) -> Figure:
-    """FVE per frequency at every site of one trial, stacked by what it is a function of."""
-    sites = list(spectra.groupby(["site", "head"], sort=False))
-    columns = min(4, len(sites))
+    """FVE per frequency at the sites of one trial, stacked by what it is a function of.
+
+    What is a function of b alone mirrors what is one of a, and is left out.
+    """
+    shown = spectra[~spectra["site"].str.endswith("[b]")]
+    sites = list(shown.groupby(["site", "head"], sort=False))
+    columns = min(5, len(sites))
     rows = -(-len(sites) // columns)
     figure, axes = _figure(2.6 * columns, 1.7 * rows + 0.4, rows, columns)
     parts = (
@@ -234,8 +258,12 @@ def spectra_bars(row: Mapping[str, Any], spectra: pd.DataFrame) -> Figure:
             bottom += frame[column].to_numpy()
         keys = ", ".join(map(str, frame.loc[frame["is_key"], "frequency"])) or "none"
         where = f"{site} head {head}" if head >= 0 else site
-        ax.set_title(f"{where}\nkey: {keys}; cross {frame['fve_cross'].iloc[0]:.2f}", fontsize=7)
+        total = bottom.sum() + frame["fve_cross"].iloc[0]
+        about = f"key: {keys}; cross {frame['fve_cross'].iloc[0]:.2f}" if total else "constant"
+        ax.set_title(f"{where}\n{about}", fontsize=7)
+        ax.set_ylim(0, max(1.05 * bottom.max(), 0.01))
         ax.tick_params(labelsize=7)
+        ax.xaxis.get_major_locator().set_params(integer=True)
     for ax in axes.flat[len(sites) :]:
         ax.set_visible(False)
     figure.supxlabel("frequency k (cycles per P)", fontsize=9)

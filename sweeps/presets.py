@@ -31,9 +31,11 @@ DEMO: list[Block] = [
         "data": ["glyphs"],
         "P": [31],
         "train_fraction": [0.5, 0.6, 0.8],
-        "weight_decay": [0.0, 1.0, 3.0, 30.0],
+        "weight_decay": [0.0, 2.0, 3.0, 30.0],
         "seed": [0, 1],
-        "steps": [3000],
+        "steps": [2750],
+        "batch": [384],
+        "t_levels": [48],
         "eval_every": [125],
     }
 ]
@@ -58,7 +60,31 @@ PAPER: list[Block] = [
 ]
 """The paper's scale: P = 23 to 35 on EMNIST at width 512 and side 32. Meant for a GPU."""
 
-PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER}
+_EMNIST: Block = {
+    "data": ["emnist"],
+    "P": [31],
+    "train_fraction": [0.8],
+    "weight_decay": [3.0],
+    "seed": [0, 1, 2],
+    "steps": [5000],
+}
+RECIPE: list[Block] = [
+    _EMNIST,
+    {**_EMNIST, "P": [23]},
+    {**_EMNIST, "side": [32]},
+    {**_EMNIST, "t_mean": [2.0], "t_std": [1.0]},
+    {**_EMNIST, "t_distribution": ["uniform"]},
+    {**_EMNIST, "init_scale": [1.0]},
+    {**_EMNIST, "input_gate": [False]},
+    {**_EMNIST, "norm": ["pre", "none"]},
+    {**_EMNIST, "ffn": [512]},
+    {**_EMNIST, "heads": [4]},
+    {**_EMNIST, "weight_decay": [0.3, 1.0, 10.0]},
+    {**_EMNIST, "loss": ["velocity"]},
+]
+"""The recipe on EMNIST and one change at a time: the table of docs/recipe.md."""
+
+PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
 
 
 def preset_configs(name: str | None, overrides: Block) -> list[TrialConfig]:

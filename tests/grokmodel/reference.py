@@ -3,7 +3,6 @@
 Every token goes through every block, every row has its own t, and everything is a torch.nn module.
 """
 
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -134,5 +133,3 @@ def stored_name(name):
 
 def layer_norm(shape, on):
     return nn.LayerNorm(shape.width, elementwise_affine=False) if on else nn.Identity()
-
-

@@ -139,7 +139,9 @@ def test_fresh_weights_give_time_no_say():
 # --- weights -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{}, {"variant": "sandwich", "depth": 2, "activation": "swiglu"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"variant": "sandwich", "depth": 2, "activation": "swiglu"}]
+)
 def test_views_and_join_are_inverse(changes):
     layout = Layout(tiny(**changes).shape)
     weights = random(M, layout.n)
@@ -157,7 +159,9 @@ def test_views_share_the_memory_of_the_weights():
     assert (weights == 1).all()
 
 
-@pytest.mark.parametrize("changes", [{}, {"variant": "sandwich", "depth": 2, "activation": "swiglu"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"variant": "sandwich", "depth": 2, "activation": "swiglu"}]
+)
 def test_the_layout_counts_the_parameters_of_the_ordinary_model(changes):
     shape = tiny(**changes).shape
     assert Layout(shape).n == sum(p.numel() for p in Reference(shape).parameters())

@@ -125,7 +125,9 @@ def test_other_seeds_streams_and_steps_are_uncorrelated(change):
 def test_a_later_step_is_no_shift_of_an_earlier_one():
     now, later = uniform_draws(2000), uniform_draws(2000, step=6)
     assert not set(now.tolist()) >= set(later[:50].tolist())
-    assert max(abs(correlation(now[k:], later[: 2000 - k])) for k in range(20)) < 5 / math.sqrt(1900)
+    assert max(abs(correlation(now[k:], later[: 2000 - k])) for k in range(20)) < 5 / math.sqrt(
+        1900
+    )
 
 
 def test_rows_are_uncorrelated_with_each_other():

@@ -7,8 +7,8 @@ from grokmodel.model import patchify
 from grokmodel.pack import Member, Pack, bank_key, stack_padded, with_results
 from tests.grokmodel.tiny import (
     CPU,
+    assert_same_training,
     banks_for,
-    curve_array,
     evaluation,
     synthetic_bank,
     tiny,
@@ -30,14 +30,6 @@ MIXED = [
 
 def pack_of(*configs):
     return Pack([Member.start(c) for c in configs], banks_for(*configs), CPU)
-
-
-def assert_same_training(member, other):
-    """Equal curves and weights but for rounding."""
-    np.testing.assert_allclose(curve_array(member.curve), curve_array(other.curve), rtol=1e-4)
-    for name in ("weights", "average"):
-        mine, theirs = getattr(member.state, name), getattr(other.state, name)
-        assert (mine - theirs).norm() <= 1e-4 * theirs.norm()
 
 
 # --- packed = alone ------------------------------------------------------------------------------

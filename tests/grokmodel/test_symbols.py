@@ -217,10 +217,19 @@ IMAGE_DAMAGE = {
     "gzip with a broken body": (gzip.compress(bytes(9999))[:10] + b"\xff" * 40, "damaged"),
     "header cut short": (gzip.compress(struct.pack(">II", IDX_IMAGES, 1)), "header of 16"),
     "labels for images": (gzip.compress(idx_bytes(np.zeros(99, np.uint8))), "need 2051"),
-    "data cut short": (gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8))[:-1]), "1567 bytes"),
-    "data too long": (gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8)) + b"0"), "1569 bytes"),
+    "data cut short": (
+        gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8))[:-1]),
+        "1567 bytes",
+    ),
+    "data too long": (
+        gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8)) + b"0"),
+        "1569 bytes",
+    ),
     "huge header": (gzip.compress(struct.pack(">IIII", IDX_IMAGES, 2**31, 2**31, 4)), "0 bytes"),
-    "images of another size": (gzip.compress(idx_bytes(np.zeros((52, 8, 8), np.uint8))), "(28, 28)"),
+    "images of another size": (
+        gzip.compress(idx_bytes(np.zeros((52, 8, 8), np.uint8))),
+        "(28, 28)",
+    ),
 }
 
 
@@ -316,7 +325,9 @@ def test_a_kuzushiji_bank_holds_the_images_of_its_classes(kuzushiji):
     folder, parts = kuzushiji
     bank = load_bank("kuzushiji49", 3, 2, 28, folder)
     images, labels = parts["train"]
-    np.testing.assert_allclose(bank.pool[1], images[labels == 1].astype(np.float32) / 255, rtol=1e-6)
+    np.testing.assert_allclose(
+        bank.pool[1], images[labels == 1].astype(np.float32) / 255, rtol=1e-6
+    )
     assert bank.labels == ("0", "1", "2")
 
 

@@ -6,8 +6,7 @@ import torch
 
 from grokmodel.outcome import DIVERGED
 from grokmodel.pack import Member
-from tests.grokmodel.test_pack import assert_same_training
-from tests.grokmodel.tiny import curve_array, rounds, tiny, train_together
+from tests.grokmodel.tiny import assert_same_training, curve_array, rounds, tiny, train_together
 
 
 def test_a_curve_begins_at_step_zero_and_has_a_row_every_eval_every_steps():
@@ -34,7 +33,9 @@ def test_the_loss_of_a_row_is_the_mean_over_the_steps_since_the_row_before():
 
 def test_the_weight_norm_of_a_row_is_that_of_the_weights():
     (member,) = train_together(tiny())
-    assert member.curve[-1].weight_norm == pytest.approx(float(member.state.weights.norm()), rel=1e-5)
+    assert member.curve[-1].weight_norm == pytest.approx(
+        float(member.state.weights.norm()), rel=1e-5
+    )
 
 
 def test_the_final_state_of_every_member_is_its_own():

@@ -7,6 +7,7 @@ import torch
 
 from grokmodel.config import TrialConfig
 from grokmodel.decoder import TemplateDecoder
+from grokmodel.model import Layout
 from grokmodel.outcome import Evaluation
 from grokmodel.pack import Member, bank_key
 from grokmodel.symbols import SymbolBank
@@ -83,6 +84,19 @@ def train_together(*configs):
 def curve_array(curve):
     """(E, fields) array of a curve."""
     return np.array([list(vars(e).values()) for e in curve], dtype=float)
+
+
+def assert_same_training(member, other):
+    """Equal curves and weights but for rounding."""
+    np.testing.assert_allclose(curve_array(member.curve), curve_array(other.curve), rtol=1e-4)
+    layout = Layout(member.config.shape)
+    for rows in ("weights", "average"):
+        mine, theirs = (layout.views(getattr(m.state, rows)) for m in (member, other))
+        for name in mine:
+            # a bias of all keys shifts all scores alike: its gradient is nothing but rounding,
+            # which AdamW then scales up to steps of full size
+            if not name.endswith("key.b"):
+                assert (mine[name] - theirs[name]).norm() <= 1e-4 * theirs[name].norm(), name
 
 
 def evaluation(step, train=0.0, val=0.0, strict=0.0, loss=0.5, copies=math.nan):

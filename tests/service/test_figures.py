@@ -30,7 +30,7 @@ def test_a_cell_shows_its_commonest_phase_and_share():
         (1, 0.5, 0, "grokking"),
     )
     figure = figures.phase_diagram(trials, "weight_decay", "train_fraction")
-    assert sorted(texts(figure)) == ["G\n1/1", "M\n2/3"]
+    assert sorted(texts(figure)) == ["grok\n1/1", "mem\n2/3"]
     colors = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
     assert len(set(colors)) == 2
 
