@@ -28,6 +28,8 @@ RULE_VALID = 0.9
 """`tau_rule`: share of samples for strict pairs that decode to the right class."""
 MEMORIZED = 0.5
 """`tau_mem`: share of samples for training pairs that copy one training image."""
+DIVERGED_RATIO = 1.1
+"""Diverged: the last loss is this many times the first, which is measured on one batch."""
 SETTLED, SETTLED_FOR = 0.99, 5
 """A trial has settled when strict accuracy is at least SETTLED for so many evaluations in a row."""
 
@@ -116,9 +118,9 @@ def first_lasting(curve: Sequence[Evaluation], field: str) -> int | None:
 
 
 def diverged(curve: Sequence[Evaluation]) -> bool:
-    """The loss is not finite, or ends above where it began."""
+    """The loss is not finite, or ends above where it began by more than its noise."""
     last = curve[-1].loss
-    return not math.isfinite(last) or last > curve[0].loss
+    return not math.isfinite(last) or last > DIVERGED_RATIO * curve[0].loss
 
 
 def settled(curve: Sequence[Evaluation]) -> bool:

@@ -1,6 +1,6 @@
-"""Figures for people: phase diagrams, grok steps, curves, spectra, samples.
+"""Figures for people: phase diagrams, grok steps, curves, spectra.
 
-Every figure is drawn from table rows (samples from a pack), without pyplot's global state. Colours
+Every figure is drawn from table rows alone, without pyplot's global state. Colours
 are those of Okabe and Ito, told apart by colour-blind readers; phases are written out as well.
 """
 
@@ -13,19 +13,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from PIL import Image
 
-from grokmodel import noise
-from grokmodel.evaluate import sample_images
-from grokmodel.model import unpatchify
 from grokmodel.outcome import LEARNED, PHASES
-from grokmodel.pack import Banks, Pack, bank_key, stack_padded, with_results
 
 PHASE_COLORS = {
     "confusion": "#BBBBBB",
@@ -54,8 +48,6 @@ UNITS = {
     "seed": "seed",
 }
 DPI = 150
-SAMPLES = 10
-"""Pairs in a picture of samples."""
 
 matplotlib.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "grok"})
 
@@ -216,11 +208,11 @@ def _accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0, label: bool =
     ax.set_ylabel("accuracy (share of pairs)")
 
 
-def _steps(step: float, position: int | None = None) -> str:
+def _steps(step: float, position: float = 0.0) -> str:
     return f"{step:,.0f}"
 
 
-def _minor_steps(step: float, position: int | None = None) -> str:
+def _minor_steps(step: float, position: float = 0.0) -> str:
     """Labels at 2 and 5 times the powers of ten."""
     leading = f"{step:.0e}"[0]
     return f"{step:,.0f}" if leading in "25" else ""
@@ -272,39 +264,3 @@ def spectra_bars(row: Mapping[str, Any], spectra: pd.DataFrame) -> Figure:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False, fontsize=8)
     return figure
-
-
-# --- samples -------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
-    """A PNG for every member: a column a held-out pair; rows a, b, sample, image of a ∘ b."""
-    pairs = [s.val[:SAMPLES] for s in pack.splits]
-    triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
-    triplet_MQ3 = stack_padded(triplets).to(pack.device)
-    steps = pack.shape.final_sample_steps
-    samples = sample_images(pack, triplet_MQ3[..., :2], noise.EVAL_VAL, steps)
-    # the same draw as inside sample_images: images are a function of seed, stream and step
-    shown = pack.draw_images(triplet_MQ3[..., :2], noise.EVAL_IMAGE, pack.state.step)
-    truth = pack.draw_images(triplet_MQ3[..., 2:], noise.EVAL_IMAGE, pack.state.step)
-    known = unpatchify(pack.images[torch.cat([shown, truth], dim=-1)], pack.shape.patch)
-    out = []
-    for i, member in enumerate(pack.members):
-        n = len(pairs[i])
-        a, b, c = known[i, :n].unbind(1)
-        ink = banks[bank_key(member.config)].ink(torch.stack([a, b, samples[i, :n], c]))
-        out.append(_sheet(ink.clamp(0, 1).nan_to_num().cpu().numpy()))
-    return out
-
-
-def _sheet(images: np.ndarray, zoom: int = 4) -> bytes:
-    """Images (rows, columns, S, S) in [0, 1] as one PNG, with a gap above the samples."""
-    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=0.35)
-    rows, columns, S, _ = padded.shape
-    sheet = padded.transpose(0, 2, 1, 3).reshape(rows * S, columns * S)
-    picture = Image.fromarray((255 * sheet).astype(np.uint8))
-    picture = picture.resize((columns * S * zoom, rows * S * zoom), Image.Resampling.NEAREST)
-    out = io.BytesIO()
-    picture.save(out, format="png")
-    return out.getvalue()

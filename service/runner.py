@@ -43,7 +43,7 @@ QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1
 
 
 class SweepError(RuntimeError):
-    """Some packs failed for good. Names them and their last errors."""
+    """Some trials are not done. Says how many, why, and how to go on."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def run_sweep(
 
     Raises:
         StoreError: the store cannot be used, or other nodes cannot see it.
-        SweepError: packs that failed for good; all others are finished and in the tables.
+        SweepError: stopped, or packs that failed for good; what is done is in the tables.
     """
     started = time.monotonic()
     store = Store(settings)
@@ -110,16 +110,13 @@ def run_sweep(
     store.put(storage.sweep_key(sweep), manifest)
     tracking.log_files(tracking.parent_id, {"plan.json": manifest})
     adopt(store, plan, tracking)
-    failures = train_packs(plan, resources, settings, tracking, say)
+    train_packs(plan, resources, settings, tracking, say)
     analysed = 0
     for count in analysis.analyze(settings, sweep, tracking.experiment_id, tracking.parent_id):
         analysed += count
         say(f"spectra of {analysed} trials")
     sweep_figures.draw(store, sweep, tracking)
-    tracking.finish_sweep("FAILED" if failures else "FINISHED")
-    if failures:
-        errors = "; ".join(failures)
-        raise SweepError(f"{len(failures)} of {len(plan.packs)} packs failed: {errors}")
+    tracking.finish_sweep("FINISHED")
     trials = read_table(store, "trials", sweep)
     return SweepResult(trials, time.monotonic() - started, _figures(store, sweep))
 
@@ -140,10 +137,14 @@ def train_packs(
     settings: Settings,
     tracking: Tracking,
     say: Callable[[str], None],
-) -> list[str]:
-    """One Tune trial a pack; returns the errors of packs that failed for good."""
+) -> None:
+    """One Tune trial a pack.
+
+    Raises:
+        SweepError: trials are left that have no row.
+    """
     if not plan.packs:
-        return []
+        return
     jobs = [
         PackJob(
             sweep=plan.sweep,
@@ -163,13 +164,16 @@ def train_packs(
         run_pack(jobs[config["pack"]], report)
 
     progress = SweepProgress(plan)
+    store = Store(settings)
+    name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
     tuner = tune.Tuner(
         tune.with_resources(tune_pack, {"cpu": resources.cpus, "gpu": resources.gpus}),
         param_space={"pack": tune.grid_search(list(range(len(jobs))))},
         tune_config=tune.TuneConfig(reuse_actors=True),
         run_config=tune.RunConfig(
-            name=f"{plan.sweep}-{time.time_ns()}",  # a name used again would overwrite (ray#35812)
-            storage_path=_tune_storage(settings),
+            name=name,
+            storage_path=store.path("ray"),
+            storage_filesystem=store.fs,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             callbacks=[progress],
             verbose=0,
@@ -179,8 +183,16 @@ def train_packs(
         results = tuner.fit()
     finally:
         progress.close()
+        store.delete_folder(f"ray/{name}")  # Tune's own notes: nothing resumes from them
     say(progress.line())
-    return [f"{type(error).__name__}: {error}" for error in results.errors]
+    left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
+    if left:
+        tracking.finish_sweep("FAILED")
+        reasons = "; ".join(str(e).strip().splitlines()[-1] for e in results.errors) or "stopped"
+        raise SweepError(
+            f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
+            "command again to go on from their last checkpoints"
+        )
 
 
 def adopt(store: Store, plan: Plan, tracking: Tracking) -> None:
@@ -202,12 +214,6 @@ def summary_line(plan: Plan, resources: Resources) -> str:
         f"{len(plan.shared)} known from other sweeps, {len(plan.todo)} to train in "
         f"{len(plan.packs)} packs on {resources.slots} slots of {resources}"
     )
-
-
-def _tune_storage(settings: Settings) -> str:
-    """Tune's own bookkeeping: nothing that is needed afterwards, so the driver's disk will do."""
-    local = settings.store.startswith("s3://")
-    return os.path.expanduser("~/ray_results") if local else f"{settings.store}/ray"
 
 
 def _check_shared(settings: Settings) -> None:

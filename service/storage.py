@@ -97,6 +97,11 @@ class Store:
         except FileNotFoundError:
             return
 
+    def delete_folder(self, prefix: str) -> None:
+        """Remove all objects below `prefix/`, and the folder."""
+        if self.fs.get_file_info(self.path(prefix)).type == fs.FileType.Directory:
+            self.fs.delete_dir(self.path(prefix))
+
     def preflight(self) -> None:
         """Write, read, list and delete one object.
 
@@ -115,8 +120,7 @@ class Store:
                 raise OSError("the object is not listed")
             done = "write, read and list"
             self.delete(key)
-            if not self.is_s3:
-                self.fs.delete_dir(self.path("preflight"))
+            self.delete_folder("preflight")
         except OSError as error:
             hint = "its bucket, AWS_* and AWS_ENDPOINT_URL_S3" if self.is_s3 else "its permissions"
             raise StoreError(

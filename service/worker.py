@@ -25,6 +25,7 @@ from grokmodel.train import Round, train
 from service import figures, storage
 from service.decoders import get_decoder
 from service.rows import Row, curve_rows, trial_row
+from service.samples import sample_pictures
 from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, write_rows
@@ -136,7 +137,7 @@ class Finisher:
         steps = pack.shape.final_sample_steps
         finals = accuracy(pack, self.decoders, self.banks, steps)
         one_steps = accuracy(pack, self.decoders, self.banks, 1)
-        pictures = figures.sample_pictures(pack, self.banks)
+        pictures = sample_pictures(pack, self.banks)
         device = self._device_name()
         rows = [trial_row(*found, device) for found in zip(members, finals, one_steps, strict=True)]
         for member, row, picture in zip(members, rows, pictures, strict=True):

@@ -1,0 +1,50 @@
+"""Pictures of what the models draw, beside what they should have drawn."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from grokmodel import noise
+from grokmodel.evaluate import sample_images
+from grokmodel.model import unpatchify
+from grokmodel.pack import Banks, Pack, bank_key, stack_padded, with_results
+
+SAMPLES = 10
+"""Pairs in a picture."""
+
+
+@torch.no_grad()
+def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
+    """A PNG for every member: a column a held-out pair; rows a, b, sample, image of a ∘ b."""
+    pairs = [s.val[:SAMPLES] for s in pack.splits]
+    triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
+    triplet_MQ3 = stack_padded(triplets).to(pack.device)
+    steps = pack.shape.final_sample_steps
+    samples = sample_images(pack, triplet_MQ3[..., :2], noise.EVAL_VAL, steps)
+    # the same draw as inside sample_images: images are a function of seed, stream and step
+    shown = pack.draw_images(triplet_MQ3[..., :2], noise.EVAL_IMAGE, pack.state.step)
+    truth = pack.draw_images(triplet_MQ3[..., 2:], noise.EVAL_IMAGE, pack.state.step)
+    known = unpatchify(pack.images[torch.cat([shown, truth], dim=-1)], pack.shape.patch)
+    out = []
+    for i, member in enumerate(pack.members):
+        n = len(pairs[i])
+        a, b, c = known[i, :n].unbind(1)
+        ink = banks[bank_key(member.config)].ink(torch.stack([a, b, samples[i, :n], c]))
+        out.append(_sheet(ink.clamp(0, 1).nan_to_num().cpu().numpy()))
+    return out
+
+
+def _sheet(images: np.ndarray, zoom: int = 4) -> bytes:
+    """Images (rows, columns, S, S) in [0, 1] as one PNG, with a gap above the samples."""
+    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=0.35)
+    rows, columns, S, _ = padded.shape
+    sheet = padded.transpose(0, 2, 1, 3).reshape(rows * S, columns * S)
+    picture = Image.fromarray((255 * sheet).astype(np.uint8))
+    picture = picture.resize((columns * S * zoom, rows * S * zoom), Image.Resampling.NEAREST)
+    out = io.BytesIO()
+    picture.save(out, format="png")
+    return out.getvalue()
