@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
-import pandas as pd
-
 from grokmodel.config import ConfigError
 from grokmodel.decoder import DecoderError
-from grokmodel.outcome import PHASES
 from grokmodel.symbols import DataError
 from service import storage, sweep_figures
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
+from service.summary import phase_table, settings_table
 from service.tables import TableError, read_table
 
 USER_ERRORS = (ConfigError, DataError, DecoderError, SettingsError, StoreError, TableError)
@@ -41,7 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
     drawing.add_argument("--x", help="config column, such as weight_decay")
     drawing.add_argument("--y", help="config column, such as train_fraction")
     drawing.set_defaults(run=run_figures)
-    for command in (status, drawing):
+    table = commands.add_parser("table", help="a sweep as a Markdown table, one line a setting")
+    table.add_argument("--sweep", required=True)
+    table.set_defaults(run=run_table)
+    for command in (status, drawing, table):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     return parser
 
@@ -75,6 +77,14 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def run_table(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    read_manifest(store, args.sweep)
+    trials = read_table(store, "trials", args.sweep)
+    print(settings_table(trials) if len(trials) else phase_table(trials))
+    return 0
+
+
 def sweep_names(store: Store) -> list[str]:
     keys = store.list("sweeps")
     return [key.removeprefix("sweeps/").removesuffix(".json") for key in keys]
@@ -82,30 +92,11 @@ def sweep_names(store: Store) -> list[str]:
 
 def read_manifest(store: Store, sweep: str) -> list[str]:
     """Ids of the trials of a sweep."""
-    import json
-
     data = store.get_or_none(storage.sweep_key(sweep))
     if data is None:
         known = ", ".join(sweep_names(store)) or "none"
         raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {known}")
     return list(json.loads(data)["trials"])
-
-
-def phase_table(trials: pd.DataFrame) -> str:
-    """Trials by phase as text, with what a reader asks next: when, and how well."""
-    if trials.empty:
-        return "  no trial is done yet"
-    lines = [f"  {'phase':<14}{'trials':>7}{'strict acc':>12}{'train step':>12}{'strict step':>13}"]
-    for phase in PHASES:
-        group = trials[trials["phase"] == phase]
-        if group.empty:
-            continue
-        steps = [group[c].dropna().median() for c in ("train_step", "val_step_strict")]
-        train, strict = (f"{s:,.0f}" if pd.notna(s) else "never" for s in steps)
-        accuracy = group["val_acc_strict"].median()
-        lines.append(f"  {phase:<14}{len(group):>7}{accuracy:>12.2f}{train:>12}{strict:>13}")
-    lines.append("  (medians)")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from grokmodel import noise
 from grokmodel.evaluate import sample_images
@@ -15,11 +15,12 @@ from grokmodel.pack import Banks, Pack, bank_key, stack_padded, with_results
 
 SAMPLES = 10
 """Pairs in a picture."""
+ROW_NAMES = ("a", "b", "drawn", "wanted")
 
 
 @torch.no_grad()
 def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
-    """A PNG for every member: a column a held-out pair; rows a, b, sample, image of a ∘ b."""
+    """A PNG for every member: a column a held-out pair; rows a, b, what was drawn, a ∘ b."""
     pairs = [s.val[:SAMPLES] for s in pack.splits]
     triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
     triplet_MQ3 = stack_padded(triplets).to(pack.device)
@@ -38,13 +39,18 @@ def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
     return out
 
 
-def _sheet(images: np.ndarray, zoom: int = 4) -> bytes:
-    """Images (rows, columns, S, S) in [0, 1] as one PNG, with a gap above the samples."""
+def _sheet(images: np.ndarray, zoom: int = 4, margin: int = 72) -> bytes:
+    """Images (rows, columns, S, S) in [0, 1] as one PNG, each row with its name."""
     padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=0.35)
     rows, columns, S, _ = padded.shape
-    sheet = padded.transpose(0, 2, 1, 3).reshape(rows * S, columns * S)
-    picture = Image.fromarray((255 * sheet).astype(np.uint8))
-    picture = picture.resize((columns * S * zoom, rows * S * zoom), Image.Resampling.NEAREST)
+    tiles = padded.transpose(0, 2, 1, 3).reshape(rows * S, columns * S)
+    picture = Image.fromarray((255 * tiles).astype(np.uint8))
+    size = (columns * S * zoom, rows * S * zoom)
+    sheet = Image.new("L", (margin + size[0], size[1]), 255)
+    sheet.paste(picture.resize(size, Image.Resampling.NEAREST), (margin, 0))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=15)
+    for row, name in enumerate(ROW_NAMES):
+        draw.text((margin - 8, (row + 0.5) * S * zoom), name, 0, font, anchor="rm")
     out = io.BytesIO()
-    picture.save(out, format="png")
+    sheet.save(out, format="png")
     return out.getvalue()

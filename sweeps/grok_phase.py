@@ -21,9 +21,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from grokmodel.config import ConfigError, TrialConfig
-from service.cli import USER_ERRORS, phase_table
+from service.cli import USER_ERRORS
 from service.preview import check_data, dry_run
 from service.settings import Settings, load_settings
+from service.summary import phase_table
 from sweeps.presets import PRESETS, preset_configs
 
 SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")

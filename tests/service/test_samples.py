@@ -1,0 +1,42 @@
+"""Pictures of samples show the pairs that they say, and survive a broken model."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from grokmodel.pack import Member, Pack, bank_key
+from grokmodel.symbols import load_bank
+from grokmodel.task import split_pairs
+from service.samples import ROW_NAMES, SAMPLES, sample_pictures
+from tests.service.tiny import tiny_config
+
+
+def picture_of(member):
+    banks = {bank_key(member.config): load_bank("glyphs", member.config.P, 1, 8)}
+    (png,) = sample_pictures(Pack([member], banks, torch.device("cpu")), banks)
+    return np.asarray(Image.open(io.BytesIO(png))), banks
+
+
+def tile(pixels, row, column, side=8, zoom=4, margin=72):
+    step = (side + 2) * zoom
+    top, left = row * step + zoom, margin + column * step + zoom
+    return pixels[top : top + side * zoom : zoom, left : left + side * zoom : zoom] / 255
+
+
+def test_rows_show_operands_and_the_wanted_result():
+    member = Member.start(tiny_config())
+    pixels, banks = picture_of(member)
+    (bank,) = banks.values()
+    for column, (a, b) in enumerate(split_pairs(member.config).val[:SAMPLES]):
+        for row, symbol in ((0, a), (1, b), (3, (a + b) % member.config.P)):
+            assert np.abs(tile(pixels, row, column) - bank.images[symbol, 0]).max() < 0.01
+    assert len(ROW_NAMES) == 4
+
+
+def test_a_diverged_model_still_has_a_picture():
+    member = Member.start(tiny_config())
+    member.state.average.fill_(float("nan"))
+    pixels, _ = picture_of(member)
+    assert np.isfinite(pixels).all()

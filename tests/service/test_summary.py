@@ -1,0 +1,40 @@
+"""What is said of a sweep is what its rows say."""
+
+import pandas as pd
+
+from service.summary import phase_table, settings_table
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
+
+
+def trials(**changes):
+    rows = [finished_row(tiny_config(seed=s)) for s in range(3)]
+    rows += [finished_row(tiny_config(seed=s, **changes), accuracy=0.5 + s / 10) for s in range(2)]
+    return pd.DataFrame(rows)
+
+
+def test_a_setting_is_one_line_with_median_and_range():
+    lines = settings_table(trials(P=11)).splitlines()
+    assert len(lines) == 2 + 2 + 2
+    assert lines[2].startswith("| as below | 3 | ")
+    assert lines[3].startswith("| P 11 | 2 | ")
+    assert "0.55 (0.50-0.60)" in lines[3]
+    assert lines[-1] == "Where a line does not say otherwise: P 7."
+
+
+def test_phases_are_counted():
+    frame = trials(P=11)
+    frame["phase"] = ["grokking"] * 3 + ["confusion"] * 2
+    text = phase_table(frame)
+    assert [line.split()[:2] for line in text.splitlines()[1:3]] == [
+        ["confusion", "2"],
+        ["grokking", "3"],
+    ]
+
+
+def test_steps_say_how_many_trials_have_them():
+    frame = trials(P=11)
+    frame["val_step_strict"] = [100, 200, None, None, None]
+    lines = settings_table(frame).splitlines()
+    assert "150 (2/3)" in lines[2]
+    assert "never" in lines[3]
