@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from grokmodel.config import SCIENCE_VERSION, ConfigError, TrialConfig
+from grokmodel.config import SCIENCE_VERSION, TrialConfig
 from grokmodel.model import Layout
 from grokmodel.optim import OptimState
 from grokmodel.outcome import EVALUATION_FIELDS, Evaluation
@@ -90,11 +90,12 @@ def _load(
         fields = tuple(header["curve_fields"])
         curve = tensors.pop("curve")
         wall_s = float(header["wall_s"])
-    except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{origin}: damaged ({error}); need a file written by grok"
         ) from error
-    if fields != EVALUATION_FIELDS or curve.ndim != 2 or curve.shape[1] != len(fields):
+    shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
+    if not shaped or not torch.isfinite(curve[:, 0]).all():
         raise CheckpointError(f"{origin}: curve of {fields}; need {EVALUATION_FIELDS}")
     rows = [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
     return config, tensors, rows, wall_s
@@ -107,7 +108,7 @@ def _header(data: bytes, origin: str | Path) -> dict:  # type: ignore[type-arg]
         metadata = json.loads(data[8 : 8 + size])["__metadata__"]
         header = json.loads(metadata["grok"])
         found = (header["format"], header["science_version"])
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{origin}: not a grok checkpoint ({error!r})") from error
     if found != (FORMAT, SCIENCE_VERSION):
         need = (FORMAT, SCIENCE_VERSION)

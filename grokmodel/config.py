@@ -32,6 +32,8 @@ LOSSES = ("x0", "velocity")
 T_DISTRIBUTIONS = ("logit-normal", "uniform")
 
 MIN_P = 3
+MAX_SEED = 2**31 - 2
+"""Noise is keyed by the seed as an int32."""
 PRIME_OPERATIONS = ("div",)
 """Operations that are only defined when P is prime (every b != 0 has an inverse)."""
 
@@ -126,9 +128,9 @@ class TrialConfig:
     eval_every: int = 250
     """Steps between evaluations; divides `steps`."""
     eval_pairs: int = 512
-    """Pairs per evaluation and side (training / validation), at most; strict pairs come first."""
+    """Pairs per evaluation and side (training / validation), at most: a random sample."""
     seed: int = 0
-    """Seeds split, initial weights and all noise of this trial."""
+    """Seeds split, initial weights and all noise of this trial; from 0 to 2^31 - 2."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -224,7 +226,7 @@ def _typed(field: dataclasses.Field[Any], value: object) -> object:
         same = False
     if not same:  # also true of NaN, and of 1.5 where an int is wanted
         raise ConfigError(field.name, value, f"of type {wanted.__name__}")
-    return number
+    return number + 0.0 if wanted is float else number  # -0.0 becomes 0.0
 
 
 def check_config(c: TrialConfig) -> None:
@@ -244,11 +246,11 @@ def check_config(c: TrialConfig) -> None:
             raise ConfigError(field, getattr(c, field), f"one of {', '.join(allowed)}")
     at_least = {"P": MIN_P, "N": 1, "patch": 1, "width": 2, "heads": 1, "ffn": 1, "batch": 1}
     at_least |= {"steps": 1, "eval_every": 1, "eval_pairs": 1, "sample_steps": 1}
-    at_least |= {"t_levels": 1, "final_sample_steps": 1, "warmup": 0, "seed": 0}
+    at_least |= {"t_levels": 1, "final_sample_steps": 1, "warmup": 0}
     for field, low in at_least.items():
         if getattr(c, field) < low:
             raise ConfigError(field, getattr(c, field), f"{low} or more")
-    for field, low, high in (("side", 8, 64), ("depth", 1, 8)):
+    for field, low, high in (("side", 8, 64), ("depth", 1, 8), ("seed", 0, MAX_SEED)):
         if not low <= getattr(c, field) <= high:
             raise ConfigError(field, getattr(c, field), f"from {low} to {high}")
     finite = float("inf")

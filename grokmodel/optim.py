@@ -29,9 +29,6 @@ class Hyper:
     ema: Tensor
     """Decay of the weight average."""
 
-    def select(self, index: Tensor) -> Hyper:
-        return Hyper(**{name: value[index] for name, value in vars(self).items()})
-
 
 @dataclass
 class OptimState:
@@ -50,9 +47,6 @@ class OptimState:
         step = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
         zeros = torch.zeros_like
         return cls(weights, zeros(weights), zeros(weights), weights.clone(), step)
-
-    def select(self, index: Tensor) -> OptimState:
-        return OptimState(**{name: value[index] for name, value in vars(self).items()})
 
 
 @torch.no_grad()

@@ -23,8 +23,6 @@ from grokmodel.outcome import Evaluation, outcome, settled
 from grokmodel.symbols import SymbolBank
 from grokmodel.task import Split, result_table, split_pairs
 
-SEED_RANGE = 2**31 - 1
-
 
 @dataclass(eq=False)
 class Member:
@@ -121,7 +119,7 @@ class Pack:
         self.hyper = optim.Hyper(
             **{k: self._column([float(getattr(c, k)) for c in configs]) for k in HYPER_FIELDS}
         )
-        self.seed_M = self._column([c.seed % SEED_RANGE for c in configs])
+        self.seed_M = self._column([c.seed for c in configs])
         self.t_mean_M = self._column([c.t_mean for c in configs])
         self.t_std_M = self._column([c.t_std for c in configs])
         self.t_clip_M = self._column([c.t_clip for c in configs])

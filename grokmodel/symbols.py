@@ -9,13 +9,14 @@ Shapes: P classes, N images a class, S side in pixels.
 from __future__ import annotations
 
 import gzip
+import math
 import os
-import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -176,8 +177,10 @@ def read_idx(path: Path, magic: int, dims: int) -> np.ndarray:
         raise DataError(f"{path}: magic number {found}; need {magic} (IDX, uint8, {dims}-d)")
     shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", dims, offset=4))
     body = len(raw) - 4 - 4 * dims
-    if body != np.prod(shape, dtype=np.int64):
-        raise DataError(f"{path}: {body} bytes of data; its header {shape} needs {np.prod(shape)}")
+    if body != math.prod(shape):
+        raise DataError(
+            f"{path}: {body} bytes of data; its header {shape} needs {math.prod(shape)}"
+        )
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * dims).reshape(shape)
 
 
@@ -229,7 +232,7 @@ def _read_npz(path: Path, dims: int) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             array = archive["arr_0"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged ({error}); need {hint}") from error
     if array.dtype != np.uint8 or array.ndim != dims:
         found = f"{array.dtype} with {array.ndim} dimensions"

@@ -39,9 +39,9 @@ class Split:
     train: np.ndarray
     """(n_train, 2) int64 pairs (a, b)."""
     val: np.ndarray
-    """(n_val, 2) int64 pairs, strict ones first."""
+    """(n_val, 2) int64 pairs in random order."""
     strict: np.ndarray
-    """(n_val,) bool: the mirror (b, a) is held out as well."""
+    """(n_val,) bool: the mirror (b, a) does not train either."""
 
 
 def split_pairs(config: TrialConfig) -> Split:
@@ -66,11 +66,11 @@ def split_pairs(config: TrialConfig) -> Split:
         allowed = f"such that both sides get a pair (P = {config.P} has {len(pairs)} pairs)"
         raise ConfigError("train_fraction", config.train_fraction, allowed)
     train, val = pairs[order[:n_train]], pairs[order[n_train:]]
-    held_out = np.zeros((config.P, config.P), dtype=bool)
-    held_out[val[:, 0], val[:, 1]] = True
-    strict = held_out[val[:, 1], val[:, 0]]
-    first = np.argsort(~strict, kind="stable")
-    return Split(train=rng.permutation(train), val=val[first], strict=strict[first])
+    trains = np.zeros((config.P, config.P), dtype=bool)
+    trains[train[:, 0], train[:, 1]] = True
+    # neighbours in the order may belong together, so both sides are shuffled once more
+    train, val = rng.permutation(train), rng.permutation(val)
+    return Split(train=train, val=val, strict=~trains[val[:, 1], val[:, 0]])
 
 
 def _whole_groups(keys: np.ndarray, n: int) -> int:

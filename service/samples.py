@@ -21,7 +21,7 @@ ROW_NAMES = ("a", "b", "drawn", "wanted")
 @torch.no_grad()
 def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
     """A PNG for every member: a column a held-out pair; rows a, b, what was drawn, a ∘ b."""
-    pairs = [s.val[:SAMPLES] for s in pack.splits]
+    pairs = [np.concatenate([s.val[s.strict], s.val[~s.strict]])[:SAMPLES] for s in pack.splits]
     triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
     triplet_MQ3 = stack_padded(triplets).to(pack.device)
     steps = pack.shape.final_sample_steps

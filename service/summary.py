@@ -36,21 +36,14 @@ def phase_table(trials: pd.DataFrame) -> str:
 def settings_table(trials: pd.DataFrame) -> str:
     """One Markdown line a setting: median and range over its seeds.
 
-    Settings are told apart by the config columns that vary; each line names only those of its values
-    that differ from the commonest.
+    Settings are told apart by the config columns that vary; each line names only those of its
+    values that differ from the commonest.
     """
     names = [f.name for f in dataclasses.fields(TrialConfig) if f.name != "seed"]
     varied = [name for name in names if trials[name].nunique() > 1]
     usual = {name: trials[name].mode()[0] for name in varied}
-    head = [
-        "setting",
-        "seeds",
-        "phases",
-        *RESULTS.values(),
-        "train step",
-        "strict step",
-        "s a trial",
-    ]
+    steps = ("train_step", "val_step_strict")
+    head = ["setting", "seeds", "phases", *RESULTS.values(), "train step", "strict step", "s"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     groups = trials.groupby(varied, sort=False) if varied else [((), trials)]
     for key, group in groups:
@@ -62,7 +55,7 @@ def settings_table(trials: pd.DataFrame) -> str:
             str(len(group)),
             ", ".join(f"{n} {phase}" for phase, n in counts.items()),
             *(_spread(group[column]) for column in RESULTS),
-            *(_step(group[column]) for column in ("train_step", "val_step_strict")),
+            *(_step(group[column]) for column in steps),
             f"{group['wall_s'].median():.0f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")

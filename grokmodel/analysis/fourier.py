@@ -18,7 +18,9 @@ KEY_SHARE = 0.9
 KEY_AT_MOST = 0.5
 """... and are at most this share of all frequencies; otherwise there are none."""
 RELATIVE_ZERO = 1e-12
-"""Deviations from the mean below this share of the largest value are rounding, not signal."""
+"""In-frequency power below this share of the variance is rounding, not signal ..."""
+CONSTANT = 100
+"""... and so are deviations from the mean below this many units in the last place."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Spectrum:
         """Smallest set with KEY_SHARE of the in-frequency power, ascending; () if too large."""
         power = self.fve
         total = power.sum()
-        if total <= 0:
+        if total <= RELATIVE_ZERO:
             return ()
         order = np.argsort(-power, kind="stable")
         reached = np.cumsum(power[order]) >= KEY_SHARE * total * (1 - 1e-12)
@@ -61,7 +63,7 @@ class Spectrum:
         power = self.fve
         if len(power) < 2:
             return 0.0
-        if power.sum() <= 0:
+        if power.sum() <= RELATIVE_ZERO:
             return 1.0
         p = power[power > 0] / power.sum()
         return float(-(p * np.log(p)).sum() / np.log(len(power)))
@@ -90,7 +92,9 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     Raises:
         ValueError: not such an array.
     """
-    grid = np.asarray(grid, dtype=np.float64)
+    grid = np.asarray(grid)
+    precision = np.finfo(grid.dtype if grid.dtype == np.float32 else np.float64).eps
+    grid = grid.astype(np.float64)
     grid = grid[..., None] if grid.ndim == 2 else grid
     if grid.ndim != 3 or grid.shape[0] != grid.shape[1] or grid.shape[0] < 3:
         raise ValueError(f"grid has shape {grid.shape}; need (P, P, d) with P >= 3")
@@ -98,7 +102,7 @@ def spectrum(grid: np.ndarray) -> Spectrum:
         raise ValueError("grid has values that are not finite")
     P = grid.shape[0]
     centred = grid - grid.mean((0, 1))
-    if np.abs(centred).max(initial=0.0) <= RELATIVE_ZERO * np.abs(grid).max(initial=0.0):
+    if np.abs(centred).max(initial=0.0) <= CONSTANT * precision * np.abs(grid).max(initial=0.0):
         centred = np.zeros_like(centred)
     vectors, frequency = basis(P)
     coefficient = np.einsum("ai,abd,bj->ijd", vectors, centred, vectors, optimize=True)

@@ -6,6 +6,7 @@ from grokmodel.outcome import (
     COMPREHENSION,
     CONFUSION,
     DIVERGED,
+    DIVERGED_RATIO,
     EVALUATION_FIELDS,
     GROKKING,
     MEMORIZATION,
@@ -23,9 +24,8 @@ NAN = math.nan
 def curve(train, strict, val=None, every=500, **more):
     """Evaluations every 500 steps, one for each accuracy given."""
     val = strict if val is None else val
-    columns = {name: values for name, values in more.items()}
     return [
-        evaluation(every * i, train[i], val[i], strict[i], **{k: v[i] for k, v in columns.items()})
+        evaluation(every * i, train[i], val[i], strict[i], **{k: v[i] for k, v in more.items()})
         for i in range(len(train))
     ]
 
@@ -91,15 +91,15 @@ def test_a_split_without_strict_pairs_is_no_grokking():
     assert math.isnan(found.val_acc_strict)
 
 
-@pytest.mark.parametrize("end", [NAN, math.inf, 0.51])
-def test_diverged_is_to_end_without_a_loss_or_above_the_first(end):
+@pytest.mark.parametrize("end", [NAN, math.inf, 1.01 * DIVERGED_RATIO * 0.5, 9.0])
+def test_diverged_is_to_end_without_a_loss_or_well_above_the_first(end):
     perfect = curve(train=[1] * 5, strict=[1] * 5, loss=[0.5, 0.1, 0.1, 0.1, end])
     assert diverged(perfect)
     assert outcome(perfect).phase == DIVERGED
 
 
-@pytest.mark.parametrize("end", [0.5, 0.49, 0.0])
-def test_ending_no_higher_than_it_began_is_not_diverged(end):
+@pytest.mark.parametrize("end", [0.99 * DIVERGED_RATIO * 0.5, 0.5, 0.49, 0.0])
+def test_ending_about_where_it_began_or_lower_is_not_diverged(end):
     assert not diverged(curve(train=[0] * 3, strict=[0] * 3, loss=[0.5, 9.0, end]))
 
 

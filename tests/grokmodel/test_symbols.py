@@ -260,7 +260,7 @@ def test_as_many_labels_as_images_are_needed(emnist):
     folder, parts = emnist
     labels = parts["train"][1][:-1]
     emnist_path(folder, "train", "labels").write_bytes(gzip.compress(idx_bytes(labels)))
-    with pytest.raises(DataError, match="emnist-bymerge-train.*52 images but 51 labels"):
+    with pytest.raises(DataError, match=r"emnist-bymerge-train.*52 images but 51 labels"):
         load_bank("emnist", 3, 1, 28, folder)
 
 
@@ -268,14 +268,14 @@ def test_as_many_labels_as_images_are_needed(emnist):
 def test_a_damaged_mapping_file_is_named(emnist, text):
     folder, _ = emnist
     (folder / "emnist-bymerge-mapping.txt").write_text(text)
-    with pytest.raises(DataError, match="emnist-bymerge-mapping.txt.*need lines of"):
+    with pytest.raises(DataError, match=r"emnist-bymerge-mapping\.txt.*need lines of"):
         load_bank("emnist", 3, 1, 28, folder)
 
 
 def test_a_file_without_items_has_no_classes(emnist):
     folder, _ = emnist
     write_emnist(folder, "train", np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))
-    with pytest.raises(ConfigError, match="P = 3.*0 or less"):
+    with pytest.raises(ConfigError, match=r"P = 3.*0 or less"):
         load_bank("emnist", 3, 1, 28, folder)
 
 
@@ -383,7 +383,7 @@ class MakesAFile:
 def test_an_npz_file_cannot_run_code(kuzushiji):
     folder, _ = kuzushiji
     np.savez(folder / "k49-train-imgs.npz", np.array([MakesAFile(folder / "ran")], dtype=object))
-    with pytest.raises(DataError, match="k49-train-imgs.npz"):
+    with pytest.raises(DataError, match=r"k49-train-imgs\.npz"):
         load_bank("kuzushiji49", 3, 1, 28, folder)
     assert not (folder / "ran").exists()
 

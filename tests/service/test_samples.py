@@ -25,11 +25,15 @@ def tile(pixels, row, column, side=8, zoom=4, margin=72):
     return pixels[top : top + side * zoom : zoom, left : left + side * zoom : zoom] / 255
 
 
+def strict_first(split):
+    return np.concatenate([split.val[split.strict], split.val[~split.strict]])
+
+
 def test_rows_show_operands_and_the_wanted_result():
     member = Member.start(tiny_config())
     pixels, banks = picture_of(member)
     (bank,) = banks.values()
-    for column, (a, b) in enumerate(split_pairs(member.config).val[:SAMPLES]):
+    for column, (a, b) in enumerate(strict_first(split_pairs(member.config))[:SAMPLES]):
         for row, symbol in ((0, a), (1, b), (3, (a + b) % member.config.P)):
             assert np.abs(tile(pixels, row, column) - bank.images[symbol, 0]).max() < 0.01
     assert len(ROW_NAMES) == 4

@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+import torch
+
+from grokmodel.analysis.activations import NO_HEAD, collect
+from grokmodel.analysis.fourier import spectrum
+from grokmodel.model import Layout
+from grokmodel.pack import Member
+from tests.grokmodel.tiny import CPU, banks_for, tiny
+
+P = 7
+
+
+def member_of(config, scale=0.3):
+    """A member whose weights are all random, also those that start as zero."""
+    member = Member.start(config)
+    generator = torch.Generator().manual_seed(config.seed)
+    for rows in (member.state.weights, member.state.average):
+        rows.copy_(scale * torch.randn(rows.shape, generator=generator))
+    return member
+
+
+def grids_of(*members, t=0.5):
+    """One {(site, head): grid} a member."""
+    found = collect(members, banks_for(*(m.config for m in members)), CPU, t)
+    return [{(g.site, g.head): g.values for g in grids} for grids in found]
+
+
+def symmetric(member):
+    """The member, made blind to which operand comes first."""
+    for rows in (member.state.weights, member.state.average):
+        position = Layout(member.config.shape).views(rows)["position"]
+        C = member.config.tokens_per_image
+        position[:, C : 2 * C] = position[:, :C]
+    return member
+
+
+SITES_OF_ONE_OPERAND = ["embedding", "block0.key", "block0.value"]
+
+
+# --- which sites there are -----------------------------------------------------------------------
+
+
+def test_every_site_has_a_grid_for_each_head_and_operand():
+    (grids,) = grids_of(member_of(tiny(heads=2)))
+    both = {f"{site}[{x}]" for site in ("key", "value", "score", "weighted_value") for x in "ab"}
+    per_head = {f"block0.{site}" for site in both | {"query"}}
+    whole = {"embedding[a]", "embedding[b]", "block0.attention", "output"}
+    whole |= {"block0.ffn.pre", "block0.ffn.post"}
+    expected = {(s, h) for s in per_head for h in (0, 1)} | {(s, NO_HEAD) for s in whole}
+    assert set(grids) == expected
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_grid_has_the_features_of_its_site(patch, depth):
+    config = tiny(heads=2, patch=patch, depth=depth, ffn=24, variant="sandwich")
+    (grids,) = grids_of(member_of(config))
+    C, E = config.tokens_per_image, config.width // 2
+    d = {
+        "embedding[a]": C * config.width,
+        "sandwich.ffn.pre": C * 24,
+        "block0.key[b]": C * E,
+        "block0.query": C * E,
+        "block0.score[a]": C * C,
+        "block0.weighted_value[b]": C * C * E,
+        f"block{depth - 1}.attention": C * config.width,
+        f"block{depth - 1}.ffn.post": C * 24,
+        "output": config.side**2,
+    }
+    found = {site: grid.shape for (site, _), grid in grids.items()}
+    for site, features in d.items():
+        assert found[site] == (P, P, features), site
+    assert all(np.isfinite(grid).all() for grid in grids.values())
+
+
+# --- what a site may depend on -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+@pytest.mark.parametrize("site", SITES_OF_ONE_OPERAND)
+def test_the_sites_of_an_operand_depend_on_that_operand_alone(site, patch):
+    (grids,) = grids_of(member_of(tiny(patch=patch)))
+    for operand, own, other in (("a", "fve_a", "fve_b"), ("b", "fve_b", "fve_a")):
+        (grid,) = (g for (name, _), g in grids.items() if name == f"{site}[{operand}]")
+        s = spectrum(grid)
+        assert getattr(s, own).sum() == pytest.approx(1, abs=1e-6)
+        assert getattr(s, other).sum() == pytest.approx(0, abs=1e-6)
+        assert s.fve_ab.sum() + s.cross == pytest.approx(0, abs=1e-6)
+
+
+def test_the_output_depends_on_both_operands():
+    (grids,) = grids_of(member_of(tiny()), t=1.0)
+    s = spectrum(grids["output", NO_HEAD])
+    assert s.fve_a.sum() > 0.01
+    assert s.fve_b.sum() > 0.01
+
+
+def test_with_the_input_gate_the_query_of_pure_noise_is_the_same_for_all_pairs():
+    (grids,) = grids_of(member_of(tiny(input_gate=True)), t=1.0)
+    query = grids["block0.query", 0]
+    np.testing.assert_allclose(query, np.broadcast_to(query[:1, :1], query.shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["baseline", "sandwich"])
+def test_a_model_blind_to_order_has_symmetric_grids(variant):
+    (grids,) = grids_of(symmetric(member_of(tiny(variant=variant))), t=1.0)
+    for site in ("output", "block0.attention", "block0.ffn.pre", "block0.ffn.post"):
+        grid = grids[site, NO_HEAD]
+        np.testing.assert_allclose(grid, grid.swapaxes(0, 1), atol=1e-4)
+    for site in ("key", "value", "score", "weighted_value"):
+        of_a, of_b = (grids[f"block0.{site}[{x}]", 0] for x in "ab")
+        np.testing.assert_allclose(of_a, of_b.swapaxes(0, 1), atol=1e-4)
+
+
+def test_a_model_that_sees_order_has_no_symmetric_output():
+    (grids,) = grids_of(member_of(tiny()), t=1.0)
+    grid = grids["output", NO_HEAD]
+    assert np.abs(grid - grid.swapaxes(0, 1)).max() > 0.01 * np.abs(grid).max()
+
+
+def test_the_grid_at_a_b_belongs_to_the_operands_a_and_b():
+    """The embedding is linear in the image, so its differences are known from the bank."""
+    config = tiny()
+    member = member_of(config)
+    (grids,) = grids_of(member)
+    seen = torch.from_numpy(next(iter(banks_for(config).values())).standardized()).flatten(1)
+    embed = Layout(config.shape).views(member.state.average)["embed.w"][0]
+    expected = ((seen - seen[0]) @ embed).numpy()
+    of_a, of_b = (grids[f"embedding[{x}]", NO_HEAD] for x in "ab")
+    for other in range(P):
+        np.testing.assert_allclose(of_a[:, other] - of_a[0, other], expected, atol=1e-4)
+        np.testing.assert_allclose(of_b[other, :] - of_b[other, 0], expected, atol=1e-4)
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+def test_grids_of_a_member_do_not_depend_on_its_pack_mates():
+    configs = [tiny(seed=1), tiny(seed=2, op="mul"), tiny(seed=3, N=2), tiny(seed=4, op="div")]
+    members = [member_of(c) for c in configs]
+    together = grids_of(*members)
+    for member, expected in zip(members, together):
+        (alone,) = grids_of(member)
+        assert set(alone) == set(expected)
+        for key, grid in alone.items():
+            np.testing.assert_allclose(grid, expected[key], rtol=1e-3, atol=1e-3)
+
+
+def test_the_averaged_weights_are_analysed_and_not_the_raw_ones():
+    member = member_of(tiny())
+    (before,) = grids_of(member)
+    member.state.weights.zero_()
+    (after,) = grids_of(member)
+    for key, grid in after.items():
+        np.testing.assert_array_equal(grid, before[key])
+
+
+def test_the_noise_level_matters():
+    member = member_of(tiny())
+    (clean,), (noisy,) = (grids_of(member, t=t) for t in (0.0, 1.0))
+    assert np.abs(clean["output", NO_HEAD] - noisy["output", NO_HEAD]).max() > 1e-3
