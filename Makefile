@@ -13,7 +13,8 @@ smoke: $(VENV)/.run         ## four tiny trials: does everything work?
 	$(BIN)/python sweeps/grok_phase.py --preset smoke --store $(STORE)
 
 ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db --host 127.0.0.1
+	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db --host 127.0.0.1
 
 check: lint test            ## what CI runs
 

@@ -21,6 +21,7 @@ from service.plan import Plan, Resources, make_plan
 from service.progress import SweepProgress
 from service.settings import Settings
 from service.storage import Store, StoreError
+from service.summary import settings_table
 from service.tables import done_ids, read_rows, read_table, write_rows
 from service.tracking import Tracking
 from service.worker import PackJob, Progress, run_pack
@@ -55,6 +56,8 @@ class SweepResult:
     seconds: float
     figures: tuple[str, ...]
     """Keys of the figures in the store."""
+    experiment_id: str
+    """MLflow's id of the sweep."""
 
 
 def start_ray() -> None:
@@ -95,8 +98,8 @@ def run_sweep(
     store.preflight()
     if is_complete(store, sweep, configs):
         say(f"sweep {sweep}: all {len(configs)} trials are done already")
-        trials = read_table(store, "trials", sweep)
-        return SweepResult(trials, time.monotonic() - started, _figures(store, sweep))
+        experiment_id = json.loads(store.get(storage.sweep_key(sweep)))["experiment_id"]
+        return _result(store, sweep, experiment_id, started)
     start_ray()
     _check_shared(settings)
     resources = cluster_resources()
@@ -106,7 +109,7 @@ def run_sweep(
     tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
     tracking.reopen_sweep()
     tracking.set_tags(tracking.parent_id, environment.describe())
-    manifest = _manifest(plan)
+    manifest = _manifest(plan, tracking.experiment_id)
     store.put(storage.sweep_key(sweep), manifest)
     tracking.log_files(tracking.parent_id, {"plan.json": manifest})
     adopt(store, plan, tracking)
@@ -116,15 +119,21 @@ def run_sweep(
         analysed += count
         say(f"spectra of {analysed} trials")
     sweep_figures.draw(store, sweep, tracking)
-    tracking.finish_sweep("FINISHED")
-    trials = read_table(store, "trials", sweep)
-    return SweepResult(trials, time.monotonic() - started, _figures(store, sweep))
+    result = _result(store, sweep, tracking.experiment_id, started)
+    tracking.finish_sweep("FINISHED", settings_table(result.trials))
+    return result
 
 
 def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig]) -> bool:
     """Every trial has its row and its spectra, and the figures are drawn."""
     trained = {c.trial_id for c in configs} <= done_ids(store, sweep)
     return trained and analysis.pending(store, sweep).empty and bool(_figures(store, sweep))
+
+
+def _result(store: Store, sweep: str, experiment_id: str, started: float) -> SweepResult:
+    trials = read_table(store, "trials", sweep)
+    seconds = time.monotonic() - started
+    return SweepResult(trials, seconds, _figures(store, sweep), experiment_id)
 
 
 def _figures(store: Store, sweep: str) -> tuple[str, ...]:
@@ -225,9 +234,10 @@ def _check_shared(settings: Settings) -> None:
         )  # fmt: skip
 
 
-def _manifest(plan: Plan) -> bytes:
+def _manifest(plan: Plan, experiment_id: str) -> bytes:
     body = {
         "sweep": plan.sweep,
+        "experiment_id": experiment_id,
         "trials": {c.trial_id: c.to_dict() for c in plan.configs},
         "packs": [[c.trial_id for c in pack] for pack in plan.packs],
     }

@@ -60,6 +60,10 @@ class Tracking:
             experiment_id = client.create_experiment(sweep, artifact_location=artifacts)
         else:
             experiment_id = found.experiment_id
+        # otherwise MLflow opens the experiment on its pages for language-model traces
+        client.set_experiment_tag(
+            experiment_id, "mlflow.experimentKind", "custom_model_development"
+        )
         self = cls(client, experiment_id, "")
         tags = {KIND_TAG: "sweep"}
         self.parent_id = self._find(KIND_TAG, "sweep") or self._create(sweep, tags)
@@ -122,8 +126,9 @@ class Tracking:
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
 
-    def finish_sweep(self, status: str) -> None:
-        """Close the parent run: FINISHED or FAILED."""
+    def finish_sweep(self, status: str, summary: str = "") -> None:
+        """Close the parent run, FINISHED or FAILED, with a Markdown summary on its page."""
+        self.set_tags(self.parent_id, {"mlflow.note.content": summary})
         self.client.set_terminated(self.parent_id, status)
 
     def reopen_sweep(self) -> None:

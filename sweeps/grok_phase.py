@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     print(f"\nsweep {name}: {len(result.trials)} trials, {result.seconds:.0f} s")
     print(phase_table(result.trials))
-    print(closing_words(name, settings, result.figures))
+    print(closing_words(name, settings, result.figures, result.experiment_id))
     return 0
 
 
@@ -113,7 +113,7 @@ def _bool(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"{text!r}: need true or false")
 
 
-def closing_words(name: str, settings: Settings, figures: Sequence[str]) -> str:
+def closing_words(name: str, settings: Settings, figures: Sequence[str], experiment_id: str) -> str:
     """Where everything lies, and the one command that opens each."""
     store = settings.store
     picture = next((f for f in figures if "/phase-" in f and f.endswith(".png")), None)
@@ -121,19 +121,28 @@ def closing_words(name: str, settings: Settings, figures: Sequence[str]) -> str:
     table = f"import pandas as pd; print(pd.read_parquet('{store}/tables/trials'))"
     return f"""
 tables   {store}/tables/{{trials,curves,spectra}}
-         python -c "{table}"
+         {sys.executable} -c "{table}"
 figures  {store}/figures/{name}
          {show}
 MLflow   {settings.tracking_uri}
          {ui_command(settings)}
+         and open {ui_address(settings, experiment_id)}
 """
 
 
 def ui_command(settings: Settings) -> str:
-    """The command that shows the sweep in MLflow's pages."""
+    """The command that serves MLflow's pages."""
     if settings.tracking_uri.startswith("http"):
-        return f"open {settings.tracking_uri}"
-    return f"mlflow ui --backend-store-uri {settings.tracking_uri} --host 127.0.0.1"
+        return "(its server is running)"
+    mlflow = Path(sys.executable).parent / "mlflow"
+    return f"{mlflow} ui --backend-store-uri {settings.tracking_uri} --host 127.0.0.1"
+
+
+def ui_address(settings: Settings, experiment_id: str) -> str:
+    """The page of the sweep; without the type MLflow shows its pages for language models."""
+    is_server = settings.tracking_uri.startswith("http")
+    host = settings.tracking_uri.rstrip("/") if is_server else "http://127.0.0.1:5000"
+    return f"{host}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
 if __name__ == "__main__":

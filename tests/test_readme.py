@@ -1,0 +1,51 @@
+"""What the documents say can be followed: links lead somewhere, commands parse, targets exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from service import cli
+from sweeps import grok_phase
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def text_of(document):
+    return document.read_text().replace("\\\n", " ")
+
+
+def commands(pattern):
+    lines = (line for document in DOCUMENTS for line in text_of(document).splitlines())
+    found = [match[1].split("`")[0] for line in lines if (match := re.search(pattern, line))]
+    return [shlex.split(command, comments=True) for command in found]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_relative_links_lead_to_files(document):
+    links = re.findall(r"\]\(([^)#]+)\)", document.read_text())
+    local = [link for link in links if "://" not in link]
+    assert not [link for link in local if not (document.parent / link).exists()]
+
+
+def test_sweep_commands_parse_and_make_valid_configs():
+    found = commands(r"python sweeps/grok_phase\.py (.*)")
+    assert len(found) >= 2
+    for flags in found:
+        args = grok_phase.build_parser().parse_args(flags)
+        assert grok_phase.preset_configs(args.preset, grok_phase.overrides(args))
+
+
+def test_grok_commands_parse():
+    found = commands(r"(?:^|[ `/])grok ((?:status|figures|table)\b.*)")
+    assert found
+    for flags in found:
+        cli.build_parser().parse_args(flags)
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {flags[0] for flags in commands(r"(?:`|^ {4})make ([a-z]+\b)")}
+    assert named <= targets, named - targets
