@@ -109,8 +109,9 @@ def run_sweep(
     tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
     tracking.reopen_sweep()
     tracking.set_tags(tracking.parent_id, environment.describe())
-    manifest = _manifest(plan, tracking.experiment_id)
+    manifest = _manifest(store, plan, tracking.experiment_id)
     store.put(storage.sweep_key(sweep), manifest)
+    store.delete_folder(storage.figures_prefix(sweep))  # figures that are there show the whole
     tracking.log_files(tracking.parent_id, {"plan.json": manifest})
     adopt(store, plan, tracking)
     train_packs(plan, resources, settings, tracking, say)
@@ -234,11 +235,14 @@ def _check_shared(settings: Settings) -> None:
         )  # fmt: skip
 
 
-def _manifest(plan: Plan, experiment_id: str) -> bytes:
+def _manifest(store: Store, plan: Plan, experiment_id: str) -> bytes:
+    """All that the sweep was ever asked for, and the packs of this run."""
+    before = store.get_or_none(storage.sweep_key(plan.sweep))
+    known = json.loads(before)["trials"] if before else {}
     body = {
         "sweep": plan.sweep,
         "experiment_id": experiment_id,
-        "trials": {c.trial_id: c.to_dict() for c in plan.configs},
+        "trials": known | {c.trial_id: c.to_dict() for c in plan.configs},
         "packs": [[c.trial_id for c in pack] for pack in plan.packs],
     }
     return json.dumps(body, indent=1).encode()

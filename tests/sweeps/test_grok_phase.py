@@ -86,6 +86,17 @@ def test_trials_of_another_sweep_are_taken_over_not_trained(environment):
     assert len(runs(environment, "again")) == 7
 
 
+def test_a_sweep_can_be_extended_under_its_name(environment):
+    sweep(environment, "--preset", "smoke", "--seeds", "1")
+    out = sweep(environment, "--preset", "smoke", "--seeds", "2", "--weight-decay", "1")
+    assert "2 trials, 1 done already, 0 known from other sweeps, 1 to train" in out
+    status = subprocess.run(
+        [sys.executable, "-m", "service.cli", "status"],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "smoke: 3 of 3 trials done" in status.stdout
+
+
 def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environment):
     driver = subprocess.Popen(
         [sys.executable, str(SCRIPT), *SLOW_TRIALS], env=environment, cwd=ROOT,
