@@ -29,6 +29,7 @@ class SweepProgress(Callback):  # type: ignore[misc]
         self.bar = tqdm(
             total=100.0,
             disable=not sys.stderr.isatty(),
+            dynamic_ncols=True,
             bar_format="{percentage:3.0f}%|{bar}| {elapsed} {postfix}",
         )
 

@@ -117,7 +117,9 @@ def closing_words(name: str, settings: Settings, figures: Sequence[str], experim
     """Where everything lies, and the one command that opens each."""
     store = settings.store
     picture = next((f for f in figures if "/phase-" in f and f.endswith(".png")), None)
-    show = f"xdg-open {store}/{picture}" if picture and "://" not in store else "grok figures"
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    is_local = picture and "://" not in store
+    show = f"{opener} {store}/{picture}" if is_local else f"grok figures --sweep {name}"
     table = f"import pandas as pd; print(pd.read_parquet('{store}/tables/trials'))"
     return f"""
 tables   {store}/tables/{{trials,curves,spectra}}
