@@ -1,13 +1,17 @@
-"""A sweep in words: trials by phase, and a table with one line a setting."""
+"""A sweep in words: trials by phase, a table with one line a setting, where everything lies."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
+from service.settings import Settings
 
 RESULTS = {
     "val_acc": "val",
@@ -63,6 +67,40 @@ def settings_table(trials: pd.DataFrame) -> str:
     return "\n".join(
         [*lines, "", f"Where a line does not say otherwise: {common or 'one setting'}."]
     )
+
+
+def closing_words(name: str, settings: Settings, figures: Sequence[str], experiment_id: str) -> str:
+    """Where everything lies, and the one command that opens each."""
+    store = settings.store
+    picture = next((f for f in figures if "/phase-" in f and f.endswith(".png")), None)
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    is_local = picture and "://" not in store
+    show = f"{opener} {store}/{picture}" if is_local else f"grok figures --sweep {name}"
+    table = f"import pandas as pd; print(pd.read_parquet('{store}/tables/trials'))"
+    return f"""
+tables   {store}/tables/{{trials,curves,spectra}}
+         {sys.executable} -c "{table}"
+figures  {store}/figures/{name}
+         {show}
+MLflow   {settings.tracking_uri}
+         {ui_command(settings)}
+         and open {ui_address(settings, experiment_id)}
+"""
+
+
+def ui_command(settings: Settings) -> str:
+    """The command that serves MLflow's pages."""
+    if settings.tracking_uri.startswith("http"):
+        return "(its server is running)"
+    mlflow = Path(sys.executable).parent / "mlflow"
+    return f"{mlflow} ui --backend-store-uri {settings.tracking_uri} --host 127.0.0.1"
+
+
+def ui_address(settings: Settings, experiment_id: str) -> str:
+    """The page of the sweep; without the type MLflow shows its pages for language models."""
+    is_server = settings.tracking_uri.startswith("http")
+    host = settings.tracking_uri.rstrip("/") if is_server else "http://127.0.0.1:5000"
+    return f"{host}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
 def _spread(values: pd.Series) -> str:

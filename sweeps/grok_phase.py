@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from grokmodel.config import ConfigError, TrialConfig
 from service.cli import USER_ERRORS
 from service.preview import check_data, dry_run
-from service.settings import Settings, load_settings
-from service.summary import phase_table
+from service.settings import load_settings
+from service.summary import closing_words, phase_table
 from sweeps.presets import PRESETS, preset_configs
 
 SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -111,40 +111,6 @@ def _bool(text: str) -> bool:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     raise argparse.ArgumentTypeError(f"{text!r}: need true or false")
-
-
-def closing_words(name: str, settings: Settings, figures: Sequence[str], experiment_id: str) -> str:
-    """Where everything lies, and the one command that opens each."""
-    store = settings.store
-    picture = next((f for f in figures if "/phase-" in f and f.endswith(".png")), None)
-    opener = "open" if sys.platform == "darwin" else "xdg-open"
-    is_local = picture and "://" not in store
-    show = f"{opener} {store}/{picture}" if is_local else f"grok figures --sweep {name}"
-    table = f"import pandas as pd; print(pd.read_parquet('{store}/tables/trials'))"
-    return f"""
-tables   {store}/tables/{{trials,curves,spectra}}
-         {sys.executable} -c "{table}"
-figures  {store}/figures/{name}
-         {show}
-MLflow   {settings.tracking_uri}
-         {ui_command(settings)}
-         and open {ui_address(settings, experiment_id)}
-"""
-
-
-def ui_command(settings: Settings) -> str:
-    """The command that serves MLflow's pages."""
-    if settings.tracking_uri.startswith("http"):
-        return "(its server is running)"
-    mlflow = Path(sys.executable).parent / "mlflow"
-    return f"{mlflow} ui --backend-store-uri {settings.tracking_uri} --host 127.0.0.1"
-
-
-def ui_address(settings: Settings, experiment_id: str) -> str:
-    """The page of the sweep; without the type MLflow shows its pages for language models."""
-    is_server = settings.tracking_uri.startswith("http")
-    host = settings.tracking_uri.rstrip("/") if is_server else "http://127.0.0.1:5000"
-    return f"{host}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
 if __name__ == "__main__":
