@@ -6,6 +6,7 @@ are those of Okabe and Ito, told apart by colour-blind readers; phases are writt
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from grokmodel.config import TrialConfig
 from grokmodel.outcome import LEARNED, PHASES
 
 PHASE_COLORS = {
@@ -45,7 +47,11 @@ UNITS = {
     "lr": "learning rate",
     "train_fraction": "training fraction R",
     "init_scale": "initial scale",
-    "seed": "seed",
+    "op": "operation",
+    "data": "images",
+    "t_mean": "mean of logit t",
+    "t_std": "spread of logit t",
+    "side": "image side (pixels)",
 }
 DPI = 150
 
@@ -78,7 +84,8 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 
 def varied_axes(trials: pd.DataFrame) -> list[str]:
     """Config columns with more than one value in `trials`, seeds apart; most values first."""
-    columns = [c for c in UNITS if c in trials and c != "seed" and trials[c].nunique() > 1]
+    names = [field.name for field in dataclasses.fields(TrialConfig)]
+    columns = [c for c in names if c not in ("seed", "patch") and trials[c].nunique() > 1]
     return sorted(columns, key=lambda c: -trials[c].nunique())
 
 
