@@ -30,7 +30,7 @@ class SweepProgress(Callback):  # type: ignore[misc]
             total=100.0,
             disable=not sys.stderr.isatty(),
             dynamic_ncols=True,
-            bar_format="{percentage:3.0f}%|{bar}| {elapsed} {postfix}",
+            bar_format="{percentage:3.0f}%|{bar}| {elapsed}{postfix}",
         )
 
     def on_trial_result(
