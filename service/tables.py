@@ -94,7 +94,9 @@ def _load(
     if not paths:
         return schema.empty_table().select(names)
     partitions = ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive")
-    chosen = ds.field("trial_id").isin(list(trial_ids)) if trial_ids is not None else None
+    chosen = None
+    if trial_ids is not None:  # typed, because an empty list has no type of its own
+        chosen = ds.field("trial_id").isin(pa.array(list(trial_ids), pa.string()))
     try:
         dataset = ds.dataset(
             paths,

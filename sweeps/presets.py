@@ -70,7 +70,7 @@ _EMNIST: Block = {
 }
 _CHANGE: Block = {**_EMNIST, "seed": [0, 1], "steps": [3000]}
 RECIPE: list[Block] = [
-    _EMNIST,
+    {**_EMNIST, "weight_decay": [1.0, 3.0]},
     {**_EMNIST, "P": [23]},
     {**_EMNIST, "side": [32]},
     {**_CHANGE, "t_mean": [2.0], "t_std": [1.0]},

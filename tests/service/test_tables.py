@@ -58,6 +58,7 @@ def test_filters_by_sweep_and_trial(store):
     write_rows(store, "curves", "two", [curve_row("c", 10)])
     assert set(read_table(store, "curves", "one")["trial_id"]) == {"a", "b"}
     assert set(read_table(store, "curves", trial_ids=["b", "c"])["trial_id"]) == {"b", "c"}
+    assert read_table(store, "curves", trial_ids=[]).empty
 
 
 @pytest.mark.parametrize(
