@@ -43,13 +43,14 @@ def settings_table(trials: pd.DataFrame) -> str:
     Settings are told apart by the config columns that vary; each line names only those of its
     values that differ from the commonest.
     """
-    names = [f.name for f in dataclasses.fields(TrialConfig) if f.name != "seed"]
+    silent = {"seed", "patch"} if (trials["patch"] == trials["side"]).all() else {"seed"}
+    names = [f.name for f in dataclasses.fields(TrialConfig) if f.name not in silent]
     varied = [name for name in names if trials[name].nunique() > 1]
     usual = {name: trials[name].mode()[0] for name in varied}
     steps = ("train_step", "val_step_strict")
     head = ["setting", "seeds", "phases", *RESULTS.values(), "train step", "strict step", "s"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    groups = trials.groupby(varied, sort=False) if varied else [((), trials)]
+    groups = trials.groupby(varied) if varied else [((), trials)]
     for key, group in groups:
         values = dict(zip(varied, key if isinstance(key, tuple) else (key,), strict=True))
         odd = [f"{k} {_value(v)}" for k, v in values.items() if v != usual[k]]
