@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "sweeps" / "grok_phase.py"
 TIMEOUT_S = 300
-SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "4000", "--seeds", "4"]
+SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "1500", "--seeds", "4"]
 """Eight trials of some seconds each: long enough to be killed half-way."""
 
 
@@ -62,7 +62,10 @@ def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(environment
     shares = spectra.groupby(["trial_id", "site", "head"]).agg(
         {"fve_a": "sum", "fve_b": "sum", "fve_ab": "sum", "fve_cross": "first"}
     )
-    assert shares.sum(axis=1).between(0.999999, 1.000001).all()
+    total = shares.sum(axis=1)
+    is_query = total.index.get_level_values("site") == "block0.query"
+    assert total[~is_query].between(0.999999, 1.000001).all()
+    assert (total[is_query] == 0).all()  # pure noise enters as zero: there is nothing to ask with
     assert {p.suffix for p in (store / "figures" / "smoke").iterdir()} == {".png", ".svg"}
     found = runs(environment, "smoke")
     parent = next(r for r in found if r.data.tags["grok.kind"] == "sweep")
