@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +84,7 @@ tables   {store}/tables/{{trials,curves,spectra}}
          {sys.executable} -c "{table}"
 figures  {store}/figures/{name}
          {show}
-MLflow   {settings.tracking_uri}
+MLflow   {without_password(settings.tracking_uri)}
          {ui_command(settings)}
          and open {ui_address(settings, experiment_id)}
 """
@@ -94,13 +95,23 @@ def ui_command(settings: Settings) -> str:
     if settings.tracking_uri.startswith("http"):
         return "(its server is running)"
     mlflow = Path(sys.executable).parent / "mlflow"
-    return f"{mlflow} ui --backend-store-uri {settings.tracking_uri} --host 127.0.0.1"
+    store = without_password(settings.tracking_uri)
+    return f"{mlflow} ui --backend-store-uri {store} --host 127.0.0.1"
+
+
+def without_password(uri: str) -> str:
+    """The URI with its password, if it has one, as three stars."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
 def ui_address(settings: Settings, experiment_id: str) -> str:
     """The page of the sweep; without the type MLflow shows its pages for language models."""
     is_server = settings.tracking_uri.startswith("http")
-    host = settings.tracking_uri.rstrip("/") if is_server else "http://127.0.0.1:5000"
+    host = (
+        without_password(settings.tracking_uri).rstrip("/")
+        if is_server
+        else "http://127.0.0.1:5000"
+    )
     return f"{host}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 

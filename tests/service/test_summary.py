@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from service.summary import phase_table, settings_table
+from service.settings import Settings
+from service.summary import closing_words, phase_table, settings_table
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
@@ -38,3 +39,18 @@ def test_steps_say_how_many_trials_have_them():
     lines = settings_table(frame).splitlines()
     assert "150 (2/3)" in lines[2]
     assert "never" in lines[3]
+
+
+def test_closing_words_name_every_place_and_no_password():
+    uri = "postgresql://me:hunter2@db:5432/mlflow"
+    text = closing_words(
+        "mine", Settings("/store", uri, "", None), ("figures/mine/phase-a.png",), "7"
+    )
+    for part in (
+        "/store/tables",
+        "/store/figures/mine/phase-a.png",
+        "db:5432/mlflow",
+        "ments/7/runs",
+    ):
+        assert part in text
+    assert "hunter2" not in text
