@@ -35,6 +35,13 @@ class Resources:
     gpus: float
     """GPUs a pack: 1 or 0."""
 
+    @classmethod
+    def of(cls, cpus: int, gpus: int) -> Resources:
+        """One pack a GPU, with half of its share of CPUs; on a cluster without, one a CPU."""
+        if gpus:
+            return cls(slots=gpus, cpus=max(1.0, cpus // gpus // 2), gpus=1.0)
+        return cls(slots=max(1, cpus), cpus=1.0, gpus=0.0)
+
     @property
     def kind(self) -> str:
         return "gpu" if self.gpus else "cpu"

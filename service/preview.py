@@ -53,10 +53,7 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
 
 def local_resources() -> Resources:
     """What a Ray that starts on this machine would give."""
-    gpus, cpus = torch.cuda.device_count(), os.cpu_count() or 1
-    if gpus:
-        return Resources(slots=gpus, cpus=max(1.0, cpus // gpus // 2), gpus=1.0)
-    return Resources(slots=cpus, cpus=1.0, gpus=0.0)
+    return Resources.of(cpus=os.cpu_count() or 1, gpus=torch.cuda.device_count())
 
 
 def _sizes(plan: Plan) -> str:

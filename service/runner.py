@@ -76,12 +76,8 @@ def start_ray() -> None:
 
 
 def cluster_resources() -> Resources:
-    """Slots for packs: one a GPU; on a cluster without, one a CPU."""
     have = ray.cluster_resources()
-    gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 1))
-    if gpus:
-        return Resources(slots=gpus, cpus=max(1.0, cpus // gpus // 2), gpus=1.0)
-    return Resources(slots=max(1, cpus), cpus=1.0, gpus=0.0)
+    return Resources.of(cpus=int(have.get("CPU", 1)), gpus=int(have.get("GPU", 0)))
 
 
 def run_sweep(
