@@ -190,6 +190,8 @@ def train_packs(
     finally:
         progress.close()
         store.delete_folder(f"ray/{name}")  # Tune's own notes: nothing resumes from them
+        if not store.list("ray"):
+            store.delete_folder("ray")
     say(progress.line())
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:

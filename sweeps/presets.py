@@ -33,7 +33,7 @@ DEMO: list[Block] = [
         "train_fraction": [0.5, 0.6, 0.8],
         "weight_decay": [0.0, 2.0, 3.0, 30.0],
         "seed": [0, 1],
-        "steps": [2500],
+        "steps": [2750],
         "batch": [384],
         "t_levels": [48],
         "eval_every": [125],
