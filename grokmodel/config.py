@@ -32,6 +32,8 @@ LOSSES = ("x0", "velocity")
 T_DISTRIBUTIONS = ("logit-normal", "uniform")
 
 MIN_P = 3
+MAX_SIZE = 65_536
+"""Largest width, FFN and batch: beyond it a number is more likely a slip than a wish."""
 MAX_SEED = 2**31 - 2
 """Noise is keyed by the seed as an int32."""
 PRIME_OPERATIONS = ("div",)
@@ -244,13 +246,16 @@ def check_config(c: TrialConfig) -> None:
     for field, allowed in choices.items():
         if getattr(c, field) not in allowed:
             raise ConfigError(field, getattr(c, field), f"one of {', '.join(allowed)}")
-    at_least = {"P": MIN_P, "N": 1, "patch": 1, "width": 2, "heads": 1, "ffn": 1, "batch": 1}
-    at_least |= {"steps": 1, "eval_every": 1, "eval_pairs": 1, "sample_steps": 1}
-    at_least |= {"t_levels": 1, "final_sample_steps": 1, "warmup": 0}
+    at_least = {"P": MIN_P, "N": 1, "patch": 1, "heads": 1}
+    at_least |= {"steps": 1, "eval_every": 1, "eval_pairs": 1}
+    at_least |= {"t_levels": 1, "warmup": 0}
     for field, low in at_least.items():
         if getattr(c, field) < low:
             raise ConfigError(field, getattr(c, field), f"{low} or more")
-    for field, low, high in (("side", 8, 64), ("depth", 1, 8), ("seed", 0, MAX_SEED)):
+    ranges = [("side", 8, 64), ("depth", 1, 8), ("seed", 0, MAX_SEED)]
+    ranges += [("width", 2, MAX_SIZE), ("ffn", 1, MAX_SIZE), ("batch", 1, MAX_SIZE)]
+    ranges += [("sample_steps", 1, 1000), ("final_sample_steps", 1, 1000)]
+    for field, low, high in ranges:
         if not low <= getattr(c, field) <= high:
             raise ConfigError(field, getattr(c, field), f"from {low} to {high}")
     finite = float("inf")

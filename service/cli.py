@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 import sys
 from collections.abc import Sequence
 
-from grokmodel.config import ConfigError
+from grokmodel.config import ConfigError, TrialConfig
 from grokmodel.decoder import DecoderError
 from grokmodel.symbols import DataError
-from service import storage, sweep_figures
+from service import sweep_figures
+from service.manifest import read_manifest
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
 from service.summary import phase_table, settings_table
@@ -55,7 +56,7 @@ def run_status(settings: Settings, args: argparse.Namespace) -> int:
         print(f"no sweep in {store.url} yet; start one: python sweeps/grok_phase.py --preset demo")
         return 0
     for name in names:
-        planned = len(read_manifest(store, name))
+        planned = len(planned_trials(store, name))
         trials = read_table(store, "trials", name)
         print(f"{name}: {len(trials)} of {planned} trials done")
         print(phase_table(trials))
@@ -64,13 +65,13 @@ def run_status(settings: Settings, args: argparse.Namespace) -> int:
 
 def run_figures(settings: Settings, args: argparse.Namespace) -> int:
     store = Store(settings)
-    read_manifest(store, args.sweep)
+    planned_trials(store, args.sweep)
     planes = None
     if args.x or args.y:
-        trials = read_table(store, "trials", args.sweep)
+        axes = [field.name for field in dataclasses.fields(TrialConfig)]
         for flag, column in (("--x", args.x), ("--y", args.y)):
-            if column not in trials.columns:
-                raise ConfigError(flag, column, f"one of {', '.join(trials.columns)}")
+            if column not in axes:
+                raise ConfigError(flag, column, f"one of {', '.join(axes)} (give --x and --y)")
         planes = [(args.x, args.y)]
     for key in sweep_figures.draw(store, args.sweep, planes=planes):
         print(store.uri(key))
@@ -79,7 +80,7 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
 
 def run_table(settings: Settings, args: argparse.Namespace) -> int:
     store = Store(settings)
-    read_manifest(store, args.sweep)
+    planned_trials(store, args.sweep)
     trials = read_table(store, "trials", args.sweep)
     print(settings_table(trials) if len(trials) else phase_table(trials))
     return 0
@@ -90,13 +91,13 @@ def sweep_names(store: Store) -> list[str]:
     return [key.removeprefix("sweeps/").removesuffix(".json") for key in keys]
 
 
-def read_manifest(store: Store, sweep: str) -> list[str]:
+def planned_trials(store: Store, sweep: str) -> list[str]:
     """Ids of the trials of a sweep."""
-    data = store.get_or_none(storage.sweep_key(sweep))
-    if data is None:
+    manifest = read_manifest(store, sweep)
+    if manifest is None:
         known = ", ".join(sweep_names(store)) or "none"
         raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {known}")
-    return list(json.loads(data)["trials"])
+    return list(manifest.trials)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from grokmodel.config import PackShape, TrialConfig
+from grokmodel.config import ConfigError, PackShape, TrialConfig
 from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.symbols import load_bank
 from service.storage import Store
@@ -22,6 +22,8 @@ PACKS_PER_SLOT = 4
 MAX_MEMBERS = {"cpu": 16, "gpu": 256}
 """Members a pack, at most."""
 CALIBRATION_STEPS = 10
+MAX_TRIALS = 1_000_000
+"""Trials a sweep: beyond it a grid is more likely a slip than a wish."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ def expand(axes: Mapping[str, Sequence[Any]]) -> list[TrialConfig]:
         ConfigError: for the first combination that is not a valid config.
     """
     names = list(axes)
+    size = math.prod(len(values) for values in axes.values())
+    if size > MAX_TRIALS:
+        raise ConfigError("axes", f"a grid of {size} trials", f"at most {MAX_TRIALS} trials")
     grid = itertools.product(*(axes[name] for name in names))
     configs = (TrialConfig.from_dict(dict(zip(names, values, strict=True))) for values in grid)
     return unique(configs)

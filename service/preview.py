@@ -47,7 +47,9 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
         name = f"width {shape.width}, FFN {shape.ffn}, side {shape.side}, {shape.variant}"
         lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
     wall = cost(plan, seconds, resources)
-    lines.append(f"  cost          {_duration(wall)} at most; trials that settle stop earlier")
+    lines.append(
+        f"  cost          {_duration(wall)} of training at most; settled trials stop earlier"
+    )
     return "\n".join(lines)
 
 

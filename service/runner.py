@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -17,6 +16,7 @@ from ray import tune
 from grokmodel.config import TrialConfig
 from service import analysis, environment, storage, sweep_figures
 from service.decoders import prepare_decoders
+from service.manifest import read_manifest, write_manifest
 from service.plan import Plan, Resources, make_plan
 from service.progress import SweepProgress
 from service.settings import Settings
@@ -38,6 +38,7 @@ WORKER_ENV = {
 QUIET_LOGGERS = (
     "ray._private.authentication",  # that a local cluster has a token is as it should be
     "ray.tune.analysis.experiment_analysis",  # Tune's own result files are switched off
+    "ray.tune.tune",  # its hint to restore: a sweep is resumed by running it again
     "mlflow",  # that a new database is made
 )
 QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
@@ -92,10 +93,10 @@ def run_sweep(
     started = time.monotonic()
     store = Store(settings)
     store.preflight()
-    if is_complete(store, sweep, configs):
+    known = read_manifest(store, sweep)
+    if known and is_complete(store, sweep, configs):
         say(f"sweep {sweep}: all {len(configs)} trials are done already")
-        experiment_id = json.loads(store.get(storage.sweep_key(sweep)))["experiment_id"]
-        return _result(store, sweep, experiment_id, started)
+        return _result(store, sweep, known.experiment_id, started)
     start_ray()
     _check_shared(settings)
     resources = cluster_resources()
@@ -105,8 +106,7 @@ def run_sweep(
     tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
     tracking.reopen_sweep()
     tracking.set_tags(tracking.parent_id, environment.describe())
-    manifest = _manifest(store, plan, tracking.experiment_id)
-    store.put(storage.sweep_key(sweep), manifest)
+    manifest = write_manifest(store, plan, tracking.experiment_id)
     store.delete_folder(storage.figures_prefix(sweep))  # figures that are there show the whole
     tracking.log_files(tracking.parent_id, {"plan.json": manifest})
     adopt(store, plan, tracking)
@@ -199,7 +199,7 @@ def train_packs(
         reasons = "; ".join(str(e).strip().splitlines()[-1] for e in results.errors) or "stopped"
         raise SweepError(
             f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
-            "command again to go on from their last checkpoints"
+            "command again to go on from their last resume points"
         )
 
 
@@ -231,19 +231,6 @@ def _check_shared(settings: Settings) -> None:
             "the cluster has %d nodes and the store %s is a folder: every node must mount it; "
             "otherwise use --store s3://bucket/prefix", len(nodes), settings.store,
         )  # fmt: skip
-
-
-def _manifest(store: Store, plan: Plan, experiment_id: str) -> bytes:
-    """All that the sweep was ever asked for, and the packs of this run."""
-    before = store.get_or_none(storage.sweep_key(plan.sweep))
-    known = json.loads(before)["trials"] if before else {}
-    body = {
-        "sweep": plan.sweep,
-        "experiment_id": experiment_id,
-        "trials": known | {c.trial_id: c.to_dict() for c in plan.configs},
-        "packs": [[c.trial_id for c in pack] for pack in plan.packs],
-    }
-    return json.dumps(body, indent=1).encode()
 
 
 __all__ = ["StoreError", "SweepError", "SweepResult", "run_sweep"]

@@ -34,11 +34,16 @@ def load_settings(store: str | None = None, data_root: str | None = None) -> Set
         SettingsError: an S3 store without MLFLOW_TRACKING_URI, or a store that is no folder or S3.
     """
     env = os.environ
-    place = store or env.get("GROK_STORE") or default_store()
+    place = store if store is not None else env.get("GROK_STORE", default_store())
+    if not place.strip():
+        raise SettingsError("store = '': need a folder or s3://bucket/prefix")
     if "://" in place and not place.startswith("s3://"):
         raise SettingsError(f"store = {place!r}: need a folder or s3://bucket/prefix")
     if not place.startswith("s3://"):
-        place = str(Path(place).expanduser().resolve())
+        folder = Path(place).expanduser().resolve()
+        if folder.exists() and not folder.is_dir():
+            raise SettingsError(f"store = {place!r} is a file: need a folder or s3://bucket/prefix")
+        place = str(folder)
     tracking = env.get("MLFLOW_TRACKING_URI", "")
     if not tracking:
         if place.startswith("s3://"):

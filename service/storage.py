@@ -109,22 +109,22 @@ class Store:
             StoreError: naming the first of these that fails, before anything else is started.
         """
         key = f"preflight/{uuid.uuid4().hex}"
-        done = "nothing"
+        failed = "write"
         try:
             self.put(key, b"grok")
-            done = "write"
+            failed = "read"
             if self.get(key) != b"grok":
                 raise OSError("what was read differs from what was written")
-            done = "write and read"
+            failed = "list"
             if key not in self.list("preflight"):
                 raise OSError("the object is not listed")
-            done = "write, read and list"
+            failed = "delete"
             self.delete(key)
             self.delete_folder("preflight")
         except OSError as error:
             hint = "its bucket, AWS_* and AWS_ENDPOINT_URL_S3" if self.is_s3 else "its permissions"
             raise StoreError(
-                f"store {self.url}: could {done}, then: {error}. Check {hint}"
+                f"store {self.url}: cannot {failed} an object: {error}. Check {hint}"
             ) from error
 
 

@@ -108,7 +108,10 @@ def _load(
         )
         return dataset.to_table(columns=names, filter=chosen)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise TableError(f"table {table_name} in {store.url}: {error}") from error
+        raise TableError(
+            f"table {table_name} in {store.url}: {error}; delete a damaged part and run its sweep "
+            "again"
+        ) from error
 
 
 def done_ids(store: Store, sweep: str | None = None) -> set[str]:

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from grokmodel.config import ConfigError, TrialConfig
 from service.cli import USER_ERRORS
+from service.plan import MAX_TRIALS
 from service.preview import check_data, dry_run
 from service.settings import load_settings
 from service.summary import closing_words, phase_table
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except USER_ERRORS as error:
         print(f"grok_phase: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("grok_phase: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,14 +96,16 @@ def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
     given = {f.name: getattr(args, f.name) for f in dataclasses.fields(TrialConfig)}
     axes = {name: values for name, values in given.items() if values is not None}
     if args.seeds is not None:
-        if args.seeds < 1 or "seed" in axes:
-            raise ConfigError("--seeds", args.seeds, "1 or more, and not together with --seed")
+        if "seed" in axes:
+            raise ConfigError("--seeds", args.seeds, "left out when --seed is given")
+        if not 1 <= args.seeds <= MAX_TRIALS:
+            raise ConfigError("--seeds", args.seeds, f"from 1 to {MAX_TRIALS}")
         axes["seed"] = list(range(args.seeds))
     return axes
 
 
 def sweep_name(args: argparse.Namespace) -> str:
-    name = args.name or args.preset or "sweep"
+    name = args.name if args.name is not None else args.preset or "sweep"
     if not SWEEP_NAME.fullmatch(name):
         raise ConfigError(
             "--name", name, "a letter, then up to 63 letters, digits, '.', '_' or '-'"

@@ -14,7 +14,7 @@ from tests.service.tiny import tiny_config
 @pytest.fixture
 def sweep(store):
     configs = [tiny_config(seed=s) for s in range(3)]
-    manifest = {"trials": {c.trial_id: c.to_dict() for c in configs}}
+    manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in configs}}
     store.put(storage.sweep_key("mine"), json.dumps(manifest).encode())
     write_rows(store, "curves", "mine", finished_curve(configs[0]))
     write_rows(store, "trials", "mine", [finished_row(configs[0])])
@@ -62,7 +62,12 @@ def test_figures_over_an_unknown_axis(sweep, capsys):
         (["--P", "99"], ["P = 99", "62"]),
         (["--op", "plus"], ["op = 'plus'", "add, sub, mul, div"]),
         (["--data", "emnist"], ["emnist-bymerge-train-images", "not found", "--data-root"]),
-        (["--seeds", "0"], ["--seeds = 0", "1 or more"]),
+        (["--seeds", "0"], ["--seeds = 0", "from 1 to"]),
+        (["--seeds", "1000000000"], ["--seeds = 1000000000", "from 1 to"]),
+        (["--seeds", "1000000", "--P", "7", "11"], ["grid of 2000000 trials", "at most"]),
+        (["--width", "10000000"], ["width = 10000000", "from 2 to"]),
+        (["--sample-steps", "100000"], ["sample_steps = 100000", "from 1 to 1000"]),
+        (["--name", ""], ["--name = ''"]),
         (["--name", "../x"], ["--name = '../x'"]),
         (["--steps", "100"], ["steps = 100", "multiple of eval_every"]),
         (["--store", "ftp://x"], ["ftp://x", "folder or s3://"]),
@@ -75,6 +80,21 @@ def test_bad_flags_give_one_clear_line_and_leave_nothing(flags, named, tmp_path,
     assert error.count("\n") == 1
     assert all(part in error for part in named), error
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("body", [b'{"tri', b"{}", b"[]"])
+def test_a_damaged_manifest_is_named_with_the_way_out(sweep, capsys, body):
+    sweep.put(storage.sweep_key("mine"), body)
+    assert cli.main(["status", "--store", sweep.url]) == 2
+    error = capsys.readouterr().err
+    assert "sweeps/mine.json: damaged" in error
+    assert "delete it and run the sweep again" in error
+
+
+def test_a_store_that_is_a_file_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["status", "--store", str(tmp_path / "file")]) == 2
+    assert "is a file" in capsys.readouterr().err
 
 
 def test_an_unknown_flag_is_refused(capsys):

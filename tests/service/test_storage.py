@@ -54,7 +54,7 @@ def test_preflight_leaves_nothing_behind(store):
 def test_preflight_names_a_store_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     settings = Settings(str(tmp_path / "file"), "", "", None)
-    with pytest.raises(StoreError, match=r"store .*file: could nothing, then: .*permissions"):
+    with pytest.raises(StoreError, match=r"store .*file: cannot write an object: .*permissions"):
         Store(settings).preflight()
 
 
