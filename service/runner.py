@@ -20,7 +20,7 @@ from service.manifest import read_manifest, write_manifest
 from service.plan import Plan, Resources, make_plan
 from service.progress import SweepProgress
 from service.settings import Settings
-from service.storage import Store, StoreError
+from service.storage import Store
 from service.summary import settings_table
 from service.tables import done_ids, read_rows, read_table, write_rows
 from service.tracking import Tracking
@@ -87,7 +87,7 @@ def run_sweep(
     """Bring a sweep to its end from wherever it stands.
 
     Raises:
-        StoreError: the store cannot be used, or other nodes cannot see it.
+        StoreError: the store cannot be used.
         SweepError: stopped, or packs that failed for good; what is done is in the tables.
     """
     started = time.monotonic()
@@ -231,6 +231,3 @@ def _check_shared(settings: Settings) -> None:
             "the cluster has %d nodes and the store %s is a folder: every node must mount it; "
             "otherwise use --store s3://bucket/prefix", len(nodes), settings.store,
         )  # fmt: skip
-
-
-__all__ = ["StoreError", "SweepError", "SweepResult", "run_sweep"]

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 
 from grokmodel.config import TrialConfig
 
@@ -155,6 +154,3 @@ def thinned(curve: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         return list(curve)
     index = np.unique(np.geomspace(1, n, MAX_POINTS).round().astype(int) - 1)
     return [curve[i] for i in index]
-
-
-__all__ = ["MlflowException", "Tracking", "thinned"]
