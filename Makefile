@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
 
-.PHONY: demo smoke ui test slow check lint format clean
+.PHONY: demo smoke ui test slow check lint format docs clean
 
 demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
 	$(BIN)/python sweeps/grok_phase.py --preset demo --store $(STORE)
@@ -32,6 +32,9 @@ lint: $(VENV)/.dev          ## style, format and types
 format: $(VENV)/.dev        ## mend style and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.run          ## docs/tables.md from the schema
+	$(BIN)/grok columns > docs/tables.md
 
 clean:                      ## remove the environment, not the results
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -30,6 +30,10 @@ STATE_ROWS = ("weights", "first", "second", "average")
 class CheckpointError(ValueError):
     """The bytes are not a checkpoint of this version. Says what was found and what is needed."""
 
+    def __init__(self, origin: str | Path, problem: str) -> None:
+        super().__init__(f"{origin}: {problem}")
+        self.origin = str(origin)
+
 
 def dump_state(member: Member) -> bytes:
     """Everything that resuming needs."""
@@ -53,7 +57,7 @@ def load_state(data: bytes, origin: str | Path = "checkpoint") -> Member:
     rows = {name: _row(tensors, name, n, origin) for name in STATE_ROWS}
     step = tensors.get("step")
     if step is None or step.shape != (1,) or step.dtype != torch.int64:
-        raise CheckpointError(f"{origin}: no step counter; need a state, not a snapshot")
+        raise CheckpointError(origin, "no step counter; need a state, not a snapshot")
     return Member(config, OptimState(step=step, **rows), curve, wall_s)
 
 
@@ -91,12 +95,10 @@ def _load(
         curve = tensors.pop("curve")
         wall_s = float(header["wall_s"])
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{origin}: damaged ({error}); need a file written by grok"
-        ) from error
+        raise CheckpointError(origin, f"damaged ({error}); need a file written by grok") from error
     shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
     if not shaped or not torch.isfinite(curve[:, 0]).all():
-        raise CheckpointError(f"{origin}: curve of {fields}; need {EVALUATION_FIELDS}")
+        raise CheckpointError(origin, f"curve of {fields}; need {EVALUATION_FIELDS}")
     rows = [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
     return config, tensors, rows, wall_s
 
@@ -109,10 +111,10 @@ def _header(data: bytes, origin: str | Path) -> dict:  # type: ignore[type-arg]
         header = json.loads(metadata["grok"])
         found = (header["format"], header["science_version"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{origin}: not a grok checkpoint ({error!r})") from error
+        raise CheckpointError(origin, f"not a grok checkpoint ({error!r})") from error
     if found != (FORMAT, SCIENCE_VERSION):
         need = (FORMAT, SCIENCE_VERSION)
-        raise CheckpointError(f"{origin}: format and science version {found}; need {need}")
+        raise CheckpointError(origin, f"format and science version {found}; need {need}")
     return dict(header)
 
 
@@ -120,5 +122,5 @@ def _row(tensors: dict[str, Tensor], name: str, n: int, origin: str | Path) -> T
     row = tensors.get(name)
     if row is None or row.shape != (n,) or row.dtype != torch.float32:
         found = None if row is None else (tuple(row.shape), row.dtype)
-        raise CheckpointError(f"{origin}: {name} is {found}; need float32 of shape ({n},)")
+        raise CheckpointError(origin, f"{name} is {found}; need float32 of shape ({n},)")
     return row[None]

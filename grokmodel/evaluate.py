@@ -107,12 +107,17 @@ def _right(x_QSS: Tensor, c_Q: Tensor, decoder: Decoder, bank: SymbolBank) -> np
 
 
 def _copies(pack: Pack, i: int, x_QSS: Tensor) -> float:
-    """Share of samples that are much nearer to one training image than to any other."""
+    """Share of samples that copy one training image."""
     first = int(pack.offset_M[i])
     count = int(pack.P_M[i] * pack.N_M[i])
     bank = unpatchify(pack.images[first : first + count], pack.shape.patch).flatten(1)
-    near = torch.cdist(x_QSS.flatten(1), bank).topk(2, dim=1, largest=False).values
-    return float((near[:, 0] < COPY_RATIO * near[:, 1]).float().mean())
+    return float(is_copy(x_QSS.flatten(1), bank).float().mean())
+
+
+def is_copy(x_QX: Tensor, bank_KX: Tensor) -> Tensor:
+    """(Q,) bool: the image is much nearer to one image of the bank than to any other."""
+    near = torch.cdist(x_QX, bank_KX).topk(2, dim=1, largest=False).values
+    return near[:, 0] < COPY_RATIO * near[:, 1]
 
 
 def _mean(right: np.ndarray) -> float:

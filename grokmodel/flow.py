@@ -67,5 +67,10 @@ def sample(denoise: Denoiser, noise_MBX: Tensor, steps: int, t_start: float = 1.
     x_MBX = noise_MBX
     for k in range(steps, 0, -1):
         t_M1 = x_MBX.new_full((len(x_MBX), 1), t_start * k / steps)
-        x_MBX = torch.lerp(x_MBX, denoise(x_MBX, t_M1), 1.0 / k)
+        x_MBX = euler_step(x_MBX, denoise(x_MBX, t_M1), k)
     return x_MBX
+
+
+def euler_step(x_MBX: Tensor, x0_hat_MBX: Tensor, k: int) -> Tensor:
+    """From the k-th to the (k - 1)-th of equal steps above t = 0, along the predicted velocity."""
+    return torch.lerp(x_MBX, x0_hat_MBX, 1.0 / k)

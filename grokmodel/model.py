@@ -13,7 +13,7 @@ D width, H heads, E = D / H, n parameters of a member; B = T levels of t times G
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,8 +25,9 @@ from grokmodel.config import PackShape
 
 Params = dict[str, Tensor]
 """Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
-Sites = dict[str, Tensor]
-"""Activation site -> (M, B, ...) tensor, filled by `denoise` when given."""
+Tap = Callable[[str, Tensor], Tensor]
+"""Called with the name and the value (M, B, ...) of every activation site; the model goes on with
+what it returns. It must not write to the value that it is given."""
 FEW_TOKENS = 16
 """Scores a row up to which a product and a sum beat a batched matmul of tiny matrices by far."""
 
@@ -142,7 +143,7 @@ def denoise(
     operands_MBLD: Tensor,
     x_t_MBCX: Tensor,
     t_MT: Tensor,
-    sites: Sites | None = None,
+    tap: Tap | None = None,
 ) -> Tensor:
     """Predict the clean result image from the operands and the noisy result.
 
@@ -151,7 +152,7 @@ def denoise(
         x_t_MBCX: noisy tokens of c.
         t_MT: noise levels in [0, 1]; T divides B, and level k belongs to the k-th B / T rows. All
             that depends on time alone is computed once a level.
-        sites: filled with the named activations of the c-tokens (and of the attention) if given.
+        tap: sees, and may replace, the activations of every site: see `analysis/sites.py`.
 
     Returns:
         x0_hat, (M, B, C, X).
@@ -164,62 +165,57 @@ def denoise(
     position = p["position"][:, None, None]
     context = operands_MBLD.unflatten(1, (T, -1)) + position[..., : 2 * C, :]
     current = embed(p, x_t) + position[..., 2 * C :, :]
-    if sites is not None:
-        _record(sites, "embedding", torch.cat([context, current], dim=-2))
+    context, current = _site_of_parts(tap, "embedding", [context, current], -2)
     if shape.variant == "sandwich" or shape.depth > 1:
         h = torch.cat([context, current], dim=-2)
         if shape.variant == "sandwich":
             shift, scale, gate = _modulation(p, "sandwich.mod", time, 3)
             pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift, scale)
-            h = torch.addcmul(h, gate, _ffn(p, "sandwich.ffn", shape, pre, sites))
+            h = torch.addcmul(h, gate, _ffn(p, "sandwich.ffn", shape, pre, tap))
         for i in range(shape.depth - 1):
-            h = _block(p, f"block{i}", shape, [h], time, sites)
+            h = _block(p, f"block{i}", shape, [h], time, tap)
         context, current = h.split([2 * C, C], dim=-2)
-    h = _block(p, f"block{shape.depth - 1}", shape, [context, current], time, sites)
+    h = _block(p, f"block{shape.depth - 1}", shape, [context, current], time, tap)
     shift, scale = _modulation(p, "final.mod", time, 2)
     h = _modulate(_norm(h, shape.norm == "pre"), shift, scale)
-    out = linear(p, "final", h)
-    _record(sites, "output", out)
-    return out.flatten(1, 2)
+    return _site(tap, "output", linear(p, "final", h)).flatten(1, 2)
 
 
 def _block(
-    p: Params, name: str, shape: PackShape, parts: list[Tensor], time: Tensor, sites: Sites | None
+    p: Params, name: str, shape: PackShape, parts: list[Tensor], time: Tensor, tap: Tap | None
 ) -> Tensor:
     """One transformer block on the tokens of all `parts`; returns those of the last part."""
     shift1, scale1, gate1, shift2, scale2, gate2 = _modulation(p, f"{name}.mod", time, 6)
     seen = [_modulate(_norm(h, shape.norm == "pre"), shift1, scale1) for h in parts]
-    h = torch.addcmul(parts[-1], gate1, _attention(p, name, shape, seen, sites))
+    h = torch.addcmul(parts[-1], gate1, _attention(p, name, shape, seen, tap))
     pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift2, scale2)
-    return torch.addcmul(h, gate2, _ffn(p, f"{name}.ffn", shape, pre, sites))
+    return torch.addcmul(h, gate2, _ffn(p, f"{name}.ffn", shape, pre, tap))
 
 
 def _attention(
-    p: Params, name: str, shape: PackShape, parts: list[Tensor], sites: Sites | None
+    p: Params, name: str, shape: PackShape, parts: list[Tensor], tap: Tap | None
 ) -> Tensor:
     """Attention of the last part's tokens over the tokens of all parts: (..., rows, D).
 
-    The parts are never copied into one tensor; only their scores are.
+    The parts are never copied into one tensor; only their scores are, and what a tap looks at.
     """
     H, E = shape.heads, shape.width // shape.heads
-    q = linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E))
+    q = _site(tap, f"{name}.query", linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E)))
     keys = [linear(p, f"{name}.key", x).unflatten(-1, (H, E)) for x in parts]
+    keys = _site_of_parts(tap, f"{name}.key", keys, -3)
     values = [linear(p, f"{name}.value", x).unflatten(-1, (H, E)) for x in parts]
+    values = _site_of_parts(tap, f"{name}.value", values, -3)
     score = torch.cat([_scores(q, k) for k in keys], dim=-2) / math.sqrt(E)  # (..., rows, L, H)
-    weight = score.softmax(dim=-2)
-    weights = weight.split([v.shape[-3] for v in values], dim=-2)
-    mixed = torch.stack([_mix(w, v) for w, v in zip(weights, values, strict=True)]).sum(0)
-    out = linear(p, f"{name}.out", mixed.flatten(-2))
-    if sites is not None:
-        value = torch.cat(values, dim=-3)
-        _record(sites, f"{name}.query", q)
-        _record(sites, f"{name}.key", torch.cat(keys, dim=-3))
-        _record(sites, f"{name}.value", value)
-        _record(sites, f"{name}.score", score)
-        _record(sites, f"{name}.weight", weight)
-        _record(sites, f"{name}.weighted_value", weight[..., None] * value[..., None, :, :, :])
-        _record(sites, f"{name}.attention", out)
-    return out
+    weight = _site(tap, f"{name}.score", score).softmax(dim=-2)
+    if tap is None:
+        weights = weight.split([v.shape[-3] for v in values], dim=-2)
+        mixed = torch.stack([_mix(w, v) for w, v in zip(weights, values, strict=True)]).sum(0)
+    else:
+        weight = _site(tap, f"{name}.weight", weight)
+        weighted = weight[..., None] * torch.cat(values, dim=-3)[..., None, :, :, :]
+        mixed = _site(tap, f"{name}.weighted_value", weighted).sum(-3)
+    mixed = _site(tap, f"{name}.head_output", mixed)
+    return _site(tap, f"{name}.attention", linear(p, f"{name}.out", mixed.flatten(-2)))
 
 
 def _scores(q: Tensor, k: Tensor) -> Tensor:
@@ -236,16 +232,14 @@ def _mix(weight: Tensor, v: Tensor) -> Tensor:
     return torch.einsum("...qkh,...khe->...qhe", weight, v)
 
 
-def _ffn(p: Params, name: str, shape: PackShape, x: Tensor, sites: Sites | None) -> Tensor:
-    pre = linear(p, f"{name}.up", x)
+def _ffn(p: Params, name: str, shape: PackShape, x: Tensor, tap: Tap | None) -> Tensor:
+    pre = _site(tap, f"{name}.pre", linear(p, f"{name}.up", x))
     if shape.activation == "swiglu":
         gate, value = pre.chunk(2, dim=-1)
         post = F.silu(gate) * value
     else:
         post = F.gelu(pre)
-    _record(sites, f"{name}.pre", pre)
-    _record(sites, f"{name}.post", post)
-    return linear(p, f"{name}.down", post)
+    return linear(p, f"{name}.down", _site(tap, f"{name}.post", post))
 
 
 def _modulation(p: Params, name: str, time: Tensor, parts: int) -> list[Tensor]:
@@ -262,7 +256,14 @@ def _norm(x: Tensor, on: bool) -> Tensor:
     return F.layer_norm(x, x.shape[-1:]) if on else x
 
 
-def _record(sites: Sites | None, name: str, value: Tensor) -> None:
-    """Keep `value` (M, T, G, ...) as (M, B, ...)."""
-    if sites is not None:
-        sites[name] = value.detach().flatten(1, 2)
+def _site(tap: Tap | None, name: str, value: Tensor) -> Tensor:
+    """`value` (M, T, G, ...) as the tap, which sees it as (M, B, ...), leaves it."""
+    return value if tap is None else tap(name, value.flatten(1, 2)).view_as(value)
+
+
+def _site_of_parts(tap: Tap | None, name: str, parts: list[Tensor], dim: int) -> list[Tensor]:
+    """The same for a value in parts along `dim`, which the tap sees as one."""
+    if tap is None:
+        return parts
+    sizes = [part.shape[dim] for part in parts]
+    return list(_site(tap, name, torch.cat(parts, dim=dim)).split(sizes, dim=dim))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 TRAIN_PAIR, TRAIN_IMAGE, TRAIN_TIME, TRAIN_NOISE = 1, 2, 3, 4
-EVAL_IMAGE, EVAL_TRAIN, EVAL_VAL, SITE_IMAGE, SITE_NOISE = 5, 6, 7, 8, 9
+EVAL_IMAGE, EVAL_TRAIN, EVAL_VAL, SITE_IMAGE, SITE_NOISE, SITE_TARGET = 5, 6, 7, 8, 9, 10
 """Streams: independent sequences for independent uses."""
 
 

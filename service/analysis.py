@@ -1,112 +1,246 @@
-"""Checkpoints -> analysis rows, as Ray tasks. What has rows already is not done again."""
+"""Checkpoints -> analysis rows, as Ray tasks. What is done already is not done again.
+
+A task takes some trials of one shape through all that they lack. Rows are written analysis by
+analysis, the `analyses` row last, as the done-marker. What cannot be done becomes a row of
+`failures` and a line for the user, and harms nothing else.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import math
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-import ray
 import torch
 
-from grokmodel.analysis.activations import collect
-from grokmodel.analysis.fourier import spectrum
-from grokmodel.checkpoint import load_snapshot
-from grokmodel.config import TrialConfig
-from grokmodel.outcome import DIVERGED
+from grokmodel.checkpoint import CheckpointError, load_snapshot
 from grokmodel.pack import Member, bank_key
 from grokmodel.symbols import load_bank
-from service import figures, storage
+from service import storage, trial_figures
+from service.analyses import BY_NAME, Analysis, Context
+from service.analysis_plan import Todo, Wish, adopt, batches, missing
+from service.decoders import get_decoder
+from service.rows import Row, without_nan
 from service.settings import Settings
 from service.storage import Store
-from service.tables import Row, read_table, write_rows
+from service.tables import part_key, write_rows
 from service.tracking import Tracking
 
-SPECTRA_T = 1.0
-"""Noise level of the spectra: pure noise, where the answer can come from a and b alone."""
-BATCH = 8
-"""Trials a task."""
+log = logging.getLogger("grok")
+
+FIGURES = "figures"
+"""What `failures` calls the drawing of a trial."""
+TRIALS_A_TASK = {"cpu": 3, "gpu": 32}
+FLOATS_AT_ONCE = {"cpu": 20e6, "gpu": 1e9}
+"""Members times triplets times width that go through the model together, at most."""
 
 
-def pending(store: Store, sweep: str) -> pd.DataFrame:
-    """Rows of the sweep's trials without spectra; those that diverged have none to take."""
-    trials = read_table(store, "trials", sweep)
-    known = read_table(store, "spectra", sweep, columns=["trial_id"])["trial_id"]
-    return trials[~trials["trial_id"].isin(known) & (trials["phase"] != DIVERGED)]
+@dataclass(frozen=True)
+class Report:
+    """What came of one task."""
+
+    trials: int
+    failures: tuple[str, ...]
+    """One line each."""
 
 
-def analyze(
-    settings: Settings, sweep: str, experiment_id: str, parent_id: str, cpus: float = 1.0
-) -> Iterator[int]:
-    """Fill the `spectra` of a sweep by Ray tasks; yields the number of trials of each task done."""
-    todo = pending(Store(settings), sweep)
-    tasks = []
-    task = ray.remote(num_cpus=cpus)(spectra_task)
-    for _, group in todo.groupby(["P", "width", "depth", "heads", "ffn", "variant", "side"]):
-        rows = group.to_dict("records")
-        for batch in _batched(rows):
-            tasks.append(task.remote(settings, sweep, experiment_id, parent_id, batch))
-    while tasks:
-        ready, tasks = ray.wait(tasks)
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs besides the trials."""
+
+    sweep: str
+    settings: Settings
+    experiment_id: str
+    parent_id: str
+    wish: Wish
+
+
+def analyze(job: Job, gpus: float = 0.0) -> Iterator[Report]:
+    """Do what is missing by Ray tasks; yields a report of each task as it ends."""
+    import ray  # not needed by those who only ask what is missing
+
+    store = Store(job.settings)
+    if adopt(store, job.sweep, missing(store, job.sweep, job.wish), job.wish):
+        log.info("analyses known from other sweeps were taken over")
+    todo = missing(store, job.sweep, job.wish)
+    kind = "gpu" if gpus else "cpu"
+    task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
+    running = [task.remote(job, batch) for batch in batches(todo, TRIALS_A_TASK[kind])]
+    while running:
+        ready, running = ray.wait(running)
         yield ray.get(ready[0])
 
 
-def _batched(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for i in range(0, len(rows), BATCH):
-        yield rows[i : i + BATCH]
-
-
-def spectra_task(
-    settings: Settings, sweep: str, experiment_id: str, parent_id: str, trials: Sequence[Row]
-) -> int:
-    """Spectra of some finished trials of one shape and P: table rows, and a figure for each."""
+def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
+    """Rows, figures and MLflow files of some trials of one shape."""
     torch.set_num_threads(1)
-    store = Store(settings)
-    tracking = Tracking.attach(settings.tracking_uri, experiment_id, parent_id)
-    members = [load_member(store, row["trial_id"], int(row["steps_run"])) for row in trials]
-    rows = spectra_rows(members, settings)
-    frame = pd.DataFrame(rows)
-    for row, member in zip(trials, members, strict=True):
-        mine = frame[frame["trial_id"] == row["trial_id"]]
-        picture = figures.spectra_bars(row, mine)
-        tracking.log_files(tracking.trial_run(member.config), {"spectra.png": figures.png(picture)})
-    write_rows(store, "spectra", sweep, rows)
-    return len(trials)
+    store = Store(job.settings)
+    tracking = Tracking.attach(job.settings.tracking_uri, job.experiment_id, job.parent_id)
+    worker = Worker(job, store)
+    for name in BY_NAME:
+        mine = [item.trial for item in todo if name in item.names]
+        if mine:
+            worker.run(BY_NAME[name], mine)
+    for item in todo:
+        worker.draw(item, tracking)
+    return Report(len(todo), tuple(worker.failures))
 
 
-def load_member(store: Store, trial_id: str, step: int) -> Member:
-    """The trial's averaged weights at a step."""
-    key = storage.snapshot_key(trial_id, step)
-    return load_snapshot(store.get(key), store.uri(key))
+class Worker:
+    """Runs analyses on trials of one shape; keeps what it has loaded."""
 
+    def __init__(self, job: Job, store: Store) -> None:
+        self.job, self.store = job, store
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.members: dict[str, Member] = {}
+        self.failures: list[str] = []
 
-def spectra_rows(members: Sequence[Member], settings: Settings) -> list[Row]:
-    """Rows of the `spectra` table of members of one shape and P."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    banks = {bank_key(m.config): _bank(m.config, settings) for m in members}
-    rows: list[Row] = []
-    for member, grids in zip(members, collect(members, banks, device, SPECTRA_T), strict=True):
-        for grid in grids:
-            found = spectrum(grid.values)
-            for i, k in enumerate(found.frequencies):
-                rows.append(
+    def run(self, analysis: Analysis, trials: Sequence[Row]) -> None:
+        """Fill the tables of one analysis for the trials whose checkpoints can be read."""
+        loaded: list[tuple[Row, list[Member]]] = []
+        for trial in trials:
+            try:
+                loaded.append((trial, self.checkpoints(trial, analysis.over_training)))
+            except (CheckpointError, OSError) as error:
+                self.fail(analysis.name, trial["trial_id"], error)
+        for chunk in self.chunks(analysis, loaded):
+            self.run_chunk(analysis, chunk)
+
+    def run_chunk(self, analysis: Analysis, chunk: Sequence[tuple[Row, list[Member]]]) -> None:
+        """Analyse some trials together; if that fails, each alone, so that one harms no other."""
+        started = time.perf_counter()
+        members = [member for _, mine in chunk for member in mine]
+        try:
+            found = analysis.run(members, self.context(members))
+            self.write(analysis, chunk, members, found, time.perf_counter() - started)
+        except Exception as error:
+            if len(chunk) > 1:
+                for one in chunk:
+                    self.run_chunk(analysis, [one])
+                return
+            log.warning("analysis %s", analysis.name, exc_info=True)
+            self.fail(analysis.name, chunk[0][0]["trial_id"], error)
+
+    def write(
+        self,
+        analysis: Analysis,
+        chunk: Sequence[tuple[Row, list[Member]]],
+        members: Sequence[Member],
+        found: dict[str, list[list[Any]]],
+        seconds: float,
+    ) -> None:
+        sweep = self.job.sweep
+        for table in analysis.tables:
+            rows = [
+                without_nan(
                     {
                         "trial_id": member.config.trial_id,
                         "step": member.step,
-                        "site": grid.site,
-                        "head": grid.head,
-                        "t": SPECTRA_T,
-                        "frequency": int(k),
-                        "fve_a": float(found.fve_a[i]),
-                        "fve_b": float(found.fve_b[i]),
-                        "fve_ab": float(found.fve_ab[i]),
-                        "fve_cross": found.cross,
-                        "is_key": int(k) in found.key_frequencies,
-                        "entropy": found.entropy,
+                        **dataclasses.asdict(row),
                     }
                 )
-    return rows
+                for member, mine in zip(members, found[table], strict=True)
+                for row in mine
+            ]
+            write_rows(self.store, table, sweep, rows)
+        marks = [
+            {
+                "trial_id": trial["trial_id"],
+                "analysis": analysis.name,
+                "settings": self.job.wish.settings_of(analysis),
+                "checkpoints": len(mine),
+                "seconds": seconds * len(mine) / len(members),
+                "device": self.device.type,
+            }
+            for trial, mine in chunk
+        ]
+        write_rows(self.store, "analyses", sweep, marks)
+        for trial, _ in chunk:
+            self.forgive(analysis.name, trial["trial_id"])
 
+    def chunks(
+        self, analysis: Analysis, loaded: Sequence[tuple[Row, list[Member]]]
+    ) -> Iterator[list[tuple[Row, list[Member]]]]:
+        """As many trials at a time as fit."""
+        chunk: list[tuple[Row, list[Member]]] = []
+        for trial, members in loaded:
+            config = members[0].config
+            each = len(members) * analysis.rows(config) * config.width
+            most = max(1, math.floor(FLOATS_AT_ONCE["gpu" if self.on_gpu else "cpu"] / each))
+            chunk.append((trial, members))
+            if len(chunk) >= most:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
 
-def _bank(config: TrialConfig, settings: Settings) -> Any:
-    return load_bank(config.data, config.P, config.N, config.side, settings.data_root)
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def context(self, members: Sequence[Member]) -> Context:
+        settings = self.job.settings
+        keys = {bank_key(m.config): None for m in members}
+        banks = {key: load_bank(*key, root=settings.data_root) for key in keys}
+        decoders = {key: get_decoder(self.store, key, bank) for key, bank in banks.items()}
+        return Context(banks, decoders, self.device, self.job.wish.levels_t)
+
+    def checkpoints(self, trial: Row, over_training: bool) -> list[Member]:
+        """The last snapshot of a trial, or all of them in the order of their steps.
+
+        Raises:
+            CheckpointError: one is missing, damaged, of another version or of another trial.
+        """
+        trial_id, last = trial["trial_id"], int(trial["steps_run"])
+        steps = {last}
+        if over_training:
+            steps |= set(storage.snapshot_steps(self.store, trial_id))
+        return [self.load(storage.snapshot_key(trial_id, s), trial_id) for s in sorted(steps)]
+
+    def load(self, key: str, trial_id: str) -> Member:
+        if key not in self.members:
+            where = self.store.uri(key)
+            data = self.store.get_or_none(key)
+            if data is None:
+                raise CheckpointError(where, "not found; need the snapshot of a finished trial")
+            member = load_snapshot(data, where)
+            if member.config.trial_id != trial_id:
+                found = member.config.trial_id
+                raise CheckpointError(where, f"is of trial {found}; need one of {trial_id}")
+            if not member.state.average.isfinite().all():
+                raise CheckpointError(where, "has weights that are not finite; nothing can be read")
+            self.members[key] = member
+        return self.members[key]
+
+    def draw(self, item: Todo, tracking: Tracking) -> None:
+        """Figures of one trial into the store and its MLflow run."""
+        trial_id = item.trial["trial_id"]
+        try:
+            trial_figures.publish(self.store, tracking, self.job.sweep, item.trial, item.config)
+        except Exception as error:
+            log.warning("figures of trial %s", trial_id, exc_info=True)
+            self.fail(FIGURES, trial_id, error)
+        else:
+            self.forgive(FIGURES, trial_id)
+
+    def forgive(self, what: str, trial_id: str) -> None:
+        """Forget an earlier failure."""
+        key = {"trial_id": trial_id, "analysis": what}
+        self.store.delete(part_key("failures", self.job.sweep, [key]))
+
+    def fail(self, what: str, trial_id: str, error: Exception) -> None:
+        """Write the failure down, for the table and for the user."""
+        message = str(error).strip() or repr(error)
+        row = {
+            "trial_id": trial_id,
+            "analysis": what,
+            "checkpoint": getattr(error, "origin", ""),
+            "error": type(error).__name__,
+            "message": message,
+        }
+        write_rows(self.store, "failures", self.job.sweep, [row])
+        self.failures.append(f"{what} of trial {trial_id}: {message}")

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from grokmodel.config import ConfigError, TrialConfig
 from grokmodel.decoder import DecoderError
 from grokmodel.symbols import DataError
-from service import sweep_figures
+from service import report_page, sweep_figures, trial_figures
+from service.analyses import BY_NAME, LEVELS_T, chosen
+from service.analysis_plan import Wish, missing, representatives
+from service.dictionary import dictionary
 from service.manifest import read_manifest
+from service.rows import config_of
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
-from service.summary import phase_table, settings_table
+from service.summary import costs_table, phase_table, settings_table
 from service.tables import TableError, read_table
+from service.tracking import Tracking
 
 USER_ERRORS = (ConfigError, DataError, DecoderError, SettingsError, StoreError, TableError)
 """Errors whose message is meant for the user: shown without a traceback."""
@@ -41,10 +46,25 @@ def build_parser() -> argparse.ArgumentParser:
     drawing.add_argument("--x", help="config column, such as weight_decay")
     drawing.add_argument("--y", help="config column, such as train_fraction")
     drawing.set_defaults(run=run_figures)
+    drawing.add_argument(
+        "--trials", nargs="+", metavar="ID", help="trials to draw (default: one a phase); or all"
+    )
+    analyzing = commands.add_parser("analyze", help="do the analyses that a sweep lacks")
+    analyzing.add_argument("--sweep", required=True)
+    analyzing.add_argument(
+        "--only", type=_names, metavar="A,B", help=f"of {', '.join(BY_NAME)} (default: all)"
+    )
+    analyzing.add_argument("--t", type=_levels, metavar="T,T", help="noise levels of the spectra")
+    analyzing.set_defaults(run=run_analyze)
+    costs = commands.add_parser("costs", help="what each analysis of a sweep took, in Markdown")
+    costs.add_argument("--sweep", required=True)
+    costs.set_defaults(run=run_costs)
+    columns = commands.add_parser("columns", help="all tables and columns, in Markdown")
+    columns.set_defaults(run=run_columns)
     table = commands.add_parser("table", help="a sweep as a Markdown table, one line a setting")
     table.add_argument("--sweep", required=True)
     table.set_defaults(run=run_table)
-    for command in (status, drawing, table):
+    for command in (status, drawing, analyzing, costs, columns, table):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     return parser
 
@@ -73,9 +93,78 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
             if column not in axes:
                 raise ConfigError(flag, column, f"one of {', '.join(axes)} (give --x and --y)")
         planes = [(args.x, args.y)]
-    for key in sweep_figures.draw(store, args.sweep, planes=planes):
+    tracking = Tracking.start(settings.tracking_uri, args.sweep, f"{settings.store}/mlartifacts")
+    keys = [] if planes else trial_keys(store, args.sweep, args.trials, tracking)
+    keys += sweep_figures.draw(store, args.sweep, tracking, planes=planes)
+    if not planes:
+        keys.append(report_page.publish(store, args.sweep, tracking))
+    for key in keys:
         print(store.uri(key))
     return 0
+
+
+def trial_keys(
+    store: Store, sweep: str, ids: Sequence[str] | None, tracking: Tracking
+) -> list[str]:
+    """Draw trials again; returns the keys of their figures."""
+    trials = read_table(store, "trials", sweep)
+    known = list(trials["trial_id"])
+    wanted = representatives(trials) if ids is None else known if ids == ["all"] else ids
+    for trial_id in wanted:
+        if trial_id not in known:
+            raise ConfigError("--trials", trial_id, f"`all` or ids of trials done in {sweep!r}")
+    rows = [row for row in trials.to_dict("records") if row["trial_id"] in wanted]
+    return [
+        key
+        for row in rows
+        for key in trial_figures.publish(store, tracking, sweep, row, config_of(row))
+    ]
+
+
+def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
+    from service.runner import analyze_sweep, start_ray  # Ray: only when it is needed
+
+    store = Store(settings)
+    planned_trials(store, args.sweep)
+    wish = Wish(args.only, levels_t=args.t or LEVELS_T)
+    chosen(wish.names)
+    if not missing(store, args.sweep, wish):
+        print(f"nothing is missing in {args.sweep}")
+        return 0
+    start_ray()
+    tracking = Tracking.start(settings.tracking_uri, args.sweep, f"{settings.store}/mlartifacts")
+    failures = analyze_sweep(
+        args.sweep, settings, tracking, wish, lambda line: print(f"grok: {line}", flush=True)
+    )
+    print(f"report   {store.uri(report_page.key(args.sweep))}")
+    return 1 if failures else 0
+
+
+def run_costs(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    planned_trials(store, args.sweep)
+    analyses, trials = (read_table(store, name, args.sweep) for name in ("analyses", "trials"))
+    print(costs_table(analyses, trials))
+    return 0
+
+
+def run_columns(settings: Settings, args: argparse.Namespace) -> int:
+    print(dictionary(), end="")
+    return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _levels(text: str) -> tuple[float, ...]:
+    try:
+        levels = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        levels = ()
+    if not levels or not all(0 <= t <= 1 for t in levels):
+        raise argparse.ArgumentTypeError(f"{text!r}: need noise levels from 0 to 1, such as 0,0.5")
+    return tuple(sorted(set(levels)))
 
 
 def run_table(settings: Settings, args: argparse.Namespace) -> int:

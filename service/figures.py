@@ -38,6 +38,7 @@ PHASE_LABELS = {
     "diverged": "div",
 }
 TRAIN_COLOR, VAL_COLOR, STRICT_COLOR, LOSS_COLOR = "#0072B2", "#CC79A7", "#009E73", "#555555"
+ORANGE, SKY, RED, GREY = "#E69F00", "#56B4E9", "#D55E00", "#BBBBBB"
 UNITS = {
     "P": "modulus P",
     "N": "images per symbol N",
@@ -69,11 +70,12 @@ def svg(figure: Figure) -> bytes:
 def _render(figure: Figure, kind: str) -> bytes:
     out = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else None  # equal figures are equal files
-    figure.savefig(out, format=kind, dpi=DPI, bbox_inches="tight", metadata=metadata)
+    figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
     return out.getvalue()
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure of some inches and its axes (rows, columns)."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
@@ -92,7 +94,7 @@ def varied_axes(trials: pd.DataFrame) -> list[str]:
 def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
     """Colour: the commonest phase of a cell; text: how many of its trials are in it."""
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
-    figure, axes = _figure(1.6 + 0.85 * len(xs), 1.5 + 0.62 * len(ys))
+    figure, axes = new_figure(1.6 + 0.85 * len(xs), 1.5 + 0.62 * len(ys))
     ax: Axes = axes[0, 0]
     for (i, j), cell in _cells(trials, x, y, xs, ys):
         counts = cell["phase"].value_counts()
@@ -111,7 +113,7 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
 def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
     """When strict pairs are learned, and how long after the training pairs (medians of a cell)."""
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
-    figure, axes = _figure(2 * (1.4 + 0.8 * len(xs)), 1.5 + 0.55 * len(ys), 1, 2)
+    figure, axes = new_figure(2 * (1.4 + 0.8 * len(xs)), 1.5 + 0.55 * len(ys), 1, 2)
     lag = trials["val_step_strict"] - trials["train_step"]
     panels = (
         (axes[0, 0], trials["val_step_strict"], "step at which strict pairs are learned"),
@@ -164,10 +166,10 @@ def _title(trials: pd.DataFrame) -> str:
 
 def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss and accuracies of one trial over its steps."""
-    figure, axes = _figure(6.0, 3.2)
+    figure, axes = new_figure(6.0, 3.2)
     frame = pd.DataFrame(curve)
     ax: Axes = axes[0, 0]
-    _accuracies(ax, frame)
+    accuracies(ax, frame)
     ax.legend(loc="center right", frameon=False, fontsize=8)
     loss = ax.twinx()
     loss.plot(frame["step"], frame["loss"], color=LOSS_COLOR, lw=1, ls=":")
@@ -180,13 +182,13 @@ def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> F
 def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Training, validation and strict accuracy of all trials, one panel a phase."""
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
-    figure, axes = _figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
+    figure, axes = new_figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
     for ax, phase in zip(axes[0], shown):
         ids = trials.loc[trials["phase"] == phase, "trial_id"]
         alpha = max(0.5, 1 / len(ids))
         for i, trial_id in enumerate(ids):
             frame = curves[curves["trial_id"] == trial_id].sort_values("step")
-            _accuracies(ax, frame, alpha=alpha, label=i == 0)
+            accuracies(ax, frame, alpha=alpha, label=i == 0)
         ax.set_title(f"{phase} ({len(ids)} trials)", fontsize=9)
         ax.label_outer()
     if shown:
@@ -195,7 +197,8 @@ def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     return figure
 
 
-def _accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0, label: bool = True) -> None:
+def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0, label: bool = True) -> None:
+    """The three accuracies of a curve over its steps."""
     lines = (
         ("train_acc", TRAIN_COLOR, "-", "training pairs"),
         ("val_acc", VAL_COLOR, "--", "validation pairs"),
@@ -206,13 +209,38 @@ def _accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0, label: bool =
         text = name if label else None
         ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=text)
     ax.axhline(LEARNED, color="black", lw=0.5, ls=":")
+    step_axis(ax)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_ylabel("accuracy (share of pairs)")
+
+
+def step_axis(ax: Axes) -> None:
+    """Training steps on a logarithmic axis, with plain numbers."""
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(_steps)
     ax.xaxis.set_minor_formatter(_minor_steps)
     ax.tick_params(axis="x", which="both", labelsize=7.5)
-    ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("training step")
-    ax.set_ylabel("accuracy (share of pairs)")
+
+
+def legend(ax: Axes, columns: int, *others: Axes) -> None:
+    """What the lines of an axes (and of those on top of it) are, below it, where nothing lies."""
+    found = [part for a in (ax, *others) for part in zip(*a.get_legend_handles_labels())]
+    if found:
+        handles, labels = zip(*found)
+        ax.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns,
+                  frameon=False, fontsize=6.5, columnspacing=1.0, handlelength=1.6)  # fmt: skip
+
+
+def shown_steps(steps: Any) -> np.ndarray:
+    """Steps for a logarithmic axis, which has no place for step 0."""
+    steps = np.asarray(steps, float)
+    return np.where(steps > 0, steps, np.nan)
+
+
+def line(ax: Axes, frame: pd.DataFrame, y: str, color: str, label: str, **style: Any) -> None:
+    """A column of `frame` over its steps."""
+    ax.plot(shown_steps(frame["step"]), frame[y], color=color, label=label, lw=1.4, ms=3, **style)
 
 
 def _steps(step: float, position: float = 0.0) -> str:
@@ -232,6 +260,11 @@ def trial_title(row: Mapping[str, Any]) -> str:
     )
 
 
+def cyclic_colors(c: np.ndarray, P: int) -> np.ndarray:
+    """A colour for each class: a circle of hues, since the classes are one."""
+    return matplotlib.colormaps["hsv"](np.asarray(c) / P)
+
+
 # --- spectra -------------------------------------------------------------------------------------
 
 
@@ -244,7 +277,7 @@ def spectra_bars(row: Mapping[str, Any], spectra: pd.DataFrame) -> Figure:
     sites = list(shown.groupby(["site", "head"], sort=False))
     columns = min(5, len(sites))
     rows = -(-len(sites) // columns)
-    figure, axes = _figure(2.6 * columns, 1.7 * rows + 0.4, rows, columns)
+    figure, axes = new_figure(2.6 * columns, 1.7 * rows + 0.4, rows, columns)
     parts = (
         ("fve_a", TRAIN_COLOR, "a"),
         ("fve_b", "#E69F00", "b"),

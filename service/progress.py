@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray.tune import Callback
@@ -14,6 +14,35 @@ from tqdm import tqdm
 from service.plan import Plan
 
 LINE_EVERY_S = 30.0
+
+
+class TaskProgress:
+    """How many of some things are done: a bar on a terminal, now and then a line in a log."""
+
+    def __init__(self, total: int, what: str, say: Callable[[str], None]) -> None:
+        self.total, self.what, self.say, self.done = total, what, say, 0
+        self.line_at = time.monotonic() + LINE_EVERY_S
+        self.bar = tqdm(
+            total=total,
+            desc=what,
+            disable=not sys.stderr.isatty() or not total,
+            dynamic_ncols=True,
+            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {desc}, {elapsed}",
+        )
+
+    def __enter__(self) -> TaskProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def add(self, count: int) -> None:
+        self.done += count
+        self.bar.update(count)
+        due = time.monotonic() >= self.line_at or self.done == self.total
+        if self.bar.disable and due:
+            self.line_at = time.monotonic() + LINE_EVERY_S
+            self.say(f"{self.done}/{self.total} {self.what}")
 
 
 class SweepProgress(Callback):  # type: ignore[misc]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from grokmodel.config import TrialConfig
 from grokmodel.evaluate import Accuracy
 from grokmodel.outcome import outcome
 from grokmodel.pack import Member
@@ -37,16 +39,22 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
         "wall_s": member.wall_s,
         "device": device,
     }
-    return _without_nan(row)
+    return without_nan(row)
+
+
+def config_of(row: Mapping[str, Any]) -> TrialConfig:
+    """The config of a `trials` row."""
+    fields = dataclasses.fields(TrialConfig)
+    return TrialConfig.from_dict({field.name: row[field.name] for field in fields})
 
 
 def curve_rows(member: Member) -> list[Row]:
     """The `curves` rows of a member."""
     trial_id = member.config.trial_id
     rows = [{"trial_id": trial_id, **dataclasses.asdict(e)} for e in member.curve]
-    return [_without_nan(row) for row in rows]
+    return [without_nan(row) for row in rows]
 
 
-def _without_nan(row: Row) -> Row:
+def without_nan(row: Row) -> Row:
     """NaN becomes null: not measured. An infinite loss stays what it is."""
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}

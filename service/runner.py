@@ -14,11 +14,12 @@ import ray
 from ray import tune
 
 from grokmodel.config import TrialConfig
-from service import analysis, environment, storage, sweep_figures
+from service import analysis, environment, report_page, storage, sweep_figures
+from service.analysis_plan import ALL, Wish, missing
 from service.decoders import prepare_decoders
 from service.manifest import read_manifest, write_manifest
 from service.plan import Plan, Resources, make_plan
-from service.progress import SweepProgress
+from service.progress import SweepProgress, TaskProgress
 from service.settings import Settings
 from service.storage import Store
 from service.summary import settings_table
@@ -57,6 +58,8 @@ class SweepResult:
     seconds: float
     figures: tuple[str, ...]
     """Keys of the figures in the store."""
+    failures: tuple[str, ...]
+    """Analyses that could not be done, a line each."""
     experiment_id: str
     """MLflow's id of the sweep."""
 
@@ -82,9 +85,16 @@ def cluster_resources() -> Resources:
 
 
 def run_sweep(
-    sweep: str, configs: Sequence[TrialConfig], settings: Settings, say: Callable[[str], None]
+    sweep: str,
+    configs: Sequence[TrialConfig],
+    settings: Settings,
+    say: Callable[[str], None],
+    scope: str = ALL,
 ) -> SweepResult:
     """Bring a sweep to its end from wherever it stands.
+
+    Args:
+        scope: which analyses follow the training: one of `analysis_plan.SCOPES`.
 
     Raises:
         StoreError: the store cannot be used.
@@ -94,9 +104,10 @@ def run_sweep(
     store = Store(settings)
     store.preflight()
     known = read_manifest(store, sweep)
-    if known and is_complete(store, sweep, configs):
+    wish = Wish(scope=scope)
+    if known and is_complete(store, sweep, configs, wish):
         say(f"sweep {sweep}: all {len(configs)} trials are done already")
-        return _result(store, sweep, known.experiment_id, started)
+        return _result(store, sweep, known.experiment_id, started, ())
     start_ray()
     _check_shared(settings)
     resources = cluster_resources()
@@ -111,26 +122,53 @@ def run_sweep(
     tracking.log_files(tracking.parent_id, {"plan.json": manifest})
     adopt(store, plan, tracking)
     train_packs(plan, resources, settings, tracking, say)
-    analysed = 0
-    for count in analysis.analyze(settings, sweep, tracking.experiment_id, tracking.parent_id):
-        analysed += count
-        say(f"spectra of {analysed} trials")
-    sweep_figures.draw(store, sweep, tracking)
-    result = _result(store, sweep, tracking.experiment_id, started)
+    failures = analyze_sweep(sweep, settings, tracking, wish, say)
+    result = _result(store, sweep, tracking.experiment_id, started, failures)
     tracking.finish_sweep("FINISHED", settings_table(result.trials))
     return result
 
 
-def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig]) -> bool:
-    """Every trial has its row and its spectra, and the figures are drawn."""
+def analyze_sweep(
+    sweep: str,
+    settings: Settings,
+    tracking: Tracking,
+    wish: Wish,
+    say: Callable[[str], None],
+) -> tuple[str, ...]:
+    """Do the analyses that a sweep lacks, then draw it and write its report.
+
+    Returns:
+        Analyses that could not be done, a line each.
+    """
+    store, resources = Store(settings), cluster_resources()
+    job = analysis.Job(sweep, settings, tracking.experiment_id, tracking.parent_id, wish)
+    waiting = missing(store, sweep, wish)
+    failures: list[str] = []
+    if waiting:
+        say(f"analyses of {len(waiting)} trials")
+    with TaskProgress(len(waiting), "trials analysed", say) as progress:
+        for report in analysis.analyze(job, gpus=resources.gpus):
+            progress.add(report.trials)
+            failures += report.failures
+    for line in failures:
+        say(f"analysis failed: {line}")
+    sweep_figures.draw(store, sweep, tracking)
+    report_page.publish(store, sweep, tracking)
+    return tuple(failures)
+
+
+def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig], wish: Wish) -> bool:
+    """Every trial has its row and its analyses, and the figures are drawn."""
     trained = {c.trial_id for c in configs} <= done_ids(store, sweep)
-    return trained and analysis.pending(store, sweep).empty and bool(_figures(store, sweep))
+    return trained and not missing(store, sweep, wish) and bool(_figures(store, sweep))
 
 
-def _result(store: Store, sweep: str, experiment_id: str, started: float) -> SweepResult:
+def _result(
+    store: Store, sweep: str, experiment_id: str, started: float, failures: tuple[str, ...]
+) -> SweepResult:
     trials = read_table(store, "trials", sweep)
     seconds = time.monotonic() - started
-    return SweepResult(trials, seconds, _figures(store, sweep), experiment_id)
+    return SweepResult(trials, seconds, _figures(store, sweep), failures, experiment_id)
 
 
 def _figures(store: Store, sweep: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ whole or not at all.
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,13 @@ def snapshot_key(trial_id: str, step: int) -> str:
     return f"checkpoints/{trial_id}/step={step}.safetensors"
 
 
+def snapshot_steps(store: Store, trial_id: str) -> list[int]:
+    """Steps of which the trial has a snapshot."""
+    names = (key.rsplit("/", 1)[-1] for key in store.list(f"checkpoints/{trial_id}"))
+    found = (re.fullmatch(r"step=(\d+)\.safetensors", name) for name in names)
+    return sorted(int(match[1]) for match in found if match)
+
+
 def decoder_key(key: str) -> str:
     return f"decoders/{key}.safetensors"
 
@@ -158,4 +166,9 @@ def sweep_key(sweep: str) -> str:
 
 
 def figures_prefix(sweep: str) -> str:
+    """Figures that are about the whole sweep, and its report."""
     return f"figures/{sweep}"
+
+
+def trial_figure_key(sweep: str, trial_id: str, name: str) -> str:
+    return f"figures/{sweep}-trials/{trial_id}/{name}"

@@ -12,6 +12,7 @@ import pandas as pd
 
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
+from service.analyses import ANALYSES
 from service.settings import Settings
 
 RESULTS = {
@@ -71,6 +72,30 @@ def settings_table(trials: pd.DataFrame) -> str:
     )
 
 
+def costs_table(analyses: pd.DataFrame, trials: pd.DataFrame) -> str:
+    """Markdown: what each analysis took a trial, and what training took."""
+    lines = ["| analysis | samples a checkpoint | checkpoints | s a trial, median (range) |",
+             "|---|---|---|---|"]  # fmt: skip
+    total = 0.0
+    for analysis in ANALYSES:
+        mine = analyses[(analyses["analysis"] == analysis.name) & (analyses["settings"] == "")]
+        if mine.empty:
+            continue
+        total += mine["seconds"].median()
+        count = f"{mine['checkpoints'].median():.0f}"
+        cells = (analysis.name, analysis.budget, count, _seconds(mine["seconds"]))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append(f"| all of these | | | {total:.1f} |")
+    known = trials[trials["trial_id"].isin(analyses["trial_id"])]
+    if len(known):
+        lines.append(f"| training | | | {_seconds(known['wall_s'])} |")
+    return "\n".join(lines)
+
+
+def _seconds(values: pd.Series) -> str:
+    return f"{values.median():.2f} ({values.min():.2f}-{values.max():.2f})"
+
+
 def closing_words(name: str, settings: Settings, figures: Sequence[str], experiment_id: str) -> str:
     """Where everything lies, and the one command that opens each."""
     store = settings.store
@@ -80,7 +105,8 @@ def closing_words(name: str, settings: Settings, figures: Sequence[str], experim
     show = f"{opener} {store}/{picture}" if is_local else f"grok figures --sweep {name}"
     table = f"import pandas as pd; print(pd.read_parquet('{store}/tables/trials'))"
     return f"""
-tables   {store}/tables/{{trials,curves,spectra}}
+report   {store}/figures/{name}/report.html
+tables   {store}/tables/{{trials,curves,spectra,...}}
          {sys.executable} -c "{table}"
 figures  {store}/figures/{name}
          {show}

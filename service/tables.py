@@ -44,9 +44,14 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
         raise TableError(f"table {table_name}: {error}") from error
     sink = pa.BufferOutputStream()
     pq.write_table(arrow, sink)
-    key = table_key(table_name, sweep, _part_name(table, full))
+    key = part_key(table_name, sweep, full)
     store.put(key, sink.getvalue().to_pybytes())
     return key
+
+
+def part_key(table_name: str, sweep: str, rows: Sequence[Row]) -> str:
+    """Store key of the part that holds just these rows, of which only the keys matter."""
+    return table_key(table_name, sweep, _part_name(TABLES[table_name], rows))
 
 
 def read_table(

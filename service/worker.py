@@ -113,9 +113,12 @@ def _bank(key: BankKey, settings: Settings) -> SymbolBank:
 
 
 def is_snapshot_step(step: int, every: int) -> bool:
-    """Log-spaced steps at which weights are kept: 0 and `every` times the powers of two."""
+    """Log-spaced steps at which weights are kept: two an octave, 0, 1, 2, 3, 4, 6, 8, 12, ...
+    times `every`."""
     rounds = step // every
-    return rounds & (rounds - 1) == 0
+    while rounds > 3 and rounds % 2 == 0:
+        rounds //= 2
+    return rounds <= 3
 
 
 @dataclass(frozen=True)

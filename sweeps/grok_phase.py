@@ -26,7 +26,7 @@ from service.plan import MAX_TRIALS
 from service.preview import check_data, dry_run
 from service.settings import load_settings
 from service.summary import closing_words, phase_table
-from sweeps.presets import PRESETS, preset_configs
+from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
 
 SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(args.store, args.data_root)
     name = sweep_name(args)
+    scope = args.analyses or PRESET_ANALYSES.get(args.preset, "all")
     configs = preset_configs(args.preset, overrides(args))
     check_data(configs, settings)
     if args.dry_run:
@@ -54,14 +55,17 @@ def run(args: argparse.Namespace) -> int:
     from service.runner import SweepError, run_sweep  # Ray and MLflow: only when they are needed
 
     try:
-        result = run_sweep(name, configs, settings, say)
+        result = run_sweep(name, configs, settings, say, scope)
     except SweepError as error:
         print(f"grok_phase: {error}", file=sys.stderr)
         return 1
     print(f"\nsweep {name}: {len(result.trials)} trials, {result.seconds:.0f} s")
     print(phase_table(result.trials))
     print(closing_words(name, settings, result.figures, result.experiment_id))
-    return 0
+    if result.failures:
+        print(f"grok_phase: {len(result.failures)} analyses failed: see the table failures; "
+              f"`grok analyze --sweep {name}` tries them again", file=sys.stderr)  # fmt: skip
+    return 1 if result.failures else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -76,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--store", help="folder or s3://bucket/prefix (default: GROK_STORE, ./runs)"
     )
     parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
+    parser.add_argument(
+        "--analyses",
+        choices=("all", "quick", "none"),
+        help="after training: all of every trial, the dear ones of one trial a phase, or none "
+        "(default: that of the preset, all)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1")
     axes = parser.add_argument_group("axes, one or more values each")

@@ -86,6 +86,10 @@ RECIPE: list[Block] = [
 PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
 
 
+PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}
+"""Analyses that follow the training of a preset, where they are not `all`."""
+
+
 def preset_configs(name: str | None, overrides: Block) -> list[TrialConfig]:
     """Configs of a preset with some axes replaced; without a preset, the grid of the overrides."""
     blocks = PRESETS[name] if name else [{}]

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ["sweeps", "service", "grokmodel"]
 GROKMODEL_MAY = {"torch", "numpy", "safetensors", "grokmodel"}
-GLYPHS_MAY = GROKMODEL_MAY | {"PIL"}
+ALSO_MAY = {"glyphs.py": {"PIL"}, "complexity.py": {"pybdm"}}
+"""What single modules need, loaded only when it is used."""
 
 
 def imported_packages(path):
@@ -38,8 +39,7 @@ def test_no_import_points_up(layer):
 
 def test_grokmodel_needs_torch_numpy_and_safetensors_only():
     for path in modules("grokmodel"):
-        allowed = GLYPHS_MAY if path.name == "glyphs.py" else GROKMODEL_MAY
-        assert imported_packages(path) <= allowed, path
+        assert imported_packages(path) <= GROKMODEL_MAY | ALSO_MAY.get(path.name, set()), path
 
 
 def test_modules_stay_short():

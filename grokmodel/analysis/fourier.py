@@ -9,6 +9,7 @@ Shapes: P modulus, K frequencies, d features of the site.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,18 +45,26 @@ class Spectrum:
         return self.fve_a + self.fve_b + self.fve_ab
 
     @property
-    def key_frequencies(self) -> tuple[int, ...]:
-        """Smallest set with KEY_SHARE of the in-frequency power, ascending; () if too large."""
+    def leading(self) -> tuple[int, ...]:
+        """All frequencies, the one that explains most first; () if none explains anything."""
+        if self.fve.sum() <= RELATIVE_ZERO:
+            return ()
+        return tuple(int(k) for k in self.frequencies[np.argsort(-self.fve, kind="stable")])
+
+    @property
+    def carriers(self) -> tuple[int, ...]:
+        """Smallest set with KEY_SHARE of the in-frequency power, ascending, whatever its size."""
         power = self.fve
-        total = power.sum()
-        if total <= RELATIVE_ZERO:
+        if power.sum() <= RELATIVE_ZERO:
             return ()
-        order = np.argsort(-power, kind="stable")
-        reached = np.cumsum(power[order]) >= KEY_SHARE * total * (1 - 1e-12)
-        size = int(np.argmax(reached)) + 1
-        if size > KEY_AT_MOST * len(power):
-            return ()
-        return tuple(sorted(int(k) for k in self.frequencies[order[:size]]))
+        reached = np.cumsum(np.sort(power)[::-1]) >= KEY_SHARE * power.sum() * (1 - 1e-12)
+        return tuple(sorted(self.leading[: int(np.argmax(reached)) + 1]))
+
+    @property
+    def key_frequencies(self) -> tuple[int, ...]:
+        """The carriers, if they are few: at most KEY_AT_MOST of all frequencies; otherwise ()."""
+        carriers = self.carriers
+        return carriers if len(carriers) <= KEY_AT_MOST * len(self.fve) else ()
 
     @property
     def entropy(self) -> float:
@@ -117,3 +126,33 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     unequal = (frequency[:, None] != frequency[None, :]) & (frequency[:, None] > 0)
     cross = float(share[unequal & (frequency[None, :] > 0)].sum())
     return Spectrum(ks, fve_a, fve_b, fve_ab, cross)
+
+
+def gini(power: np.ndarray) -> float:
+    """Gini coefficient of non-negative numbers: 0 all alike, (K - 1) / K a single one."""
+    ascending = np.sort(np.asarray(power, np.float64))
+    K, total = len(ascending), ascending.sum()
+    if total <= 0:
+        return 0.0
+    rank = np.arange(1, K + 1)
+    return float(((2 * rank - K - 1) * ascending).sum() / (K * total))
+
+
+def coefficients_of(n: int, frequencies: Sequence[int]) -> np.ndarray:
+    """(n, n) bool: the coefficients that `spectrum` counts for these frequencies.
+
+    Those of functions of a alone, of b alone, and of products of both at equal frequency.
+    """
+    _, frequency = basis(n)
+    row, column = frequency[:, None], frequency[None, :]
+    largest = np.maximum(row, column)
+    counted = (row == column) | (row == 0) | (column == 0)
+    return counted & np.isin(largest, list(frequencies)) & (largest > 0)
+
+
+def rule_waves(n: int, k: int, sign: int) -> np.ndarray:
+    """(w, n, n) cos and sin of 2 pi k (i + sign j) / n, orthonormal; w = 1 at Nyquist, else 2."""
+    i = np.arange(n)
+    angle = 2 * np.pi * k * (i[:, None] + sign * i) / n
+    waves = [np.cos(angle)] if 2 * k == n else [np.cos(angle), np.sin(angle)]
+    return np.stack([wave / np.linalg.norm(wave) for wave in waves])

@@ -56,7 +56,7 @@ def test_a_finished_pack_leaves_rows_snapshots_and_no_resume_points(store, make_
     for config in configs:
         names = store.list(f"checkpoints/{config.trial_id}")
         steps = sorted(int(n.split("step=")[1].split(".")[0]) for n in names)
-        assert steps == [0, 10, 20, 40]
+        assert steps == [0, 10, 20, 30, 40]
 
 
 def test_the_last_snapshot_is_the_model_of_the_row(store, make_job):
@@ -113,4 +113,4 @@ def test_a_diverging_trial_is_a_row_and_harms_nobody(store, make_job):
 
 def test_snapshot_steps_are_log_spaced():
     steps = [s for s in range(0, 2001, 10) if worker.is_snapshot_step(s, 10)]
-    assert steps == [0, 10, 20, 40, 80, 160, 320, 640, 1280]
+    assert steps == [0, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920]

@@ -2,28 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.activations import NO_HEAD, collect
+from grokmodel.analysis.activations import collect, mean_activations
 from grokmodel.analysis.fourier import spectrum
+from grokmodel.analysis.sites import NO_HEAD
 from grokmodel.model import Layout
-from grokmodel.pack import Member
-from tests.grokmodel.tiny import CPU, banks_for, tiny
+from tests.grokmodel.analysis.handmade import probe_of, random_member, recorded
+from tests.grokmodel.tiny import banks_for, tiny
 
 P = 7
 
 
-def member_of(config, scale=0.3):
-    """A member whose weights are all random, also those that start as zero."""
-    member = Member.start(config)
-    generator = torch.Generator().manual_seed(config.seed)
-    for rows in (member.state.weights, member.state.average):
-        rows.copy_(scale * torch.randn(rows.shape, generator=generator))
-    return member
-
-
 def grids_of(*members, t=0.5):
-    """One {(site, head): grid} a member."""
-    found = collect(members, banks_for(*(m.config for m in members)), CPU, t)
-    return [{(g.site, g.head): g.values for g in grids} for grids in found]
+    """One {(label, head): grid} a member."""
+    found = collect(probe_of(*members), t)
+    return [{(g.site.label, g.site.head): g.values for g in grids} for grids in found]
 
 
 def symmetric(member):
@@ -42,9 +34,9 @@ SITES_OF_ONE_OPERAND = ["embedding", "block0.key", "block0.value"]
 
 
 def test_every_site_has_a_grid_for_each_head_and_operand():
-    (grids,) = grids_of(member_of(tiny(heads=2)))
+    (grids,) = grids_of(random_member(tiny(heads=2)))
     both = {f"{site}[{x}]" for site in ("key", "value", "score", "weighted_value") for x in "ab"}
-    per_head = {f"block0.{site}" for site in both | {"query"}}
+    per_head = {f"block0.{site}" for site in both | {"query", "head_output"}}
     whole = {"embedding[a]", "embedding[b]", "block0.attention", "output"}
     whole |= {"block0.ffn.pre", "block0.ffn.post"}
     expected = {(s, h) for s in per_head for h in (0, 1)} | {(s, NO_HEAD) for s in whole}
@@ -55,7 +47,7 @@ def test_every_site_has_a_grid_for_each_head_and_operand():
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_grid_has_the_features_of_its_site(patch, depth):
     config = tiny(heads=2, patch=patch, depth=depth, ffn=24, variant="sandwich")
-    (grids,) = grids_of(member_of(config))
+    (grids,) = grids_of(random_member(config))
     C, E = config.tokens_per_image, config.width // 2
     d = {
         "embedding[a]": C * config.width,
@@ -64,6 +56,7 @@ def test_a_grid_has_the_features_of_its_site(patch, depth):
         "block0.query": C * E,
         "block0.score[a]": C * C,
         "block0.weighted_value[b]": C * C * E,
+        "block0.head_output": C * E,
         f"block{depth - 1}.attention": C * config.width,
         f"block{depth - 1}.ffn.post": C * 24,
         "output": config.side**2,
@@ -80,7 +73,7 @@ def test_a_grid_has_the_features_of_its_site(patch, depth):
 @pytest.mark.parametrize("patch", [8, 4])
 @pytest.mark.parametrize("site", SITES_OF_ONE_OPERAND)
 def test_the_sites_of_an_operand_depend_on_that_operand_alone(site, patch):
-    (grids,) = grids_of(member_of(tiny(patch=patch)))
+    (grids,) = grids_of(random_member(tiny(patch=patch)))
     for operand, own, other in (("a", "fve_a", "fve_b"), ("b", "fve_b", "fve_a")):
         (grid,) = (g for (name, _), g in grids.items() if name == f"{site}[{operand}]")
         s = spectrum(grid)
@@ -90,21 +83,21 @@ def test_the_sites_of_an_operand_depend_on_that_operand_alone(site, patch):
 
 
 def test_the_output_depends_on_both_operands():
-    (grids,) = grids_of(member_of(tiny()), t=1.0)
+    (grids,) = grids_of(random_member(tiny()), t=1.0)
     s = spectrum(grids["output", NO_HEAD])
     assert s.fve_a.sum() > 0.01
     assert s.fve_b.sum() > 0.01
 
 
 def test_with_the_input_gate_the_query_of_pure_noise_is_the_same_for_all_pairs():
-    (grids,) = grids_of(member_of(tiny(input_gate=True)), t=1.0)
+    (grids,) = grids_of(random_member(tiny(input_gate=True)), t=1.0)
     query = grids["block0.query", 0]
     np.testing.assert_allclose(query, np.broadcast_to(query[:1, :1], query.shape), atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["baseline", "sandwich"])
 def test_a_model_blind_to_order_has_symmetric_grids(variant):
-    (grids,) = grids_of(symmetric(member_of(tiny(variant=variant))), t=1.0)
+    (grids,) = grids_of(symmetric(random_member(tiny(variant=variant))), t=1.0)
     for site in ("output", "block0.attention", "block0.ffn.pre", "block0.ffn.post"):
         grid = grids[site, NO_HEAD]
         np.testing.assert_allclose(grid, grid.swapaxes(0, 1), atol=1e-4)
@@ -114,7 +107,7 @@ def test_a_model_blind_to_order_has_symmetric_grids(variant):
 
 
 def test_a_model_that_sees_order_has_no_symmetric_output():
-    (grids,) = grids_of(member_of(tiny()), t=1.0)
+    (grids,) = grids_of(random_member(tiny()), t=1.0)
     grid = grids["output", NO_HEAD]
     assert np.abs(grid - grid.swapaxes(0, 1)).max() > 0.01 * np.abs(grid).max()
 
@@ -122,7 +115,7 @@ def test_a_model_that_sees_order_has_no_symmetric_output():
 def test_the_grid_at_a_b_belongs_to_the_operands_a_and_b():
     """The embedding is linear in the image, so its differences are known from the bank."""
     config = tiny()
-    member = member_of(config)
+    member = random_member(config)
     (grids,) = grids_of(member)
     seen = torch.from_numpy(next(iter(banks_for(config).values())).standardized()).flatten(1)
     embed = Layout(config.shape).views(member.state.average)["embed.w"][0]
@@ -137,8 +130,8 @@ def test_the_grid_at_a_b_belongs_to_the_operands_a_and_b():
 
 
 def test_grids_of_a_member_do_not_depend_on_its_pack_mates():
-    configs = [tiny(seed=1), tiny(seed=2, op="mul"), tiny(seed=3, N=2), tiny(seed=4, op="div")]
-    members = [member_of(c) for c in configs]
+    configs = [tiny(seed=1), tiny(seed=2), tiny(seed=3, N=2), tiny(seed=4, split="unordered")]
+    members = [random_member(c) for c in configs]
     together = grids_of(*members)
     for member, expected in zip(members, together):
         (alone,) = grids_of(member)
@@ -148,7 +141,7 @@ def test_grids_of_a_member_do_not_depend_on_its_pack_mates():
 
 
 def test_the_averaged_weights_are_analysed_and_not_the_raw_ones():
-    member = member_of(tiny())
+    member = random_member(tiny())
     (before,) = grids_of(member)
     member.state.weights.zero_()
     (after,) = grids_of(member)
@@ -157,6 +150,33 @@ def test_the_averaged_weights_are_analysed_and_not_the_raw_ones():
 
 
 def test_the_noise_level_matters():
-    member = member_of(tiny())
+    member = random_member(tiny())
     (clean,), (noisy,) = (grids_of(member, t=t) for t in (0.0, 1.0))
     assert np.abs(clean["output", NO_HEAD] - noisy["output", NO_HEAD]).max() > 1e-3
+
+
+# --- averages over draws -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("N", "t"), [(1, 0.5), (2, 0.0), (2, 1.0)])
+def test_a_mean_activation_is_the_mean_over_draws_of_images_and_noise(N, t):
+    probe = probe_of(random_member(tiny(N=N)))
+    draws = [mean_activations(probe, t, draws=k)["output"] for k in (1, 2, 4)]
+    torch.testing.assert_close(recorded(probe, t)["output"], draws[0])
+    assert not torch.allclose(draws[1], draws[0])
+    second = 2 * draws[1] - draws[0]
+    assert not torch.allclose(second, draws[0])
+    rest = (4 * draws[2] - 2 * draws[1]) / 2
+    assert (rest - draws[1]).std() < (second - draws[0]).std()
+
+
+@pytest.mark.parametrize("t", [0.0, 1.0])
+def test_what_is_certain_is_not_drawn_again(t):
+    probe = probe_of(random_member(tiny(N=1, input_gate=True)))
+    one, four = (mean_activations(probe, t, draws=k) for k in (1, 4))
+    assert all(torch.equal(one[name], four[name]) for name in one)
+
+
+def test_only_the_activations_asked_for_are_kept():
+    probe = probe_of(random_member(tiny()))
+    assert set(mean_activations(probe, 0.5, ["output", "block0.key"])) == {"output", "block0.key"}

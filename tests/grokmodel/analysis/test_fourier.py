@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from grokmodel.analysis.fourier import basis, spectrum
+from grokmodel.analysis.fourier import basis, coefficients_of, gini, rule_waves, spectrum
 
 P = 23
 MODULI = [3, 4, 5, 8, 23, 24]
@@ -161,6 +161,30 @@ def test_the_known_frequencies_modulo_113_are_found():
     assert spectrum(grid + 0.3 * random(113, 113, 2)).key_frequencies == planted
 
 
+def transformer_neurons(modulus, frequencies, d, noise):
+    """(P, P, d) neurons as Nanda et al. found them, each of one frequency w: a mix of the waves of
+    a, of b, and of the products of both, of which the network makes those of a + b."""
+    rng = np.random.default_rng(0)
+    a = np.arange(modulus)
+    out = np.zeros((modulus, modulus, d))
+    for neuron in range(d):
+        angle = 2 * np.pi * frequencies[neuron % len(frequencies)] * a / modulus
+        one, two = (np.stack([np.cos(angle), np.sin(angle)]) for _ in range(2))
+        out[..., neuron] += (rng.standard_normal(2) @ one)[:, None] + rng.standard_normal(2) @ two
+        out[..., neuron] += np.einsum("xy,xa,yb->ab", rng.standard_normal((2, 2)), one, two)
+    return out + noise * out.std() * rng.standard_normal(out.shape)
+
+
+def test_the_published_frequencies_of_a_transformer_are_found_in_its_neurons():
+    """arXiv 2301.05217: P = 113, 512 neurons, five key frequencies."""
+    neurons = transformer_neurons(113, (14, 35, 41, 42, 52), d=512, noise=0.05)
+    s = spectrum(neurons.astype(np.float32))
+    assert s.key_frequencies == (14, 35, 41, 42, 52)
+    assert s.carriers == s.key_frequencies
+    assert set(s.leading[:5]) == set(s.key_frequencies)
+    assert s.fve_a.sum() + s.fve_b.sum() + s.fve_ab.sum() > 0.99
+
+
 def test_weak_frequencies_are_left_out():
     grid = 3 * sum_wave(4) + 3 * sum_wave(9) + 0.5 * sum_wave(2)
     assert spectrum(grid).key_frequencies == (4, 9)
@@ -193,6 +217,141 @@ def test_a_grid_that_is_all_cross_has_no_key_frequencies(k, m):
     s = spectrum(np.outer(wave(k, phase=0), wave(m, phase=0)))
     assert s.key_frequencies == ()
     assert s.entropy == spectrum(np.ones((P, P))).entropy
+
+
+# --- carriers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_few_carriers_are_the_key_frequencies(count):
+    s = spectrum(sum(sum_wave(k) for k in range(1, count + 1)))
+    assert s.carriers == s.key_frequencies == tuple(range(1, count + 1))
+
+
+@pytest.mark.parametrize("count", [6, 8])
+def test_many_carriers_are_no_key_frequencies(count):
+    s = spectrum(sum(sum_wave(k) for k in range(1, count + 1)))
+    assert s.carriers == tuple(range(1, count + 1))
+    assert s.key_frequencies == ()
+
+
+def test_carriers_hold_nine_tenths_of_the_power_and_one_fewer_does_not():
+    for seed in range(20):
+        s = spectrum(random(P, P, 3, seed=seed))
+        power = dict(zip(s.frequencies.tolist(), s.fve))
+        held = [power[k] for k in s.carriers]
+        assert sum(held) >= 0.9 * s.fve.sum()
+        assert sum(held) - min(held) < 0.9 * s.fve.sum()
+        assert min(held) >= max((power[k] for k in power if k not in s.carriers), default=0)
+
+
+def test_frequencies_lead_in_the_order_of_their_power():
+    s = spectrum(sum_wave(2) + 3 * sum_wave(7) + 2 * sum_wave(5))
+    assert s.leading[:3] == (7, 5, 2)
+    assert sorted(s.leading) == s.frequencies.tolist()
+
+
+def test_a_constant_grid_has_no_carriers():
+    s = spectrum(np.ones((P, P)))
+    assert (s.carriers, s.leading) == ((), ())
+
+
+# --- coefficients --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modulus", MODULI)
+def test_coefficients_of_the_frequencies_the_constant_and_the_cross_ones_part_the_basis(modulus):
+    frequencies = range(1, modulus // 2 + 1)
+    counted = sum(coefficients_of(modulus, [k]).astype(int) for k in frequencies)
+    assert counted.max() == 1
+    np.testing.assert_array_equal(counted, coefficients_of(modulus, frequencies))
+    _, frequency = basis(modulus)
+    row, column = np.meshgrid(frequency, frequency, indexing="ij")
+    cross = (row != column) & (row > 0) & (column > 0)
+    constant = (row == 0) & (column == 0)
+    np.testing.assert_array_equal(counted + cross + constant, np.ones((modulus, modulus)))
+
+
+def test_a_frequency_has_eight_coefficients_and_that_of_alternating_signs_three():
+    assert [coefficients_of(8, [k]).sum() for k in (1, 2, 3, 4)] == [8, 8, 8, 3]
+    assert coefficients_of(8, [1, 4]).sum() == 11
+    assert not coefficients_of(8, []).any()
+
+
+@pytest.mark.parametrize("modulus", MODULI)
+def test_projecting_on_the_coefficients_keeps_the_share_that_the_spectrum_names(modulus):
+    grid = random(modulus, modulus, 3)
+    grid -= grid.mean((0, 1))
+    vectors, _ = basis(modulus)
+    coefficient = np.einsum("ai,abd,bj->ijd", vectors, grid, vectors)
+    s = spectrum(grid)
+    for i, k in enumerate(s.frequencies):
+        chosen = coefficient * coefficients_of(modulus, [k])[..., None]
+        kept = np.einsum("ai,ijd,bj->abd", vectors, chosen, vectors)
+        assert np.square(kept).sum() / np.square(grid).sum() == pytest.approx(s.fve[i])
+
+
+# --- waves of the rule ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modulus", MODULI)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_waves_of_the_rule_are_orthonormal(modulus, sign):
+    waves = [rule_waves(modulus, k, sign) for k in range(1, modulus // 2 + 1)]
+    flat = np.concatenate(waves).reshape(-1, modulus**2)
+    assert len(flat) == modulus - 1
+    np.testing.assert_allclose(flat @ flat.T, np.eye(len(flat)), atol=1e-12)
+    np.testing.assert_allclose(flat.sum(1), 0, atol=1e-10)
+
+
+@pytest.mark.parametrize("modulus", [4, 8, 24])
+def test_the_rule_has_one_wave_at_the_frequency_of_alternating_signs(modulus):
+    (wave,) = rule_waves(modulus, modulus // 2, 1)
+    a = np.arange(modulus)
+    np.testing.assert_allclose(wave, (-1.0) ** (a[:, None] + a) / modulus)
+
+
+@pytest.mark.parametrize("modulus", [7, 8])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_waves_span_all_functions_of_the_result(modulus, sign):
+    a = np.arange(modulus)
+    grid = random(modulus)[(a[:, None] + sign * a) % modulus]
+    waves = [rule_waves(modulus, k, sign) for k in range(1, modulus // 2 + 1)]
+    flat = np.concatenate(waves).reshape(-1, modulus**2)
+    centred = grid.reshape(-1) - grid.mean()
+    np.testing.assert_allclose(flat.T @ (flat @ centred), centred, atol=1e-12)
+
+
+@pytest.mark.parametrize(("modulus", "k"), [(23, 4), (24, 4), (24, 12)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_waves_of_a_frequency_lie_in_its_products(modulus, k, sign):
+    for wave in rule_waves(modulus, k, sign):
+        np.testing.assert_allclose(spectrum(wave).fve_ab, only(k, modulus), atol=1e-12)
+
+
+# --- Gini coefficient ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("K", [1, 3, 11])
+def test_the_gini_coefficient_is_zero_of_equals_and_largest_of_a_single_one(K):
+    assert gini(np.full(K, 0.3)) == pytest.approx(0, abs=1e-12)
+    assert gini(np.eye(K)[K // 2]) == pytest.approx((K - 1) / K)
+
+
+def test_the_gini_coefficient_is_half_the_relative_mean_difference():
+    power = np.random.default_rng(0).random(11)
+    difference = np.abs(power[:, None] - power).mean()
+    assert gini(power) == pytest.approx(difference / (2 * power.mean()))
+
+
+def test_the_gini_coefficient_knows_neither_order_nor_scale():
+    power = np.random.default_rng(0).random(11)
+    assert gini(power[::-1]) == pytest.approx(gini(power))
+    assert gini(1e-9 * power) == pytest.approx(gini(power))
+
+
+def test_no_power_at_all_is_no_inequality():
+    assert gini(np.zeros(5)) == 0
 
 
 # --- grids without variance ----------------------------------------------------------------------

@@ -1,0 +1,190 @@
+"""Are the frequencies used? A site's activation is projected off them, or on to them only.
+
+The control takes equally many random frequencies. Because of the projection leak (`projections.py`)
+the leading frequencies are also projected with `fit` = own.
+
+Shapes: M members, Q = P^2 pairs, n order of the group, X pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from grokmodel import flow
+from grokmodel.analysis.activations import mean_activations
+from grokmodel.analysis.fourier import Spectrum, spectrum
+from grokmodel.analysis.probe import Decoders, Probe, Shares, shares
+from grokmodel.analysis.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
+from grokmodel.analysis.sites import Site, last_ffn, sites_of
+from grokmodel.model import Tap
+
+CLEAN = "none"
+LEADING, RANDOM = "leading", "random"
+ALL, OWN = "all", "own"
+RANDOM_DRAWS = 5
+"""Random sets of frequencies for every leading one."""
+SAMPLE_STEPS = 1
+"""Euler steps of the samples: one, from pure noise, asks for the answer and nothing else."""
+NOT_ABLATED = ("query", "weighted_value", "head_output")
+"""The query sees the c-token alone; of the last two, the attention output is a linear image, with
+which a projection commutes."""
+
+
+@dataclass(frozen=True)
+class AblationRow:
+    """Accuracies with one site projected; meanings in the table `ablations`."""
+
+    site: str
+    mode: str
+    selection: str
+    n_frequencies: int
+    draw: int
+    fit: str
+    frequencies: str
+    is_key: bool
+    train_acc: float
+    val_acc: float
+    val_acc_strict: float
+
+
+def site_groups(probe: Probe) -> dict[str, list[Site]]:
+    """Sites that are ablated together: all heads and both operands of one activation."""
+    groups: dict[str, list[Site]] = {}
+    for site in sites_of(probe.shape):
+        if site.kind not in NOT_ABLATED:
+            groups.setdefault(site.name, []).append(site)
+    return groups
+
+
+def spectra_of(probe: Probe, sites: Sequence[Site], t: float = 1.0) -> list[Spectrum]:
+    """One spectrum a member of some sites of one activation, taken together, at noise level t."""
+    name = sites[0].name
+    seen = mean_activations(probe, t, [name])[name]
+    out = []
+    for i in range(len(probe)):
+        parts = [s.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1) for s in sites]
+        out.append(spectrum(probe.order.arrange(torch.cat(parts, dim=-1).cpu().numpy())))
+    return out
+
+
+@torch.no_grad()
+def ablations(probe: Probe, decoders: Decoders) -> list[list[AblationRow]]:
+    """Rows of every member: every activation, removed and kept, leading and random frequencies.
+
+    The leading frequencies are the carriers (see `Spectrum`), and, where these are more than half
+    of all, also the leading half, because removing nearly everything tells nothing.
+    """
+    clean = _accuracies(probe, decoders, None)
+    rows = [[AblationRow("", CLEAN, "", 0, 0, ALL, "", False, *a)] for a in clean]
+    for name, sites in site_groups(probe).items():
+        found = spectra_of(probe, sites)
+        for size in ("carriers", "half"):
+            sets = [leading_set(s, size) for s in found]
+            if any(sets):
+                key = [bool(s.key_frequencies) for s in found]
+                _ablate(rows, probe, decoders, name, sites, sets, key)
+    return rows
+
+
+def leading_set(found: Spectrum, size: str) -> tuple[int, ...]:
+    """The carriers, or the leading half where the carriers are more; () if there is nothing."""
+    half = len(found.frequencies) // 2
+    if size == "carriers":
+        return found.carriers
+    return tuple(sorted(found.leading[:half])) if len(found.carriers) > half else ()
+
+
+def _ablate(
+    rows: list[list[AblationRow]],
+    probe: Probe,
+    decoders: Decoders,
+    name: str,
+    sites: Sequence[Site],
+    sets: Frequencies,
+    key: Sequence[bool],
+) -> None:
+    """Append the rows of one activation and one set of leading frequencies a member."""
+    everything = np.arange(1, probe.order.n // 2 + 1)
+    rngs = [np.random.default_rng([m.config.seed, probe.P, len(f)])
+            for m, f in zip(probe.members, sets, strict=True)]  # fmt: skip
+    draws = [(LEADING, 0, sets)] + [
+        (RANDOM, draw, [sorted(int(k) for k in rng.choice(everything, len(f), replace=False))
+                        for rng, f in zip(rngs, sets, strict=True)])
+        for draw in range(RANDOM_DRAWS)
+    ]  # fmt: skip
+    for selection, draw, chosen in draws:
+        for mode in (REMOVE, KEEP):
+            tap = projecting(sites, probe, chosen, mode)
+            found = _accuracies(probe, decoders, tap)
+            _append(rows, (name, mode, selection), draw, ALL, chosen, key, found)
+    for mode in (REMOVE, KEEP):
+        tap, known = projecting_own(sites, probe, sets, mode)
+        found = [
+            Shares(*(value * can for value, can in zip(a, k, strict=True)))
+            for a, k in zip(_accuracies(probe, decoders, tap), known, strict=True)
+        ]
+        _append(rows, (name, mode, LEADING), 0, OWN, sets, key, found)
+
+
+def _append(
+    rows: list[list[AblationRow]],
+    what: tuple[str, str, str],
+    draw: int,
+    fit: str,
+    sets: Frequencies,
+    key: Sequence[bool],
+    found: Sequence[Shares],
+) -> None:
+    for mine, chosen, is_key, accuracies in zip(rows, sets, key, found, strict=True):
+        if chosen:  # otherwise this member has no such set
+            listed = " ".join(map(str, chosen))
+            mine.append(AblationRow(*what, len(chosen), draw, fit, listed, is_key, *accuracies))
+
+
+def _accuracies(probe: Probe, decoders: Decoders, tap: Tap | None) -> list[Shares]:
+    x = probe.sample(probe.noise(), SAMPLE_STEPS, probe.operands(), tap)
+    return shares(probe.right(x, decoders), probe)
+
+
+# --- blocked arithmetic --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BlockedRow:
+    """Accuracies with the neurons' frequencies removed in a part of sampling only."""
+
+    when: str
+    level: int
+    t: float
+    train_acc: float
+    val_acc: float
+    val_acc_strict: float
+
+
+ABOVE, BELOW = "t > t*", "t <= t*"
+
+
+@torch.no_grad()
+def blocked(probe: Probe, decoders: Decoders) -> list[list[BlockedRow]]:
+    """Remove the carriers at the FFN neurons only while t > t*, or only while t <= t*.
+
+    One row for each of the `sample_steps` + 1 places where the sampler can stand.
+    """
+    site = last_ffn(probe.shape)
+    sets = [s.carriers for s in spectra_of(probe, [site])]
+    tap = projecting([site], probe, sets, REMOVE)
+    operands, steps = probe.operands(), probe.shape.sample_steps
+    rows: list[list[BlockedRow]] = [[] for _ in probe.members]
+    for when, first, then in ((ABOVE, tap, None), (BELOW, None, tap)):
+        x = probe.noise()
+        for level in range(steps, -1, -1):
+            end = probe.sample(x, level, operands, then, t_start=level / steps)
+            for mine, a in zip(rows, shares(probe.right(end, decoders), probe), strict=True):
+                mine.append(BlockedRow(when, level, level / steps, *a))
+            if level:
+                x = flow.euler_step(x, probe.predict(x, level / steps, operands, first), level)
+    return rows

@@ -1,0 +1,76 @@
+"""Where do random starts end: in a training image, in a new image of the right class, or neither?
+
+Shapes: M members, Q starts, X pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokmodel.analysis.probe import Decoders, Probe
+from grokmodel.evaluate import is_copy
+from grokmodel.pack import Member
+from grokmodel.task import split_pairs
+
+STARTS = 128
+"""Random starts for training pairs, and as many for strict pairs."""
+TRAIN, STRICT = "train", "strict"
+
+
+@dataclass(frozen=True)
+class BasinRow:
+    """Ends of the samples for one kind of pairs; meanings in the table `basins`."""
+
+    pairs: str
+    starts: int
+    copy_share: float
+    rule_share: float
+    neither_share: float
+    right_share: float
+
+
+def basin_pairs(members: Sequence[Member]) -> np.ndarray:
+    """(M, 2 * STARTS, 2): training pairs, then strict ones; drawn again where there are too few.
+
+    A member without strict pairs gets held-out pairs in their place and no row for them.
+    """
+    out = []
+    for member in members:
+        split = split_pairs(member.config)
+        strict = split.val[split.strict] if split.strict.any() else split.val
+        out.append(np.concatenate([np.resize(x, (STARTS, 2)) for x in (split.train, strict)]))
+    return np.stack(out)
+
+
+@torch.no_grad()
+def basins(grid: Probe, decoders: Decoders) -> list[list[BasinRow]]:
+    """Rows of every member: shares of ends of `sample_steps` samples."""
+    probe = grid.at(basin_pairs(grid.members))
+    x_MQX = probe.sample(probe.noise(), probe.shape.sample_steps, probe.operands())
+    right_MQ = probe.right(x_MQX, decoders)
+    copy_MQ = torch.stack([_copies(probe, i, x) for i, x in enumerate(x_MQX)])
+    out = []
+    for split, right, copy in zip(probe.pack.splits, right_MQ, copy_MQ, strict=True):
+        rows = [_row(TRAIN, right[:STARTS], copy[:STARTS])]
+        if split.strict.any():
+            rows.append(_row(STRICT, right[STARTS:], copy[STARTS:]))
+        out.append(rows)
+    return out
+
+
+def _copies(probe: Probe, i: int, x_QX: Tensor) -> Tensor:
+    """(Q,) bool: the end is one of the member's training images, or as good as."""
+    first, count = int(probe.pack.offset_M[i]), probe.P * probe.members[i].config.N
+    return is_copy(x_QX, probe.pack.images[first : first + count].flatten(1))
+
+
+def _row(pairs: str, right_Q: Tensor, copy_Q: Tensor) -> BasinRow:
+    rule = right_Q & ~copy_Q
+    neither = ~right_Q & ~copy_Q
+    shares = [float(x.float().mean()) for x in (copy_Q, rule, neither, right_Q)]
+    return BasinRow(pairs, len(right_Q), *shares)

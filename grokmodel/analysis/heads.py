@@ -1,0 +1,91 @@
+"""What each attention head does for the answer: causal mediation and ablation.
+
+Mediation replaces one head's output by its value on another pair; ablation by its mean over all
+pairs. The effect is read off the margin: how much nearer the drawn image is to the right class's
+template than to the nearest wrong one, in squared distance a pixel.
+Source of the measures: "Grokking From Abstraction to Intelligence".
+
+Shapes: M members, Q pairs, P classes, X pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokmodel.analysis.probe import Decoders, Probe, shares
+from grokmodel.analysis.sites import Site, editor
+from grokmodel.model import Tap
+
+T = 1.0
+
+
+@dataclass(frozen=True)
+class HeadRow:
+    """One head; meanings in the table `heads`."""
+
+    block: int
+    head: int
+    margin: float
+    margin_mediated: float
+    margin_ablated: float
+    acc_strict: float
+    acc_strict_mediated: float
+    acc_strict_ablated: float
+
+
+@torch.no_grad()
+def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
+    """Rows of every member, from single predictions at t = 1 over the whole grid."""
+    start, operands = probe.noise(), probe.operands()
+    templates_MPX = probe.templates()
+
+    def effect(tap: Tap | None) -> tuple[list[float], list[float]]:
+        x_MQX = probe.predict(start, T, operands, tap)
+        accuracy = [a.strict for a in shares(probe.right(x_MQX, decoders), probe)]
+        return margins(x_MQX, templates_MPX, probe.c_MQ, probe.defined_MQ), accuracy
+
+    other_MQ = _other_pairs(probe)
+    clean = effect(None)
+    rows: list[list[HeadRow]] = [[] for _ in probe.members]
+    for block in range(probe.shape.depth):
+        for head in range(probe.shape.heads):
+            site = Site(f"block{block}.head_output", head=head)
+            mediated = effect(editor([site], probe.shape, lambda _, part: _from(part, other_MQ)))
+            ablated = effect(
+                editor([site], probe.shape, lambda _, part: part.mean(1, True).expand_as(part))
+            )
+            for i, mine in enumerate(rows):
+                margin, accuracy = ([e[k][i] for e in (clean, mediated, ablated)] for k in (0, 1))
+                mine.append(HeadRow(block, head, *margin, *accuracy))
+    return rows
+
+
+def margins(x_MQX: Tensor, templates_MPX: Tensor, c_MQ: Tensor, defined_MQ: Tensor) -> list[float]:
+    """Mean over the defined pairs of d(nearest wrong template) - d(right template), squared
+    distances a pixel: positive where the image is nearest to the right one."""
+    square_MQP = torch.cdist(x_MQX, templates_MPX).square() / x_MQX.shape[-1]
+    right_MQ1 = square_MQP.gather(2, c_MQ[..., None])
+    wrong_MQ = square_MQP.scatter(2, c_MQ[..., None], torch.inf).amin(-1)
+    margin_MQ = wrong_MQ - right_MQ1[..., 0]
+    return [float(m[d].mean()) for m, d in zip(margin_MQ, defined_MQ, strict=True)]
+
+
+def _other_pairs(probe: Probe) -> Tensor:
+    """(M, Q) a random other pair for every pair: a cycle through all of them."""
+    out = []
+    for member in probe.members:
+        order = np.random.default_rng([member.config.seed, probe.P, 3]).permutation(probe.Q)
+        other = np.empty_like(order)
+        other[order] = np.roll(order, 1)
+        out.append(other)
+    return torch.from_numpy(np.stack(out)).to(probe.device)
+
+
+def _from(part: Tensor, other_MQ: Tensor) -> Tensor:
+    """`part` (M, Q, ...) with every pair's value taken from its other pair."""
+    member_M1 = torch.arange(len(part), device=part.device)[:, None]
+    return part[member_M1, other_MQ]

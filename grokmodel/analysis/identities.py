@@ -1,0 +1,149 @@
+"""Trigonometric identities: do the neurons write cos(w_k (a + b)) as a product formula says?
+
+Directions in neuron space come from the output side alone: the images are projected on the DFT over
+c of the class templates, and the gradient of that with respect to the neurons gives u_k (cosine)
+and v_k (sine). Along them the neurons' activity F(a, b) is regressed on the four products of cos
+and sin; cos(w(a + b)) = cos cos - sin sin, sin(w(a + b)) = cos sin + sin cos (arXiv 2604.17673).
+Random directions are the control: they must fail.
+
+Shapes: M members, Q pairs, n order of the group, C tokens, F neurons, X pixels, V directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokmodel.analysis.activations import mean_activations
+from grokmodel.analysis.fourier import spectrum
+from grokmodel.analysis.probe import Probe
+from grokmodel.analysis.sites import editor, last_ffn
+
+T = 1.0
+"""Noise level: pure noise, where the answer can come from a and b alone."""
+CONTROLS = 5
+"""Random directions a member."""
+OUTPUT = -1
+"""`control` of a direction from the output side."""
+
+
+@dataclass(frozen=True)
+class IdentityRow:
+    """One direction regressed at one frequency; meanings in the table `identities`."""
+
+    frequency: int
+    direction: str
+    control: int
+    cos_cos: float
+    sin_sin: float
+    cos_sin: float
+    sin_cos: float
+    fve: float
+    fve_rule: float
+    is_key: bool
+
+
+def identities(probe: Probe) -> list[list[IdentityRow]]:
+    """Rows of every member, over the whole grid of pairs at t = 1."""
+    site = last_ffn(probe.shape)
+    directions_MVF = output_directions(probe)
+    seen = mean_activations(probe, T, [site.name])[site.name]
+    out = []
+    for i, member in enumerate(probe.members):
+        grid = site.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1)
+        F_nnF = probe.order.arrange(grid.cpu().numpy().astype(np.float64))
+        key = spectrum(F_nnF).key_frequencies
+        rng = np.random.default_rng([member.config.seed, probe.P])
+        random_VF = rng.standard_normal((CONTROLS, F_nnF.shape[-1]))
+        out.append(
+            list(_rows(F_nnF, directions_MVF[i].cpu().numpy(), probe.order.sign, key, OUTPUT))
+            + [
+                row
+                for control, u_F in enumerate(random_VF)
+                for row in _control_rows(F_nnF @ u_F, probe.order.sign, key, control)
+            ]
+        )
+    return out
+
+
+def output_directions(probe: Probe) -> Tensor:
+    """(M, V, C * F) gradient of each wave over c of the projected output; cos and sin alternate.
+
+    The gradient is averaged over all pairs; it is the same for all, the map being linear, unless a
+    LayerNorm stands before the output.
+    """
+    order = probe.order
+    templates = probe.templates()[:, list(order.elements)]  # (M, n, X) in the group's order
+    centred = templates - templates.mean(1, keepdim=True)
+    angle = 2 * np.pi * np.outer(_frequencies(order.n), np.arange(order.n)) / order.n
+    waves = torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)], axis=1)).flatten(0, 1)
+    wave_MVX = torch.einsum("vn,mnx->mvx", waves.to(centred), centred)
+    site = last_ffn(probe.shape)
+    C, ffn = probe.shape.tokens_per_image, probe.shape.ffn
+    nudge = torch.zeros(len(probe), 1, C, ffn, device=probe.device, requires_grad=True)
+    tap = editor([site], probe.shape, lambda _, part: part + nudge)
+    mean_MX = probe.predict(probe.noised(T, 0), T, probe.operands(), tap).mean(1)
+    score_MV = torch.einsum("mx,mvx->mv", mean_MX, wave_MVX)
+    grads = [
+        torch.autograd.grad(score_MV[:, v].sum(), nudge, retain_graph=True)[0]
+        for v in range(score_MV.shape[1])
+    ]
+    return torch.stack(grads, dim=1).flatten(2)
+
+
+def _frequencies(n: int) -> np.ndarray:
+    return np.arange(1, n // 2 + 1)
+
+
+def _rows(
+    F_nnF: np.ndarray, directions_VF: np.ndarray, sign: int, key: tuple[int, ...], control: int
+) -> Iterator[IdentityRow]:
+    n = len(F_nnF)
+    for k in _frequencies(n):
+        for wave, direction in enumerate(("cos", "sin")):
+            if wave == 1 and 2 * k == n:
+                continue  # the sine of the Nyquist frequency is zero
+            projected_nn = F_nnF @ directions_VF[2 * (k - 1) + wave]
+            yield _regress(projected_nn, int(k), direction, sign, int(k) in key, control)
+
+
+def _control_rows(
+    projected_nn: np.ndarray, sign: int, key: tuple[int, ...], control: int
+) -> Iterator[IdentityRow]:
+    for k in _frequencies(len(projected_nn)):
+        yield _regress(projected_nn, int(k), "cos", sign, int(k) in key, control)
+
+
+def _regress(
+    projected_nn: np.ndarray, k: int, direction: str, sign: int, is_key: bool, control: int
+) -> IdentityRow:
+    """Coefficients of the four products at frequency k and the variance that they explain."""
+    n = len(projected_nn)
+    angle = 2 * np.pi * k * np.arange(n) / n
+    wave = {"cos": np.cos(angle), "sin": np.sin(angle)}
+    centred = projected_nn - projected_nn.mean()
+    variance = np.square(centred).sum()
+    coefficient, explained = {}, 0.0
+    for of_a in ("cos", "sin"):
+        for of_b in ("cos", "sin"):
+            product = np.outer(wave[of_a], wave[of_b])
+            norm = np.square(product).sum()
+            value = (centred * product).sum() / norm if norm > 1e-9 else 0.0
+            coefficient[f"{of_a}_{of_b}"] = float(value)
+            explained += value**2 * norm
+    i = np.arange(n)
+    rule = getattr(np, direction)(2 * np.pi * k * (i[:, None] + sign * i) / n)
+    along_rule = (centred * rule).sum() ** 2 / np.square(rule).sum()
+    return IdentityRow(
+        frequency=k,
+        direction=direction,
+        control=control,
+        fve=float(explained / variance) if variance > 0 else 0.0,
+        fve_rule=float(along_rule / variance) if variance > 0 else 0.0,
+        is_key=is_key,
+        **coefficient,
+    )

@@ -1,0 +1,157 @@
+"""Progress measures over training (Nanda et al. 2023, arXiv 2301.05217), for images.
+
+At t = 1 the output over all pairs is a grid of images. Restricted loss keeps the mean and the
+waves of the rule, cos and sin of w_k (a + b), at the last snapshot's carriers; excluded loss
+removes those waves. A rule that is being built shows as falling restricted loss while the loss on
+held-out pairs still stands; what is memorised is what remains when the waves are gone.
+
+With many carriers the waves over all pairs are little else than the mean over the pairs of a sum,
+training pairs among them: a memoriser scores full restricted accuracy (the projection leak, see
+`projections.py`). `restricted_acc_own` fits the waves to the strict pairs alone.
+
+Shapes: M members (snapshots), P modulus, n order of the group, X pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokmodel.analysis.activations import mean_activations
+from grokmodel.analysis.fourier import Spectrum, gini, rule_waves, spectrum
+from grokmodel.analysis.probe import Decoders, Probe, shares
+from grokmodel.analysis.projections import OWN_AT_LEAST
+from grokmodel.analysis.sites import Site, last_ffn
+
+T = 1.0
+EMBEDDING, OUTPUT = Site("embedding", "a"), Site("output")
+
+
+@dataclass(frozen=True)
+class ProgressRow:
+    """One snapshot; meanings in the table `progress`."""
+
+    n_carriers: int
+    is_key: bool
+    train_loss: float
+    strict_loss: float
+    restricted_loss: float
+    excluded_loss: float
+    restricted_acc: float
+    restricted_acc_own: float
+    excluded_acc: float
+    gini_embedding: float
+    gini_neurons: float
+    gini_output: float
+
+
+@torch.no_grad()
+def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[ProgressRow]:
+    """One row a member.
+
+    Args:
+        probe: snapshots over the whole grid.
+        last: for each member, the index of the last snapshot of its trial, which names the
+            carriers.
+    """
+    neurons = last_ffn(probe.shape)
+    names = (EMBEDDING.name, neurons.name, OUTPUT.name)
+    seen = mean_activations(probe, T, names)
+    spectra = {
+        site: [spectrum(_grid(probe, seen, site, i)) for i in range(len(probe))]
+        for site in (EMBEDDING, neurons, OUTPUT)
+    }
+    carriers = [spectra[OUTPUT][i] for i in last]
+    out_MQX = seen[OUTPUT.name].flatten(2)
+    restricted = _restricted(probe, out_MQX, carriers)
+    excluded = _excluded(probe, out_MQX, carriers)
+    # the loss against the mean image of the class: with N = 1 that is the training loss at t = 1
+    target = torch.stack([t[c] for t, c in zip(probe.templates(), probe.c_MQ, strict=True)])
+    losses = {
+        name: (x - target).square().mean(-1)
+        for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
+    }
+    right = {
+        name: shares(probe.right(x, decoders), probe)
+        for name, x in (("restricted", restricted), ("excluded", excluded))
+    }
+    own = _own_restricted(probe, out_MQX, carriers, decoders)
+    rows = []
+    for i, split in enumerate(probe.pack.splits):
+        train = split.train @ (probe.P, 1)
+        strict = split.val[split.strict] @ (probe.P, 1)
+        rows.append(
+            ProgressRow(
+                n_carriers=len(carriers[i].carriers),
+                is_key=bool(carriers[i].key_frequencies),
+                train_loss=_mean(losses["plain"][i, train]),
+                strict_loss=_mean(losses["plain"][i, strict]),
+                restricted_loss=_mean(losses["restricted"][i, probe.defined_MQ[i]]),
+                excluded_loss=_mean(losses["excluded"][i, train]),
+                restricted_acc=right["restricted"][i].strict,
+                restricted_acc_own=own[i],
+                excluded_acc=right["excluded"][i].train,
+                gini_embedding=gini(spectra[EMBEDDING][i].fve),
+                gini_neurons=gini(spectra[neurons][i].fve),
+                gini_output=gini(spectra[OUTPUT][i].fve),
+            )
+        )
+    return rows
+
+
+def _grid(probe: Probe, seen: dict[str, Tensor], site: Site, i: int) -> np.ndarray:
+    value = site.view(seen[site.name][i : i + 1], probe.shape)
+    return probe.order.arrange(value.reshape(probe.P, probe.P, -1).cpu().numpy())
+
+
+def _restricted(probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum]) -> Tensor:
+    """The output with its mean and the rule's waves at the carriers alone."""
+    return _projected(probe, out_MQX, carriers, keep=True)
+
+
+def _excluded(probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum]) -> Tensor:
+    """The output without the rule's waves at the carriers."""
+    return _projected(probe, out_MQX, carriers, keep=False)
+
+
+def _projected(probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum], keep: bool) -> Tensor:
+    order = probe.order
+    pair_Q = torch.from_numpy(order.pairs.reshape(-1)).to(probe.device)
+    out_MQX = out_MQX.clone()
+    for i, found in enumerate(carriers):
+        grid_QX = out_MQX[i, pair_Q]
+        mean_X = grid_QX.mean(0)
+        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.carriers]
+        along_QX = torch.zeros_like(grid_QX)
+        if waves:
+            wave_WQ = torch.from_numpy(np.concatenate(waves)).to(grid_QX)
+            along_QX = wave_WQ.T @ (wave_WQ @ grid_QX)
+        out_MQX[i, pair_Q] = mean_X + along_QX if keep else grid_QX - along_QX
+    return out_MQX
+
+
+def _own_restricted(
+    probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum], decoders: Decoders
+) -> list[float]:
+    """Accuracy on strict pairs of the rule's waves fitted to them alone; NaN if they are few."""
+    order = probe.order
+    out_MQX, enough = out_MQX.clone(), []
+    for i, (split, found) in enumerate(zip(probe.pack.splits, carriers, strict=True)):
+        strict_Q = np.isin(order.pairs.reshape(-1), split.val[split.strict] @ (probe.P, 1))
+        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.carriers]
+        columns_QK = np.concatenate([np.ones((1, order.n**2)), *waves]).T[strict_Q]
+        enough.append(len(columns_QK) >= OWN_AT_LEAST * columns_QK.shape[1])
+        if enough[-1]:
+            pairs = torch.from_numpy(order.pairs.reshape(-1)[strict_Q]).to(probe.device)
+            hat = torch.from_numpy(columns_QK @ np.linalg.pinv(columns_QK)).to(out_MQX)
+            out_MQX[i, pairs] = hat @ out_MQX[i, pairs]
+    right = shares(probe.right(out_MQX, decoders), probe)
+    return [a.strict if ok else float("nan") for a, ok in zip(right, enough, strict=True)]
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.mean()) if len(values) else float("nan")

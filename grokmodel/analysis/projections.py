@@ -1,0 +1,115 @@
+"""Projecting activations on frequencies while the model runs.
+
+The activations of all pairs are taken as a grid over the group; the coefficients of some
+frequencies are set to zero and the model goes on with what is left.
+
+The projection leak: coefficients taken over all pairs carry what is memorised of training pairs to
+held-out pairs, because keeping most frequencies of a + b averages over all pairs of a sum. A model
+that only memorised then scores on held-out pairs. `projecting_own` has no such leak: coefficients
+of strict pairs come from strict pairs alone, and so on.
+
+Shapes: M members, Q = n^2 pairs, n order of the group, K basis vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokmodel.analysis.fourier import basis, coefficients_of
+from grokmodel.analysis.probe import Probe, Shares
+from grokmodel.analysis.sites import Site, editor
+from grokmodel.model import Tap
+from grokmodel.task import Split
+
+REMOVE, KEEP = "remove", "keep"
+OWN_AT_LEAST = 2
+"""Pairs a coefficient that a side needs for a fit of its own; with fewer it has no accuracy."""
+Frequencies = Sequence[Sequence[int]]
+"""One set of frequencies a member."""
+
+
+def projecting(
+    sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mode: str, grids: int = 1
+) -> Tap:
+    """A tap that removes the frequencies of each member from the sites, or keeps only them.
+
+    Args:
+        grids: whole grids of pairs, one behind the other, among the rows that the model is given.
+    """
+    n = probe.order.n
+    chosen = torch.from_numpy(np.stack([coefficients_of(n, f) for f in frequencies]))
+    keep = chosen.clone() if mode == KEEP else ~chosen
+    keep[:, 0, 0] = True  # the mean is no frequency
+    keep_Mnn = keep.to(probe.device, torch.float32)
+    basis_nn = torch.from_numpy(basis(n)[0]).to(probe.device, torch.float32)
+    pair_Q = torch.from_numpy(probe.order.pairs.reshape(-1)).to(probe.device)
+
+    def edit(_: Site, part: Tensor) -> Tensor:
+        M, rows = part.shape[:2]
+        x = part.reshape(M * grids, rows // grids, -1).clone()
+        grid = x[:, pair_Q].unflatten(1, (n, n))
+        coefficient = torch.einsum("ai,mabd,bj->mijd", basis_nn, grid, basis_nn)
+        coefficient *= keep_Mnn.repeat_interleave(grids, 0)[..., None]
+        kept = torch.einsum("ai,mijd,bj->mabd", basis_nn, coefficient, basis_nn)
+        x[:, pair_Q] = kept.flatten(1, 2)
+        return x.reshape(part.shape)
+
+    return editor(sites, probe.shape, edit)
+
+
+def projecting_own(
+    sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mode: str
+) -> tuple[Tap, list[Shares]]:
+    """The same with coefficients by least squares within each side: training pairs, held-out pairs
+    whose mirror trains, strict pairs.
+
+    Returns:
+        The tap, and for each member 1.0 for every accuracy that it can give and NaN for the rest.
+    """
+    n = probe.order.n
+    pair_Q = probe.order.pairs.reshape(-1)
+    vectors = basis(n)[0]
+    waves_Qnn = np.einsum("ai,bj->abij", vectors, vectors).reshape(n * n, n, n)
+    projectors, known = [], []
+    for split, chosen in zip(probe.pack.splits, frequencies, strict=True):
+        keep = coefficients_of(n, chosen)
+        columns_QK = np.concatenate([np.full((n * n, 1), 1 / n), waves_Qnn[:, keep]], axis=1)
+        sides = _sides(split, probe.P)[pair_Q]
+        projectors.append(_own_projector(columns_QK, sides, mode))
+        enough = [(sides == s).sum() >= OWN_AT_LEAST * columns_QK.shape[1] for s in (0, 1, 2)]
+        ok = (enough[0], enough[1] and enough[2], enough[2])
+        known.append(Shares(*(1.0 if yes else float("nan") for yes in ok)))
+    projector_Mqq = torch.from_numpy(np.stack(projectors)).to(probe.device, torch.float32)
+    rows = torch.from_numpy(pair_Q).to(probe.device)
+
+    def edit(_: Site, part: Tensor) -> Tensor:
+        x = part.flatten(2).clone()
+        x[:, rows] = projector_Mqq @ x[:, rows]
+        return x.view(part.shape)
+
+    return editor(sites, probe.shape, edit), known
+
+
+def _sides(split: Split, P: int) -> np.ndarray:
+    """(P^2,) 0 for training pairs, 1 for held-out pairs whose mirror trains, 2 for strict ones."""
+    side = np.zeros(P**2, dtype=int)
+    side[split.val @ (P, 1)] = 1 + split.strict
+    return side
+
+
+def _own_projector(columns_QK: np.ndarray, sides: np.ndarray, mode: str) -> np.ndarray:
+    """(Q, Q) keeps or removes what the columns explain within each side; the first is the mean."""
+    out = np.zeros((len(sides), len(sides)))
+    for side in np.unique(sides):
+        mine = np.flatnonzero(sides == side)
+        fit = np.linalg.pinv(columns_QK[mine])
+        if mode == KEEP:
+            block = columns_QK[mine] @ fit
+        else:
+            block = np.eye(len(mine)) - columns_QK[mine, 1:] @ fit[1:]
+        out[np.ix_(mine, mine)] = block
+    return out

@@ -1,0 +1,108 @@
+"""The places in the model that analyses look at and write to.
+
+The model calls its tap with the whole activation of a named place; a `Site` is the part of it that
+belongs to the c-tokens, to one head and, where the place looks at the operands, to one of them.
+
+Shapes: M members, B triplets, C tokens of an image, L = 3C tokens, H heads, E features of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from grokmodel.config import PackShape
+from grokmodel.model import Tap
+
+NO_HEAD = -1
+OPERANDS = ("a", "b")
+PER_HEAD = ("value", "key", "query", "score", "weighted_value", "head_output")
+PER_OPERAND = ("embedding", "value", "key", "score", "weighted_value")
+OF_OPERAND_TOKENS = ("embedding", "value", "key")
+"""Kinds whose tokens are the operands'; the others belong to the c-tokens and look at operands."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One part of one named activation."""
+
+    name: str
+    """The model's name of the activation, such as `block0.value`."""
+    operand: str = ""
+    """`a`, `b`, or empty where the site does not single out an operand."""
+    head: int = NO_HEAD
+
+    @property
+    def kind(self) -> str:
+        return self.name.rsplit(".", 1)[-1]
+
+    @property
+    def label(self) -> str:
+        """The name with its operand, such as `block0.value[a]`; the head stands apart."""
+        return f"{self.name}[{self.operand}]" if self.operand else self.name
+
+    def view(self, value: Tensor, shape: PackShape) -> Tensor:
+        """The site's part (M, B, tokens, ...) of the whole activation; writing to it edits that."""
+        C = shape.tokens_per_image
+        tokens = slice(C, 2 * C) if self.operand == "b" else slice(0, C)
+        if self.kind in ("key", "value"):  # (M, B, L, H, E)
+            return value[:, :, tokens, self.head]
+        if self.kind == "embedding":  # (M, B, L, D)
+            return value[:, :, tokens]
+        own = value[:, :, -C:]  # the c-tokens are the last rows, or the only ones
+        if self.kind in ("score", "weighted_value"):  # (M, B, C, L, H[, E])
+            return own[:, :, :, tokens, self.head]
+        return own[:, :, :, self.head] if self.head != NO_HEAD else own
+
+
+def sites_of(shape: PackShape) -> list[Site]:
+    """All sites of a model, in the order of the forward pass."""
+    return list(_sites(shape))
+
+
+def last_ffn(shape: PackShape, part: str = "post") -> Site:
+    """The neurons that write the answer: FFN `pre` or `post` of the last block."""
+    return Site(f"block{shape.depth - 1}.ffn.{part}")
+
+
+def _sites(shape: PackShape) -> Iterator[Site]:
+    for operand in OPERANDS:
+        yield Site("embedding", operand)
+    if shape.variant == "sandwich":
+        yield from (Site("sandwich.ffn.pre"), Site("sandwich.ffn.post"))
+    for i in range(shape.depth):
+        for kind in PER_HEAD:
+            for operand in OPERANDS if kind in PER_OPERAND else ("",):
+                for head in range(shape.heads):
+                    yield Site(f"block{i}.{kind}", operand, head)
+        for kind in ("attention", "ffn.pre", "ffn.post"):
+            yield Site(f"block{i}.{kind}")
+    yield Site("output")
+
+
+def recorder(into: dict[str, Tensor]) -> Tap:
+    """A tap that keeps every activation and changes none."""
+
+    def tap(name: str, value: Tensor) -> Tensor:
+        into[name] = value
+        return value
+
+    return tap
+
+
+def editor(sites: Sequence[Site], shape: PackShape, edit: Callable[[Site, Tensor], Tensor]) -> Tap:
+    """A tap that replaces the part of each of `sites` by `edit(site, part)`."""
+
+    def tap(name: str, value: Tensor) -> Tensor:
+        mine = [site for site in sites if site.name == name]
+        if not mine:
+            return value
+        value = value.clone()
+        for site in mine:
+            part = site.view(value, shape)
+            part.copy_(edit(site, part))
+        return value
+
+    return tap

@@ -1,0 +1,83 @@
+"""What people open is opened: the report from the store and inside MLflow's pages."""
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def trials(sweep):
+    return pd.read_parquet(sweep / "tables" / "trials")
+
+
+@pytest.fixture
+def report(browser, sweep):
+    browser.get(f"file://{sweep}/figures/smoke/report.html")
+    return browser
+
+
+def trial_table(page):
+    return page.find_element(By.CSS_SELECTOR, "#trials ~ .table table")
+
+
+def rows_of(table):
+    rows = table.find_elements(By.CSS_SELECTOR, "tbody tr")
+    return [[c.text for c in r.find_elements(By.TAG_NAME, "td")] for r in rows if r.is_displayed()]
+
+
+def test_the_report_shows_the_numbers_of_the_tables(report, trials):
+    assert report.find_element(By.ID, "trial-count").text == "4"
+    table = trial_table(report)
+    head = [cell.text for cell in table.find_elements(By.TAG_NAME, "th")]
+    strict = {row[head.index("trial_id")]: row[head.index("strict")] for row in rows_of(table)}
+    expected = trials.set_index("trial_id")["val_acc_strict"]
+    assert set(strict) == set(expected.index)
+    for trial_id, text in strict.items():
+        assert float(text) == pytest.approx(expected[trial_id], abs=6e-4)
+
+
+def test_all_pictures_of_the_report_are_inside_it(report):
+    pictures = report.find_elements(By.TAG_NAME, "img")
+    assert len(pictures) > 6
+    for picture in pictures:
+        assert picture.get_attribute("src").startswith("data:image/png;base64,")
+        assert int(picture.get_attribute("naturalWidth")) > 100
+    source = report.page_source
+    assert 'src="http' not in source
+    assert "<link" not in source
+
+
+def test_a_click_sorts_a_table_and_a_word_filters_it(report):
+    table = trial_table(report)
+    head = table.find_elements(By.TAG_NAME, "th")
+    column = [cell.text for cell in head].index("weight_decay")
+    for reverse in (False, True):
+        head[column].click()
+        values = [float(row[column]) for row in rows_of(table)]
+        assert values == sorted(values, reverse=reverse)
+        assert len(set(values)) == 2
+    box = report.find_element(By.CSS_SELECTOR, "#trials ~ input")
+    wanted = rows_of(table)[0][0]
+    box.send_keys(wanted)
+    assert [row[0] for row in rows_of(table)] == [wanted]
+    box.clear()
+
+
+def test_mlflow_shows_the_report_of_the_sweep(browser, mlflow_url, sweep, trials):
+    client = MlflowClient(f"sqlite:///{sweep}/mlflow.db")
+    experiment = client.get_experiment_by_name("smoke").experiment_id
+    (parent,) = client.search_runs([experiment], "tags.`grok.kind` = 'sweep'")
+    browser.get(
+        f"{mlflow_url}/#/experiments/{experiment}/runs/{parent.info.run_id}/artifacts/report.html"
+    )
+    frame = WebDriverWait(browser, 60).until(lambda page: page.find_element(By.TAG_NAME, "iframe"))
+    browser.switch_to.frame(frame)
+    try:
+        assert browser.find_element(By.ID, "trial-count").text == str(len(trials))
+        assert len(rows_of(trial_table(browser))) == len(trials)
+    finally:
+        browser.switch_to.default_content()

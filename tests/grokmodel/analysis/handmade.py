@@ -1,0 +1,151 @@
+"""Members whose every answer is known: built by hand, or with all weights random.
+
+Shapes: P modulus, X pixels of an image, D width.
+"""
+
+import numpy as np
+import torch
+
+from grokmodel.analysis.probe import Probe
+from grokmodel.analysis.sites import recorder
+from grokmodel.decoder import TemplateDecoder
+from grokmodel.model import Layout
+from grokmodel.pack import Member, bank_key
+from grokmodel.symbols import SymbolBank
+from grokmodel.task import UNDEFINED, result_table, split_pairs
+from tests.grokmodel.tiny import CPU, banks_for, tiny
+
+ON = 20.0
+"""What a neuron sums up to at most is half of this: large enough for GELU to be exact."""
+
+
+def random_member(config, scale=0.3):
+    """A member whose weights are all random, also those that start as zero."""
+    member = Member.start(config)
+    generator = torch.Generator().manual_seed(config.seed)
+    for rows in (member.state.weights, member.state.average):
+        rows.copy_(scale * torch.randn(rows.shape, generator=generator))
+    return member
+
+
+def probe_of(*members, banks=None, pairs=None):
+    """Over the whole grid, with synthetic banks, unless told otherwise."""
+    return Probe(members, banks or banks_for(*(m.config for m in members)), CPU, pairs)
+
+
+def recorded(probe, t=1.0):
+    """Every activation at the names of the model."""
+    seen = {}
+    with torch.no_grad():
+        probe.predict(probe.noised(t, 0), t, probe.operands(), recorder(seen))
+    return seen
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+# --- banks ---------------------------------------------------------------------------------------
+
+
+def pixel_bank(P, side):
+    """Symbol k is the k-th pixel: all templates are equally far from each other."""
+    images = np.eye(P, side**2, dtype=np.float32).reshape(P, 1, side, side)
+    return SymbolBank(images, images, images, tuple(f"s{k}" for k in range(P)))
+
+
+def pixel_banks(*members):
+    return {bank_key(m.config): pixel_bank(m.config.P, m.config.side) for m in members}
+
+
+def wave_images(order, k, X=64):
+    """(P, X) images that are a wave of frequency k over the elements of the group, all distinct."""
+    pattern = np.random.default_rng(0).standard_normal((2, X))
+    angle = 2 * np.pi * k * np.arange(order.n) / order.n
+    images = np.zeros((order.P, X))
+    images[list(order.elements)] = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ pattern
+    return torch.from_numpy(images).float()
+
+
+class Nearest(TemplateDecoder):
+    """A decoder of images that are drawn instead of those of the bank.
+
+    Args:
+        drawn: (P, X) standardized images.
+    """
+
+    def __init__(self, bank, drawn):
+        S = bank.images.shape[-1]
+        self.templates = bank.ink(drawn.view(-1, S, S)).flatten(1)
+
+
+# --- a member that looks its answers up ----------------------------------------------------------
+
+
+def lookup_config(**changes):
+    """The structure that `lookup_member` needs; with mul and div also P = 7."""
+    P = changes.get("P", 7)
+    fixed = {"width": 4 * P + 4, "heads": 2, "ffn": P**2, "norm": "none", "side": 8, "patch": 8}
+    return tiny(**(fixed | changes))
+
+
+def lookup_member(config, bank, table, drawn=None):
+    """A member that draws `drawn[table[a, b]]` for every pair, at every noise level.
+
+    Head 0 reads which symbol a is, head 1 which one b is; there is one neuron a pair, and it writes
+    the answer. UNDEFINED draws the mean image of the bank.
+
+    Args:
+        drawn: (P, X) standardized images; by default the mean image of every class.
+    """
+    P, E = config.P, config.width // 2
+    seen = torch.from_numpy(bank.standardized()).flatten(2).double()  # (P, N, X)
+    N, X = seen.shape[1:]
+    member = Member.start(config)
+    member.state.average.zero_()
+    p = {k: v[0] for k, v in Layout(config.shape).views(member.state.average).items()}
+    symbol, mark, of_a, of_b, answer = 0, P, P + 2, 2 * P + 2, 3 * P + 2
+    # the affine map from images to the symbol's unit vector
+    affine = torch.cat([seen.flatten(0, 1), torch.ones(P * N, 1)], dim=1)
+    solution = torch.linalg.pinv(affine) @ torch.eye(P).double().repeat_interleave(N, 0)
+    p["embed.w"][:, symbol : symbol + P], p["embed.b"][symbol : symbol + P] = solution.split([X, 1])
+    k = torch.arange(P)
+    for head, written in ((0, of_a), (1, of_b)):
+        first = head * E
+        p["position"][head, mark + head] = 1
+        p["block0.query.b"][first] = 50 * E**0.5  # all attention to its operand
+        p["block0.key.w"][mark + head, first] = 1
+        p["block0.value.w"][symbol + k, first + k] = 1
+        p["block0.out.w"][first + k, written + k] = 1
+    pairs = np.argwhere(table != UNDEFINED)
+    neuron = torch.arange(len(pairs))
+    a, b = torch.from_numpy(pairs).T
+    p["block0.ffn.up.w"][of_a + a, neuron] = ON
+    p["block0.ffn.up.w"][of_b + b, neuron] = ON
+    p["block0.ffn.up.b"].fill_(-1.5 * ON)
+    p["block0.ffn.down.w"][neuron, answer + torch.from_numpy(table[a, b])] = 2 / ON
+    p["final.w"][answer + k] = (seen.mean(1) if drawn is None else drawn).to(p["final.w"])
+    member.state.weights.copy_(member.state.average)
+    return member
+
+
+def rule_table(config):
+    return result_table(config.op, config.P)
+
+
+def memoriser_table(config):
+    """Right on training pairs; on all others a random wrong class."""
+    P = config.P
+    rng = np.random.default_rng(config.seed)
+    wrong = (rule_table(config) + rng.integers(1, P, (P, P))) % P
+    trains = np.zeros((P, P), dtype=bool)
+    trains[tuple(split_pairs(config).train.T)] = True
+    return np.where(trains, rule_table(config), wrong)
+
+
+def rule_follower(config, bank):
+    return lookup_member(config, bank, rule_table(config))
+
+
+def memoriser(config, bank):
+    return lookup_member(config, bank, memoriser_table(config))

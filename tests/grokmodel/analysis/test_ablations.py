@@ -1,0 +1,341 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from grokmodel.analysis.ablations import (
+    ABOVE,
+    ALL,
+    BELOW,
+    CLEAN,
+    LEADING,
+    OWN,
+    RANDOM,
+    RANDOM_DRAWS,
+    ablations,
+    blocked,
+    leading_set,
+    site_groups,
+    spectra_of,
+)
+from grokmodel.analysis.activations import collect
+from grokmodel.analysis.cyclic import cyclic_order
+from grokmodel.analysis.fourier import Spectrum, spectrum
+from grokmodel.analysis.probe import Shares, shares
+from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
+from grokmodel.analysis.sites import Site, last_ffn
+from grokmodel.pack import bank_key
+from grokmodel.task import split_pairs
+from tests.grokmodel.analysis.handmade import (
+    Nearest,
+    lookup_config,
+    lookup_member,
+    pixel_bank,
+    pixel_banks,
+    probe_of,
+    random_member,
+    rule_follower,
+    rule_table,
+    wave_images,
+)
+from tests.grokmodel.tiny import banks_for, decoders_for, tiny
+
+P = 7
+
+
+def accuracies(row):
+    return Shares(row.train_acc, row.val_acc, row.val_acc_strict)
+
+
+def right_pairs(row, config):
+    """How many pairs are right in all."""
+    split = split_pairs(config)
+    return round(row.train_acc * len(split.train) + row.val_acc * len(split.val))
+
+
+def sampled(probe, decoders, steps, tap=None):
+    with torch.no_grad():
+        x = probe.sample(probe.noise(), steps, probe.operands(), tap)
+    return shares(probe.right(x, decoders), probe)
+
+
+def ablated(member, banks=None):
+    """Probe, decoders and ablation rows of one member."""
+    probe = probe_of(member, banks=banks)
+    decoders = decoders_for(probe.banks)
+    (rows,) = ablations(probe, decoders)
+    return probe, decoders, rows
+
+
+def wave_follower(k, op="add"):
+    """A member whose images are waves of frequency k over the results: its probe and decoders."""
+    config = lookup_config(op=op)
+    bank = pixel_bank(P, 8)
+    drawn = wave_images(cyclic_order(op, P), k)
+    member = lookup_member(config, bank, rule_table(config), drawn)
+    probe = probe_of(member, banks=pixel_banks(member))
+    return probe, {bank_key(config): Nearest(bank, drawn)}
+
+
+# --- which frequencies ---------------------------------------------------------------------------
+
+
+def a_spectrum(*fve):
+    zero = np.zeros(len(fve))
+    return Spectrum(np.arange(1, len(fve) + 1), zero, zero, np.array(fve), 0.0)
+
+
+def test_the_leading_set_is_the_carriers_and_where_they_are_many_also_the_leading_half():
+    few = a_spectrum(0.0, 0.5, 0.0, 0.45, 0.05, 0.0)
+    assert leading_set(few, "carriers") == (2, 4)
+    assert leading_set(few, "half") == ()
+    many = a_spectrum(0.1, 0.3, 0.1, 0.2, 0.2, 0.1)
+    assert leading_set(many, "carriers") == (1, 2, 3, 4, 5, 6)[: len(many.carriers)]
+    assert leading_set(many, "half") == (2, 4, 5)
+    assert leading_set(a_spectrum(0, 0, 0, 0), "carriers") == ()
+    assert leading_set(a_spectrum(0, 0, 0, 0), "half") == ()
+
+
+def test_all_heads_and_both_operands_of_an_activation_are_ablated_together():
+    probe = probe_of(random_member(tiny(heads=2, variant="sandwich", depth=2)))
+    groups = site_groups(probe)
+    per_block = ["key", "value", "score", "attention", "ffn.pre", "ffn.post"]
+    expected = ["embedding", "sandwich.ffn.pre", "sandwich.ffn.post"]
+    expected += [f"block{i}.{kind}" for i in (0, 1) for kind in per_block] + ["output"]
+    assert sorted(groups) == sorted(expected)
+    both = {Site("block0.key", operand, head) for operand in "ab" for head in (0, 1)}
+    assert set(groups["block0.key"]) == both
+    assert groups["embedding"] == [Site("embedding", "a"), Site("embedding", "b")]
+
+
+def test_the_spectrum_of_sites_taken_together_is_that_of_their_grids_side_by_side():
+    probe = probe_of(random_member(tiny(heads=2, op="mul")))
+    sites = site_groups(probe)["block0.score"]
+    (found,) = spectra_of(probe, sites)
+    grids = {g.site: g.values for g in next(collect(probe, 1.0))}
+    together = np.concatenate([grids[site] for site in sites], axis=-1)
+    np.testing.assert_allclose(found.fve, spectrum(probe.order.arrange(together)).fve)
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"heads": 2, "patch": 4, "variant": "sandwich"}, {"op": "div"}, {"N": 2}]
+)
+def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequencies(changes):
+    probe, decoders, (clean, *rows) = ablated(random_member(tiny(**changes)))
+    assert (clean.site, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
+    expected = []
+    for name, sites in site_groups(probe).items():
+        (found,) = spectra_of(probe, sites)
+        for chosen in (leading_set(found, "carriers"), leading_set(found, "half")):
+            if chosen:
+                cases = [(LEADING, 0, ALL)] + [(RANDOM, i, ALL) for i in range(RANDOM_DRAWS)]
+                expected += [
+                    (name, mode, *case, len(chosen))
+                    for case in [*cases, (LEADING, 0, OWN)]
+                    for mode in (REMOVE, KEEP)
+                ]
+    found = [(r.site, r.mode, r.selection, r.draw, r.fit, r.n_frequencies) for r in rows]
+    assert sorted(found) == sorted(expected)
+    # before the attention the c-token knows nothing of the operands
+    with_rows = {name for name in site_groups(probe) if not name.startswith("sandwich")}
+    assert {r.site for r in rows} == with_rows
+    (expected_clean,) = sampled(probe, decoders, 1)
+    assert accuracies(clean) == expected_clean
+
+
+@pytest.fixture(scope="module")
+def eleven():
+    """Probe, decoders and rows of a random member with five frequencies to choose from."""
+    return ablated(random_member(tiny(P=11, op="mul")))
+
+
+def test_the_frequencies_listed_are_as_many_as_said_and_all_different(eleven):
+    probe, _, (_, *rows) = eleven
+    groups = site_groups(probe)
+    for row in rows:
+        listed = [int(k) for k in row.frequencies.split()]
+        assert len(set(listed)) == len(listed) == row.n_frequencies
+        assert set(listed) <= {1, 2, 3, 4, 5}
+        if row.selection == LEADING:
+            (found,) = spectra_of(probe, groups[row.site])
+            sets = [leading_set(found, size) for size in ("carriers", "half")]
+            assert tuple(listed) in sets
+            assert row.is_key == bool(found.key_frequencies)
+
+
+def test_a_row_has_the_accuracies_of_samples_with_its_frequencies_projected(eleven):
+    probe, decoders, (_, *rows) = eleven
+    groups = site_groups(probe)
+    assert any(row.fit == OWN and math.isnan(row.val_acc_strict) for row in rows[::5])
+    for row in rows[::5]:
+        chosen = [[int(k) for k in row.frequencies.split()]]
+        sites = groups[row.site]
+        if row.fit == ALL:
+            (expected,) = sampled(probe, decoders, 1, projecting(sites, probe, chosen, row.mode))
+        else:
+            tap, (known,) = projecting_own(sites, probe, chosen, row.mode)
+            (expected,) = sampled(probe, decoders, 1, tap)
+            expected = Shares(*(x if k == 1 else math.nan for x, k in zip(expected, known)))
+        np.testing.assert_array_equal(accuracies(row), expected)
+
+
+def test_random_frequencies_change_from_draw_to_draw(eleven):
+    _, _, (_, *rows) = eleven
+    drawn = {r.frequencies for r in rows if r.selection == RANDOM and r.n_frequencies == 2}
+    assert len(drawn) > 1
+
+
+# --- members whose answers are known -------------------------------------------------------------
+
+
+def test_a_rule_follower_needs_all_its_frequencies_and_nothing_else():
+    config = lookup_config()
+    banks = banks_for(config)
+    member = rule_follower(config, *banks.values())
+    _, _, (clean, *rows) = ablated(member, banks)
+    assert accuracies(clean) == (1, 1, 1)
+    for row in rows:
+        if row.site in ("embedding", "output") and row.n_frequencies == 3 and row.fit == ALL:
+            # without any frequency all pairs get the same image, right for 7 of 49
+            assert right_pairs(row, config) == (49 if row.mode == KEEP else 7), row
+    cases = {(r.site, r.mode) for r in rows if r.n_frequencies == 3}
+    assert cases >= {(site, mode) for site in ("embedding", "output") for mode in (REMOVE, KEEP)}
+
+
+@pytest.mark.parametrize("op", ["add", "sub"])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_member_that_draws_one_wave_needs_its_frequency_alone(op, k):
+    probe, decoders = wave_follower(k, op)
+    (rows,) = ablations(probe, decoders)
+    config = probe.members[0].config
+    output = [r for r in rows if r.site == "output" and r.fit == ALL]
+    assert len(output) == 2 * (1 + RANDOM_DRAWS)
+    for row in output:
+        assert (row.n_frequencies, row.is_key) == (1, True)
+        needed = row.frequencies == str(k)
+        assert needed or row.selection == RANDOM
+        expected = 49 if needed == (row.mode == KEEP) else 7
+        assert right_pairs(row, config) == expected, row
+
+
+@pytest.mark.parametrize("op", ["mul", "div"])
+def test_pairs_outside_of_the_group_are_not_ablated(op):
+    """Without its frequency a member draws one image for all 36 pairs of the group, right for 6;
+    those with a 0 keep theirs."""
+    probe, decoders = wave_follower(1, op)
+    (rows,) = ablations(probe, decoders)
+    config = probe.members[0].config
+    (row,) = (
+        r for r in rows if (r.site, r.mode, r.selection, r.fit) == ("output", REMOVE, LEADING, ALL)
+    )
+    untouched = 13 if op == "mul" else 6
+    # the image that is left is the mean of the waves: all zero, which is symbol 0's
+    assert right_pairs(row, config) == untouched
+
+
+def test_keeping_every_frequency_of_an_operand_leaves_a_member_as_it_is():
+    member = random_member(tiny(P=5))
+    _, _, (clean, *rows) = ablated(member)
+    kept = [
+        r
+        for r in rows
+        if r.site in ("embedding", "block0.key", "block0.value")
+        and (r.mode, r.n_frequencies, r.fit) == (KEEP, 2, ALL)
+    ]
+    assert {r.site for r in kept} == {"embedding", "block0.key", "block0.value"}
+    assert all(accuracies(r) == accuracies(clean) for r in kept)
+
+
+def test_random_frequencies_are_the_leading_ones_where_these_are_all():
+    _, _, (_, *rows) = ablated(random_member(tiny(P=5)))
+    for site in {r.site for r in rows}:
+        for mode in (REMOVE, KEEP):
+            of_all = [
+                r for r in rows if (r.site, r.mode, r.n_frequencies, r.fit) == (site, mode, 2, ALL)
+            ]
+            assert len({accuracies(r) for r in of_all}) <= 1
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("N", [1, 2])
+def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
+    config = lookup_config(P=5, N=N)
+    banks = banks_for(config)
+    follower = rule_follower(config, *banks.values())
+    other = random_member(lookup_config(P=5, N=N, seed=2, train_fraction=0.8))
+    together = probe_of(follower, other, banks=banks)
+    decoders = decoders_for(banks)
+    for member, expected in zip((follower, other), ablations(together, decoders)):
+        (alone,) = ablations(probe_of(member, banks=banks), decoders)
+        np.testing.assert_equal([vars(r) for r in alone], [vars(r) for r in expected])
+
+
+# --- blocked arithmetic --------------------------------------------------------------------------
+
+
+def blocked_rows(probe, decoders, i=0):
+    return {
+        (r.when, r.level): Shares(*list(vars(r).values())[3:]) for r in blocked(probe, decoders)[i]
+    }
+
+
+@pytest.mark.parametrize("changes", [{}, {"N": 2}, {"op": "mul"}, {"patch": 4, "depth": 2}])
+def test_blocking_nowhere_is_clean_and_blocking_everywhere_is_ablation(changes):
+    probe = probe_of(random_member(tiny(sample_steps=4, **changes)))
+    decoders = decoders_for(probe.banks)
+    rows = blocked_rows(probe, decoders)
+    assert set(rows) == {(when, level) for when in (ABOVE, BELOW) for level in range(5)}
+    site = last_ffn(probe.shape)
+    tap = projecting([site], probe, [spectra_of(probe, [site])[0].carriers], REMOVE)
+    (clean,), (everywhere,) = (sampled(probe, decoders, 4, x) for x in (None, tap))
+    assert rows[ABOVE, 4] == rows[BELOW, 0] == clean
+    assert rows[ABOVE, 0] == rows[BELOW, 4] == everywhere
+
+
+def test_a_row_of_blocking_is_a_sample_in_two_parts():
+    probe = probe_of(random_member(tiny(sample_steps=4)))
+    decoders = decoders_for(probe.banks)
+    rows = blocked_rows(probe, decoders)
+    site = last_ffn(probe.shape)
+    ablate = projecting([site], probe, [spectra_of(probe, [site])[0].carriers], REMOVE)
+    for when, level in rows:
+        steps_left = [4]
+
+        def tap(name, value, when=when, level=level, steps_left=steps_left):
+            above = steps_left[0] > level  # the step starts at t = steps_left / 4
+            steps_left[0] -= name == "output"
+            return ablate(name, value) if above == (when == ABOVE) else value
+
+        assert (rows[when, level],) == tuple(sampled(probe, decoders, 4, tap)), (when, level)
+
+
+def test_levels_of_blocking_are_places_on_the_path():
+    probe = probe_of(random_member(tiny(sample_steps=4)))
+    (rows,) = blocked(probe, decoders_for(probe.banks))
+    assert {(r.level, r.t) for r in rows} == {(k, k / 4) for k in range(5)}
+
+
+def test_what_is_asked_in_the_last_step_is_answered_there():
+    """A member that does not look at the noisy image answers anew in every step."""
+    config = lookup_config(sample_steps=4)
+    banks = banks_for(config)
+    probe = probe_of(rule_follower(config, *banks.values()), banks=banks)
+    decoders = decoders_for(banks)
+    rows = blocked_rows(probe, decoders)
+    for level in range(1, 5):
+        assert rows[ABOVE, level] == (1, 1, 1)
+        assert rows[BELOW, level] == rows[BELOW, 4]
+
+
+def test_blocked_rows_of_a_member_do_not_depend_on_its_pack_mates():
+    members = [random_member(tiny(seed=s, sample_steps=3)) for s in (1, 2)]
+    together = probe_of(*members)
+    decoders = decoders_for(together.banks)
+    for i, member in enumerate(members):
+        assert blocked_rows(together, decoders, i) == blocked_rows(probe_of(member), decoders)

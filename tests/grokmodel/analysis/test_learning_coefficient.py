@@ -1,0 +1,192 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from grokmodel.analysis.learning_coefficient import (
+    Langevin,
+    estimate,
+    learning_coefficient,
+)
+from grokmodel.pack import Pack
+from tests.grokmodel.tiny import CPU, banks_for, tiny, train_together
+
+SAMPLES = 10_000
+CURVATURE = 4000.0
+"""Far above the resolution of 40, so that a direction counts in full (40 in 4040 is lost)."""
+MANY = Langevin(chains=16, steps=1200, burn_in=200, rate=0.001)
+"""Small steps, many of them: the chains forget their start in 2 / (0.001 * 101) = 20 steps."""
+
+
+def quadratic(h):
+    """L = sum of h w^2 / 2."""
+
+    def loss_and_grad(w_Mn, step):
+        return (0.5 * h * w_Mn.square()).sum(1), h * w_Mn
+
+    return loss_and_grad
+
+
+def quartic(scale):
+    """L = scale * sum of w1^2 w2^2 over pairs of neighbours: a minimum with crossing valleys."""
+
+    def loss_and_grad(w_Mn, step):
+        x, y = w_Mn.unflatten(1, (-1, 2)).unbind(-1)
+        grad = torch.stack([2 * scale * x * y**2, 2 * scale * x**2 * y], dim=-1)
+        return scale * (x * y).square().sum(1), grad.flatten(1)
+
+    return loss_and_grad
+
+
+def mean_llc(loss_and_grad, d, how=MANY, samples=SAMPLES, seed=0):
+    rows = estimate(loss_and_grad, torch.zeros(d), samples, how, seed)
+    assert len(rows) == how.chains
+    return np.mean([row.llc for row in rows])
+
+
+# --- known minima --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_a_regular_minimum_has_half_of_its_dimensions(d):
+    # 16 chains of 1000 / 20 independent samples of d squared normals
+    error = 4 * math.sqrt(2 / (d * 16 * 50))
+    # steps of finite size widen the chains by 1 / (1 - 0.05 / 2), the resolution takes 1 %
+    assert mean_llc(quadratic(torch.full((d,), CURVATURE)), d) == pytest.approx(
+        d / 2 * 1.026 * 0.99, rel=error
+    )
+
+
+@pytest.mark.parametrize("active", [0, 1, 10])
+def test_flat_directions_do_not_count(active):
+    h = torch.zeros(20)
+    h[:active] = CURVATURE
+    error = 4 * math.sqrt(2 / (max(active, 1) * 16 * 50))
+    assert mean_llc(quadratic(h), 20) == pytest.approx(active / 2 * 1.016, rel=error)
+
+
+def test_a_minimum_with_crossing_valleys_has_less_than_a_regular_one():
+    """Pairs of directions of which at most one is felt at a time: at most 1/2 a pair, not 1."""
+    singular = mean_llc(quartic(1e7), 20)
+    assert 0.5 < singular < 0.75 * mean_llc(quadratic(torch.full((20,), CURVATURE)), 20)
+
+
+def test_a_direction_counts_by_its_curvature_over_that_and_the_resolution():
+    for curvature in (40.0, 120.0):
+        how = Langevin(chains=32, steps=1000, burn_in=200, rate=0.05, resolution=40.0)
+        # x -> (1 - a) x + noise: stationary, and wider than the posterior by 1 / (1 - a / 2)
+        a = 0.5 * how.rate * (1 + curvature / how.resolution)
+        expected = 20 / 2 * curvature / (curvature + 40) / (1 - a / 2)
+        error = 4 * math.sqrt(2 / (20 * 32 * 800 * a / 2))
+        found = mean_llc(quadratic(torch.full((20,), curvature)), 20, how)
+        assert found == pytest.approx(expected, rel=error)
+
+
+@pytest.mark.parametrize("samples", [100, 1_000_000])
+def test_the_number_of_samples_does_not_change_a_quadratic_minimum(samples):
+    """The chains are as much narrower as the loss counts more."""
+    h = torch.full((20,), CURVATURE)
+    few = Langevin(chains=2, steps=300, burn_in=50, rate=0.001)
+    expected = mean_llc(quadratic(h), 20, few)
+    assert mean_llc(quadratic(h), 20, few, samples) == pytest.approx(expected, rel=1e-3)
+
+
+def test_at_a_slope_instead_of_a_minimum_the_chains_go_down():
+    def slope(w_Mn, step):
+        return w_Mn.sum(1), torch.ones_like(w_Mn)
+
+    assert mean_llc(slope, 4, Langevin()) < 0
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def rows_of(how=None, seed=0, start=None, offset=0.0):
+    h = torch.full((6,), 200.0)
+    start = torch.zeros(6) if start is None else start
+
+    def loss_and_grad(w_Mn, step):
+        return offset + (0.5 * h * (w_Mn - start).square()).sum(1), h * (w_Mn - start)
+
+    return estimate(loss_and_grad, start, SAMPLES, how or Langevin(), seed)
+
+
+def test_the_same_seed_gives_the_same_rows_and_another_seed_others():
+    assert rows_of(seed=3) == rows_of(seed=3)
+    assert rows_of(seed=3) != rows_of(seed=30)
+
+
+def test_chains_differ_and_do_not_depend_on_how_many_there_are():
+    rows = rows_of(Langevin(chains=4))
+    assert [row.chain for row in rows] == [0, 1, 2, 3]
+    assert len({row.llc for row in rows}) == 4
+    fewer = rows_of(Langevin(chains=2))
+    assert [r.llc for r in fewer] == pytest.approx([r.llc for r in rows[:2]])
+
+
+def test_the_loss_at_the_start_is_taken_away():
+    for row in rows_of(offset=0.5):
+        assert row.loss == pytest.approx(0.5)
+        n_beta = SAMPLES / math.log(SAMPLES)
+        assert row.llc == pytest.approx(n_beta * (row.loss_of_chain - row.loss))
+        assert (row.samples, row.resolution) == (SAMPLES, 40.0)
+
+
+def test_the_chains_start_at_the_weights_that_they_are_given():
+    start = torch.tensor([1.0, -2.0, 3.0, 0.5, 0.0, 7.0])
+    moved, still = rows_of(start=start), rows_of()
+    assert [r.llc for r in moved] == pytest.approx([r.llc for r in still], rel=1e-2)
+
+
+def test_every_step_has_a_batch_of_its_own_which_all_chains_share():
+    asked = []
+
+    def loss_and_grad(w_Mn, step):
+        asked.append((step, len(w_Mn)))
+        return w_Mn.sum(1), torch.zeros_like(w_Mn)
+
+    estimate(loss_and_grad, torch.zeros(3), SAMPLES, Langevin(chains=2, steps=5, burn_in=2), 0)
+    assert asked == [(k, 3) for k in range(5)]
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained():
+    (member,) = train_together(tiny(steps=200, eval_every=100, lr=3e-3, weight_decay=0.1))
+    return member, banks_for(member.config)
+
+
+def test_the_loss_of_a_member_is_its_training_loss_with_the_averaged_weights(trained):
+    member, banks = trained
+    rows = learning_coefficient(member, banks, CPU, Langevin(chains=2, steps=6, burn_in=2))
+    pack = Pack([member], banks, CPU)
+    params = pack.layout.views(pack.state.average)
+    losses = [float(pack.loss(params, torch.tensor([step]))[0]) for step in range(2, 6)]
+    assert [row.loss for row in rows] == pytest.approx([np.mean(losses)] * 2, rel=1e-5)
+    assert {row.samples for row in rows} == {member.step * member.config.batch}
+
+
+def test_a_member_has_a_coefficient_between_nothing_and_half_of_its_parameters(trained):
+    member, banks = trained
+    rows = learning_coefficient(member, banks, CPU)
+    assert len(rows) == Langevin().chains
+    for row in rows:
+        assert 0 < row.llc < member.state.weights.shape[1] / 2
+        assert row.loss_of_chain > row.loss
+
+
+def test_measuring_does_not_change_the_member(trained):
+    member, banks = trained
+    before = {k: v.clone() for k, v in vars(member.state).items()}
+    first = learning_coefficient(member, banks, CPU, Langevin(steps=3, burn_in=1))
+    assert all(torch.equal(vars(member.state)[k], v) for k, v in before.items())
+    assert learning_coefficient(member, banks, CPU, Langevin(steps=3, burn_in=1)) == first
+
+
+def test_several_images_a_symbol_are_no_obstacle():
+    (member,) = train_together(tiny(N=2, steps=100, eval_every=100))
+    rows = learning_coefficient(member, banks_for(member.config), CPU)
+    assert all(math.isfinite(row.llc) for row in rows)

@@ -1,0 +1,247 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from grokmodel import flow
+from grokmodel.analysis.activations import record
+from grokmodel.analysis.probe import all_pairs, shares
+from grokmodel.analysis.timesteps import some_pairs
+from grokmodel.config import OPERATIONS
+from grokmodel.task import UNDEFINED, result_table, split_pairs
+from tests.grokmodel.analysis.handmade import (
+    lookup_config,
+    memoriser,
+    pixel_bank,
+    pixel_banks,
+    probe_of,
+    random_member,
+    rule_follower,
+)
+from tests.grokmodel.tiny import banks_for, decoders_for, tiny
+
+P = 7
+
+
+def some_members(**changes):
+    """Members that differ in all that a probe allows them to differ in."""
+    configs = [tiny(seed=1), tiny(seed=2, split="unordered"), tiny(seed=3, train_fraction=0.8)]
+    return [random_member(tiny(**(c.to_dict() | changes))) for c in configs]
+
+
+def image_of(bank, classes):
+    return torch.from_numpy(bank.standardized()[classes, 0]).flatten(-2)
+
+
+# --- pairs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_the_whole_grid_is_read_row_by_row_with_its_results(op):
+    probe = probe_of(random_member(tiny(op=op)))
+    a, b = probe.pair_MQ2[0].T.tolist()
+    assert [x * P + y for x, y in zip(a, b)] == list(range(P**2))
+    table = torch.from_numpy(result_table(op, P)).reshape(-1)
+    assert torch.equal(probe.defined_MQ[0], table != UNDEFINED)
+    assert torch.equal(probe.c_MQ[0][probe.defined_MQ[0]], table[table != UNDEFINED])
+
+
+def test_at_other_pairs_the_members_and_their_predictions_are_the_same():
+    grid = probe_of(*some_members())
+    pairs = some_pairs(grid.members, 20)
+    probe = grid.at(pairs)
+    assert probe.members == grid.members
+    number_MQ = torch.from_numpy(pairs @ (P, 1))
+    assert torch.equal(probe.c_MQ, grid.c_MQ.gather(1, number_MQ))
+    x_MX = grid.noise()[:, :1]
+    with torch.no_grad():
+        of_grid = grid.predict(x_MX.expand(-1, grid.Q, -1), 0.5, grid.operands())
+        of_pairs = probe.predict(x_MX.expand(-1, probe.Q, -1), 0.5, probe.operands())
+    expected = of_grid.gather(1, number_MQ[..., None].expand_as(of_pairs))
+    torch.testing.assert_close(of_pairs, expected, rtol=1e-4, atol=1e-5)
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("N", [1, 2])
+def test_what_a_member_draws_does_not_depend_on_its_pack_mates(N):
+    members = some_members(N=N)
+    together = probe_of(*members)
+    for i, member in enumerate(members):
+        alone = probe_of(member)
+        for draw in (0, 1):
+            assert torch.equal(alone.noise(draw)[0], together.noise(draw)[i])
+            assert torch.equal(alone.targets(draw)[0], together.targets(draw)[i])
+            mine, theirs = alone.operands(draw)[0], together.operands(draw)[i]
+            torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("N", [1, 2])
+def test_samples_of_a_member_do_not_depend_on_its_pack_mates(N):
+    members = some_members(N=N)
+    together = probe_of(*members)
+    with torch.no_grad():
+        expected = together.sample(together.noise(), 3, together.operands())
+        for member, x in zip(members, expected):
+            alone = probe_of(member)
+            found = alone.sample(alone.noise(), 3, alone.operands())[0]
+            # a few products of float32 in another order
+            torch.testing.assert_close(found, x, rtol=1e-3, atol=1e-4)
+
+
+def test_a_member_of_one_image_draws_the_same_beside_one_of_two():
+    one, two = random_member(tiny(N=1)), random_member(tiny(N=2, seed=2))
+    together, alone = probe_of(one, two), probe_of(one)
+    assert torch.equal(alone.targets(3)[0], together.targets(3)[0])
+    torch.testing.assert_close(alone.operands(3)[0], together.operands(3)[0])
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+def test_templates_are_the_mean_images_of_the_members_own_banks(patch):
+    configs = [tiny(N=1, patch=patch), tiny(N=3, seed=2, patch=patch)]
+    banks = banks_for(*configs)
+    probe = probe_of(*map(random_member, configs), banks=banks)
+    for found, bank in zip(probe.templates(), banks.values()):
+        expected = torch.from_numpy(bank.standardized().mean(1))
+        tokens = expected.view(P, 8 // patch, patch, 8 // patch, patch).transpose(2, 3)
+        torch.testing.assert_close(found, tokens.reshape(P, -1))
+
+
+# --- chance --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("N", [1, 2])
+@pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("input_gate", [True, False])
+def test_draws_are_equal_if_and_only_if_the_probe_says_that_they_are(N, t, input_gate):
+    probe = probe_of(random_member(tiny(N=N, input_gate=input_gate)))
+    first, second = (record(probe, t, draw) for draw in (0, 1))
+    same = all(torch.equal(first[name], second[name]) for name in first)
+    assert same == probe.is_certain(t)
+
+
+def test_the_image_of_a_result_is_drawn_apart_from_those_of_the_operands():
+    """All pairs are (0, 0), whose result is 0: which of its images is shown, for a, b and c?"""
+    N, Q = 4, 400
+    probe = probe_of(random_member(tiny(N=N)), pairs=np.zeros((1, Q, 2), int))
+    images = probe.pack.images[:N].flatten(1)
+    of_c = torch.cdist(probe.targets()[0], images).argmin(1)
+    embedded = probe.pack.embed_operands(
+        probe.params, torch.tensor([[[0, 0], [1, 1], [2, 2], [3, 3]]])
+    )
+    of_ab = torch.cdist(probe.operands()[0], embedded[0, :, 0]).argmin(-1)  # (Q, 2)
+    error = 4 * (0.25 * 0.75 / Q) ** 0.5
+    for drawn in (of_ab[:, 0], of_ab[:, 1], of_ab.flatten()[:Q]):
+        assert float((of_c == drawn).float().mean()) == pytest.approx(1 / N, abs=error)
+
+
+# --- samples -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("t_start", [1.0, 0.6])
+def test_samples_are_those_of_the_flow(t_start):
+    probe = probe_of(*some_members())
+    operands = probe.operands()
+    with torch.no_grad():
+        found = probe.sample(probe.noise(), 4, operands, t_start=t_start)
+        expected = flow.sample(
+            lambda x, t: probe.predict(x, float(t[0]), operands), probe.noise(), 4, t_start
+        )
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_tap_is_at_work_in_every_step_of_a_sample():
+    probe = probe_of(*some_members())
+    calls = []
+    with torch.no_grad():
+        probe.sample(probe.noise(), 4, probe.operands(), lambda n, v: calls.append(n) or v)
+    assert calls.count("output") == 4
+
+
+def test_the_path_runs_from_the_results_to_noise():
+    probe = probe_of(*some_members(N=2))
+    assert torch.equal(probe.noised(0.0, 1), probe.targets(1))
+    assert torch.equal(probe.noised(1.0, 1), probe.noise(1))
+    middle = (probe.targets(1) + probe.noise(1)) / 2
+    torch.testing.assert_close(probe.noised(0.5, 1), middle)
+
+
+def test_the_path_of_other_classes_starts_at_their_images():
+    config = tiny()
+    banks = banks_for(config)
+    probe = probe_of(random_member(config), banks=banks)
+    classes = (probe.c_MQ + 3) % P
+    (bank,) = banks.values()
+    torch.testing.assert_close(probe.noised(0.0, 0, classes)[0], image_of(bank, classes[0]))
+
+
+# --- what is right -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_the_images_of_the_results_are_right_where_there_is_a_result(op):
+    probe = probe_of(random_member(tiny(op=op)))
+    right = probe.right(probe.targets(), decoders_for(probe.banks))
+    assert torch.equal(right, probe.defined_MQ)
+    wrong = probe.right(probe.targets(0, (probe.c_MQ + 1) % P), decoders_for(probe.banks))
+    assert not wrong.any()
+
+
+@pytest.mark.parametrize("patch", [8, 4])
+def test_an_image_that_is_not_finite_has_no_class(patch):
+    probe = probe_of(*some_members(patch=patch))
+    x = probe.targets().clone()
+    x[0, 3, 5] = torch.nan
+    x[1, 4, 0] = torch.inf
+    expected = probe.c_MQ.clone()
+    expected[0, 3] = expected[1, 4] = UNDEFINED
+    found = probe.classes(x, decoders_for(probe.banks))
+    assert torch.equal(found, expected)
+
+
+def test_members_are_read_by_the_decoders_of_their_own_banks():
+    members = [random_member(tiny(N=1)), random_member(tiny(N=2, seed=2))]
+    probe = probe_of(*members)
+    assert probe.right(probe.targets(), decoders_for(probe.banks)).all()
+
+
+def test_shares_are_taken_over_the_pairs_of_each_side():
+    config = tiny(train_fraction=0.7)
+    probe = probe_of(random_member(config))
+    split = split_pairs(config)
+    right = torch.zeros(1, P**2, dtype=torch.bool)
+    right[0, split.train[:10] @ (P, 1)] = True
+    right[0, split.val[split.strict][:1] @ (P, 1)] = True
+    (found,) = shares(right, probe)
+    assert found.train == pytest.approx(10 / len(split.train))
+    assert found.val == pytest.approx(1 / len(split.val))
+    assert found.strict == pytest.approx(1 / split.strict.sum())
+
+
+def test_without_strict_pairs_there_is_no_strict_share():
+    config = next(
+        c
+        for c in (tiny(P=3, train_fraction=0.9, seed=s) for s in range(50))
+        if not split_pairs(c).strict.any()
+    )
+    (found,) = shares(torch.ones(1, 9, dtype=torch.bool), probe_of(random_member(config)))
+    assert (found.train, found.val) == (1, 1)
+    assert math.isnan(found.strict)
+
+
+def test_a_rule_follower_is_right_everywhere_and_a_memoriser_on_its_training_pairs():
+    config = lookup_config()
+    bank = pixel_bank(P, 8)
+    members = [rule_follower(config, bank), memoriser(config, bank)]
+    probe = probe_of(*members, banks=pixel_banks(*members))
+    with torch.no_grad():
+        x = probe.sample(probe.noise(), 2, probe.operands())
+    rule, memory = shares(probe.right(x, decoders_for(probe.banks)), probe)
+    assert rule == (1, 1, 1)
+    assert memory == (1, 0, 0)
+
+
+def test_all_pairs_are_numbered_in_order():
+    np.testing.assert_array_equal(all_pairs(P) @ (P, 1), np.arange(P**2))

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+
+from grokmodel.analysis.activations import collect
+from grokmodel.analysis.cyclic import LOG, PLAIN, cyclic_order
+from grokmodel.analysis.fourier import spectrum
+from grokmodel.analysis.sites import NO_HEAD, sites_of
+from grokmodel.analysis.spectra import TARGET, spectra, target_grids
+from grokmodel.pack import bank_key
+from grokmodel.symbols import SymbolBank
+from tests.grokmodel.analysis.handmade import (
+    lookup_config,
+    pixel_bank,
+    pixel_banks,
+    probe_of,
+    random_member,
+    rule_follower,
+)
+from tests.grokmodel.tiny import banks_for, tiny
+
+
+def by_site(rows):
+    """{(site, head, t): its rows by ascending frequency}."""
+    out = {}
+    for row in rows:
+        out.setdefault((row.site, row.head, row.t), []).append(row)
+    return out
+
+
+def target_rows(member, bank=None):
+    banks = {bank_key(member.config): bank} if bank else None
+    (rows,) = spectra(probe_of(member, banks=banks), [])
+    return rows
+
+
+def wave_bank(order, k, side=8):
+    """Images that are a wave of frequency k over the elements of the group."""
+    pattern = np.random.default_rng(0).random((2, side, side))
+    images = np.full((order.P, 1, side, side), 0.5, np.float32)
+    for i, symbol in enumerate(order.elements):
+        angle = 2 * np.pi * k * i / order.n
+        images[symbol] += 0.25 * (np.cos(angle) * pattern[0] + np.sin(angle) * pattern[1])
+    return SymbolBank(images, images, images, tuple(map(str, range(order.P))))
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [{}, {"heads": 2, "variant": "sandwich", "patch": 4}])
+@pytest.mark.parametrize("op", ["add", "mul"])
+def test_every_site_has_a_row_for_every_frequency_and_level(changes, op):
+    config = tiny(op=op, **changes)
+    (rows,) = spectra(probe_of(random_member(config)), [0.0, 1.0])
+    expected = {(s.label, s.head, t) for s in sites_of(config.shape) for t in (0.0, 1.0)}
+    found = by_site(rows)
+    assert set(found) == expected | {(TARGET, NO_HEAD, 0.0)}
+    for mine in found.values():
+        assert [row.frequency for row in mine] == [1, 2, 3]
+        assert {row.ordering for row in mine} == {PLAIN if op == "add" else LOG}
+
+
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div"])
+def test_the_shares_of_a_site_sum_to_one_or_it_is_constant(op):
+    (rows,) = spectra(probe_of(random_member(tiny(op=op))), [0.0, 0.5, 1.0])
+    for (site, _, t), mine in by_site(rows).items():
+        total = sum(r.fve_a + r.fve_b + r.fve_ab for r in mine) + mine[0].fve_cross
+        assert len({(r.fve_cross, r.entropy) for r in mine}) == 1
+        # the input gate shuts out pure noise, so the c-token is alike for all pairs
+        constant = t == 1 and site == "block0.query"
+        assert total == pytest.approx(0 if constant else 1, abs=1e-9), (site, t)
+
+
+def test_a_row_has_the_shares_of_the_grid_of_its_site():
+    probe = probe_of(random_member(tiny(op="mul", heads=2)))
+    (rows,) = spectra(probe, [1.0])
+    found = by_site(rows)
+    for grid in next(collect(probe, 1.0)):
+        expected = spectrum(probe.order.arrange(grid.values))
+        mine = found[grid.site.label, grid.site.head, 1.0]
+        for share in ("fve_a", "fve_b", "fve_ab"):
+            assert [getattr(r, share) for r in mine] == getattr(expected, share).tolist()
+        assert {r.fve_cross for r in mine} == {expected.cross}
+        assert {r.entropy for r in mine} == {expected.entropy}
+        assert tuple(r.frequency for r in mine if r.is_key) == expected.key_frequencies
+
+
+# --- the target ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div"])
+def test_the_target_has_the_power_of_the_templates_in_the_products(op):
+    config = tiny(op=op, P=11, N=2)
+    (bank,) = banks_for(config).values()
+    templates = bank.standardized().mean(1)[list(cyclic_order(op, 11).elements)]
+    power = (np.abs(np.fft.rfft(templates.reshape(len(templates), -1), axis=0)) ** 2).sum(1)[1:]
+    if op in ("mul", "div"):
+        power[-1] /= 2  # rfft counts the frequency of alternating signs once, the others twice
+    rows = target_rows(random_member(config))
+    np.testing.assert_allclose([r.fve_ab for r in rows], power / power.sum(), rtol=1e-5)
+    np.testing.assert_allclose([r.fve_a + r.fve_b for r in rows], 0, atol=1e-9)
+    assert rows[0].fve_cross == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("op", ["mul", "div"])
+@pytest.mark.parametrize("k", [1, 3, 4])
+def test_a_wave_over_the_logarithm_is_a_single_key_frequency(op, k):
+    bank = wave_bank(cyclic_order(op, 11), k)
+    rows = target_rows(random_member(tiny(op=op, P=11)), bank)
+    assert [r.frequency for r in rows] == [1, 2, 3, 4, 5]
+    assert [r.frequency for r in rows if r.is_key] == [k]
+    assert rows[k - 1].fve_ab == pytest.approx(1, abs=1e-6)
+    assert rows[0].entropy == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("op", ["mul", "div"])
+def test_alternating_signs_over_the_logarithm_are_the_frequency_n_half(op):
+    bank = wave_bank(cyclic_order(op, 11), 5)
+    rows = target_rows(random_member(tiny(op=op, P=11)), bank)
+    assert rows[4].fve_ab == pytest.approx(1, abs=1e-6)
+    assert [r.frequency for r in rows if r.is_key] == [5]
+
+
+def test_a_wave_over_the_logarithm_is_no_wave_over_the_symbols():
+    bank = wave_bank(cyclic_order("mul", 11), 3)
+    rows = target_rows(random_member(tiny(op="add", P=11)), bank)
+    assert not any(r.is_key for r in rows)
+
+
+def test_a_composite_modulus_has_a_spectrum_of_products_in_plain_order():
+    rows = target_rows(random_member(tiny(op="mul", P=6)))
+    assert {r.ordering for r in rows} == {PLAIN}
+    assert [r.frequency for r in rows] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div"])
+def test_the_target_is_what_a_rule_follower_draws(op):
+    config = lookup_config(op=op)
+    member = rule_follower(config, pixel_bank(7, 8))
+    probe = probe_of(member, banks=pixel_banks(member))
+    (grids,) = collect(probe, 1.0)
+    drawn = next(g.values for g in grids if g.site.name == "output")
+    np.testing.assert_allclose(probe.order.arrange(drawn), target_grids(probe)[0], atol=1e-4)
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("N", [1, 2])
+def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
+    members = [random_member(tiny(N=N, seed=s, train_fraction=0.4 + s / 10)) for s in (1, 2, 3)]
+    for member, expected in zip(members, spectra(probe_of(*members), [0.5, 1.0])):
+        (alone,) = spectra(probe_of(member), [0.5, 1.0])
+        for mine, theirs in zip(alone, expected, strict=True):
+            assert (mine.site, mine.frequency) == (theirs.site, theirs.frequency)
+            for share in ("fve_a", "fve_b", "fve_ab", "fve_cross", "entropy"):
+                found, wanted = getattr(mine, share), getattr(theirs, share)
+                # of float32 activations; a share of a rounding error's size is zero
+                assert found == pytest.approx(wanted, rel=1e-3, abs=1e-6)

@@ -1,0 +1,23 @@
+"""Documents that are made from code are up to date."""
+
+from pathlib import Path
+
+from service.dictionary import dictionary
+from service.schema import TABLES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_data_dictionary_is_that_of_the_schema():
+    """If this fails: make docs."""
+    assert (ROOT / "docs" / "tables.md").read_text() == dictionary()
+
+
+def test_every_column_has_a_type_a_meaning_and_a_source():
+    for table in TABLES.values():
+        names = [column.name for column in table.columns]
+        assert set(table.key) <= set(names), table.name
+        assert len(names) == len(set(names)), table.name
+        for column in table.columns:
+            assert column.meaning, (table.name, column.name)
+            assert column.source or table.source, (table.name, column.name)
