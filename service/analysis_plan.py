@@ -107,6 +107,6 @@ def batches(todo: Sequence[Todo], size: int) -> Iterator[list[Todo]]:
     for item in todo:
         c = item.config
         groups.setdefault((c.shape, c.P, c.op, item.names), []).append(item)
-    for _, group in sorted(groups.items(), key=lambda g: -len(g[0][3])):
+    for _, group in sorted(groups.items(), key=lambda g: -len(g[0][-1])):
         for i in range(0, len(group), size):
             yield group[i : i + size]

@@ -72,5 +72,5 @@ def _copies(probe: Probe, i: int, x_QX: Tensor) -> Tensor:
 def _row(pairs: str, right_Q: Tensor, copy_Q: Tensor) -> BasinRow:
     rule = right_Q & ~copy_Q
     neither = ~right_Q & ~copy_Q
-    shares = [float(x.float().mean()) for x in (copy_Q, rule, neither, right_Q)]
+    shares = [float(x.double().mean()) for x in (copy_Q, rule, neither, right_Q)]
     return BasinRow(pairs, len(right_Q), *shares)

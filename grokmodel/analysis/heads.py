@@ -49,15 +49,14 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
         return margins(x_MQX, templates_MPX, probe.c_MQ, probe.defined_MQ), accuracy
 
     other_MQ = _other_pairs(probe)
+    defined_Q = probe.defined_MQ[0]
     clean = effect(None)
     rows: list[list[HeadRow]] = [[] for _ in probe.members]
     for block in range(probe.shape.depth):
         for head in range(probe.shape.heads):
             site = Site(f"block{block}.head_output", head=head)
             mediated = effect(editor([site], probe.shape, lambda _, part: _from(part, other_MQ)))
-            ablated = effect(
-                editor([site], probe.shape, lambda _, part: part.mean(1, True).expand_as(part))
-            )
+            ablated = effect(editor([site], probe.shape, lambda _, part: _mean_of(part, defined_Q)))
             for i, mine in enumerate(rows):
                 margin, accuracy = ([e[k][i] for e in (clean, mediated, ablated)] for k in (0, 1))
                 mine.append(HeadRow(block, head, *margin, *accuracy))
@@ -74,12 +73,18 @@ def margins(x_MQX: Tensor, templates_MPX: Tensor, c_MQ: Tensor, defined_MQ: Tens
     return [float(m[d].mean()) for m, d in zip(margin_MQ, defined_MQ, strict=True)]
 
 
+def _mean_of(part: Tensor, defined_Q: Tensor) -> Tensor:
+    """The mean over all defined pairs, for every pair."""
+    return part[:, defined_Q].mean(1, keepdim=True).expand_as(part)
+
+
 def _other_pairs(probe: Probe) -> Tensor:
-    """(M, Q) a random other pair for every pair: a cycle through all of them."""
+    """(M, Q) a random other pair for every defined pair: a cycle through all of them."""
+    defined = np.flatnonzero(probe.defined_MQ[0].cpu().numpy())
     out = []
     for member in probe.members:
-        order = np.random.default_rng([member.config.seed, probe.P, 3]).permutation(probe.Q)
-        other = np.empty_like(order)
+        order = np.random.default_rng([member.config.seed, probe.P, 3]).permutation(defined)
+        other = np.arange(probe.Q)
         other[order] = np.roll(order, 1)
         out.append(other)
     return torch.from_numpy(np.stack(out)).to(probe.device)

@@ -48,7 +48,9 @@ class IdentityRow:
 
 
 def identities(probe: Probe) -> list[list[IdentityRow]]:
-    """Rows of every member, over the whole grid of pairs at t = 1."""
+    """Rows of every member, over the whole grid of pairs at t = 1; none without a cyclic rule."""
+    if probe.order.sign == 0:
+        return [[] for _ in probe.members]
     site = last_ffn(probe.shape)
     directions_MVF = output_directions(probe)
     seen = mean_activations(probe, T, [site.name])[site.name]

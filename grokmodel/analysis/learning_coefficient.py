@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from grokmodel import noise
+from grokmodel.config import MAX_SEED
 from grokmodel.pack import Banks, Member, Pack
 
 LossAndGrad = Callable[[Tensor, int], tuple[Tensor, Tensor]]
@@ -85,7 +86,8 @@ def estimate(
     pull = how.resolution * n_beta
     step_size = how.rate / pull
     w_Mn = start_n.expand(how.chains + 1, -1).clone()
-    seed_M = seed + torch.arange(how.chains + 1, device=w_Mn.device)
+    # streams of their own also for trials whose seeds are neighbours
+    seed_M = (seed * 1009 + torch.arange(how.chains + 1, device=w_Mn.device)) % MAX_SEED
     moves_M1 = torch.ones(len(w_Mn), 1, device=w_Mn.device)
     moves_M1[-1] = 0.0
     total_M = torch.zeros(len(w_Mn), dtype=torch.float64, device=w_Mn.device)

@@ -35,6 +35,9 @@ class Probe:
 
     Args:
         pair_MQ2: pairs of every member; None: the whole grid of P^2 pairs, a-major.
+
+    Raises:
+        ValueError: members of different kinds.
     """
 
     def __init__(
@@ -45,6 +48,9 @@ class Probe:
         pair_MQ2: np.ndarray | None = None,
     ) -> None:
         first = members[0].config
+        kinds = {(m.config.P, m.config.op) for m in members}
+        if len(kinds) > 1:
+            raise ValueError(f"members of (P, op) = {sorted(kinds)}; need one kind at a time")
         self.members, self.banks, self.device = list(members), banks, device
         self.pack = Pack(members, banks, device)
         self.shape, self.P = self.pack.shape, first.P
@@ -153,12 +159,21 @@ class Shares(NamedTuple):
     strict: float
 
 
-def shares(right_MQ: Tensor, probe: Probe) -> list[Shares]:
-    """Accuracies of each member, from what is right over the whole grid."""
+def shares(right_MQ: Tensor, probe: Probe, in_group: bool = False) -> list[Shares]:
+    """Accuracies of each member, from what is right over the whole grid.
+
+    Args:
+        in_group: count only pairs that the Fourier analysis is about: without 0 for × and ÷.
+    """
+    counted_Q = np.ones(probe.P**2, dtype=bool)
+    if in_group:
+        counted_Q[:] = False
+        counted_Q[probe.order.pairs.reshape(-1)] = True
     out = []
     for member, split, right in zip(probe.members, probe.pack.splits, right_MQ.cpu().numpy()):
         P = member.config.P
         pairs = (split.train, split.val, split.val[split.strict])
-        ok = [right[some @ (P, 1)] for some in pairs]
+        numbers = [some @ (P, 1) for some in pairs]
+        ok = [right[q[counted_Q[q]]] for q in numbers]
         out.append(Shares(*(float(v.mean()) if len(v) else float("nan") for v in ok)))
     return out

@@ -15,7 +15,7 @@ Shapes: M members (snapshots), P modulus, n order of the group, X pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -76,21 +76,24 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
         for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
     }
     right = {
-        name: shares(probe.right(x, decoders), probe)
+        name: shares(probe.right(x, decoders), probe, in_group=True)
         for name, x in (("restricted", restricted), ("excluded", excluded))
     }
     own = _own_restricted(probe, out_MQX, carriers, decoders)
+    group_Q = probe.order.pairs.reshape(-1)
     rows = []
     for i, split in enumerate(probe.pack.splits):
-        train = split.train @ (probe.P, 1)
-        strict = split.val[split.strict] @ (probe.P, 1)
+        train, strict = (
+            np.intersect1d(pairs @ (probe.P, 1), group_Q)
+            for pairs in (split.train, split.val[split.strict])
+        )
         rows.append(
             ProgressRow(
                 n_carriers=len(carriers[i].carriers),
                 is_key=bool(carriers[i].key_frequencies),
                 train_loss=_mean(losses["plain"][i, train]),
                 strict_loss=_mean(losses["plain"][i, strict]),
-                restricted_loss=_mean(losses["restricted"][i, probe.defined_MQ[i]]),
+                restricted_loss=_mean(losses["restricted"][i, group_Q]),
                 excluded_loss=_mean(losses["excluded"][i, train]),
                 restricted_acc=right["restricted"][i].strict,
                 restricted_acc_own=own[i],
@@ -100,7 +103,14 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
                 gini_output=gini(spectra[OUTPUT][i].fve),
             )
         )
-    return rows
+    return rows if probe.order.sign else [_without_rule(row) for row in rows]
+
+
+def _without_rule(row: ProgressRow) -> ProgressRow:
+    """Multiplication modulo a composite number has no cyclic rule to restrict the output to."""
+    nan = float("nan")
+    return replace(row, restricted_loss=nan, excluded_loss=nan, restricted_acc=nan,
+                   restricted_acc_own=nan, excluded_acc=nan)  # fmt: skip
 
 
 def _grid(probe: Probe, seen: dict[str, Tensor], site: Site, i: int) -> np.ndarray:
@@ -149,7 +159,7 @@ def _own_restricted(
             pairs = torch.from_numpy(order.pairs.reshape(-1)[strict_Q]).to(probe.device)
             hat = torch.from_numpy(columns_QK @ np.linalg.pinv(columns_QK)).to(out_MQX)
             out_MQX[i, pairs] = hat @ out_MQX[i, pairs]
-    right = shares(probe.right(out_MQX, decoders), probe)
+    right = shares(probe.right(out_MQX, decoders), probe, in_group=True)
     return [a.strict if ok else float("nan") for a, ok in zip(right, enough, strict=True)]
 
 

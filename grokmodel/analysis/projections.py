@@ -80,7 +80,9 @@ def projecting_own(
         columns_QK = np.concatenate([np.full((n * n, 1), 1 / n), waves_Qnn[:, keep]], axis=1)
         sides = _sides(split, probe.P)[pair_Q]
         projectors.append(_own_projector(columns_QK, sides, mode))
-        enough = [(sides == s).sum() >= OWN_AT_LEAST * columns_QK.shape[1] for s in (0, 1, 2)]
+        counts = [(sides == s).sum() for s in (0, 1, 2)]
+        # an unordered split has no held-out pair whose mirror trains
+        enough = [n == 0 or n >= OWN_AT_LEAST * columns_QK.shape[1] for n in counts]
         ok = (enough[0], enough[1] and enough[2], enough[2])
         known.append(Shares(*(1.0 if yes else float("nan") for yes in ok)))
     projector_Mqq = torch.from_numpy(np.stack(projectors)).to(probe.device, torch.float32)

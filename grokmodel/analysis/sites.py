@@ -20,8 +20,6 @@ NO_HEAD = -1
 OPERANDS = ("a", "b")
 PER_HEAD = ("value", "key", "query", "score", "weighted_value", "head_output")
 PER_OPERAND = ("embedding", "value", "key", "score", "weighted_value")
-OF_OPERAND_TOKENS = ("embedding", "value", "key")
-"""Kinds whose tokens are the operands'; the others belong to the c-tokens and look at operands."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Site:
         tokens = slice(C, 2 * C) if self.operand == "b" else slice(0, C)
         if self.kind in ("key", "value"):  # (M, B, L, H, E)
             return value[:, :, tokens, self.head]
-        if self.kind == "embedding":  # (M, B, L, D)
+        if self.operand and self.kind in ("embedding", "pre", "post"):  # (M, B, L, D)
             return value[:, :, tokens]
         own = value[:, :, -C:]  # the c-tokens are the last rows, or the only ones
         if self.kind in ("score", "weighted_value"):  # (M, B, C, L, H[, E])
@@ -58,7 +56,7 @@ class Site:
 
 
 def sites_of(shape: PackShape) -> list[Site]:
-    """All sites of a model, in the order of the forward pass."""
+    """All sites of a model, from the input to the output."""
     return list(_sites(shape))
 
 
@@ -71,14 +69,18 @@ def _sites(shape: PackShape) -> Iterator[Site]:
     for operand in OPERANDS:
         yield Site("embedding", operand)
     if shape.variant == "sandwich":
-        yield from (Site("sandwich.ffn.pre"), Site("sandwich.ffn.post"))
+        for part in ("pre", "post"):  # before attention, c knows nothing of a and b
+            yield from (Site(f"sandwich.ffn.{part}", x) for x in OPERANDS)
     for i in range(shape.depth):
         for kind in PER_HEAD:
             for operand in OPERANDS if kind in PER_OPERAND else ("",):
                 for head in range(shape.heads):
                     yield Site(f"block{i}.{kind}", operand, head)
-        for kind in ("attention", "ffn.pre", "ffn.post"):
-            yield Site(f"block{i}.{kind}")
+        yield Site(f"block{i}.attention")
+        # FFNs ahead of the last one also work on the tokens of a and b
+        operands = OPERANDS if i < shape.depth - 1 else ()
+        for part in ("pre", "post"):
+            yield from (Site(f"block{i}.ffn.{part}", x) for x in (*operands, ""))
     yield Site("output")
 
 

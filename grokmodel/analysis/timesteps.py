@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from grokmodel import flow
-from grokmodel.analysis.activations import DRAWS, mean_activations
+from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import spectrum
 from grokmodel.analysis.probe import Decoders, Probe, all_pairs
 from grokmodel.analysis.sites import last_ffn
@@ -31,6 +31,8 @@ PAIRS = 200
 """Pairs a level that start from a wrong class: the fewest that can tell RECTIFIED from none."""
 FEW_PAIRS = 100
 """Pairs a level where no such threshold is at stake: recover and swap."""
+ENTROPY_DRAWS = 2
+"""Draws of images and noise of the grid whose entropy is taken at each level."""
 RECTIFIED = 0.005
 """Rectify accuracy below which a level counts as too late to change the answer."""
 
@@ -135,7 +137,7 @@ def _started_at_every_level(probe: Probe, decoders: Decoders, c_MQ: Tensor) -> n
         return probe.noised(level / (LEVELS - 1), 0, c_MQ), operands
 
     end_MLQX = _descend(probe, join)
-    right = [probe.right(end_MLQX[:, k], decoders).float().mean(1) for k in range(LEVELS)]
+    right = [probe.right(end_MLQX[:, k], decoders).double().mean(1) for k in range(LEVELS)]
     return torch.stack(right, dim=1).cpu().numpy()
 
 
@@ -156,9 +158,8 @@ def _entropies(grid: Probe) -> np.ndarray:
     """(M, L) FVE entropy of the FFN pre-activation at every level."""
     site = last_ffn(grid.shape, "pre")
     out = np.zeros((len(grid), LEVELS))
-    draws = 1 if grid.pack.single_image else DRAWS
     for k in range(LEVELS):
-        seen = mean_activations(grid, k / (LEVELS - 1), [site.name], draws)[site.name]
+        seen = mean_activations(grid, k / (LEVELS - 1), [site.name], ENTROPY_DRAWS)[site.name]
         for i in range(len(grid)):
             values = site.view(seen[i : i + 1], grid.shape).reshape(grid.P, grid.P, -1)
             out[i, k] = spectrum(grid.order.arrange(values.cpu().numpy())).entropy
@@ -189,8 +190,8 @@ def swaps(grid: Probe, decoders: Decoders) -> list[list[SwapRow]]:
             trunk, x = flow.euler_step(both, hat, level).split([probe.Q, x.shape[1]], dim=1)
     end_MLQX = x.unflatten(1, (LEVELS, -1)).flip(1)
     found = torch.stack([probe.classes(end_MLQX[:, k], decoders) for k in range(LEVELS)], dim=1)
-    old = (found == probe.c_MQ[:, None]).float().mean(-1).tolist()
-    new = (found == new_c_MQ[:, None]).float().mean(-1).tolist()
+    old = (found == probe.c_MQ[:, None]).double().mean(-1).tolist()
+    new = (found == new_c_MQ[:, None]).double().mean(-1).tolist()
     return [
         [SwapRow(k, k / (LEVELS - 1), o[k], n[k], 1.0 - o[k] - n[k]) for k in range(LEVELS)]
         for o, n in zip(old, new, strict=True)

@@ -33,7 +33,7 @@ def config_columns() -> tuple[Column, ...]:
             ARROW[str(f.type)],
             " ".join(str(docs[f.name]).split()).rstrip("."),
             source="config.py",
-        )  # fmt: skip
+        )
         for f in dataclasses.fields(TrialConfig)
     )
 

@@ -57,7 +57,7 @@ def right_pairs(row, config):
 def sampled(probe, decoders, steps, tap=None):
     with torch.no_grad():
         x = probe.sample(probe.noise(), steps, probe.operands(), tap)
-    return shares(probe.right(x, decoders), probe)
+    return shares(probe.right(x, decoders), probe, in_group=True)
 
 
 def ablated(member, banks=None):
@@ -140,9 +140,7 @@ def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequenc
                 ]
     found = [(r.site, r.mode, r.selection, r.draw, r.fit, r.n_frequencies) for r in rows]
     assert sorted(found) == sorted(expected)
-    # before the attention the c-token knows nothing of the operands
-    with_rows = {name for name in site_groups(probe) if not name.startswith("sandwich")}
-    assert {r.site for r in rows} == with_rows
+    assert {r.site for r in rows} == set(site_groups(probe))
     (expected_clean,) = sampled(probe, decoders, 1)
     assert accuracies(clean) == expected_clean
 
@@ -223,18 +221,17 @@ def test_a_member_that_draws_one_wave_needs_its_frequency_alone(op, k):
 
 
 @pytest.mark.parametrize("op", ["mul", "div"])
-def test_pairs_outside_of_the_group_are_not_ablated(op):
-    """Without its frequency a member draws one image for all 36 pairs of the group, right for 6;
-    those with a 0 keep theirs."""
+def test_pairs_outside_of_the_group_do_not_count(op):
+    """They are not projected, so they would be right whatever is removed."""
     probe, decoders = wave_follower(1, op)
     (rows,) = ablations(probe, decoders)
-    config = probe.members[0].config
+    clean = rows[0]
     (row,) = (
         r for r in rows if (r.site, r.mode, r.selection, r.fit) == ("output", REMOVE, LEADING, ALL)
     )
-    untouched = 13 if op == "mul" else 6
+    assert clean.train_acc == clean.val_acc == 1
     # the image that is left is the mean of the waves: all zero, which is symbol 0's
-    assert right_pairs(row, config) == untouched
+    assert row.train_acc == row.val_acc == 0
 
 
 def test_keeping_every_frequency_of_an_operand_leaves_a_member_as_it_is():

@@ -51,7 +51,7 @@ def test_a_grid_has_the_features_of_its_site(patch, depth):
     C, E = config.tokens_per_image, config.width // 2
     d = {
         "embedding[a]": C * config.width,
-        "sandwich.ffn.pre": C * 24,
+        "sandwich.ffn.pre[b]": C * 24,
         "block0.key[b]": C * E,
         "block0.query": C * E,
         "block0.score[a]": C * C,

@@ -229,3 +229,7 @@ def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
             assert (mine.fve, mine.fve_rule) == pytest.approx(
                 (theirs.fve, theirs.fve_rule), 1e-3, 1e-6
             )
+
+
+def test_without_a_cyclic_rule_there_are_no_identities():
+    assert identities(probe_of(random_member(tiny(op="mul", P=6)))) == [[]]

@@ -245,3 +245,9 @@ def test_a_rule_follower_is_right_everywhere_and_a_memoriser_on_its_training_pai
 
 def test_all_pairs_are_numbered_in_order():
     np.testing.assert_array_equal(all_pairs(P) @ (P, 1), np.arange(P**2))
+
+
+@pytest.mark.parametrize("other", [{"op": "sub"}, {"P": 5}])
+def test_members_of_different_kinds_are_refused(other):
+    with pytest.raises(ValueError, match=r"members of \(P, op\) = .*; need one kind at a time"):
+        probe_of(random_member(tiny()), random_member(tiny(**other)))

@@ -127,16 +127,14 @@ def test_all_of_a_rule_follower_lies_in_the_waves_of_the_rule(op):
 
 @pytest.mark.parametrize("op", ["mul", "div"])
 def test_a_rule_follower_by_logarithms_too(op):
-    """Of the pairs with a 0, which are no part of the group, all stays as it is."""
+    """Pairs with a 0 are no part of the group and do not count."""
     row = progress_of(*following(op=op))
     assert row.n_carriers == 3
     for loss in (row.train_loss, row.strict_loss, row.restricted_loss):
         assert loss == pytest.approx(0, abs=1e-9)
-    config = lookup_config(op=op, **SPLIT)
-    in_group = (split_pairs(config).train > 0).all(1).mean()
     # about the mean of the 6 symbols of the group these have 5/6 of the square of a unit vector,
     # about the mean of all 7, which defines unit variance, 6/7
-    assert row.excluded_loss == pytest.approx(in_group * (5 / 6) / (6 / 7), abs=1e-4)
+    assert row.excluded_loss == pytest.approx((5 / 6) / (6 / 7), abs=1e-4)
     assert row.restricted_acc == 1
 
 
@@ -268,3 +266,12 @@ def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
     for member, expected in zip(members, progress(together, decoders_for(banks), [0, 1])):
         alone = progress_of(member, banks)
         assert vars(alone) == pytest.approx(vars(expected), rel=1e-3, abs=1e-6, nan_ok=True)
+
+
+def test_without_a_cyclic_rule_there_is_nothing_to_restrict():
+    """Multiplication modulo 6 is no group."""
+    probe = probe_of(random_member(tiny(op="mul", P=6)))
+    (row,) = progress(probe, decoders_for(probe.banks), [0])
+    assert math.isfinite(row.train_loss)
+    for value in (row.restricted_loss, row.excluded_loss, row.restricted_acc, row.excluded_acc):
+        assert math.isnan(value)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.probe import shares
+from grokmodel.analysis.probe import Shares, shares
 from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
 from grokmodel.analysis.sites import Site, sites_of
 from grokmodel.task import split_pairs
@@ -315,3 +315,11 @@ def test_the_leak_passes_through_the_model_as_well(memorised):
             x = probe.sample(probe.noise(), 1, probe.operands(), written)
         (found,) = shares(probe.right(x, decoders_for(probe.banks)), probe)
         assert low <= found.strict <= high
+
+
+def test_an_unordered_split_has_accuracies_of_its_own_fit():
+    """It has no held-out pair whose mirror trains; that side has nothing to fit."""
+    config = tiny(P=23, train_fraction=0.5, split="unordered")
+    probe = probe_of(random_member(config))
+    _, (known,) = projecting_own([Site("output")], probe, [[1]], KEEP)
+    assert known == Shares(1.0, 1.0, 1.0)

@@ -331,3 +331,12 @@ def test_swaps_of_a_member_do_not_depend_on_its_pack_mates(swapped, i):
     (alone,) = swaps(probe, decoders_of(probe))
     for mine, theirs in zip(alone, rows[i], strict=True):
         assert vars(mine) == pytest.approx(vars(theirs))
+
+
+def test_the_critical_level_is_that_of_the_rows(started):
+    _, (by_level, in_all) = started
+    for rows, (row,) in zip(by_level, in_all):
+        rectify, entropy = (
+            np.array([getattr(r, x) for r in rows]) for x in ("rectify_acc", "entropy")
+        )
+        assert row == critical(rectify, entropy)
