@@ -62,7 +62,7 @@ def training(row: Row, frames: Frames) -> Figure:
     ax.set_ylabel("squared error a pixel at t = 1")
     legend(ax, 4)
     ax.set_title("restricted and excluded loss", fontsize=9, pad=13)
-    _basins(axes[1, 0], frames["basins"])
+    _basins(axes[1, 0], row, frames["basins"])
     _complexity(axes[1, 1], frames["complexity"], progress)
     figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
     return figure
@@ -102,7 +102,8 @@ def stages(row: Row, progress: pd.DataFrame) -> list[tuple[str, float, float]]:
     return [(name, first, last) for name, first, last in bounds if first < last]
 
 
-def _basins(ax: Axes, basins: pd.DataFrame) -> None:
+def _basins(ax: Axes, row: Row, basins: pd.DataFrame) -> None:
+    """Ends of samples over training, with the clocks: first the rule, then the copies."""
     for pairs, style in (("train", "-"), ("strict", "--")):
         mine = basins[basins["pairs"] == pairs].sort_values("step")
         for column, color, name in (
@@ -116,6 +117,9 @@ def _basins(ax: Axes, basins: pd.DataFrame) -> None:
             )
     figures.step_axis(ax)
     ax.set_ylim(-0.02, 1.02)
+    for clock, color in (("tau_rule", STRICT_COLOR), ("tau_mem", RED)):
+        if pd.notna(row[clock]):
+            ax.axvline(row[clock], color=color, lw=0.9, ls=":", label=clock.replace("_", " "))
     ax.set_ylabel("share of random starts")
     legend(ax, 3)
     ax.set_title("where samples end", fontsize=9)
