@@ -52,6 +52,40 @@ def test_figures_over_an_unknown_axis(sweep, capsys):
     assert "--x = 'colour'" in capsys.readouterr().err
 
 
+def test_an_unknown_analysis_is_named_with_the_known_ones(sweep, capsys):
+    args = ["analyze", "--sweep", "mine", "--only", "heads,spectre", "--store", sweep.url]
+    assert cli.main(args) == 2
+    error = capsys.readouterr().err
+    assert "--only = 'spectre'" in error
+    assert "learning_coefficient" in error
+
+
+@pytest.mark.parametrize("levels", ["1.5", "-0.1", "high", "", "0,,1", "nan"])
+def test_noise_levels_outside_of_0_to_1_are_refused(sweep, capsys, levels):
+    args = ["analyze", "--sweep", "mine", f"--t={levels}", "--store", sweep.url]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(args)
+    assert ended.value.code == 2
+    assert "need noise levels from 0 to 1" in capsys.readouterr().err
+
+
+def test_a_trial_to_draw_that_is_not_there_is_named(sweep, capsys):
+    args = ["figures", "--sweep", "mine", "--trials", "0123456789abcdef", "--store", sweep.url]
+    assert cli.main(args) == 2
+    assert "--trials = '0123456789abcdef'" in capsys.readouterr().err
+
+
+def test_costs_name_what_was_done_and_the_training(sweep, capsys):
+    trial_id = finished_row(tiny_config())["trial_id"]
+    row = {"trial_id": trial_id, "analysis": "heads", "settings": "", "checkpoints": 1}
+    write_rows(sweep, "analyses", "mine", [row | {"seconds": 0.25, "device": "cpu"}])
+    assert cli.main(["costs", "--sweep", "mine", "--store", sweep.url]) == 0
+    out = capsys.readouterr().out
+    assert "| heads | all P² pairs at t = 1" in out
+    assert "0.25 (0.25-0.25)" in out
+    assert "| training | | | 2.00 (2.00-2.00) |" in out
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [

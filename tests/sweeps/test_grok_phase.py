@@ -34,6 +34,15 @@ def sweep(environment, *flags):
     return done.stdout
 
 
+def grok(environment, *flags):
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", *flags],
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def trials(environment):
     folder = Path(environment["GROK_STORE"]) / "tables" / "trials"
     return pd.read_parquet(folder) if folder.exists() else pd.DataFrame({"trial_id": []})
@@ -53,20 +62,21 @@ def parts(environment):
 def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(environment):
     out = sweep(environment, "--preset", "smoke")
     assert "4/4 trials" in out
-    for part in ("tables/{trials,curves,spectra}", "mlflow ui", "xdg-open"):
+    for part in ("tables/{trials,curves,spectra,...}", "report.html", "mlflow ui", "xdg-open"):
         assert part in out
     store = Path(environment["GROK_STORE"])
     assert len(trials(environment)) == 4
     spectra = pd.read_parquet(store / "tables" / "spectra")
     assert set(spectra["trial_id"]) == set(trials(environment)["trial_id"])
-    shares = spectra.groupby(["trial_id", "site", "head"]).agg(
+    shares = spectra.groupby(["trial_id", "site", "head", "t"]).agg(
         {"fve_a": "sum", "fve_b": "sum", "fve_ab": "sum", "fve_cross": "first"}
     )
     total = shares.sum(axis=1)
-    is_query = total.index.get_level_values("site") == "block0.query"
-    assert total[~is_query].between(0.999999, 1.000001).all()
-    assert (total[is_query] == 0).all()  # pure noise enters as zero: there is nothing to ask with
-    assert {p.suffix for p in (store / "figures" / "smoke").iterdir()} == {".png", ".svg"}
+    sites, levels = (total.index.get_level_values(name) for name in ("site", "t"))
+    blind = (sites == "block0.query") & (levels == 1)
+    assert total[~blind].between(0.999999, 1.000001).all()
+    assert (total[blind] == 0).all()  # pure noise enters as zero: there is nothing to ask with
+    assert {p.suffix for p in (store / "figures" / "smoke").iterdir()} == {".png", ".svg", ".html"}
     found = runs(environment, "smoke")
     parent = next(r for r in found if r.data.tags["grok.kind"] == "sweep")
     children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
@@ -78,6 +88,27 @@ def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(environment
     assert time.monotonic() - started < 40
     assert parts(environment) == before
     assert len(runs(environment, "smoke")) == 5
+
+
+def test_the_rest_of_the_analyses_is_asked_for_and_done_once(environment):
+    sweep(environment, "--preset", "smoke")
+    folder = Path(environment["GROK_STORE"]) / "tables"
+    before = pd.read_parquet(folder / "analyses")
+    quick = {"spectra", "progress", "basins", "complexity", "heads"}
+    for _, mine in before.groupby("trial_id"):
+        assert set(mine["analysis"]) >= quick
+    assert grok(environment, "analyze", "--sweep", "smoke", "--only", "heads,basins") == (
+        "nothing is missing in smoke\n"
+    )
+    out = grok(environment, "analyze", "--sweep", "smoke", "--only", "blocked,identities")
+    assert "trials analysed" in out
+    for table in ("blocked", "identities"):
+        assert pd.read_parquet(folder / table)["trial_id"].nunique() == 4
+    after = pd.read_parquet(folder / "analyses")
+    key = ["trial_id", "analysis"]
+    both = before.merge(after, on=key, suffixes=("", "_after"))
+    assert len(both) == len(before)
+    assert (both["seconds"] == both["seconds_after"]).all()  # what was there is what is there
 
 
 def test_trials_of_another_sweep_are_taken_over_not_trained(environment):
@@ -93,11 +124,7 @@ def test_a_sweep_can_be_extended_under_its_name(environment):
     sweep(environment, "--preset", "smoke", "--seeds", "1")
     out = sweep(environment, "--preset", "smoke", "--seeds", "2", "--weight-decay", "1")
     assert "2 trials, 1 done already, 0 known from other sweeps, 1 to train" in out
-    status = subprocess.run(
-        [sys.executable, "-m", "service.cli", "status"],
-        env=environment, cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "smoke: 3 of 3 trials done" in status.stdout
+    assert "smoke: 3 of 3 trials done" in grok(environment, "status")
 
 
 def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environment):
