@@ -18,8 +18,9 @@ from typing import Any
 import torch
 
 from grokmodel.checkpoint import CheckpointError, load_snapshot
-from grokmodel.pack import Member, bank_key
-from grokmodel.symbols import load_bank
+from grokmodel.decoder import Decoder
+from grokmodel.pack import BankKey, Member, bank_key
+from grokmodel.symbols import SymbolBank, load_bank
 from service import storage, trial_figures
 from service.analyses import BY_NAME, Analysis, Context
 from service.analysis_plan import Todo, Wish, adopt, batches, missing
@@ -63,16 +64,30 @@ def analyze(job: Job, gpus: float = 0.0) -> Iterator[Report]:
     """Do what is missing by Ray tasks; yields a report of each task as it ends."""
     import ray  # not needed by those who only ask what is missing
 
-    store = Store(job.settings)
-    if adopt(store, job.sweep, missing(store, job.sweep, job.wish), job.wish):
-        log.info("analyses known from other sweeps were taken over")
-    todo = missing(store, job.sweep, job.wish)
+    todo = to_do(job)
     kind = "gpu" if gpus else "cpu"
     task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
-    running = [task.remote(job, batch) for batch in batches(todo, TRIALS_A_TASK[kind])]
+    running = {task.remote(job, batch): batch for batch in batches(todo, TRIALS_A_TASK[kind])}
     while running:
-        ready, running = ray.wait(running)
-        yield ray.get(ready[0])
+        (done,), _ = ray.wait(list(running))
+        batch = running.pop(done)
+        try:
+            yield ray.get(done)
+        except ray.exceptions.RayError as error:  # Ray has tried again already
+            lost = ", ".join(item.trial["trial_id"] for item in batch)
+            last = str(error).strip().splitlines()[-1]
+            yield Report(len(batch), (f"the worker of trials {lost} died: {last}",))
+
+
+def to_do(job: Job) -> list[Todo]:
+    """What is missing, less what other sweeps know; of that only the figures are to be drawn."""
+    store = Store(job.settings)
+    before = missing(store, job.sweep, job.wish)
+    known = adopt(store, job.sweep, before, job.wish)
+    left = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
+    ids = [item.trial["trial_id"] for item in before]
+    drawn = {i: Todo(item.trial, ()) for i, item in zip(ids, before) if i in known}
+    return [(drawn | left)[i] for i in ids]
 
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
@@ -97,6 +112,8 @@ class Worker:
         self.job, self.store = job, store
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.members: dict[str, Member] = {}
+        self.banks: dict[BankKey, SymbolBank] = {}
+        self.decoders: dict[BankKey, Decoder] = {}
         self.failures: list[str] = []
 
     def run(self, analysis: Analysis, trials: Sequence[Row]) -> None:
@@ -183,11 +200,11 @@ class Worker:
         return self.device.type == "cuda"
 
     def context(self, members: Sequence[Member]) -> Context:
-        settings = self.job.settings
-        keys = {bank_key(m.config): None for m in members}
-        banks = {key: load_bank(*key, root=settings.data_root) for key in keys}
-        decoders = {key: get_decoder(self.store, key, bank) for key, bank in banks.items()}
-        return Context(banks, decoders, self.device, self.job.wish.levels_t)
+        for key in {bank_key(m.config): None for m in members}:
+            if key not in self.banks:
+                self.banks[key] = load_bank(*key, root=self.job.settings.data_root)
+                self.decoders[key] = get_decoder(self.store, key, self.banks[key])
+        return Context(self.banks, self.decoders, self.device, self.job.wish.levels_t)
 
     def checkpoints(self, trial: Row, over_training: bool) -> list[Member]:
         """The last snapshot of a trial, or all of them in the order of their steps.

@@ -81,8 +81,8 @@ def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
     return out
 
 
-def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> int:
-    """Copy the rows of analyses that another sweep has done; returns how many there were."""
+def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> set[str]:
+    """Copy the rows of analyses that another sweep has done; returns the ids of their trials."""
     ids = [t.trial["trial_id"] for t in todo]
     lacking = {
         (t.trial["trial_id"], n, wish.settings_of(BY_NAME[n])) for t in todo for n in t.names
@@ -98,7 +98,7 @@ def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> int:
         for table in BY_NAME[name].tables:
             write_rows(store, table, sweep, read_rows(store, table, known))
         write_rows(store, "analyses", sweep, mine)
-    return len(marks)
+    return {mark["trial_id"] for mark in marks}
 
 
 def batches(todo: Sequence[Todo], size: int) -> Iterator[list[Todo]]:

@@ -25,8 +25,8 @@ from grokmodel.config import ConfigError
 from grokmodel.pack import Member
 from service import storage
 from service.analyses import ANALYSES, BY_NAME, chosen
-from service.analysis import Job, analysis_task
-from service.analysis_plan import NONE, QUICK, Wish, adopt, batches, missing, representatives
+from service.analysis import Job, analysis_task, to_do
+from service.analysis_plan import NONE, QUICK, Wish, batches, missing, representatives
 from service.schema import TABLES
 from service.settings import Settings
 from service.storage import Store
@@ -88,9 +88,7 @@ def train(settings, store, sweep, configs):
 
     def analyse(wish=FAST):
         job = Job(sweep, settings, *ids, wish)
-        adopt(store, sweep, missing(store, sweep, wish), wish)
-        todo = missing(store, sweep, wish)
-        return [analysis_task(job, batch) for batch in batches(todo, size=8)]
+        return [analysis_task(job, batch) for batch in batches(to_do(job), size=8)]
 
     analyse.ids = [c.trial_id for c in configs]
     analyse.tracking = tracking
@@ -195,6 +193,17 @@ def test_a_sweep_takes_over_what_another_has_analysed(trained, store, settings):
     assert {analysis for _, analysis in shared} == set(FAST.names)
     assert (after[shared] == before[shared]).all()  # the very rows, not new ones
     assert set(read_table(store, "heads", "again")["trial_id"]) == set(again.ids)
+
+
+def test_what_is_taken_over_is_drawn_in_the_new_sweep_too(trained, store, settings):
+    wish = Wish(names=("identities",))
+    trained(wish)
+    again = train(settings, store, "again", CONFIGS)
+    (report,) = again(wish)
+    assert report.trials == 2
+    for trial_id in again.ids:
+        assert store.exists(storage.trial_figure_key("again", trial_id, "identities.png"))
+    assert again(wish) == []
 
 
 # --- scopes --------------------------------------------------------------------------------------
