@@ -81,6 +81,8 @@ def ablations() -> None:
                     "site == @site and mode == @mode and selection == @selection and fit == @fit"
                 )
                 columns[f"{mode} {selection}, {fit}"] = by_trial(chosen, "val_acc_strict")[0]
+        carriers = frame[frame["site"] == site].groupby("trial_id")["n_frequencies"].first()
+        columns["carriers"] = carriers.astype(float)
         phases = ABOUT.set_index("trial_id").loc[clean.index, "phase"]
         columns = {name: values.reindex(clean.index) for name, values in columns.items()}
         show(f"Strict accuracy with the carriers of {site} removed or kept", columns, phases)
@@ -109,7 +111,9 @@ def progress() -> None:
 def timesteps() -> None:
     critical = read("critical").set_index("trial_id")
     gap = critical["difference"].abs()
-    columns = {"observed": critical["observed"], "predicted": critical["predicted"], "gap": gap}
+    entropy = read("timesteps").groupby("trial_id")["entropy"]
+    columns = {"observed": critical["observed"], "predicted": critical["predicted"], "gap": gap,
+               "range of the entropy": entropy.max() - entropy.min()}  # fmt: skip
     show(
         "Critical level of 50", {n: c.astype(float) for n, c in columns.items()}, critical["phase"]
     )

@@ -238,7 +238,7 @@ ANALYSES = Table(
     key=("trial_id", "analysis", "settings"),
     columns=(
         ID,
-        Column("analysis", STR, "name, as in `grok analyze --only`"),
+        Column("analysis", STR, "name of the analysis"),
         Column("settings", STR, "what was asked for beyond the defaults of the analysis"),
         Column("checkpoints", INT, "checkpoints of the trial that were analysed"),
         Column("seconds", FLOAT, "time that fell to this trial", "s"),
@@ -254,7 +254,7 @@ FAILURES = Table(
     key=("trial_id", "analysis"),
     columns=(
         ID,
-        Column("analysis", STR, "name, as in `grok analyze --only`"),
+        Column("analysis", STR, "name of the analysis"),
         Column("checkpoint", STR, "file at fault; empty if none is"),
         Column("error", STR, "kind of error"),
         Column("message", STR, "what was wrong, and what would be right"),
