@@ -23,7 +23,7 @@ from grokmodel.pack import BankKey, Member, bank_key
 from grokmodel.symbols import SymbolBank, load_bank
 from service import storage, trial_figures
 from service.analyses import BY_NAME, Analysis, Context
-from service.analysis_plan import Todo, Wish, adopt, batches, missing
+from service.analysis_plan import FIGURES, Todo, Wish, adopt, batches, missing
 from service.decoders import get_decoder
 from service.rows import Row, without_nan
 from service.settings import Settings
@@ -33,8 +33,8 @@ from service.tracking import Tracking
 
 log = logging.getLogger("grok")
 
-FIGURES = "figures"
-"""What `failures` calls the drawing of a trial."""
+WORKER = "worker"
+"""What `failures` calls the death of the process that had the trial."""
 TRIALS_A_TASK = {"cpu": 3, "gpu": 32}
 FLOATS_AT_ONCE = {"cpu": 20e6, "gpu": 1e9}
 """Members times triplets times width that go through the model together, at most."""
@@ -74,9 +74,10 @@ def analyze(job: Job, gpus: float = 0.0) -> Iterator[Report]:
         try:
             yield ray.get(done)
         except ray.exceptions.RayError as error:  # Ray has tried again already
-            lost = ", ".join(item.trial["trial_id"] for item in batch)
-            last = str(error).strip().splitlines()[-1]
-            yield Report(len(batch), (f"the worker of trials {lost} died: {last}",))
+            lost = Worker(job, Store(job.settings))
+            for item in batch:
+                lost.fail(WORKER, item.trial["trial_id"], error)
+            yield Report(len(batch), tuple(lost.failures))
 
 
 def to_do(job: Job) -> list[Todo]:
@@ -102,6 +103,7 @@ def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
             worker.run(BY_NAME[name], mine)
     for item in todo:
         worker.draw(item, tracking)
+        worker.forgive(WORKER, item.trial["trial_id"])
     return Report(len(todo), tuple(worker.failures))
 
 
@@ -241,8 +243,6 @@ class Worker:
         except Exception as error:
             log.warning("figures of trial %s", trial_id, exc_info=True)
             self.fail(FIGURES, trial_id, error)
-        else:
-            self.forgive(FIGURES, trial_id)
 
     def forgive(self, what: str, trial_id: str) -> None:
         """Forget an earlier failure."""

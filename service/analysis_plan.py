@@ -14,6 +14,8 @@ from service.rows import Row, config_of
 from service.storage import Store
 from service.tables import read_rows, read_table, write_rows
 
+FIGURES = "figures"
+"""What `failures` calls the drawing of a trial."""
 ALL, QUICK, NONE = "all", "quick", "none"
 SCOPES = (ALL, QUICK, NONE)
 
@@ -67,6 +69,8 @@ def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
     trials = trials[trials["phase"] != DIVERGED]
     marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])
     done = set(marks.itertuples(index=False, name=None))
+    failures = read_table(store, "failures", sweep, columns=["trial_id", "analysis"])
+    undrawn = set(failures.loc[failures["analysis"] == FIGURES, "trial_id"])
     shown = representatives(trials)
     out = []
     for row in trials.to_dict("records"):
@@ -76,7 +80,7 @@ def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
             if wish.scope == ALL or (wish.scope == QUICK and (a.quick or row["trial_id"] in shown))
             if (row["trial_id"], a.name, wish.settings_of(a)) not in done
         )
-        if names:
+        if names or row["trial_id"] in undrawn:
             out.append(Todo(row, names))
     return out
 

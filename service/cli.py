@@ -7,6 +7,8 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
+from mlflow.exceptions import MlflowException
+
 from grokmodel.config import ConfigError, TrialConfig
 from grokmodel.decoder import DecoderError
 from grokmodel.symbols import DataError
@@ -18,7 +20,7 @@ from service.manifest import read_manifest
 from service.rows import config_of
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
-from service.summary import costs_table, phase_table, settings_table
+from service.summary import costs_table, phase_table, settings_table, without_password
 from service.tables import TableError, read_table
 from service.tracking import Tracking
 
@@ -33,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except USER_ERRORS as error:
         print(f"grok: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("grok: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     analyzing.add_argument(
         "--only", type=_names, metavar="A,B", help=f"of {', '.join(BY_NAME)} (default: all)"
     )
-    analyzing.add_argument("--t", type=_levels, metavar="T,T", help="noise levels of the spectra")
+    analyzing.add_argument("--t", type=_levels, metavar="T,T", help="spectra at these noise levels")
     analyzing.set_defaults(run=run_analyze)
     costs = commands.add_parser("costs", help="what each analysis of a sweep took, in Markdown")
     costs.add_argument("--sweep", required=True)
@@ -93,7 +98,9 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
             if column not in axes:
                 raise ConfigError(flag, column, f"one of {', '.join(axes)} (give --x and --y)")
         planes = [(args.x, args.y)]
-    tracking = Tracking.start(settings.tracking_uri, args.sweep, f"{settings.store}/mlartifacts")
+    if planes and args.trials:
+        raise ConfigError("--trials", args.trials, "left out when --x and --y are given")
+    tracking = tracking_or_none(settings, args.sweep)
     keys = [] if planes else trial_keys(store, args.sweep, args.trials, tracking)
     keys += sweep_figures.draw(store, args.sweep, tracking, planes=planes)
     if not planes:
@@ -103,8 +110,20 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def tracking_or_none(settings: Settings, sweep: str) -> Tracking | None:
+    """The sweep's runs; without its server, figures are still drawn into the store."""
+    try:
+        return Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
+    except MlflowException as error:
+        why = without_password(str(error).splitlines()[0])
+        print(
+            f"grok: MLflow does not answer, so figures go to the store only: {why}", file=sys.stderr
+        )
+        return None
+
+
 def trial_keys(
-    store: Store, sweep: str, ids: Sequence[str] | None, tracking: Tracking
+    store: Store, sweep: str, ids: Sequence[str] | None, tracking: Tracking | None
 ) -> list[str]:
     """Draw trials again; returns the keys of their figures."""
     trials = read_table(store, "trials", sweep)
@@ -126,8 +145,13 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
 
     store = Store(settings)
     planned_trials(store, args.sweep)
-    wish = Wish(args.only, levels_t=args.t or LEVELS_T)
+    if args.t and "spectra" not in (args.only or ("spectra",)):
+        raise ConfigError("--t", args.t, "left out unless spectra are asked for")
+    names = args.only or (("spectra",) if args.t else None)
+    wish = Wish(names, levels_t=args.t or LEVELS_T)
     chosen(wish.names)
+    if read_table(store, "trials", args.sweep, columns=["trial_id"]).empty:
+        raise StoreError(f"no trial of {args.sweep!r} in {store.url} is trained yet; need one")
     if not missing(store, args.sweep, wish):
         print(f"nothing is missing in {args.sweep}")
         return 0
@@ -154,7 +178,10 @@ def run_columns(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r}: need names such as spectra,heads")
+    return names
 
 
 def _levels(text: str) -> tuple[float, ...]:

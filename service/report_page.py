@@ -31,7 +31,7 @@ OUTCOMES = {
     "train_acc": "train",
     "val_acc": "val",
     "val_acc_strict": "strict",
-    "val_acc_strict_final": "strict, 50 steps",
+    "val_acc_strict_final": "strict, final steps",
     "val_acc_strict_1step": "strict, 1 step",
     "train_step": "train step",
     "val_step_strict": "strict step",
@@ -56,7 +56,8 @@ TRIAL_CAPTIONS = {
     "projection leak.",
     "timesteps": "Started from the right or a wrong result at each level; operands swapped on the "
     "way; arithmetic blocked in a part of sampling.",
-    "representation": "How sites arrange the pairs, and how states of one result merge.",
+    "representation": "How sites arrange the pairs, and how states of one result merge; at t = 0 "
+    "the c-token is shown the answer.",
 }
 TEMPLATE = "report.html.j2"
 
@@ -151,7 +152,7 @@ def _representative(
     """Phase, settings, pictures and numbers of one trial."""
     row = trials[trials["trial_id"] == trial_id].iloc[0]
     pictures = [
-        _picture(store, path, name, TRIAL_CAPTIONS[name])
+        _picture(store, path, name, TRIAL_CAPTIONS.get(name, ""))
         for name in TRIAL_FIGURES
         if store.exists(path := storage.trial_figure_key(sweep, trial_id, f"{name}.png"))
     ]
@@ -175,6 +176,7 @@ def _representative(
 
 def _costs(store: Store, sweep: str) -> Grid:
     marks = read_table(store, "analyses", sweep)
+    marks = marks[marks["settings"] == ""]
     seconds = marks.groupby("analysis")["seconds"]
     frame = pd.DataFrame({"trials": seconds.count(), "s a trial (median)": seconds.median()})
     return _grid("What the analyses took", frame.reset_index())

@@ -5,7 +5,8 @@
     decoders/<key>.safetensors                    image classifiers, shared by trials
     tables/<table>/sweep=<name>/<part>.parquet
     sweeps/<name>.json                            the sweep's configs
-    figures/<sweep>/...
+    figures/<sweep>/...                           about the whole sweep; report.html
+    trial_figures/<sweep>/<trial_id>/...
 
 Keys are deterministic and a rewrite writes the same content, so there are no locks. A write is seen
 whole or not at all.
@@ -171,4 +172,5 @@ def figures_prefix(sweep: str) -> str:
 
 
 def trial_figure_key(sweep: str, trial_id: str, name: str) -> str:
-    return f"figures/{sweep}-trials/{trial_id}/{name}"
+    """Apart from the figures of sweeps, which are drawn anew when a sweep grows."""
+    return f"trial_figures/{sweep}/{trial_id}/{name}"

@@ -69,16 +69,21 @@ def read_table(
         TableError: a part cannot be read.
     """
     key = TABLES[table_name].key
-    frame = _load(store, table_name, sweep, trial_ids, columns).to_pandas()
+    names = None if columns is None else [*columns, "schema_version"]
+    frame = _load(store, table_name, sweep, trial_ids, names).to_pandas()
     unique = [name for name in key if columns is None or name in columns]
-    return frame.drop_duplicates(unique, ignore_index=True)
+    # a row that was written again under a newer schema takes the place of the old one
+    frame = frame.sort_values("schema_version", ascending=False, kind="stable")
+    frame = frame.drop_duplicates(unique).sort_index().reset_index(drop=True)
+    return frame if columns is None else frame[list(columns)]
 
 
 def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Rows of some trials just as they were given to `write_rows`, one a key."""
     table = TABLES[table_name]
     unique: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in _load(store, table_name, None, trial_ids, None).to_pylist():
+    found = _load(store, table_name, None, trial_ids, None).to_pylist()
+    for row in sorted(found, key=lambda row: -row["schema_version"]):
         del row["sweep"], row["schema_version"]
         unique.setdefault(tuple(row[name] for name in table.key), row)
     return list(unique.values())

@@ -43,6 +43,7 @@ def training(row: Row, frames: Frames) -> Figure:
     progress = frames["progress"].sort_values("step")
     ax: Axes = axes[0, 0]
     figures.accuracies(ax, curve)
+    line(ax, progress, "strict_acc", STRICT_COLOR, "strict, one step", marker="o", ls=":")
     line(ax, progress, "restricted_acc_own", ORANGE, "strict, restricted (own)", marker="o")
     line(ax, progress, "excluded_acc", SKY, "training, excluded", marker="o")
     _stages(ax, row, progress)

@@ -15,6 +15,7 @@ from grokmodel.analysis.projections import KEEP, REMOVE
 from grokmodel.analysis.representation import CENTROID
 from grokmodel.config import TrialConfig
 from service import figures, storage
+from service.analysis_plan import FIGURES
 from service.figures import (
     GREY,
     ORANGE,
@@ -27,7 +28,7 @@ from service.figures import (
     trial_title,
 )
 from service.storage import Store
-from service.tables import read_table
+from service.tables import part_key, read_table
 from service.tracking import Tracking
 from service.training_figure import Frames, Row, training
 
@@ -35,7 +36,10 @@ from service.training_figure import Frames, Row, training
 def publish(
     store: Store, tracking: Tracking | None, sweep: str, row: Row, config: TrialConfig
 ) -> list[str]:
-    """Draw what can be drawn of a trial into the store and its MLflow run; returns the keys."""
+    """Draw what can be drawn of a trial into the store and its MLflow run; returns the keys.
+
+    An earlier failure to do so is forgotten.
+    """
     trial_id = str(row["trial_id"])
     files = {f"{name}.png": figures.png(f) for name, f in draw(store, sweep, row).items()}
     for name, data in files.items():
@@ -44,6 +48,7 @@ def publish(
         tracking.log_files(
             tracking.trial_run(config), {f"figures/{n}": d for n, d in files.items()}
         )
+    store.delete(part_key("failures", sweep, [{"trial_id": trial_id, "analysis": FIGURES}]))
     return [storage.trial_figure_key(sweep, trial_id, name) for name in files]
 
 

@@ -1,9 +1,10 @@
 """Trigonometric identities: do the neurons write cos(w_k (a + b)) as a product formula says?
 
-Directions in neuron space come from the output side alone: the images are projected on the DFT over
-c of the class templates, and the gradient of that with respect to the neurons gives u_k (cosine)
-and v_k (sine). Along them the neurons' activity F(a, b) is regressed on the four products of cos
-and sin; cos(w(a + b)) = cos cos - sin sin, sin(w(a + b)) = cos sin + sin cos (arXiv 2604.17673).
+Directions in neuron space come from the output side alone: what an image holds of each centred
+class template (by least squares) is Fourier-transformed over c, and the gradient of that with
+respect to the neurons gives u_k (cosine) and v_k (sine); right images have an FVE of 1. Along them
+the neurons' activity F(a, b) is regressed on the four products of cos and sin; cos(w(a + b)) =
+cos cos - sin sin, sin(w(a + b)) = cos sin + sin cos (arXiv 2604.17673).
 Random directions are the control: they must fail.
 
 Shapes: M members, Q pairs, n order of the group, C tokens, F neurons, X pixels, V directions.
@@ -25,6 +26,9 @@ from grokmodel.analysis.sites import editor, last_ffn
 
 T = 1.0
 """Noise level: pure noise, where the answer can come from a and b alone."""
+RANK_TOLERANCE = 1e-5
+"""Singular values of the templates below this share of the largest are rounding (float32): the
+centred ones are one short of full rank."""
 CONTROLS = 5
 """Random directions a member."""
 OUTPUT = -1
@@ -83,7 +87,9 @@ def output_directions(probe: Probe) -> Tensor:
     centred = templates - templates.mean(1, keepdim=True)
     angle = 2 * np.pi * np.outer(_frequencies(order.n), np.arange(order.n)) / order.n
     waves = torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)], axis=1)).flatten(0, 1)
-    wave_MVX = torch.einsum("vn,mnx->mvx", waves.to(centred), centred)
+    # templates overlap: their dual basis reads one class off an image without the others
+    dual_MXn = torch.linalg.pinv(centred.double(), rtol=RANK_TOLERANCE).to(centred)
+    wave_MVX = torch.einsum("vn,mxn->mvx", waves.to(centred), dual_MXn)
     site = last_ffn(probe.shape)
     C, ffn = probe.shape.tokens_per_image, probe.shape.ffn
     nudge = torch.zeros(len(probe), 1, C, ffn, device=probe.device, requires_grad=True)

@@ -41,6 +41,7 @@ class ProgressRow:
     strict_loss: float
     restricted_loss: float
     excluded_loss: float
+    strict_acc: float
     restricted_acc: float
     restricted_acc_own: float
     excluded_acc: float
@@ -77,7 +78,7 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
     }
     right = {
         name: shares(probe.right(x, decoders), probe, in_group=True)
-        for name, x in (("restricted", restricted), ("excluded", excluded))
+        for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
     }
     own = _own_restricted(probe, out_MQX, carriers, decoders)
     group_Q = probe.order.pairs.reshape(-1)
@@ -95,6 +96,7 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
                 strict_loss=_mean(losses["plain"][i, strict]),
                 restricted_loss=_mean(losses["restricted"][i, group_Q]),
                 excluded_loss=_mean(losses["excluded"][i, train]),
+                strict_acc=right["plain"][i].strict,
                 restricted_acc=right["restricted"][i].strict,
                 restricted_acc_own=own[i],
                 excluded_acc=right["excluded"][i].train,

@@ -78,6 +78,7 @@ PROGRESS = _analysis(
     Column("strict_loss", FLOAT, "the same, strict pairs"),
     Column("restricted_loss", FLOAT, "all pairs; of the output only mean and rule at the carriers"),
     Column("excluded_loss", FLOAT, "training pairs; the rule at the carriers removed"),
+    Column("strict_acc", FLOAT, "accuracy on strict pairs by one step from t = 1", "share"),
     Column("restricted_acc", FLOAT, "accuracy on strict pairs, restricted; leaks", "share"),
     Column("restricted_acc_own", FLOAT, "the same, waves fitted to strict pairs alone", "share"),
     Column("excluded_acc", FLOAT, "accuracy on training pairs, excluded", "share"),
@@ -157,7 +158,11 @@ REPRESENTATION = _analysis(
     _HEAD,
     _T,
     Column("fisher", FLOAT, "variance between results over variance within"),
-    Column("merger", FLOAT, "RMS distance of same result over that of different ones: 0 merged"),
+    Column(
+        "merger",
+        FLOAT,
+        "RMS distance, same result over different: 0 merged (t = 0 shows the answer)",
+    ),
     Column("participation", FLOAT, "participation ratio: effective dimension"),
 )
 
@@ -226,7 +231,7 @@ BASINS = _analysis(
     ("pairs",),
     Column("pairs", STR, "train or strict"),
     Column("starts", INT, "random starts"),
-    Column("copy_share", FLOAT, "end in a training image", "share"),
+    Column("copy_share", FLOAT, "end in a training image, of whatever class", "share"),
     Column("rule_share", FLOAT, "end in a new image of the right class", "share"),
     Column("neither_share", FLOAT, "end elsewhere", "share"),
     Column("right_share", FLOAT, "decode to the right class, copies among them", "share"),

@@ -30,7 +30,7 @@ from service.analysis_plan import NONE, QUICK, Wish, batches, missing, represent
 from service.schema import TABLES
 from service.settings import Settings
 from service.storage import Store
-from service.tables import read_table
+from service.tables import read_table, write_rows
 from service.tracking import Tracking
 from service.trial_figures import TRIAL_FIGURES
 from service.worker import PackJob, run_pack
@@ -131,7 +131,7 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
         assert set(frame["trial_id"]) == set(trained.ids), name
         assert not frame.duplicated(list(TABLES[name].key)).any(), name
     for trial_id in trained.ids:
-        figures = {k.rsplit("/", 1)[-1] for k in store.list(f"figures/sweep-trials/{trial_id}")}
+        figures = {k.rsplit("/", 1)[-1] for k in store.list(f"trial_figures/sweep/{trial_id}")}
         assert figures == {f"{name}.png" for name in TRIAL_FIGURES}
         config = next(c for c in CONFIGS if c.trial_id == trial_id)
         run = trained.tracking.trial_run(config)
@@ -204,6 +204,17 @@ def test_what_is_taken_over_is_drawn_in_the_new_sweep_too(trained, store, settin
     for trial_id in again.ids:
         assert store.exists(storage.trial_figure_key("again", trial_id, "identities.png"))
     assert again(wish) == []
+
+
+def test_figures_that_failed_are_drawn_when_asked_again(trained, store):
+    wish = Wish(names=("identities",))
+    trained(wish)
+    row = {"trial_id": trained.ids[0], "analysis": "figures", "checkpoint": "", "error": "OSError"}
+    write_rows(store, "failures", "sweep", [row | {"message": "disk full"}])
+    (report,) = trained(wish)
+    assert report.trials == 1
+    assert read_table(store, "failures", "sweep").empty
+    assert trained(wish) == []
 
 
 # --- scopes --------------------------------------------------------------------------------------

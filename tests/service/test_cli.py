@@ -69,6 +69,37 @@ def test_noise_levels_outside_of_0_to_1_are_refused(sweep, capsys, levels):
     assert "need noise levels from 0 to 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("names", ["", ",", " , "])
+def test_no_names_of_analyses_are_an_error(sweep, capsys, names):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["analyze", "--sweep", "mine", f"--only={names}", "--store", sweep.url])
+    assert ended.value.code == 2
+    assert "need names such as" in capsys.readouterr().err
+
+
+def test_noise_levels_are_for_spectra(sweep, capsys):
+    args = ["analyze", "--sweep", "mine", "--only", "heads", "--t", "0.25", "--store", sweep.url]
+    assert cli.main(args) == 2
+    assert "--t = (0.25,)" in capsys.readouterr().err
+
+
+def test_a_sweep_without_a_trained_trial_has_nothing_to_analyse(store, capsys):
+    manifest = {"experiment_id": "1", "trials": {}}
+    store.put(storage.sweep_key("empty"), json.dumps(manifest).encode())
+    assert cli.main(["analyze", "--sweep", "empty", "--store", store.url]) == 2
+    assert "no trial of 'empty'" in capsys.readouterr().err
+
+
+def test_figures_are_drawn_without_the_tracking_server(sweep, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert cli.main(["figures", "--sweep", "mine", "--store", sweep.url]) == 0
+    found = capsys.readouterr()
+    assert "report.html" in found.out
+    assert "does not answer" in found.err
+    assert "secret" not in found.err + found.out
+
+
 def test_a_trial_to_draw_that_is_not_there_is_named(sweep, capsys):
     args = ["figures", "--sweep", "mine", "--trials", "0123456789abcdef", "--store", sweep.url]
     assert cli.main(args) == 2

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from service import tables
 from service.schema import TABLES
 from service.tables import TableError, done_ids, read_rows, read_table, write_rows
 
@@ -87,3 +88,17 @@ def test_files_carry_the_schema_and_its_version(store):
     file = pq.read_table(store.path(key), partitioning=None)
     assert file.schema.equals(TABLES["curves"].arrow)
     assert file["schema_version"][0].as_py() >= 1
+
+
+def test_a_row_of_a_newer_schema_takes_the_place_of_the_old_one(store, monkeypatch):
+    """Whatever the names of their parts: both orders."""
+    for trial_id, versions in (("a", (2, 1)), ("b", (1, 2))):
+        for version in versions:
+            monkeypatch.setattr(tables, "SCHEMA_VERSION", version)
+            more = [curve_row(trial_id, 20)] if version == 1 else []  # parts of other names
+            rows = [curve_row(trial_id, 10, loss=float(version)), *more]
+            write_rows(store, "curves", "one", rows)
+    frame = read_table(store, "curves", "one").set_index(["trial_id", "step"])
+    assert frame.loc[("a", 10), "loss"] == frame.loc[("b", 10), "loss"] == 2.0
+    assert len(frame) == 4
+    assert {r["loss"] for r in read_rows(store, "curves", ["a", "b"]) if r["step"] == 10} == {2.0}
