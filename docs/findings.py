@@ -27,8 +27,10 @@ def show(title: str, values: dict[str, pd.Series], by: pd.Series) -> None:
     for phase in PHASES:
         mine = [column[by == phase].dropna() for column in values.values()]
         if any(len(m) for m in mine):
-            cells = (spread(m) for m in mine)
-            print(f"| {phase} | {max(len(m) for m in mine)} | {' | '.join(cells)} |")
+            trials = max(len(m) for m in mine)
+            cells = (spread(m) + (f", {len(m)} of {trials}" if 0 < len(m) < trials else "")
+                     for m in mine)  # fmt: skip
+            print(f"| {phase} | {trials} | {' | '.join(cells)} |")
 
 
 def spread(values: pd.Series) -> str:
@@ -71,41 +73,39 @@ def identities() -> None:
 def ablations() -> None:
     frame = read("ablations")
     clean = frame[frame["mode"] == "none"].set_index("trial_id")["val_acc_strict"]
-    largest = frame.groupby(["trial_id", "site"])["n_frequencies"].transform("max")
-    frame = frame[frame["n_frequencies"] == largest]
-    for site in ("block0.value", "block0.score", "block0.ffn.post"):
-        columns = {"nothing done": clean}
-        for mode in ("remove", "keep"):
-            for selection, fit in (("leading", "all"), ("random", "all"), ("leading", "own")):
-                chosen = frame.query(
-                    "site == @site and mode == @mode and selection == @selection and fit == @fit"
-                )
-                columns[f"{mode} {selection}, {fit}"] = by_trial(chosen, "val_acc_strict")[0]
-        carriers = frame[frame["site"] == site].groupby("trial_id")["n_frequencies"].first()
-        columns["carriers"] = carriers.astype(float)
-        phases = ABOUT.set_index("trial_id").loc[clean.index, "phase"]
-        columns = {name: values.reindex(clean.index) for name, values in columns.items()}
-        show(f"Strict accuracy with the carriers of {site} removed or kept", columns, phases)
+    phases = ABOUT.set_index("trial_id").loc[clean.index, "phase"]
+    sizes = frame.groupby(["trial_id", "site"])["n_frequencies"]
+    sets = {"the carriers": "max", "the leading half": "min"}
+    for words, which in sets.items():
+        chosen = frame[frame["n_frequencies"] == sizes.transform(which)]
+        for site in ("block0.value", "block0.score", "block0.ffn.pre", "block0.ffn.post"):
+            mine = chosen[chosen["site"] == site]
+            columns = {"nothing done": clean}
+            for mode in ("remove", "keep"):
+                for selection, fit in (("leading", "all"), ("random", "all"), ("leading", "own")):
+                    query = "mode == @mode and selection == @selection and fit == @fit"
+                    values = by_trial(mine.query(query), "val_acc_strict")[0]
+                    columns[f"{mode} {selection}, {fit}"] = values.reindex(clean.index)
+            size = mine.groupby("trial_id")["n_frequencies"].first().astype(float)
+            columns["frequencies"] = size.reindex(clean.index)
+            show(f"Strict accuracy with {words} of {site} removed or kept", columns, phases)
 
 
 def progress() -> None:
     frame = read("progress")
     end = last(frame).set_index("trial_id")
-    strict = trials.set_index("trial_id")["val_acc_strict"].reindex(end.index)
-    columns = {"strict": strict, "restricted": end["restricted_acc"],
-               "restricted, own fit": end["restricted_acc_own"]}  # fmt: skip
-    show("Accuracy on strict pairs at the end", columns, end["phase"])
-    curves = read("curves")
-    grokked = frame[frame["phase"].isin(["grokking", "comprehension"])]
-    rows = []
-    for trial_id, mine in grokked.dropna(subset="restricted_acc_own").groupby("trial_id"):
-        curve = curves[(curves["trial_id"] == trial_id) & curves["step"].isin(mine["step"])]
-        both = mine.merge(curve[["step", "val_acc_strict"]], on="step").sort_values("step")
-        gap = both["restricted_acc_own"] - both["val_acc_strict"]
-        rows.append((gap.max(), both.loc[gap.idxmax(), "step"], (gap > -0.02).mean()))
-    gaps = pd.DataFrame(rows, columns=["largest lead", "at step", "share ahead"])
-    found = ", ".join(f"{name} {spread(gaps[name])}" for name in gaps)
-    print(f"\nLead of restricted (own fit) over strict accuracy, {len(gaps)} that grokked: {found}")
+    names = {"strict_acc": "one step", "restricted_acc": "restricted",
+             "restricted_acc_own": "restricted, own fit"}  # fmt: skip
+    columns = {title: end[name] for name, title in names.items()}
+    show("Accuracy on strict pairs at the end, from t = 1", columns, end["phase"])
+    enough = end["restricted_acc_own"].notna()
+    columns = {title: values[enough] for title, values in columns.items()}
+    show("The same, trials with enough strict pairs for a fit of their own", columns, end["phase"])
+    known = frame.dropna(subset="restricted_acc_own")
+    gap = (known["restricted_acc_own"] - known["strict_acc"]).groupby(known["trial_id"]).max()
+    columns = {"largest lead": gap}
+    phases = ABOUT.set_index("trial_id").loc[gap.index, "phase"]
+    show("Lead of restricted (own fit) over one-step strict accuracy in training", columns, phases)
 
 
 def timesteps() -> None:
@@ -118,9 +118,16 @@ def timesteps() -> None:
         "Critical level of 50", {n: c.astype(float) for n, c in columns.items()}, critical["phase"]
     )
     known = critical[critical["phase"] != "confusion"]
-    both = known[["observed", "predicted"]].astype(float)
-    print(f"\nWithout confusion: {len(known)} trials, median gap {gap[known.index].median():.0f} "
-          f"levels, Spearman correlation {both.rank().corr().iloc[0, 1]:.2f}")  # fmt: skip
+    for words, some in (
+        ("Without confusion", known),
+        ("Of these with weight decay 0", known[known["weight_decay"] == 0]),
+        ("Of these with weight decay above 0", known[known["weight_decay"] > 0]),
+    ):
+        both = some[["observed", "predicted"]].astype(float)
+        at_edge = int((some["predicted"] == 0).sum())
+        print(f"\n{words}: {len(some)} trials, median gap {gap[some.index].median():.0f} levels, "
+              f"Spearman correlation {both.rank().corr().iloc[0, 1]:.2f}, "
+              f"{at_edge} predicted at level 0")  # fmt: skip
     fractions = sorted(known["train_fraction"].unique())
     print("\nObserved/predicted by seed:\n")
     print(f"| weight decay | {' | '.join(f'R = {share:g}' for share in fractions)} |")
@@ -139,6 +146,7 @@ def structure() -> None:
     rank = last(read("complexity")).query("matrix == 'block0.ffn.up'")
     columns = {
         "learning coefficient": llc,
+        "weight norm": last(read("curves")).set_index("trial_id")["weight_norm"],
         "merger ratio of the output": by_trial(merger, "merger")[0],
         "stable rank of FFN in": by_trial(rank, "stable_rank")[0],
         "BDM of FFN in": by_trial(rank, "bdm")[0],
