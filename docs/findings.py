@@ -86,6 +86,11 @@ def ablations() -> None:
                     query = "mode == @mode and selection == @selection and fit == @fit"
                     values = by_trial(mine.query(query), "val_acc_strict")[0]
                     columns[f"{mode} {selection}, {fit}"] = values.reindex(clean.index)
+            if site == "block0.ffn.post" and words == "the carriers":
+                names = ["nothing done", "keep leading, all", "keep leading, own"]
+                known = columns[names[-1]].notna()
+                leak = {name: columns[name][known] for name in names}
+                show("The projection leak: trials with a fit of their own", leak, phases[known])
             size = mine.groupby("trial_id")["n_frequencies"].first().astype(float)
             columns["frequencies"] = size.reindex(clean.index)
             show(f"Strict accuracy with {words} of {site} removed or kept", columns, phases)
