@@ -111,6 +111,51 @@ def test_the_rest_of_the_analyses_is_asked_for_and_done_once(environment):
     assert (both["seconds"] == both["seconds_after"]).all()  # what was there is what is there
 
 
+def test_a_worker_killed_while_it_analyses_costs_nothing(environment):
+    """Ray starts the task again; what was written is written once."""
+    sweep(environment, "--preset", "smoke", "--analyses", "none")
+    flags = ["analyze", "--sweep", "smoke", "--only", "heads,timesteps,learning_coefficient"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", *flags], env=environment, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    folder = Path(environment["GROK_STORE"]) / "tables"
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (folder / "heads").exists():  # the first analysis is done, the long ones are not
+        assert running.poll() is None, running.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    victims = workers_of(running.pid)
+    assert victims
+    os.kill(victims[0], signal.SIGKILL)
+    out, _ = running.communicate(timeout=TIMEOUT_S)
+    assert running.returncode == 0, out
+    marks = pd.read_parquet(folder / "analyses")
+    assert len(marks) == len(marks.drop_duplicates(["trial_id", "analysis"])) == 12
+    levels = pd.read_parquet(folder / "timesteps")
+    assert len(levels) == len(levels.drop_duplicates(["trial_id", "level"])) == 4 * 51
+    assert not (folder / "failures").exists() or not list((folder / "failures").rglob("*.parquet"))
+
+
+def workers_of(driver):
+    """Processes that run analyses for a driver: descendants of it that Ray has named so."""
+    parent, name = {}, {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid = int(status.parent.name)
+            parent[pid] = int(status.read_text().rsplit(")", 1)[1].split()[1])
+            name[pid] = (status.parent / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+    def belongs(pid):
+        while pid > 1 and pid != driver:
+            pid = parent.get(pid, 0)
+        return pid == driver
+
+    return [pid for pid in name if "ray::analysis_task" in name[pid] and belongs(pid)]
+
+
 def test_trials_of_another_sweep_are_taken_over_not_trained(environment):
     sweep(environment, "--preset", "smoke")
     out = sweep(environment, "--preset", "smoke", "--name", "again", "--seeds", "3")
