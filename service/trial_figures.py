@@ -27,6 +27,7 @@ from service.figures import (
     shown_steps,
     trial_title,
 )
+from service.spectra_figure import spectra
 from service.storage import Store
 from service.tables import part_key, read_table
 from service.tracking import Tracking
@@ -66,13 +67,6 @@ def draw(store: Store, sweep: str, row: Row) -> dict[str, Figure]:
 
 
 # --- one checkpoint ------------------------------------------------------------------------------
-
-
-def spectra(row: Row, frames: Frames) -> Figure:
-    """Spectra at pure noise, or at the noisiest level there is."""
-    frame = frames["spectra"]
-    is_target = frame["site"] == "target"
-    return figures.spectra_bars(row, frame[(frame["t"] == frame["t"].max()) | is_target])
 
 
 def identities(row: Row, frames: Frames) -> Figure:
