@@ -17,7 +17,6 @@ import numpy as np
 from grokmodel.config import is_prime
 
 PLAIN, LOG = "plain", "log"
-ORDERINGS = (PLAIN, LOG)
 
 
 @dataclass(frozen=True)
