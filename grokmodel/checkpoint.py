@@ -23,7 +23,7 @@ from grokmodel.optim import OptimState
 from grokmodel.outcome import EVALUATION_FIELDS, Evaluation
 from grokmodel.pack import Member
 
-FORMAT = "grok-member-1"
+FORMAT = "grok-member-2"
 STATE_ROWS = ("weights", "first", "second", "average")
 
 

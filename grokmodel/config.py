@@ -7,6 +7,7 @@ no-op. Every number that a result depends on is a field here: there are no hidde
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ ACTIVATIONS = ("gelu", "swiglu")
 SPLITS = ("ordered", "unordered")
 LOSSES = ("x0", "velocity")
 T_DISTRIBUTIONS = ("logit-normal", "uniform")
+PRECISIONS = ("float32", "bfloat16")
 
 MIN_P = 3
 MAX_SIZE = 65_536
@@ -38,6 +40,22 @@ MAX_SEED = 2**31 - 2
 """Noise is keyed by the seed as an int32."""
 PRIME_OPERATIONS = ("div",)
 """Operations that are only defined when P is prime (every b != 0 has an inverse)."""
+
+LATER_FIELDS = ("precision",)
+"""Fields added when there were results already: their defaults are what every trial did before.
+The identity leaves them out while they have these, so that those results keep their ids."""
+
+CHOICES = {"op": OPERATIONS, "data": DATASETS, "split": SPLITS, "variant": VARIANTS, "norm": NORMS}
+CHOICES |= {"activation": ACTIVATIONS, "loss": LOSSES, "t_distribution": T_DISTRIBUTIONS}
+CHOICES |= {"precision": PRECISIONS}
+"""Field -> its possible values."""
+_ONE = ("N", "patch", "heads", "steps", "eval_every", "eval_pairs", "t_levels")
+AT_LEAST = {"P": MIN_P, **dict.fromkeys(_ONE, 1), "warmup": 0}
+"""Field -> its smallest value."""
+RANGES = {"side": (8, 64), "depth": (1, 8), "seed": (0, MAX_SEED), "width": (2, MAX_SIZE)}
+RANGES |= {"ffn": (1, MAX_SIZE), "batch": (1, MAX_SIZE)}
+RANGES |= {"sample_steps": (1, 1000), "final_sample_steps": (1, 1000)}
+"""Field -> its smallest and largest value."""
 
 
 class ConfigError(ValueError):
@@ -93,6 +111,9 @@ class TrialConfig:
     """Weights start as N(0, init_scale^2 / fan_in), > 0."""
     input_gate: bool = True
     """Scale the noisy input by (1 - t), so that pure noise enters as zero."""
+    precision: str = "float32"
+    """Precision of matrix products: `float32` (on CUDA by TF32) or `bfloat16`; weights, moments
+    and sums are float32 always."""
 
     loss: str = "x0"
     """`x0`: |x0_hat - x0|^2; `velocity`: the same over max(t, t_clip)^2."""
@@ -135,27 +156,34 @@ class TrialConfig:
     """Seeds split, initial weights and all noise of this trial; from 0 to 2^31 - 2."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
+        values = vars(self)
+        for name, wanted in FIELD_TYPES.items():
+            value = values[name]
+            # a large sweep makes many configs, so what needs no change is passed over quickly;
+            # a float above 0 is neither NaN nor -0.0
+            if type(value) is not wanted or (wanted is float and not value > 0):
+                object.__setattr__(self, name, _typed(name, wanted, value))
         if self.patch == 0:
             object.__setattr__(self, "patch", self.side)
         check_config(self)
 
-    @property
+    @functools.cached_property
     def shape(self) -> PackShape:
         """What must be equal for trials to train as one fused program."""
-        return PackShape(**{f.name: getattr(self, f.name) for f in dataclasses.fields(PackShape)})
+        return _pack_shape(*(getattr(self, name) for name in _SHAPE_FIELDS))
 
     @property
     def tokens_per_image(self) -> int:
         return (self.side // self.patch) ** 2
 
-    @property
+    @functools.cached_property
     def trial_id(self) -> str:
-        """16 hex digits: a hash of every field and of SCIENCE_VERSION."""
+        """16 hex digits: a hash of SCIENCE_VERSION and of every field (but see LATER_FIELDS)."""
         identity = {"science_version": SCIENCE_VERSION, **self.to_dict()}
-        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        for name in LATER_FIELDS:
+            if identity[name] == DEFAULTS[name]:
+                del identity[name]
+        return hashlib.sha256(_canonical(identity).encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
@@ -166,15 +194,15 @@ class TrialConfig:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        values = vars(self)  # with it lie the cached properties
+        return {name: values[name] for name in FIELD_TYPES}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrialConfig:
         """Inverse of `to_dict`; an unknown key is a ConfigError."""
-        known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
-            if key not in known:
-                raise ConfigError(key, values[key], f"one of the fields {', '.join(known)}")
+            if key not in FIELD_TYPES:
+                raise ConfigError(key, values[key], f"one of the fields {', '.join(FIELD_TYPES)}")
         return cls(**values)
 
 
@@ -192,6 +220,7 @@ class PackShape:
     norm: str
     activation: str
     input_gate: bool
+    precision: str
     loss: str
     batch: int
     t_levels: int
@@ -208,66 +237,65 @@ class PackShape:
         return self.patch**2
 
 
+_TYPES: dict[str, type[Any]] = {"int": int, "float": float, "bool": bool, "str": str}
+FIELD_TYPES = {field.name: _TYPES[str(field.type)] for field in dataclasses.fields(TrialConfig)}
+"""Every field of TrialConfig -> its type, in order."""
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(TrialConfig)}
+"""Every field of TrialConfig -> its default."""
+_SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(PackShape))
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+@functools.lru_cache(maxsize=1024)
+def _pack_shape(*values: Any) -> PackShape:
+    """One object for all configs with these values of the shape's fields."""
+    return PackShape(**dict(zip(_SHAPE_FIELDS, values)))
+
+
 def is_prime(n: int) -> bool:
     return n >= 2 and all(n % k for k in range(2, int(n**0.5) + 1))
 
 
-def _typed(field: dataclasses.Field[Any], value: object) -> object:
+def _typed(name: str, wanted: type, value: object) -> object:
     """Coerce lossless numbers (3 -> 3.0, numpy scalars) so that equal configs hash equally."""
-    wanted = {"int": int, "float": float, "bool": bool, "str": str}[str(field.type)]
     if wanted is bool or wanted is str:
         if not isinstance(value, wanted):
-            raise ConfigError(field.name, value, f"a {wanted.__name__}")
+            raise ConfigError(name, value, f"a {wanted.__name__}")
         return value
     if isinstance(value, bool | str):
-        raise ConfigError(field.name, value, f"of type {wanted.__name__}")
+        raise ConfigError(name, value, f"of type {wanted.__name__}")
     try:
         number = wanted(value)
         same = number == value
     except (TypeError, ValueError, OverflowError):
         same = False
     if not same:  # also true of NaN, and of 1.5 where an int is wanted
-        raise ConfigError(field.name, value, f"of type {wanted.__name__}")
+        raise ConfigError(name, value, f"of type {wanted.__name__}")
     return number + 0.0 if wanted is float else number  # -0.0 becomes 0.0
 
 
 def check_config(c: TrialConfig) -> None:
     """Raise ConfigError for the first field of `c` that is out of range."""
-    choices = {
-        "op": OPERATIONS,
-        "data": DATASETS,
-        "split": SPLITS,
-        "variant": VARIANTS,
-        "norm": NORMS,
-        "activation": ACTIVATIONS,
-        "loss": LOSSES,
-        "t_distribution": T_DISTRIBUTIONS,
-    }
-    for field, allowed in choices.items():
-        if getattr(c, field) not in allowed:
-            raise ConfigError(field, getattr(c, field), f"one of {', '.join(allowed)}")
-    at_least = {"P": MIN_P, "N": 1, "patch": 1, "heads": 1}
-    at_least |= {"steps": 1, "eval_every": 1, "eval_pairs": 1}
-    at_least |= {"t_levels": 1, "warmup": 0}
-    for field, low in at_least.items():
-        if getattr(c, field) < low:
-            raise ConfigError(field, getattr(c, field), f"{low} or more")
-    ranges = [("side", 8, 64), ("depth", 1, 8), ("seed", 0, MAX_SEED)]
-    ranges += [("width", 2, MAX_SIZE), ("ffn", 1, MAX_SIZE), ("batch", 1, MAX_SIZE)]
-    ranges += [("sample_steps", 1, 1000), ("final_sample_steps", 1, 1000)]
-    for field, low, high in ranges:
-        if not low <= getattr(c, field) <= high:
-            raise ConfigError(field, getattr(c, field), f"from {low} to {high}")
+    values = vars(c)
+    for field, allowed in CHOICES.items():
+        if values[field] not in allowed:
+            raise ConfigError(field, values[field], f"one of {', '.join(allowed)}")
+    for field, low in AT_LEAST.items():
+        if values[field] < low:
+            raise ConfigError(field, values[field], f"{low} or more")
+    for field, (low, high) in RANGES.items():
+        if not low <= values[field] <= high:
+            raise ConfigError(field, values[field], f"from {low} to {high}")
     finite = float("inf")
     for field in ("train_fraction", "t_clip"):
-        if not 0 < getattr(c, field) < 1:
-            raise ConfigError(field, getattr(c, field), "inside (0, 1)")
+        if not 0 < values[field] < 1:
+            raise ConfigError(field, values[field], "inside (0, 1)")
     for field in ("beta1", "beta2", "ema"):
-        if not 0 <= getattr(c, field) < 1:
-            raise ConfigError(field, getattr(c, field), "in [0, 1)")
+        if not 0 <= values[field] < 1:
+            raise ConfigError(field, values[field], "in [0, 1)")
     for field in ("lr", "init_scale", "t_std"):
-        if not 0 < getattr(c, field) < finite:
-            raise ConfigError(field, getattr(c, field), "above 0 and finite")
+        if not 0 < values[field] < finite:
+            raise ConfigError(field, values[field], "above 0 and finite")
     if not 0 <= c.weight_decay < finite:
         raise ConfigError("weight_decay", c.weight_decay, "0 or more and finite")
     if not -finite < c.t_mean < finite:

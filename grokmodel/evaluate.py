@@ -21,7 +21,6 @@ from grokmodel.decoder import Decoder
 from grokmodel.model import denoise, unpatchify
 from grokmodel.outcome import Evaluation
 from grokmodel.pack import BankKey, Banks, Pack, bank_key, stack_padded, with_results
-from grokmodel.symbols import SymbolBank
 
 Decoders = Mapping[BankKey, Decoder]
 COPY_RATIO = 1 / 3
@@ -60,15 +59,15 @@ def accuracy(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[A
     val = [s.val[: m.config.eval_pairs] for m, s in zip(pack.members, pack.splits)]
     train_x, train_c = _sample_pairs(pack, train, noise.EVAL_TRAIN, steps)
     val_x, val_c = _sample_pairs(pack, val, noise.EVAL_VAL, steps)
+    right_train = _right(pack, train_x, train_c, decoders, banks)
+    right_val = _right(pack, val_x, val_c, decoders, banks)
     out = []
     for i, member in enumerate(pack.members):
-        key = bank_key(member.config)
         n, k = len(train[i]), len(val[i])
-        right_train = _right(train_x[i, :n], train_c[i, :n], decoders[key], banks[key])
-        right_val = _right(val_x[i, :k], val_c[i, :k], decoders[key], banks[key])
-        strict = right_val[pack.splits[i].strict[:k]]
+        strict = right_val[i, :k][pack.splits[i].strict[:k]]
         copies = _copies(pack, i, train_x[i, :n]) if member.config.N > 1 else math.nan
-        out.append(Accuracy(_mean(right_train), _mean(right_val), _mean(strict), copies))
+        shares = (_mean(right_train[i, :n]), _mean(right_val[i, :k]), _mean(strict))
+        out.append(Accuracy(*shares, copies))
     return out
 
 
@@ -87,23 +86,34 @@ def _sample_pairs(
 def sample_images(pack: Pack, pair_MQ2: Tensor, stream: int, steps: int) -> Tensor:
     """Draw the result image of every pair (a, b): standardized pixels (M, Q, S, S)."""
     shape = pack.shape
-    params = pack.layout.views(pack.state.average)
+    params = pack.params(pack.state.average)
     image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, pack.state.step)
-    operands = pack.embed_operands(params, image_MQ2)
+    operands = pack.operands(params, image_MQ2)
     C, X = shape.tokens_per_image, shape.token_dim
     Q = pair_MQ2.shape[1]
     start = noise.normal(pack.seed_M, stream, pack.state.step, Q, C * X)
 
     def predict(x_MQX: Tensor, t_M1: Tensor) -> Tensor:
         tokens = x_MQX.unflatten(-1, (C, X))
-        return denoise(params, shape, operands, tokens, t_M1).flatten(2)
+        return denoise(params, shape, operands, tokens, t_M1).flatten(2).float()
 
     x_MQX = flow.sample(predict, start, steps)
     return unpatchify(x_MQX.unflatten(-1, (C, X)), shape.patch)
 
 
-def _right(x_QSS: Tensor, c_Q: Tensor, decoder: Decoder, bank: SymbolBank) -> np.ndarray:
-    return (decoder.classify(bank.ink(x_QSS)) == c_Q).cpu().numpy()
+def _right(
+    pack: Pack, x_MQSS: Tensor, c_MQ: Tensor, decoders: Decoders, banks: Banks
+) -> np.ndarray:
+    """(M, Q) bool: the sample decodes to c. Members of one bank are decoded together, and all that
+    is asked is brought to the host at once."""
+    found_MQ = torch.empty_like(c_MQ)
+    rows: dict[BankKey, list[int]] = {}
+    for i, member in enumerate(pack.members):
+        rows.setdefault(bank_key(member.config), []).append(i)
+    for key, of_bank in rows.items():
+        ink = banks[key].ink(x_MQSS[of_bank].flatten(0, 1))
+        found_MQ[of_bank] = decoders[key].classify(ink).view(len(of_bank), -1)
+    return (found_MQ == c_MQ).cpu().numpy()
 
 
 def _copies(pack: Pack, i: int, x_QSS: Tensor) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from grokmodel import noise
@@ -51,7 +52,7 @@ def loss_per_member(
 
     `t_clip_M` None: of the image. Otherwise of the velocity, |x0_hat - x0|^2 / max(t, t_clip)^2.
     """
-    error_MB = (x0_hat_MBX - x0_MBX).square().mean(-1)
+    error_MB = F.mse_loss(x0_hat_MBX, x0_MBX, reduction="none").mean(-1)
     if t_clip_M is not None:
         error_MB = (
             error_MB / _for_rows(torch.maximum(t_MT, t_clip_M[:, None]), error_MB.shape[1]).square()

@@ -13,7 +13,7 @@ D width, H heads, E = D / H, n parameters of a member; B = T levels of t times G
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,15 +21,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokmodel.attention import ImageTable, attend, attend_to_table
 from grokmodel.config import PackShape
-
-Params = dict[str, Tensor]
-"""Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
-Tap = Callable[[str, Tensor], Tensor]
-"""Called with the name and the value (M, B, ...) of every activation site; the model goes on with
-what it returns. It must not write to the value that it is given."""
-FEW_TOKENS = 16
-"""Scores a row up to which a product and a sum beat a batched matmul of tiny matrices by far."""
+from grokmodel.layers import (
+    Params,
+    Tap,
+    embed,
+    ffn,
+    linear,
+    modulate,
+    modulation,
+    norm,
+    site,
+    site_of_parts,
+)
 
 
 @dataclass(frozen=True)
@@ -45,27 +50,28 @@ class Layout:
         ffn_in = s.ffn * (2 if s.activation == "swiglu" else 1)
         out: dict[str, tuple[int, ...]] = {}
 
-        def linear(name: str, fan_in: int, fan_out: int) -> None:
+        def add(name: str, fan_in: int, fan_out: int, bias: bool = True) -> None:
             out[f"{name}.w"] = (fan_in, fan_out)
-            out[f"{name}.b"] = (fan_out,)
+            if bias:
+                out[f"{name}.b"] = (fan_out,)
 
-        def ffn(name: str) -> None:
-            linear(f"{name}.up", D, ffn_in)
-            linear(f"{name}.down", s.ffn, D)
+        def add_ffn(name: str) -> None:
+            add(f"{name}.up", D, ffn_in)
+            add(f"{name}.down", s.ffn, D)
 
-        linear("embed", s.token_dim, D)
+        add("embed", s.token_dim, D)
         out["position"] = (3 * s.tokens_per_image, D)
-        linear("time", D, D)
+        add("time", D, D)
         if s.variant == "sandwich":
-            linear("sandwich.mod", D, 3 * D)
-            ffn("sandwich.ffn")
+            add("sandwich.mod", D, 3 * D)
+            add_ffn("sandwich.ffn")
         for i in range(s.depth):
-            linear(f"block{i}.mod", D, 6 * D)
+            add(f"block{i}.mod", D, 6 * D)
             for name in ("query", "key", "value", "out"):
-                linear(f"block{i}.{name}", D, D)
-            ffn(f"block{i}.ffn")
-        linear("final.mod", D, 2 * D)
-        linear("final", D, s.token_dim)
+                add(f"block{i}.{name}", D, D, bias=name != "key")  # softmax cannot see it
+            add_ffn(f"block{i}.ffn")
+        add("final.mod", D, 2 * D)
+        add("final", D, s.token_dim)
         return out
 
     @cached_property
@@ -117,18 +123,6 @@ def unpatchify(tokens: Tensor, patch: int) -> Tensor:
     return tiles.reshape(*lead, k * patch, k * patch)
 
 
-def linear(p: Params, name: str, x: Tensor) -> Tensor:
-    """x (M, ..., in) times the member's own matrix: (M, ..., out)."""
-    w, b = p[f"{name}.w"], p[f"{name}.b"]
-    flat = x.reshape(x.shape[0], -1, x.shape[-1])
-    return torch.baddbmm(b[:, None, :], flat, w).view(*x.shape[:-1], w.shape[-1])
-
-
-def embed(p: Params, tokens: Tensor) -> Tensor:
-    """Clean or noisy tokens (M, ..., X) -> (M, ..., D), without position."""
-    return linear(p, "embed", tokens)
-
-
 def time_features(t_MT: Tensor, width: int) -> Tensor:
     """Sinusoids of 1000 t as in DiT, (M, T, D)."""
     half = width // 2
@@ -140,7 +134,7 @@ def time_features(t_MT: Tensor, width: int) -> Tensor:
 def denoise(
     p: Params,
     shape: PackShape,
-    operands_MBLD: Tensor,
+    operands: Tensor | ImageTable,
     x_t_MBCX: Tensor,
     t_MT: Tensor,
     tap: Tap | None = None,
@@ -148,122 +142,94 @@ def denoise(
     """Predict the clean result image from the operands and the noisy result.
 
     Args:
-        operands_MBLD: embedded tokens of a, then of b (L = 2C), without position.
+        operands: embedded tokens of a, then of b, without position, (M, B, 2C, D); or the table of
+            their images, which is faster where few images make many rows.
         x_t_MBCX: noisy tokens of c.
         t_MT: noise levels in [0, 1]; T divides B, and level k belongs to the k-th B / T rows. All
             that depends on time alone is computed once a level.
         tap: sees, and may replace, the activations of every site: see `analysis/sites.py`.
 
     Returns:
-        x0_hat, (M, B, C, X).
+        x0_hat, (M, B, C, X), in the data type of the weights.
     """
-    C, T = shape.tokens_per_image, t_MT.shape[1]
+    T, dtype = t_MT.shape[1], p["embed.w"].dtype
     x_t = x_t_MBCX.unflatten(1, (T, -1))  # (M, T, G, C, X): G rows share a level
     if shape.input_gate:
         x_t = x_t * (1.0 - t_MT)[:, :, None, None, None]
-    time = F.silu(linear(p, "time", time_features(t_MT, shape.width)))
+    time = F.silu(linear(p, "time", time_features(t_MT, shape.width).to(dtype)))
+    current = embed(p, x_t) + p["position"][:, None, None, 2 * shape.tokens_per_image :]
+    if isinstance(operands, ImageTable) and tap is None and _attention_comes_first(shape):
+        h = _block_on_table(p, "block0", shape, operands, current, time)
+    else:
+        h = _blocks(p, shape, operands, current, time, tap)
+    shift, scale = modulation(p, "final.mod", time, 2)
+    h = modulate(norm(h, shape.norm == "pre"), shift, scale)
+    return site(tap, "output", linear(p, "final", h)).flatten(1, 2)
+
+
+def _attention_comes_first(shape: PackShape) -> bool:
+    return shape.variant == "baseline" and shape.depth == 1
+
+
+def _blocks(
+    p: Params,
+    shape: PackShape,
+    operands: Tensor | ImageTable,
+    current: Tensor,
+    time: Tensor,
+    tap: Tap | None,
+) -> Tensor:
+    """All blocks on all tokens, the last for the result's tokens alone: (M, T, G, C, D)."""
+    C = shape.tokens_per_image
+    embedded = operands.embedded(p) if isinstance(operands, ImageTable) else operands
     position = p["position"][:, None, None]
-    context = operands_MBLD.unflatten(1, (T, -1)) + position[..., : 2 * C, :]
-    current = embed(p, x_t) + position[..., 2 * C :, :]
-    context, current = _site_of_parts(tap, "embedding", [context, current], -2)
+    context = embedded.unflatten(1, (time.shape[1], -1)) + position[..., : 2 * C, :]
+    context, current = site_of_parts(tap, "embedding", [context, current], -2)
     if shape.variant == "sandwich" or shape.depth > 1:
         h = torch.cat([context, current], dim=-2)
         if shape.variant == "sandwich":
-            shift, scale, gate = _modulation(p, "sandwich.mod", time, 3)
-            pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift, scale)
-            h = torch.addcmul(h, gate, _ffn(p, "sandwich.ffn", shape, pre, tap))
+            shift, scale, gate = modulation(p, "sandwich.mod", time, 3)
+            pre = modulate(norm(h, shape.norm in ("pre", "ffn")), shift, scale)
+            h = torch.addcmul(h, gate, ffn(p, "sandwich.ffn", shape, pre, tap))
         for i in range(shape.depth - 1):
             h = _block(p, f"block{i}", shape, [h], time, tap)
         context, current = h.split([2 * C, C], dim=-2)
-    h = _block(p, f"block{shape.depth - 1}", shape, [context, current], time, tap)
-    shift, scale = _modulation(p, "final.mod", time, 2)
-    h = _modulate(_norm(h, shape.norm == "pre"), shift, scale)
-    return _site(tap, "output", linear(p, "final", h)).flatten(1, 2)
+    return _block(p, f"block{shape.depth - 1}", shape, [context, current], time, tap)
 
 
 def _block(
     p: Params, name: str, shape: PackShape, parts: list[Tensor], time: Tensor, tap: Tap | None
 ) -> Tensor:
     """One transformer block on the tokens of all `parts`; returns those of the last part."""
-    shift1, scale1, gate1, shift2, scale2, gate2 = _modulation(p, f"{name}.mod", time, 6)
-    seen = [_modulate(_norm(h, shape.norm == "pre"), shift1, scale1) for h in parts]
-    h = torch.addcmul(parts[-1], gate1, _attention(p, name, shape, seen, tap))
-    pre = _modulate(_norm(h, shape.norm in ("pre", "ffn")), shift2, scale2)
-    return torch.addcmul(h, gate2, _ffn(p, f"{name}.ffn", shape, pre, tap))
+    vectors = modulation(p, f"{name}.mod", time, 6)
+    shift, scale = vectors[:2]
+    seen = [modulate(norm(h, shape.norm == "pre"), shift, scale) for h in parts]
+    attended = attend(p, name, shape, seen, tap)
+    return _rest_of_block(p, name, shape, parts[-1], attended, vectors, tap)
 
 
-def _attention(
-    p: Params, name: str, shape: PackShape, parts: list[Tensor], tap: Tap | None
+def _block_on_table(
+    p: Params, name: str, shape: PackShape, table: ImageTable, current: Tensor, time: Tensor
 ) -> Tensor:
-    """Attention of the last part's tokens over the tokens of all parts: (..., rows, D).
-
-    The parts are never copied into one tensor; only their scores are, and what a tap looks at.
-    """
-    H, E = shape.heads, shape.width // shape.heads
-    q = _site(tap, f"{name}.query", linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E)))
-    keys = [linear(p, f"{name}.key", x).unflatten(-1, (H, E)) for x in parts]
-    keys = _site_of_parts(tap, f"{name}.key", keys, -3)
-    values = [linear(p, f"{name}.value", x).unflatten(-1, (H, E)) for x in parts]
-    values = _site_of_parts(tap, f"{name}.value", values, -3)
-    score = torch.cat([_scores(q, k) for k in keys], dim=-2) / math.sqrt(E)  # (..., rows, L, H)
-    weight = _site(tap, f"{name}.score", score).softmax(dim=-2)
-    if tap is None:
-        weights = weight.split([v.shape[-3] for v in values], dim=-2)
-        mixed = torch.stack([_mix(w, v) for w, v in zip(weights, values, strict=True)]).sum(0)
-    else:
-        weight = _site(tap, f"{name}.weight", weight)
-        weighted = weight[..., None] * torch.cat(values, dim=-3)[..., None, :, :, :]
-        mixed = _site(tap, f"{name}.weighted_value", weighted).sum(-3)
-    mixed = _site(tap, f"{name}.head_output", mixed)
-    return _site(tap, f"{name}.attention", linear(p, f"{name}.out", mixed.flatten(-2)))
+    """The same for a block that comes first and last, on operands from a table."""
+    vectors = modulation(p, f"{name}.mod", time, 6)
+    shift, scale = vectors[:2]
+    own = norm(current, shape.norm == "pre")
+    attended = attend_to_table(p, name, shape, table, own, shift, scale)
+    return _rest_of_block(p, name, shape, current, attended, vectors, None)
 
 
-def _scores(q: Tensor, k: Tensor) -> Tensor:
-    """(..., rows, H, E) and (..., L, H, E) -> (..., rows, L, H)."""
-    if q.shape[-3] * k.shape[-3] <= FEW_TOKENS:
-        return (q[..., :, None, :, :] * k[..., None, :, :, :]).sum(-1)
-    return torch.einsum("...qhe,...khe->...qkh", q, k)
-
-
-def _mix(weight: Tensor, v: Tensor) -> Tensor:
-    """(..., rows, L, H) and (..., L, H, E) -> (..., rows, H, E)."""
-    if weight.shape[-3] * v.shape[-3] <= FEW_TOKENS:
-        return (weight[..., None] * v[..., None, :, :, :]).sum(-3)
-    return torch.einsum("...qkh,...khe->...qhe", weight, v)
-
-
-def _ffn(p: Params, name: str, shape: PackShape, x: Tensor, tap: Tap | None) -> Tensor:
-    pre = _site(tap, f"{name}.pre", linear(p, f"{name}.up", x))
-    if shape.activation == "swiglu":
-        gate, value = pre.chunk(2, dim=-1)
-        post = F.silu(gate) * value
-    else:
-        post = F.gelu(pre)
-    return linear(p, f"{name}.down", _site(tap, f"{name}.post", post))
-
-
-def _modulation(p: Params, name: str, time: Tensor, parts: int) -> list[Tensor]:
-    """adaLN vectors, each (M, T, 1, 1, D): shift, scale, gate, ...; scales and gates start at 1."""
-    vectors = linear(p, name, time)[:, :, None, None].chunk(parts, dim=-1)
-    return [v if i % 3 == 0 else v + 1.0 for i, v in enumerate(vectors)]
-
-
-def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    return torch.addcmul(shift, x, scale)
-
-
-def _norm(x: Tensor, on: bool) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:]) if on else x
-
-
-def _site(tap: Tap | None, name: str, value: Tensor) -> Tensor:
-    """`value` (M, T, G, ...) as the tap, which sees it as (M, B, ...), leaves it."""
-    return value if tap is None else tap(name, value.flatten(1, 2)).view_as(value)
-
-
-def _site_of_parts(tap: Tap | None, name: str, parts: list[Tensor], dim: int) -> list[Tensor]:
-    """The same for a value in parts along `dim`, which the tap sees as one."""
-    if tap is None:
-        return parts
-    sizes = [part.shape[dim] for part in parts]
-    return list(_site(tap, name, torch.cat(parts, dim=dim)).split(sizes, dim=dim))
+def _rest_of_block(
+    p: Params,
+    name: str,
+    shape: PackShape,
+    h: Tensor,
+    attended: Tensor,
+    vectors: list[Tensor],
+    tap: Tap | None,
+) -> Tensor:
+    """Residual sum and FFN after attention."""
+    gate1, shift2, scale2, gate2 = vectors[2:]
+    h = torch.addcmul(h, gate1, attended)
+    pre = modulate(norm(h, shape.norm in ("pre", "ffn")), shift2, scale2)
+    return torch.addcmul(h, gate2, ffn(p, f"{name}.ffn", shape, pre, tap))

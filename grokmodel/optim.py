@@ -1,13 +1,14 @@
-"""AdamW whose hyper-parameters differ per member.
+"""AdamW whose hyper-parameters differ per member, and the average of the weights.
 
-All parameters of a member lie in one row of a matrix (M, n), so an update is a few elementwise
-operations whatever the number of layers, and a member is stopped, moved or saved as one row.
-Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101), with the
-learning rate multiplying the decay as in `torch.optim.AdamW`.
+All parameters of a member lie in one row of a matrix (M, n): a row is one parameter group of
+`torch.optim.AdamW`, whose fused kernel goes over it once, and a member is stopped, moved or saved
+as one row. Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (arXiv
+1711.05101), with the learning rate multiplying the decay.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -49,28 +50,58 @@ class OptimState:
         return cls(weights, zeros(weights), zeros(weights), weights.clone(), step)
 
 
-@torch.no_grad()
-def update(state: OptimState, grad: Tensor, hyper: Hyper) -> None:
-    """One AdamW step in place, then the weight average.
+class Optimizer:
+    """Updates a state in place.
 
-    Args:
-        grad: of the shape of the weights; it is used as scratch space and left with rubbish.
+    Members whose hyper-parameters and step are equal, such as seeds, share a kernel launch.
     """
-    state.step += 1
-    step_M = state.step.to(torch.float32)
-    ramp_M = torch.clamp(step_M / torch.clamp(hyper.warmup, min=1.0), max=1.0)
-    lr_M = hyper.lr * ramp_M
-    correct1_M = 1.0 - hyper.beta1**step_M
-    correct2_M = 1.0 - hyper.beta2**step_M
 
-    # nothing of size (M, n) is allocated: fresh memory costs more here than the arithmetic
-    state.first.lerp_(grad, (1.0 - hyper.beta1)[:, None])
-    grad.mul_(grad)
-    state.second.lerp_(grad, (1.0 - hyper.beta2)[:, None])
-    denominator = torch.sqrt(state.second, out=grad).mul_(correct2_M.rsqrt()[:, None]).add_(EPS)
-    direction = torch.div(state.first, denominator, out=grad)
-    state.weights.mul_((1.0 - lr_M * hyper.weight_decay)[:, None])
-    state.weights.addcmul_(direction, (lr_M / correct1_M)[:, None], value=-1.0)
-    # early averages would remember the random start: the decay grows with the steps made
-    decay_M = torch.minimum(hyper.ema, step_M / (step_M + 10.0))
-    state.average.lerp_(state.weights, (1.0 - decay_M)[:, None])
+    def __init__(self, state: OptimState, hyper: Hyper) -> None:
+        self.state, self.hyper = state, hyper
+        self.lr_M = torch.zeros_like(state.weights[:, 0])
+        self.step_M = state.step.to(torch.float32)
+        self.adamw = torch.optim.AdamW(
+            [self._group(rows) for rows in self._alike()],
+            eps=EPS,
+            fused=True,
+            capturable=state.weights.is_cuda,
+        )
+        rows = [i for group in self._alike() for i in group]
+        self.parameters = list(
+            zip(rows, (p for group in self.adamw.param_groups for p in group["params"]))
+        )
+        for i, p in self.parameters:
+            step = self.step_M[i].clone()  # AdamW counts by itself
+            self.adamw.state[p] = {
+                "step": step, "exp_avg": state.first[i], "exp_avg_sq": state.second[i],
+            }  # fmt: skip
+
+    def _alike(self) -> list[list[int]]:
+        """Rows in groups that one launch can update."""
+        fields = [v.tolist() for v in (*vars(self.hyper).values(), self.state.step)]
+        kinds = list(zip(*fields))
+        rows = sorted(range(len(kinds)), key=kinds.__getitem__)
+        return [list(group) for _, group in itertools.groupby(rows, kinds.__getitem__)]
+
+    def _group(self, rows: list[int]) -> dict[str, object]:
+        first, hyper = rows[0], self.hyper
+        return {
+            "params": [torch.nn.Parameter(self.state.weights[i]) for i in rows],
+            "lr": self.lr_M[first],
+            "betas": (float(hyper.beta1[first]), float(hyper.beta2[first])),
+            "weight_decay": float(hyper.weight_decay[first]),
+        }
+
+    @torch.no_grad()
+    def update(self, grad: Tensor) -> None:
+        """One step of AdamW by a gradient of the shape of the weights, then of their average."""
+        for i, p in self.parameters:
+            p.grad = grad[i]
+        self.state.step += 1
+        self.step_M += 1
+        ramp_M = torch.clamp(self.step_M / torch.clamp(self.hyper.warmup, min=1.0), max=1.0)
+        torch.mul(self.hyper.lr, ramp_M, out=self.lr_M)
+        self.adamw.step()
+        # early averages would remember the random start: the decay grows with the steps made
+        decay_M = torch.minimum(self.hyper.ema, self.step_M / (self.step_M + 10.0))
+        self.state.average.lerp_(self.state.weights, (1.0 - decay_M)[:, None])

@@ -9,7 +9,7 @@ n parameters of a member.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,9 +17,12 @@ import torch
 from torch import Tensor
 
 from grokmodel import flow, noise, optim
+from grokmodel.attention import ImageTable
 from grokmodel.config import TrialConfig
-from grokmodel.model import Layout, Params, denoise, embed, patchify
+from grokmodel.layers import Params, embed
+from grokmodel.model import Layout, denoise, patchify
 from grokmodel.outcome import Evaluation, outcome, settled
+from grokmodel.program import CapturedStep
 from grokmodel.symbols import SymbolBank
 from grokmodel.task import Split, result_table, split_pairs
 
@@ -74,17 +77,31 @@ class Pack:
         members: trials of one `PackShape`, all at the same number of evaluations or not: each
             member keeps its own step.
         banks: an image bank for the `bank_key` of every member.
+        program: how a step is run, one of PROGRAMS: `eager`, kernel by kernel; `graph`, as one CUDA
+            graph; `compiled`, the loss compiled by torch, and on a GPU as one graph too.
     """
 
-    def __init__(self, members: Sequence[Member], banks: Banks, device: torch.device) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        banks: Banks,
+        device: torch.device,
+        program: str = "eager",
+    ) -> None:
         self.members = list(members)
         self.device = device
         self.shape = members[0].config.shape
         self.layout = Layout(self.shape)
+        self.dtype = DTYPES[self.shape.precision]
         self.splits: list[Split] = [split_pairs(m.config) for m in members]
         self._load_images(banks)
         self._load_pairs()
         self._load_rows()
+        self._run_step: Callable[[], None] = self._step
+        if program == "compiled":
+            self._loss = torch.compile(self._loss, dynamic=False)  # type: ignore[method-assign]
+        if program != "eager" and device.type == "cuda":
+            self._run_step = CapturedStep(self._step, device)
 
     # --- data on the device ----------------------------------------------------------------------
 
@@ -105,6 +122,16 @@ class Pack:
         self.P_M = self._column([m.config.P for m in self.members])
         self.N_M = self._column([m.config.N for m in self.members])
         self.single_image = all(m.config.N == 1 for m in self.members)
+        self.tables = self._image_tables()
+
+    def _image_tables(self) -> Tensor | None:
+        """All images of each member, (M, K, C, X), if they are fewer than the rows of a batch."""
+        counts = [m.config.P * m.config.N for m in self.members]
+        if max(counts) > self.shape.batch:
+            return None
+        row_K = torch.arange(max(counts), device=self.device)
+        row_MK = (row_K + self.offset_M[:, None]).clamp(max=len(self.images) - 1)
+        return self.images[row_MK]
 
     def _load_pairs(self) -> None:
         triplets = [with_results(m.config, s.train) for m, s in zip(self.members, self.splits)]
@@ -112,13 +139,15 @@ class Pack:
         self.train_MT3 = stack_padded(triplets).to(self.device)
 
     def _load_rows(self) -> None:
-        rows = [m.state for m in self.members]
-        gather = {name: torch.cat([vars(r)[name] for r in rows]) for name in vars(rows[0])}
-        self.state = optim.OptimState(**{k: v.to(self.device) for k, v in gather.items()})
+        states = [vars(m.state) for m in self.members]
+        self.state = optim.OptimState(
+            **{name: self._stacked([state[name] for state in states]) for name in states[0]}
+        )
         configs = [m.config for m in self.members]
         self.hyper = optim.Hyper(
             **{k: self._column([float(getattr(c, k)) for c in configs]) for k in HYPER_FIELDS}
         )
+        self.optimizer = optim.Optimizer(self.state, self.hyper)
         self.seed_M = self._column([c.seed for c in configs])
         self.t_mean_M = self._column([c.t_mean for c in configs])
         self.t_std_M = self._column([c.t_std for c in configs])
@@ -126,21 +155,36 @@ class Pack:
         self.t_uniform_M = self._column([c.t_distribution == "uniform" for c in configs])
         self.loss_sum_M = torch.zeros(len(configs), device=self.device)
 
+    def _stacked(self, rows: Sequence[Tensor]) -> Tensor:
+        """Rows (1, ...) as one tensor on the device, which never holds them twice."""
+        out = rows[0].new_empty((len(rows), *rows[0].shape[1:]), device=self.device)
+        for i, row in enumerate(rows):
+            out[i] = row[0]
+        return out
+
     def _column(self, values: Sequence[int | float | bool]) -> Tensor:
         return torch.tensor(values, device=self.device)
 
     # --- one step --------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Draw a batch per member, take the gradient, update; adds the loss to `loss_sum_M`."""
-        leaves = [
-            v.detach().requires_grad_() for v in self.layout.views(self.state.weights).values()
-        ]
-        params = dict(zip(self.layout.entries, leaves))
-        loss_M = self.loss(params, self.state.step)
-        grads = torch.autograd.grad(loss_M.sum(), leaves)
-        optim.update(self.state, self.layout.join(grads), self.hyper)
+        """Train every member once; adds their losses to `loss_sum_M`."""
+        self._run_step()
+
+    def _step(self) -> None:
+        """Draw a batch per member, take the gradient, update."""
+        weights = self.state.weights.detach().requires_grad_()
+        loss_M = self._loss(weights, self.state.step)
+        (grad,) = torch.autograd.grad(loss_M.sum(), weights)
+        self.optimizer.update(grad)
         self.loss_sum_M += loss_M.detach()
+
+    def _loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
+        return self.loss(self.params(weights_Mn), step_M)
+
+    def params(self, rows_Mn: Tensor) -> Params:
+        """Named parameters from weights or their average, in the precision of the trials."""
+        return self.layout.views(rows_Mn.to(self.dtype))
 
     def loss(self, params: Params, step_M: Tensor) -> Tensor:
         """Training loss of every member on its batch number `step_M`: (M,)."""
@@ -154,10 +198,10 @@ class Pack:
         eps_MBX = noise.normal(self.seed_M, noise.TRAIN_NOISE, step_M, B, x0_MBCX[0, 0].numel())
         x0_MBX = x0_MBCX.flatten(2)
         x_t_MBX = flow.interpolate(x0_MBX, eps_MBX, t_MT)
-        operands = self.embed_operands(params, image_MB3[..., :2])
+        operands = self.operands(params, image_MB3[..., :2])
         x0_hat = denoise(params, self.shape, operands, x_t_MBX.view_as(x0_MBCX), t_MT)
         clip = self.t_clip_M if self.shape.loss == "velocity" else None
-        return flow.loss_per_member(x0_hat.flatten(2), x0_MBX, t_MT, clip)
+        return flow.loss_per_member(x0_hat.flatten(2).float(), x0_MBX, t_MT, clip)
 
     def _draw_pairs(self, step_M: Tensor, rows: int) -> Tensor:
         """Training triplets (a, b, c): (M, rows, 3), one from each of `rows` equal strata."""
@@ -176,21 +220,15 @@ class Pack:
         u_MBk = noise.uniform(self.seed_M, stream, step_M, B * k).view(M, B, k)
         return base_MBk + (u_MBk * self.N_M[:, None, None]).long()
 
-    def embed_operands(self, params: Params, image_MB2: Tensor) -> Tensor:
-        """Embedded tokens of both operands, (M, B, 2C, D).
+    def operands(self, params: Params, image_MB2: Tensor) -> Tensor | ImageTable:
+        """The operands of a batch, in the way that is fastest for `denoise`."""
+        if self.tables is None:
+            return self.embed_operands(params, image_MB2)
+        return ImageTable(self.tables, image_MB2 - self.offset_M[:, None, None])
 
-        With one image a symbol there are fewer distinct images than operands: each is embedded once
-        and the rows are gathered, which is exact.
-        """
-        M, B, _ = image_MB2.shape
-        if not self.single_image:
-            return embed(params, self.images[image_MB2]).flatten(2, 3)
-        K = int(self.P_M.max())
-        row_MK = torch.arange(K, device=self.device) + self.offset_M[:, None]
-        rows_MKCD = embed(params, self.images[row_MK.clamp(max=len(self.images) - 1)])
-        start_M = K * torch.arange(M, device=self.device)
-        flat = (image_MB2 - self.offset_M[:, None, None] + start_M[:, None, None]).flatten()
-        return rows_MKCD.flatten(0, 1).index_select(0, flat).view(M, B, -1, self.shape.width)
+    def embed_operands(self, params: Params, image_MB2: Tensor) -> Tensor:
+        """Embedded tokens of both operands, (M, B, 2C, D)."""
+        return embed(params, self.images[image_MB2]).flatten(2, 3)
 
     # --- membership ------------------------------------------------------------------------------
 
@@ -201,6 +239,9 @@ class Pack:
         member.state = optim.OptimState(**row)
 
 
+PROGRAMS = ("eager", "graph", "compiled")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Data type of activations and matrix products by `precision`."""
 HYPER_FIELDS = ("lr", "warmup", "weight_decay", "beta1", "beta2", "ema")
 
 

@@ -21,6 +21,11 @@ RESTACK_ON_GPU = 0.5
 CPU every member costs its full time, so a pack is re-stacked as soon as one has stopped."""
 
 
+def default_program(device: torch.device) -> str:
+    """A step as one CUDA graph on a GPU, kernel by kernel on a CPU."""
+    return "graph" if device.type == "cuda" else "eager"
+
+
 @dataclass(frozen=True)
 class Round:
     """What one round of evaluations brought."""
@@ -37,17 +42,25 @@ class Round:
 
 
 def train(
-    members: Sequence[Member], banks: Banks, decoders: Decoders, device: torch.device
+    members: Sequence[Member],
+    banks: Banks,
+    decoders: Decoders,
+    device: torch.device,
+    program: str | None = None,
 ) -> Iterator[Round]:
     """Train `members`, all of one PackShape, until each has finished; they change in place.
+
+    Args:
+        program: how steps are run, one of `pack.PROGRAMS`; by default `graph` on a GPU.
 
     Members that were restored go on from their own step. A member without a curve is evaluated
     before its first step, so that every curve begins at step 0.
     """
+    program = program or default_program(device)
     live = [m for m in members if not m.finished]
     keep = RESTACK_ON_GPU if device.type == "cuda" else 1.0
     while live:
-        pack = Pack(live, banks, device)
+        pack = Pack(live, banks, device, program)
         fresh = [m for m in live if not m.curve]
         if fresh:
             yield _round(pack, fresh, banks, decoders, time.perf_counter(), at_start=True)
@@ -73,8 +86,7 @@ def _round(
     """Evaluate the pack and append to the curves of `members`."""
     if at_start:
         with torch.no_grad():
-            params = pack.layout.views(pack.state.weights)
-            losses = pack.loss(params, pack.state.step)
+            losses = pack.loss(pack.params(pack.state.weights), pack.state.step)
     else:
         losses = pack.loss_sum_M / pack.shape.eval_every
     evaluations = evaluate(pack, decoders, banks, losses)

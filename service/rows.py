@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from grokmodel.config import TrialConfig
+from grokmodel.config import FIELD_TYPES, LATER_FIELDS, TrialConfig
 from grokmodel.evaluate import Accuracy
 from grokmodel.outcome import outcome
 from grokmodel.pack import Member
@@ -43,9 +43,9 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
 
 
 def config_of(row: Mapping[str, Any]) -> TrialConfig:
-    """The config of a `trials` row."""
-    fields = dataclasses.fields(TrialConfig)
-    return TrialConfig.from_dict({field.name: row[field.name] for field in fields})
+    """The config of a `trials` row; a field that is younger than the row has its default."""
+    younger = {name for name in LATER_FIELDS if _is_null(row.get(name))}
+    return TrialConfig.from_dict({n: row[n] for n in FIELD_TYPES if n not in younger})
 
 
 def curve_rows(member: Member) -> list[Row]:
@@ -57,4 +57,9 @@ def curve_rows(member: Member) -> list[Row]:
 
 def without_nan(row: Row) -> Row:
     """NaN becomes null: not measured. An infinite loss stays what it is."""
-    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+    return {k: None if _is_null(v) else v for k, v in row.items()}
+
+
+def _is_null(value: object) -> bool:
+    """None, or what pandas makes of it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -20,7 +20,7 @@ from grokmodel.analysis.fourier import Spectrum, spectrum
 from grokmodel.analysis.probe import Decoders, Probe, Shares, shares
 from grokmodel.analysis.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
 from grokmodel.analysis.sites import Site, last_ffn, sites_of
-from grokmodel.model import Tap
+from grokmodel.layers import Tap
 
 CLEAN = "none"
 LEADING, RANDOM = "leading", "random"

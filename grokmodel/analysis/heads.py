@@ -18,7 +18,7 @@ from torch import Tensor
 
 from grokmodel.analysis.probe import Decoders, Probe, shares
 from grokmodel.analysis.sites import Site, editor
-from grokmodel.model import Tap
+from grokmodel.layers import Tap
 
 T = 1.0
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from grokmodel import flow, noise
 from grokmodel.analysis.cyclic import CyclicOrder, cyclic_order
 from grokmodel.decoder import Decoder
-from grokmodel.model import Tap, denoise, unpatchify
+from grokmodel.layers import Tap
+from grokmodel.model import denoise, unpatchify
 from grokmodel.pack import BankKey, Banks, Member, Pack, bank_key
 from grokmodel.task import UNDEFINED, result_table
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from grokmodel.analysis.fourier import basis, coefficients_of
 from grokmodel.analysis.probe import Probe, Shares
 from grokmodel.analysis.sites import Site, editor
-from grokmodel.model import Tap
+from grokmodel.layers import Tap
 from grokmodel.task import Split
 
 REMOVE, KEEP = "remove", "keep"

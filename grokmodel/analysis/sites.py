@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from grokmodel.config import PackShape
-from grokmodel.model import Tap
+from grokmodel.layers import Tap
 
 NO_HEAD = -1
 OPERANDS = ("a", "b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +22,8 @@ class Column:
     unit: str = ""
     source: str = ""
     """Where the number comes from, if not from the source of its table."""
+    before: Any = None
+    """Value of rows that are older than the column: their null is read as this."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import inspect
 
-from grokmodel.config import TrialConfig
+from grokmodel.config import DEFAULTS, LATER_FIELDS, TrialConfig
 from service.schema.columns import BOOL, FLOAT, ID, INT, STR, VERSION, Column, Table
 
 ARROW = {"str": STR, "int": INT, "float": FLOAT, "bool": BOOL}
@@ -31,11 +31,20 @@ def config_columns() -> tuple[Column, ...]:
         Column(
             f.name,
             ARROW[str(f.type)],
-            " ".join(str(docs[f.name]).split()).rstrip("."),
+            _sentence(docs[f.name]) + _when_null(f.name),
             source="config.py",
+            before=DEFAULTS[f.name] if f.name in LATER_FIELDS else None,
         )
         for f in dataclasses.fields(TrialConfig)
     )
+
+
+def _sentence(doc: object) -> str:
+    return " ".join(str(doc).split()).rstrip(".")
+
+
+def _when_null(field: str) -> str:
+    return f"; null in old rows: `{DEFAULTS[field]}`" if field in LATER_FIELDS else ""
 
 
 TRIALS = Table(

@@ -44,7 +44,8 @@ class Block(nn.Module):
         D = shape.width
         self.heads = shape.heads
         self.mod = nn.Linear(D, 6 * D)
-        self.query, self.key, self.value, self.out = (nn.Linear(D, D) for _ in range(4))
+        self.query, self.value, self.out = (nn.Linear(D, D) for _ in range(3))
+        self.key = nn.Linear(D, D, bias=False)
         self.ffn = FeedForward(shape)
         self.norm1 = layer_norm(shape, shape.norm == "pre")
         self.norm2 = layer_norm(shape, shape.norm in ("pre", "ffn"))
@@ -92,7 +93,7 @@ class Reference(nn.Module):
 
     def time_vector(self, t):
         half = self.shape.width // 2
-        frequency = 10_000.0 ** (-torch.arange(half, dtype=t.dtype) / half)
+        frequency = 10_000.0 ** (-torch.arange(half, dtype=t.dtype, device=t.device) / half)
         angle = 1000 * t[:, None] * frequency
         return nn.SiLU()(self.time(torch.cat([torch.cos(angle), torch.sin(angle)], dim=1)))
 

@@ -1,6 +1,8 @@
 import dataclasses
+import hashlib
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -8,9 +10,12 @@ import pytest
 from grokmodel.config import (
     ACTIVATIONS,
     DATASETS,
+    LATER_FIELDS,
     LOSSES,
     NORMS,
     OPERATIONS,
+    PRECISIONS,
+    SCIENCE_VERSION,
     SPLITS,
     T_DISTRIBUTIONS,
     VARIANTS,
@@ -22,10 +27,12 @@ from grokmodel.config import (
 from tests.grokmodel.tiny import tiny
 
 GOLDEN_TRIAL_ID = "0b12b3bee259f4c6"
+OTHER_TRIAL = {"op": "div", "data": "emnist", "P": 97, "train_fraction": 1 / 3, "lr": 1e-16}
+OTHER_TRIAL_ID = "f4a29a1414942ed7"
 WHEN_TO_UPDATE = (
-    "the trial_id of the default config has changed, so every stored trial would run again. Update "
-    "GOLDEN_TRIAL_ID only if that is meant: SCIENCE_VERSION was raised, a field was added or "
-    "removed, or a default was changed on purpose."
+    "the trial_id of a stored config has changed, so every stored trial would run again. Update "
+    "the ids only if that is meant: SCIENCE_VERSION was raised, a field was removed, or a default "
+    "was changed on purpose. A field that was added belongs in LATER_FIELDS."
 )
 OTHER_VALUE = {
     "op": "mul",
@@ -45,6 +52,7 @@ OTHER_VALUE = {
     "activation": "swiglu",
     "init_scale": 0.77,
     "input_gate": False,
+    "precision": "bfloat16",
     "loss": "velocity",
     "t_distribution": "uniform",
     "t_mean": 0.77,
@@ -74,6 +82,7 @@ CHOICES = {
     "activation": ACTIVATIONS,
     "loss": LOSSES,
     "t_distribution": T_DISTRIBUTIONS,
+    "precision": PRECISIONS,
 }
 OUT_OF_RANGE = [
     ("P", 2, "3 or more"),
@@ -129,6 +138,29 @@ def error_of(**changes):
 
 def test_the_default_config_has_the_trial_id_of_the_stored_results():
     assert TrialConfig().trial_id == GOLDEN_TRIAL_ID, WHEN_TO_UPDATE
+
+
+def test_another_config_has_the_trial_id_of_the_stored_results():
+    """With floats whose text is long, and numbers that need an exponent."""
+    assert TrialConfig(**OTHER_TRIAL).trial_id == OTHER_TRIAL_ID, WHEN_TO_UPDATE
+
+
+@pytest.mark.parametrize("changes", [{}, {field: OTHER_VALUE[field] for field in LATER_FIELDS}])
+def test_the_id_is_a_hash_of_all_fields_but_later_ones_at_their_default(changes):
+    config = tiny(**changes)
+    identity = {"science_version": SCIENCE_VERSION, **dataclasses.asdict(config)}
+    for field in LATER_FIELDS:
+        if field not in changes:
+            del identity[field]
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    assert config.trial_id == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("field", LATER_FIELDS)
+def test_a_config_from_before_a_field_is_the_same_trial(field):
+    values = tiny().to_dict()
+    del values[field]
+    assert TrialConfig.from_dict(values) == tiny()
 
 
 def test_equal_configs_have_equal_ids():
@@ -189,9 +221,34 @@ def test_patch_zero_stands_for_the_side():
     assert tiny(side=16, patch=0).trial_id == tiny(side=16, patch=16).trial_id
 
 
-def test_a_config_cannot_be_changed():
+@pytest.mark.parametrize("name", ["P", "trial_id", "shape"])
+def test_a_config_cannot_be_changed(name):
+    config = tiny()
+    assert config.trial_id
+    assert config.shape
     with pytest.raises(dataclasses.FrozenInstanceError):
-        tiny().P = 5
+        setattr(config, name, 5)
+
+
+def test_what_a_config_remembers_is_no_part_of_it():
+    """Id and shape are worked out once; a config that has done so is still equal to a new one."""
+    asked, fresh = tiny(), tiny()
+    assert asked.trial_id
+    assert asked.shape
+    assert asked == fresh
+    assert hash(asked) == hash(fresh)
+    assert repr(asked) == repr(fresh)
+    assert asked.to_dict() == dataclasses.asdict(asked) == fresh.to_dict()
+    assert list(asked.to_dict()) == [f.name for f in dataclasses.fields(TrialConfig)]
+
+
+def test_a_changed_copy_forgets_what_the_config_remembers():
+    config = tiny()
+    assert config.trial_id
+    assert config.shape
+    copy = dataclasses.replace(config, width=32)
+    assert copy.trial_id == tiny(width=32).trial_id != config.trial_id
+    assert copy.shape.width == 32
 
 
 # --- round trip ----------------------------------------------------------------------------------
@@ -207,6 +264,18 @@ def test_a_config_survives_json():
     assert (
         TrialConfig.from_dict(json.loads(json.dumps(config.to_dict()))).trial_id == config.trial_id
     )
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_config_survives_pickling(asked):
+    config = tiny(lr=1 / 3)
+    if asked:
+        assert config.trial_id
+        assert config.shape
+    copy = pickle.loads(pickle.dumps(config))
+    assert copy == config
+    assert (copy.trial_id, copy.shape) == (config.trial_id, config.shape)
+    assert copy.to_dict() == config.to_dict()
 
 
 def test_an_unknown_key_is_named_with_the_fields_there_are():
@@ -300,6 +369,10 @@ def test_a_seed_that_no_generator_takes_is_refused(seed):
 def test_the_pack_shape_changes_with_its_own_fields_only(field):
     of_shape = field in {f.name for f in dataclasses.fields(PackShape)}
     assert (tiny(**{field: OTHER_VALUE[field]}).shape != tiny().shape) == of_shape
+
+
+def test_trials_of_a_shape_share_one_object():
+    assert tiny(seed=1).shape is tiny(seed=2).shape
 
 
 def test_tokens_cover_the_image():

@@ -6,18 +6,23 @@ import torch
 import torch.nn.functional as F
 
 from grokmodel.analysis.sites import recorder
-from grokmodel.model import Layout, denoise, embed, patchify, time_features, unpatchify
+from grokmodel.attention import ImageTable
+from grokmodel.layers import embed
+from grokmodel.model import Layout, denoise, patchify, time_features, unpatchify
 from grokmodel.pack import Member
 from tests.grokmodel.reference import Reference
 from tests.grokmodel.tiny import tiny
 
-M, B, T = 3, 8, 4
-"""Members, triplets and noise levels of a test batch."""
+M, B, T, K = 3, 8, 4, 5
+"""Members, triplets, noise levels and distinct operand images of a test batch."""
 
 STRUCTURES = list(itertools.product(("baseline", "sandwich"), (1, 2), (1, 2), (8, 4)))
 """Variant, depth, heads, patch."""
 DETAILS = list(itertools.product(("pre", "ffn", "none"), ("gelu", "swiglu"), (True, False)))
 """Norm, activation, input gate."""
+
+BY_TABLE = pytest.mark.parametrize("by_table", [False, True])
+"""Operands embedded row by row, or from the table of their images."""
 
 
 def random(*shape, seed=0):
@@ -31,15 +36,20 @@ class Batch:
         self.shape = shape
         self.layout = Layout(shape)
         self.weights = 0.2 * random(members, self.layout.n)
-        self.images = random(members, B, 2, shape.side, shape.side, seed=1)
+        self.bank = random(members, K, shape.side, shape.side, seed=1)
+        generator = torch.Generator().manual_seed(5)
+        self.rows = torch.randint(K, (members, B, 2), generator=generator)
+        self.images = self.bank[torch.arange(members)[:, None, None], self.rows]
         self.x_t = random(members, B, shape.side, shape.side, seed=2)
         self.t = torch.sigmoid(random(members, T, seed=3))
 
-    def predict(self, weights=None, t=None, tap=None):
+    def predict(self, weights=None, t=None, tap=None, by_table=False):
         """Predicted images (M, B, S, S)."""
         params = self.layout.views(self.weights if weights is None else weights)
         patch = self.shape.patch
         operands = embed(params, patchify(self.images, patch)).flatten(2, 3)
+        if by_table:
+            operands = ImageTable(patchify(self.bank, patch), self.rows)
         tokens = patchify(self.x_t, patch)
         t = self.t if t is None else t
         return unpatchify(denoise(params, self.shape, operands, tokens, t, tap), patch)
@@ -53,10 +63,10 @@ class Batch:
         return reference(self.images[i, :, 0], self.images[i, :, 1], self.x_t[i], t_B)
 
 
-def assert_equals_the_references(shape, members):
+def assert_equals_the_references(shape, members, by_table):
     batch = Batch(shape, members)
     weights = batch.weights.clone().requires_grad_()
-    out = batch.predict(weights)
+    out = batch.predict(weights, by_table=by_table)
     towards = random(*out.shape, seed=4)
     (out * towards).sum().backward()
     gradients = batch.layout.views(weights.grad)
@@ -72,26 +82,32 @@ def assert_equals_the_references(shape, members):
 # --- against the ordinary model ------------------------------------------------------------------
 
 
+@BY_TABLE
 @pytest.mark.parametrize(("variant", "depth", "heads", "patch"), STRUCTURES)
-def test_a_single_member_is_the_ordinary_model_of_its_structure(variant, depth, heads, patch):
+def test_a_single_member_is_the_ordinary_model_of_its_structure(
+    variant, depth, heads, patch, by_table
+):
     config = tiny(variant=variant, depth=depth, heads=heads, patch=patch, norm="pre")
-    assert_equals_the_references(config.shape, members=1)
+    assert_equals_the_references(config.shape, 1, by_table)
 
 
 @pytest.mark.parametrize(("norm", "activation", "input_gate"), DETAILS)
-@pytest.mark.parametrize("variant", ["baseline", "sandwich"])
+@BY_TABLE
+@pytest.mark.parametrize(("variant", "depth"), [("baseline", 1), ("sandwich", 2)])
 def test_a_single_member_is_the_ordinary_model_in_every_detail(
-    variant, norm, activation, input_gate
+    variant, depth, norm, activation, input_gate, by_table
 ):
     details = {"norm": norm, "activation": activation, "input_gate": input_gate}
-    config = tiny(variant=variant, depth=2, heads=2, ffn=24, **details)
-    assert_equals_the_references(config.shape, members=1)
+    config = tiny(variant=variant, depth=depth, heads=2, ffn=24, **details)
+    assert_equals_the_references(config.shape, 1, by_table)
 
 
 @pytest.mark.parametrize("patch", [8, 4])
-@pytest.mark.parametrize("variant", ["baseline", "sandwich"])
-def test_every_member_of_several_is_its_own_ordinary_model(variant, patch):
-    assert_equals_the_references(tiny(variant=variant, depth=2, heads=2, patch=patch).shape, M)
+@BY_TABLE
+@pytest.mark.parametrize(("variant", "depth"), [("baseline", 1), ("sandwich", 2)])
+def test_every_member_of_several_is_its_own_ordinary_model(variant, depth, patch, by_table):
+    config = tiny(variant=variant, depth=depth, heads=2, patch=patch)
+    assert_equals_the_references(config.shape, M, by_table)
 
 
 def test_a_member_does_not_see_the_weights_of_another():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokmodel.optim import Hyper, OptimState, update
+from grokmodel.optim import Hyper, Optimizer, OptimState
 
 n, STEPS = 20, 50
 LR = (1e-3, 1e-2, 3e-2)
@@ -29,9 +29,10 @@ def gradient(weights, step):
 def run(warmup=(0, 0, 0), dtype=torch.float64):
     """(STEPS, M, n) weights and averages after every update."""
     state = OptimState.start(random(len(LR), n, seed=99).to(dtype))
+    optimizer = Optimizer(state, hyper(warmup, dtype))
     weights, averages = [], []
     for step in range(STEPS):
-        update(state, gradient(state.weights, step), hyper(warmup, dtype))
+        optimizer.update(gradient(state.weights, step))
         weights.append(state.weights.clone())
         averages.append(state.average.clone())
     return torch.stack(weights), torch.stack(averages)
@@ -90,9 +91,9 @@ def test_without_averaging_the_average_is_the_weights():
 
 def test_weight_decay_shrinks_weights_that_get_no_gradient():
     state = OptimState.start(random(len(LR), n))
-    start = state.weights.clone()
+    start, optimizer = state.weights.clone(), Optimizer(state, hyper())
     for _ in range(STEPS):
-        update(state, torch.zeros_like(start), hyper())
+        optimizer.update(torch.zeros_like(start))
     shrunk = (1 - torch.tensor(LR).double() * torch.tensor(WEIGHT_DECAY).double()) ** STEPS
     torch.testing.assert_close(state.weights, start * shrunk[:, None], rtol=1e-6, atol=0)
 
@@ -100,17 +101,55 @@ def test_weight_decay_shrinks_weights_that_get_no_gradient():
 def test_the_step_counter_counts_updates_of_each_member():
     state = OptimState.start(random(len(LR), n))
     state.step += torch.tensor([0, 10, 100])
-    update(state, torch.zeros(len(LR), n).double(), hyper())
+    Optimizer(state, hyper()).update(torch.zeros_like(state.weights))
     assert state.step.tolist() == [1, 11, 101]
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_a_member_whose_gradient_is_not_finite_leaves_the_others_alone(bad):
     healthy, sick = (OptimState.start(random(len(LR), n)) for _ in range(2))
+    well, ill = Optimizer(healthy, hyper()), Optimizer(sick, hyper())
     for step in range(5):
         grad = gradient(healthy.weights, step)
-        update(sick, grad.index_fill(0, torch.tensor([1]), bad), hyper())
-        update(healthy, grad, hyper())
+        ill.update(grad.index_fill(0, torch.tensor([1]), bad))
+        well.update(grad)
     assert not torch.isfinite(sick.weights[1]).any()
     for rows in vars(healthy):
         assert torch.equal(getattr(sick, rows)[[0, 2]], getattr(healthy, rows)[[0, 2]])
+
+
+def test_members_that_share_a_launch_move_as_those_that_do_not():
+    """Members 0 and 2 are alike and share a parameter group; 1 and 3 differ from them."""
+    values = {"lr": (1e-2, 1e-3, 1e-2, 1e-2), "warmup": (5, 5, 5, 0), "weight_decay": (1.0,) * 4}
+    values |= {"beta1": (0.9,) * 4, "beta2": (0.98,) * 4, "ema": (0.9,) * 4}
+    together = {name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()}
+    start = random(4, n, seed=3)
+    state = OptimState.start(start.clone())
+    optimizer = Optimizer(state, Hyper(**together))
+    assert [len(group["params"]) for group in optimizer.adamw.param_groups].count(2) == 1
+    alone = [OptimState.start(start[i : i + 1].clone()) for i in range(4)]
+    each = [
+        Optimizer(alone[i], Hyper(**{k: v[i : i + 1] for k, v in together.items()}))
+        for i in range(4)
+    ]
+    for step in range(20):
+        grad = gradient(state.weights, step)
+        optimizer.update(grad)
+        for i in range(4):
+            each[i].update(grad[i : i + 1])
+    for name, rows in vars(state).items():
+        assert torch.equal(rows, torch.cat([getattr(a, name) for a in alone])), name
+
+
+def test_a_state_is_taken_over_wherever_it_stands():
+    """Ten updates, a new optimiser on the same state, ten more: as twenty without a break."""
+    straight, broken = (OptimState.start(random(len(LR), n)) for _ in range(2))
+    first = Optimizer(straight, hyper(warmup=(15, 0, 3)))
+    second = Optimizer(broken, hyper(warmup=(15, 0, 3)))
+    for step in range(20):
+        if step == 10:
+            second = Optimizer(broken, hyper(warmup=(15, 0, 3)))
+        first.update(gradient(straight.weights, step))
+        second.update(gradient(broken.weights, step))
+    for name, rows in vars(straight).items():
+        assert torch.equal(rows, getattr(broken, name)), name

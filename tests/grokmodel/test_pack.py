@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from grokmodel import noise
+from grokmodel.config import PRECISIONS
 from grokmodel.model import patchify
 from grokmodel.pack import Member, Pack, bank_key, stack_padded, with_results
 from tests.grokmodel.tiny import (
@@ -15,6 +16,8 @@ from tests.grokmodel.tiny import (
     train_together,
 )
 
+BFLOAT16 = 0.02
+"""Relative difference of curves and weights that rounding to bfloat16 may make in 20 steps."""
 BASE = tiny(seed=11)
 MIXED = [
     BASE,
@@ -61,6 +64,31 @@ def test_packed_is_alone_in_other_shapes_too(changes):
         assert_same_training(member, train_together(config)[0])
 
 
+def test_packed_is_alone_in_bfloat16_whichever_way_the_operands_take():
+    """The mixed pack embeds every row, a member with one image a symbol alone looks up a table: the
+    same numbers rounded to 8 bits at other places."""
+    configs = [tiny(precision="bfloat16", batch=16, **own) for own in ({}, {"P": 11}, {"N": 3})]
+    together = train_together(*configs)
+    for config, member in zip(configs, together):
+        assert_same_training(member, train_together(config)[0], tolerance=BFLOAT16)
+
+
+def test_products_in_bfloat16_are_those_of_float32_to_three_digits():
+    exact, rounded = (pack_of(tiny(precision=p), tiny(precision=p, P=9)) for p in PRECISIONS)
+    for found, expected in zip(losses_and_gradients(rounded), losses_and_gradients(exact)):
+        assert found.dtype == torch.float32
+        assert 0 < (found - expected).norm() / expected.norm() < 0.01
+
+
+def test_the_state_of_a_bfloat16_member_is_float32_and_learns_from_small_steps():
+    """A weight of 1 does not move by 1e-4 in bfloat16; the masters do."""
+    (member,) = train_together(tiny(precision="bfloat16", lr=1e-4, weight_decay=0.0))
+    start = Member.start(member.config).state.weights
+    moved = (member.state.weights - start).abs()
+    assert member.state.weights.dtype == torch.float32
+    assert (moved[start.abs() > 0.1] > 0).float().mean() > 0.95
+
+
 def test_the_position_in_a_pack_does_not_matter():
     configs = MIXED[:4]
     forwards, backwards = train_together(*configs), train_together(*configs[::-1])
@@ -81,13 +109,19 @@ def test_members_of_other_seeds_take_other_paths():
 # --- draws ---------------------------------------------------------------------------------------
 
 
-def test_one_image_a_symbol_takes_the_same_way_as_many():
-    pack = pack_of(tiny(), tiny(P=9, seed=2))
-    params = pack.layout.views(pack.state.weights)
-    fast = pack.loss(params, pack.state.step)
-    assert pack.single_image
-    pack.single_image = False
-    torch.testing.assert_close(pack.loss(params, pack.state.step), fast)
+@pytest.mark.parametrize("changes", [{}, {"N": 2}, {"variant": "sandwich"}, {"depth": 2}])
+def test_operands_from_a_table_take_the_same_way_as_embedding_every_row(changes):
+    pack = pack_of(tiny(**changes), tiny(**changes, P=9, seed=2))
+    fast, slow = losses_and_gradients(pack)
+    pack.tables = None
+    for expected, found in zip(losses_and_gradients(pack), (fast, slow)):
+        torch.testing.assert_close(found, expected)
+
+
+def losses_and_gradients(pack):
+    weights = pack.state.weights.clone().requires_grad_()
+    loss = pack.loss(pack.params(weights), pack.state.step)
+    return loss.detach(), torch.autograd.grad(loss.sum(), weights)[0]
 
 
 def test_every_training_pair_is_drawn_equally_often():

@@ -1,0 +1,42 @@
+"""How a step of many small kernels is run on a GPU: as one CUDA graph.
+
+A step launches some hundred kernels of a few microseconds each; launched one by one, the device
+waits for the host most of the time. A captured step is launched as a whole. That is possible
+because a step is a pure function of what lies on the device: weights, moments and step counters
+are updated in place, noise is a function of the step counter, and nothing is read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+WARMUP_STEPS = 3
+"""Steps run one kernel at a time before the capture: libraries allocate their workspaces in them.
+They are steps like all others, so nothing needs to be undone."""
+
+
+class CapturedStep:
+    """Calls a function of no arguments; from call WARMUP_STEPS + 1 on as one CUDA graph."""
+
+    def __init__(self, function: Callable[[], None], device: torch.device) -> None:
+        self.function = function
+        self.stream = torch.cuda.Stream(device)
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls <= WARMUP_STEPS:
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                self.function()
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return
+        if self.graph is None:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):  # records, does not run
+                self.function()
+            self.graph = graph
+        self.graph.replay()
