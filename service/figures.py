@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,8 @@ UNITS = {
     "t_std": "spread of logit t",
     "side": "image side (pixels)",
 }
+PLANE_COLUMNS = ("data", "phase", "seed", "train_step", "val_step_strict")
+"""What the figures of a plane need of `trials`, apart from its axes."""
 DPI = 150
 
 matplotlib.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "grok"})
@@ -96,11 +99,10 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
     figure, axes = new_figure(1.6 + 0.85 * len(xs), 1.5 + 0.62 * len(ys))
     ax: Axes = axes[0, 0]
-    for (i, j), cell in _cells(trials, x, y, xs, ys):
-        counts = cell["phase"].value_counts()
-        phase = min(counts[counts == counts.max()].index, key=PHASES.index)
+    for (i, j), counts in _phase_counts(trials, xs, ys, x, y).items():
+        phase = max(PHASES, key=counts.__getitem__)  # the first of those that are commonest
         ax.add_patch(Rectangle((i, j), 1, 1, facecolor=PHASE_COLORS[phase], edgecolor="white"))
-        label = f"{PHASE_LABELS[phase]}\n{counts[phase]}/{len(cell)}"
+        label = f"{PHASE_LABELS[phase]}\n{counts[phase]}/{counts.total()}"
         ax.text(i + 0.5, j + 0.5, label, ha="center", va="center", fontsize=8)
     _plane(ax, xs, ys, x, y)
     ax.set_title(f"Phase ({_title(trials)})", fontsize=9)
@@ -122,11 +124,13 @@ def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
     for ax, values, title in panels:
         norm = Normalize(0, max(float(values.max()), 1.0) if values.notna().any() else 1.0)
         color_map = matplotlib.colormaps["viridis_r"]
-        for (i, j), cell in _cells(trials, x, y, xs, ys):
-            known = values.loc[cell.index].dropna()
-            color = color_map(norm(known.median())) if len(known) else "#F2F2F2"
-            text = f"{known.median():,.0f}\n{len(known)}/{len(cell)}" if len(known) else "never"
-            dark = len(known) and sum(matplotlib.colors.to_rgb(color)) < 1.3
+        cells = values.astype(float).groupby([trials[x], trials[y]])
+        summary = cells.agg(["median", "count", "size"])
+        for (value_x, value_y), median, known, size in summary.itertuples(name=None):
+            i, j = xs.index(value_x), ys.index(value_y)
+            color = color_map(norm(median)) if known else "#F2F2F2"
+            text = f"{median:,.0f}\n{known}/{size}" if known else "never"
+            dark = known and sum(matplotlib.colors.to_rgb(color)) < 1.3
             ax.add_patch(Rectangle((i, j), 1, 1, facecolor=color, edgecolor="white"))
             ink = "white" if dark else "black"
             ax.text(i + 0.5, j + 0.5, text, ha="center", va="center", fontsize=7.5, color=ink)
@@ -135,9 +139,15 @@ def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
     return figure
 
 
-def _cells(trials: pd.DataFrame, x: str, y: str, xs: list[Any], ys: list[Any]) -> Any:
-    for (value_x, value_y), cell in trials.groupby([x, y]):
-        yield (xs.index(value_x), ys.index(value_y)), cell
+def _phase_counts(
+    trials: pd.DataFrame, xs: list[Any], ys: list[Any], x: str, y: str
+) -> dict[tuple[int, int], Counter[str]]:
+    """Trials by phase of each cell that has any; cells are places in `xs` and `ys`."""
+    counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    sizes = trials.groupby([x, y, "phase"]).size()
+    for (value_x, value_y, phase), n in sizes.items():
+        counts[xs.index(value_x), ys.index(value_y)][phase] = n
+    return counts
 
 
 def _plane(ax: Axes, xs: Sequence[Any], ys: Sequence[Any], x: str, y: str) -> None:
@@ -182,12 +192,13 @@ def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> F
 def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Training, validation and strict accuracy of all trials, one panel a phase."""
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
+    rows_of = curves.groupby("trial_id").groups
     figure, axes = new_figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
     for ax, phase in zip(axes[0], shown):
         ids = trials.loc[trials["phase"] == phase, "trial_id"]
         alpha = max(0.5, 1 / len(ids))
         for i, trial_id in enumerate(ids):
-            frame = curves[curves["trial_id"] == trial_id].sort_values("step")
+            frame = curves.loc[rows_of.get(trial_id, [])].sort_values("step")
             accuracies(ax, frame, alpha=alpha, label=i == 0)
         ax.set_title(f"{phase} ({len(ids)} trials)", fontsize=9)
         ax.label_outer()

@@ -45,7 +45,7 @@ def draw(
         planes: (x, y) axes; by default every pair of axes that the sweep varies.
     """
     prefix = storage.figures_prefix(sweep)
-    trials = read_table(store, "trials", sweep)
+    trials = read_trials(store, sweep, planes)
     if trials.empty:
         return []
     drawn: dict[str, Figure] = {}
@@ -65,6 +65,14 @@ def draw(
     if tracking is not None:
         tracking.log_files(tracking.parent_id, {f"figures/{n}": d for n, d in files.items()})
     return [f"{prefix}/{name}" for name in sorted(files)]
+
+
+def read_trials(store: Store, sweep: str, planes: list[tuple[str, str]] | None) -> pd.DataFrame:
+    """What the figures of some planes need of the trials; everything if no planes are given."""
+    if planes is None:
+        return read_table(store, "trials", sweep)
+    axes = itertools.chain.from_iterable(planes)
+    return read_table(store, "trials", sweep, columns=sorted({*axes, *figures.PLANE_COLUMNS}))
 
 
 def default_planes(trials: pd.DataFrame) -> list[tuple[str, str]]:
@@ -107,7 +115,7 @@ def _across_trials(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, 
 def measure(store: Store, sweep: str, trials: pd.DataFrame, title: str) -> pd.DataFrame:
     """One number a trial at its last step: the mean of a column, with the trial's phase."""
     table, column, which = MEASURES[title]
-    frame = read_table(store, table, sweep)
+    frame = read_table(store, table, sweep, columns=["trial_id", "step", column, *which])
     for name, value in which.items():
         frame = frame[frame[name] == value]
     last = frame.groupby("trial_id")["step"].transform("max")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
@@ -63,18 +64,20 @@ def read_table(
 ) -> pd.DataFrame:
     """All rows of a table, or those of one sweep or of some trials: one row a key.
 
-    An absent table is an empty frame with its columns.
+    An absent table is an empty frame with its columns. A row that is older than a column has that
+    column's `before`.
 
     Raises:
         TableError: a part cannot be read.
     """
-    key = TABLES[table_name].key
-    names = None if columns is None else [*columns, "schema_version"]
+    key = [*TABLES[table_name].key, "schema_version"]
+    names = None if columns is None else list(dict.fromkeys([*columns, *key]))
     frame = _load(store, table_name, sweep, trial_ids, names).to_pandas()
-    unique = [name for name in key if columns is None or name in columns]
     # a row that was written again under a newer schema takes the place of the old one
-    frame = frame.sort_values("schema_version", ascending=False, kind="stable")
-    frame = frame.drop_duplicates(unique).sort_index().reset_index(drop=True)
+    newest_first = frame[key].sort_values("schema_version", ascending=False, kind="stable")
+    repeated = newest_first.duplicated(key[:-1])
+    if repeated.any():
+        frame = frame[~repeated.sort_index()].reset_index(drop=True)
     return frame if columns is None else frame[list(columns)]
 
 
@@ -116,7 +119,7 @@ def _load(
             partitioning=partitions,
             partition_base_dir=store.path(f"tables/{table_name}"),
         )
-        return dataset.to_table(columns=names, filter=chosen)
+        return _filled(dataset.to_table(columns=names, filter=chosen), table)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise TableError(
             f"table {table_name} in {store.url}: {error}; delete a damaged part and run its sweep "
@@ -124,9 +127,26 @@ def _load(
         ) from error
 
 
+def _filled(found: pa.Table, table: Table) -> pa.Table:
+    """Rows that are older than a column get what it would have said of them."""
+    for column in table.columns:
+        if column.before is not None and column.name in found.schema.names:
+            index = found.schema.get_field_index(column.name)
+            values = pc.fill_null(found.column(index), column.before)
+            found = found.set_column(index, column.name, values)
+    return found
+
+
 def done_ids(store: Store, sweep: str | None = None) -> set[str]:
     """Ids of the trials that have a row, in one sweep or in any."""
-    return set(read_table(store, "trials", sweep, columns=["trial_id"])["trial_id"])
+    return set(_load(store, "trials", sweep, None, ["trial_id"])["trial_id"].to_pylist())
+
+
+def done_here_and_elsewhere(store: Store, sweep: str) -> tuple[set[str], set[str]]:
+    """Ids of the trials that have a row in a sweep, and of those that have one in others only."""
+    found = _load(store, "trials", None, None, ["trial_id", "sweep"])
+    here = set(found.filter(pc.field("sweep") == sweep)["trial_id"].to_pylist())
+    return here, set(found["trial_id"].to_pylist()) - here
 
 
 def _part_name(table: Table, rows: Sequence[Row]) -> str:

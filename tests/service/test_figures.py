@@ -35,6 +35,20 @@ def test_a_cell_shows_its_commonest_phase_and_share():
     assert len(set(colors)) == 2
 
 
+def test_of_phases_that_are_as_common_the_first_is_shown():
+    trials = trials_of((0, 0.5, 0, "comprehension"), (0, 0.5, 1, "memorization"))
+    figure = figures.phase_diagram(trials, "weight_decay", "train_fraction")
+    assert texts(figure) == ["mem\n1/2"]
+
+
+@pytest.mark.parametrize("draw", [figures.phase_diagram, figures.grok_steps])
+def test_a_plane_may_have_one_axis_twice(draw):
+    trials = trials_of((0, 0.5, 0, "grokking"), (1, 0.5, 0, "grokking"), (1, 0.5, 1, "confusion"))
+    shown = texts(draw(trials, "weight_decay", "weight_decay"))
+    assert shown[0].endswith("1/1")
+    assert shown[1].endswith(("1/2", "2/2"))
+
+
 def test_axes_are_named_and_ticks_are_values():
     figure = figures.phase_diagram(trials_of((0, 0.5, 0, "grokking")), "weight_decay", "P")
     ax = figure.axes[0]
@@ -68,6 +82,19 @@ def test_a_sweep_is_drawn_as_png_and_svg(store, decays):
     for key in keys:
         head = store.get(key)[:60]
         assert head.startswith(b"\x89PNG") if key.endswith("png") else b"<?xml" in head
+
+
+def test_a_plane_from_the_store_shows_all_its_trials(store):
+    """Only the columns that its figures need are read, of rows of which one is there twice."""
+    configs = [tiny_config(weight_decay=d, P=p, seed=s) for d in (0, 1) for p in (7, 11)
+               for s in range(2)]  # fmt: skip
+    rows = [finished_row(c) for c in configs]
+    write_rows(store, "trials", "sweep", rows)
+    write_rows(store, "trials", "sweep", rows[:1])
+    keys = sweep_figures.draw(store, "sweep", planes=[("weight_decay", "P")])
+    assert len(keys) == 4
+    figure = figures.phase_diagram(pd.DataFrame(rows), "weight_decay", "P")
+    assert store.get("figures/sweep/phase-weight_decay-P.svg") == figures.svg(figure)
 
 
 def test_default_planes_are_the_axes_that_vary():

@@ -3,12 +3,25 @@
 import math
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from grokmodel.config import DEFAULTS, LATER_FIELDS, ConfigError
 from service import tables
-from service.schema import TABLES
-from service.tables import TableError, done_ids, read_rows, read_table, write_rows
+from service.rows import config_of
+from service.schema import SCHEMA_VERSION, TABLES
+from service.storage import table_key
+from service.tables import (
+    TableError,
+    done_here_and_elsewhere,
+    done_ids,
+    read_rows,
+    read_table,
+    write_rows,
+)
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
 
 
 def curve_row(trial_id, step, **fields):
@@ -45,6 +58,26 @@ def test_writing_rows_twice_leaves_one_of_each(store):
     assert write_rows(store, "curves", "one", rows) == write_rows(store, "curves", "one", rows)
     write_rows(store, "curves", "one", rows[1:])  # another part with a row that is there already
     assert len(read_table(store, "curves")) == 2
+
+
+def test_a_row_counts_once_whatever_columns_are_asked_for(store):
+    rows = [curve_row("a", 10, loss=0.25), curve_row("a", 20, loss=0.25)]
+    write_rows(store, "curves", "one", rows)
+    write_rows(store, "curves", "two", rows)
+    for columns in (["loss"], ["trial_id"], ["step", "loss"], ["loss", "trial_id", "step"]):
+        frame = read_table(store, "curves", columns=columns)
+        assert list(frame.columns) == columns
+        assert len(frame) == 2
+
+
+def test_done_trials_are_told_apart_by_sweep(store):
+    for sweep, ids in (("one", "ab"), ("two", "bc")):
+        rows = [{**finished_row(tiny_config()), "trial_id": i} for i in ids]
+        write_rows(store, "trials", sweep, rows)
+    assert done_ids(store) == {"a", "b", "c"}
+    assert done_ids(store, "two") == {"b", "c"}
+    assert done_here_and_elsewhere(store, "one") == ({"a", "b"}, {"c"})
+    assert done_here_and_elsewhere(store, "none") == (set(), {"a", "b", "c"})
 
 
 def test_an_absent_table_is_empty_with_its_columns(store):
@@ -102,3 +135,52 @@ def test_a_row_of_a_newer_schema_takes_the_place_of_the_old_one(store, monkeypat
     assert frame.loc[("a", 10), "loss"] == frame.loc[("b", 10), "loss"] == 2.0
     assert len(frame) == 4
     assert {r["loss"] for r in read_rows(store, "curves", ["a", "b"]) if r["step"] == 10} == {2.0}
+
+
+# --- rows that are older than a column -----------------------------------------------------------
+
+
+def write_old_part(store, config):
+    """A part as it was written before there were later fields."""
+    row = {**finished_row(config), "schema_version": SCHEMA_VERSION}
+    schema = TABLES["trials"].arrow
+    for field in LATER_FIELDS:
+        del row[field]
+        schema = schema.remove(schema.get_field_index(field))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([row], schema=schema), sink)
+    store.put(table_key("trials", "old", "part"), sink.getvalue().to_pybytes())
+
+
+def test_an_old_row_is_that_of_a_trial_with_the_defaults_of_later_fields(store):
+    config, other = tiny_config(), tiny_config(precision="bfloat16")
+    write_old_part(store, config)
+    write_rows(store, "trials", "new", [finished_row(other)])
+    rows = {row["sweep"]: row for row in read_table(store, "trials").to_dict("records")}
+    assert (rows["old"]["precision"], rows["new"]["precision"]) == ("float32", "bfloat16")
+    assert (config_of(rows["old"]), config_of(rows["new"])) == (config, other)
+    assert config_of(rows["old"]).trial_id == rows["old"]["trial_id"]
+    assert done_ids(store, "old") == {config.trial_id}
+    assert read_table(store, "trials", "old", columns=["precision"])["precision"][0] == "float32"
+
+
+def test_an_old_row_is_copied_with_what_it_left_unsaid(store):
+    config = tiny_config()
+    write_old_part(store, config)
+    assert read_rows(store, "trials", [config.trial_id]) == [finished_row(config)]
+
+
+@pytest.mark.parametrize("null", [None, math.nan])
+def test_a_null_is_the_default_of_a_later_field_and_of_no_other(null):
+    config = tiny_config()
+    row = finished_row(config)
+    later = dict.fromkeys(LATER_FIELDS, null)
+    assert config_of({**row, **later}) == config
+    assert config_of({k: v for k, v in row.items() if k not in LATER_FIELDS}) == config
+    with pytest.raises(ConfigError, match="width"):
+        config_of({**row, "width": null})
+
+
+def test_only_columns_of_later_fields_speak_for_older_rows():
+    before = {c.name: c.before for t in TABLES.values() for c in t.columns if c.before is not None}
+    assert before == {field: DEFAULTS[field] for field in LATER_FIELDS}
