@@ -14,6 +14,7 @@ import torch
 
 from grokmodel.config import TrialConfig
 from grokmodel.pack import Banks, Member, Pack
+from grokmodel.program import allow_tf32
 
 WORTH = 1.05
 """A doubling that brings less than this in member-steps a second is the last."""
@@ -68,6 +69,7 @@ def measure_pack(
 ) -> Measured:
     """Seconds and memory of a step of a pack of one config repeated."""
     on_gpu = device.type == "cuda"
+    allow_tf32()
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

@@ -17,6 +17,11 @@ WARMUP_STEPS = 3
 They are steps like all others, so nothing needs to be undone."""
 
 
+def allow_tf32() -> None:
+    """Float32 products on CUDA by TF32, as training wants them: it is a setting of the process."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+
+
 class CapturedStep:
     """Calls a function of no arguments; from call WARMUP_STEPS + 1 on as one CUDA graph."""
 

@@ -15,6 +15,7 @@ import torch
 
 from grokmodel.evaluate import Decoders, evaluate
 from grokmodel.pack import Banks, Member, Pack
+from grokmodel.program import allow_tf32
 
 RESTACK_ON_GPU = 0.5
 """Share of live members at which a GPU pack is re-stacked: small members cost it little there. On a
@@ -57,6 +58,7 @@ def train(
     before its first step, so that every curve begins at step 0.
     """
     program = program or default_program(device)
+    allow_tf32()
     live = [m for m in members if not m.finished]
     keep = RESTACK_ON_GPU if device.type == "cuda" else 1.0
     while live:

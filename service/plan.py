@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from grokmodel.config import ConfigError, PackShape, TrialConfig
-from grokmodel.pack import Member, Pack, bank_key
-from grokmodel.symbols import load_bank
 from service.storage import Store
-from service.tables import done_ids
+from service.tables import done_here_and_elsewhere
 
 PACKS_PER_SLOT = 4
 """CPU packs a slot: members cost their full time there, so small packs balance the load better."""
 MAX_MEMBERS = {"cpu": 16, "gpu": 256}
-"""Members a pack, at most."""
-CALIBRATION_STEPS = 10
+"""Members a pack, at most. On a GPU a measurement says how many of them pay: see `capacity`."""
+MeasureMost = Callable[[Sequence[TrialConfig]], Mapping[PackShape, int]]
+"""One config of each shape -> members of the best pack of that shape."""
 MAX_TRIALS = 1_000_000
 """Trials a sweep: beyond it a grid is more likely a slip than a wish."""
 
@@ -92,33 +88,48 @@ def unique(configs: Any) -> list[TrialConfig]:
 
 
 def make_plan(
-    store: Store, sweep: str, configs: Sequence[TrialConfig], resources: Resources
+    store: Store,
+    sweep: str,
+    configs: Sequence[TrialConfig],
+    resources: Resources,
+    measure: MeasureMost | None = None,
 ) -> Plan:
-    """Take off what is done, pack the rest."""
+    """Take off what is done, pack the rest.
+
+    Args:
+        measure: asked how large packs should be if they run on GPUs.
+    """
     configs = unique(configs)
-    done_here = done_ids(store, sweep)
-    done_anywhere = done_ids(store)
-    done = [c for c in configs if c.trial_id in done_here]
-    shared = [c for c in configs if c.trial_id in done_anywhere - done_here]
-    todo = [c for c in configs if c.trial_id not in done_anywhere]
-    packs = pack(todo, resources)
+    here, elsewhere = done_here_and_elsewhere(store, sweep)
+    done = [c for c in configs if c.trial_id in here]
+    shared = [c for c in configs if c.trial_id in elsewhere]
+    todo = [c for c in configs if c.trial_id not in here and c.trial_id not in elsewhere]
+    one_each = list({c.shape: c for c in todo}.values())
+    most = measure(one_each) if measure and resources.gpus and todo else {}
+    packs = pack(todo, resources, most)
     return Plan(sweep, tuple(configs), tuple(done), tuple(shared), packs)
 
 
 def pack(
-    configs: Sequence[TrialConfig], resources: Resources
+    configs: Sequence[TrialConfig],
+    resources: Resources,
+    most: Mapping[PackShape, int] | None = None,
 ) -> tuple[tuple[TrialConfig, ...], ...]:
-    """Group trials of equal shape; the longest packs come first, to leave none to the end."""
+    """Group trials of equal shape; the longest packs come first, to leave none to the end.
+
+    Args:
+        most: members a pack of a shape, at most, where that is known.
+    """
     shapes: dict[PackShape, list[TrialConfig]] = {}
     for config in configs:
         shapes.setdefault(config.shape, []).append(config)
     per_slot = 1 if resources.gpus else PACKS_PER_SLOT
-    size = math.ceil(len(configs) / (resources.slots * per_slot))
-    size = max(1, min(size, MAX_MEMBERS[resources.kind]))
+    balanced = max(1, math.ceil(len(configs) / (resources.slots * per_slot)))
     packs: list[tuple[TrialConfig, ...]] = []
-    for group in shapes.values():
+    for shape, group in shapes.items():
         group = sorted(group, key=lambda c: -c.steps)
-        count = math.ceil(len(group) / size)
+        limit = (most or {}).get(shape, MAX_MEMBERS[resources.kind])
+        count = math.ceil(len(group) / min(balanced, limit))
         # members of one pack should stop at the same time, so neighbours in budget stay together
         bounds = [round(i * len(group) / count) for i in range(count + 1)]
         packs += [tuple(group[i:j]) for i, j in itertools.pairwise(bounds)]
@@ -132,34 +143,7 @@ def step_cost(config: TrialConfig) -> float:
     return float(config.batch * tokens * config.depth * per_token)
 
 
-def calibrate(
-    packs: Sequence[Sequence[TrialConfig]], data_root: str, device: torch.device
-) -> dict[PackShape, float]:
-    """Seconds per step and member of every shape, measured on its first pack."""
-    seconds: dict[PackShape, float] = {}
-    for members in packs:
-        shape = members[0].shape
-        if shape in seconds:
-            continue
-        banks = {bank_key(c): load_bank(c.data, c.P, c.N, c.side, data_root) for c in members}
-        trial = Pack([Member.start(c) for c in members], banks, device)
-        for _ in range(3):
-            trial.step()
-        started = _synchronized_clock(device)
-        for _ in range(CALIBRATION_STEPS):
-            trial.step()
-        elapsed = _synchronized_clock(device) - started
-        seconds[shape] = elapsed / CALIBRATION_STEPS / len(members)
-    return seconds
-
-
 def cost(plan: Plan, seconds: Mapping[PackShape, float], resources: Resources) -> float:
     """Wall seconds of the plan at most: settled trials stop before their budget is spent."""
     work = [sum(c.steps * seconds[c.shape] for c in pack) for pack in plan.packs]
     return max([sum(work) / resources.slots, *work], default=0.0)
-
-
-def _synchronized_clock(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 
 import torch
 
-from grokmodel.config import TrialConfig
+from grokmodel.config import PackShape, TrialConfig
 from grokmodel.pack import bank_key
 from grokmodel.symbols import load_bank
 from grokmodel.task import split_pairs
-from service.plan import Plan, Resources, calibrate, cost, make_plan
+from service import capacity
+from service.plan import Plan, Resources, cost, make_plan
 from service.settings import Settings
 from service.storage import Store
+
+WORTH_SAYING = 1.15
+"""Gain by bfloat16 from which a dry run mentions it."""
 
 
 def check_data(configs: Sequence[TrialConfig], settings: Settings) -> None:
@@ -31,11 +35,15 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> None:
 
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
     """The plan as text: trials, done, packs, resources and cost by a short measured calibration."""
+
+    def measure(one_each: Sequence[TrialConfig]) -> dict[PackShape, int]:
+        best = capacity.best_sizes(one_each, settings.data_root)
+        return {c.shape: found.members for c, found in zip(one_each, best, strict=True)}
+
     resources = local_resources()
-    plan = make_plan(Store(settings), sweep, configs, resources)
-    device = torch.device("cuda" if resources.gpus else "cpu")
     torch.set_num_threads(max(1, int(resources.cpus)))
-    seconds = calibrate(plan.packs, settings.data_root, device)
+    plan = make_plan(Store(settings), sweep, configs, resources, measure)
+    seconds = capacity.step_seconds(plan, settings.data_root)
     lines = [
         f"sweep {sweep} in {settings.store}",
         f"  trials        {len(plan.configs)}",
@@ -50,6 +58,9 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
     lines.append(
         f"  cost          {_duration(wall)} of training at most; settled trials stop earlier"
     )
+    gain = capacity.in_bfloat16(plan, seconds, settings.data_root)
+    if gain is not None and gain > WORTH_SAYING:
+        lines.append(f"  faster        {gain:.1f} times by --precision bfloat16, measured here")
     return "\n".join(lines)
 
 

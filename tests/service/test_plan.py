@@ -1,12 +1,14 @@
 """Plans: every trial once, done ones never again, packs of one shape."""
 
+import json
+
 import pytest
-import torch
 
 from grokmodel.config import ConfigError
 from service import plan as planning
-from service.plan import Resources, calibrate, cost, expand, make_plan, pack
+from service.plan import Resources, cost, expand, make_plan, pack
 from service.tables import write_rows
+from tests.benchmarks import tables_scale
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
@@ -55,6 +57,26 @@ def test_done_trials_are_not_planned_again(store):
     assert set(plan.todo) == set(configs[2:])
 
 
+def test_a_trial_that_two_sweeps_have_done_is_done_here(store):
+    configs = [tiny_config(seed=s) for s in range(3)]
+    for sweep in ("another", "mine", "other"):
+        write_rows(store, "trials", sweep, [finished_row(configs[0])])
+    plan = make_plan(store, "mine", configs, CPU)
+    assert (plan.done, plan.shared) == ((configs[0],), ())
+    assert plan.todo == configs[1:]
+    assert make_plan(store, "new", configs, CPU).shared == (configs[0],)
+
+
+def test_the_benchmark_of_large_stores_runs(tmp_path, capsys):
+    """At a size that no target is missed at; it checks its plans and tables by itself."""
+    out = tmp_path / "scale.json"
+    assert tables_scale.main(["--rows", "600", "--part-rows", "250", "--json", str(out)]) == 0
+    report = json.loads(out.read_text())
+    printed = capsys.readouterr().out
+    assert all(measure["name"] in printed for measure in report["measures"])
+    assert {"cpu", "versions"} <= report["machine"].keys()
+
+
 def test_cost_is_bounded_by_the_longest_pack_and_the_slots():
     configs = [tiny_config(seed=s) for s in range(8)]
     plan = planning.Plan("s", tuple(configs), (), (), pack(configs, CPU))
@@ -63,8 +85,30 @@ def test_cost_is_bounded_by_the_longest_pack_and_the_slots():
     assert cost(plan, seconds, Resources(100, 1.0, 0.0)) == pytest.approx(40 * 0.01)
 
 
-def test_calibration_measures_every_shape(settings):
-    packs = [[tiny_config()], [tiny_config(seed=1)], [tiny_config(width=32)]]
-    seconds = calibrate(packs, settings.data_root, torch.device("cpu"))
-    assert set(seconds) == {packs[0][0].shape, packs[2][0].shape}
-    assert all(0 < s < 1 for s in seconds.values())
+# --- sizes of packs on GPUs ----------------------------------------------------------------------
+
+GPU = Resources(slots=2, cpus=4.0, gpus=1.0)
+
+
+def test_on_gpus_a_pack_is_as_large_as_was_measured_to_pay(store):
+    narrow = [tiny_config(seed=s) for s in range(40)]
+    wide = [tiny_config(seed=s, width=32) for s in range(10)]
+    asked = []
+
+    def measure(one_each):
+        asked.extend(one_each)
+        return {narrow[0].shape: 8, wide[0].shape: 100}
+
+    plan = make_plan(store, "s", narrow + wide, GPU, measure)
+    assert sorted(c.width for c in asked) == [16, 32]
+    assert sorted(len(p) for p in plan.packs) == [8] * 5 + [10]
+
+
+def test_nothing_is_measured_for_cpus_or_when_all_is_done(store):
+    def measure(one_each):
+        raise AssertionError("asked")
+
+    configs = [tiny_config(seed=s) for s in range(3)]
+    assert make_plan(store, "s", configs, CPU, measure).packs
+    write_rows(store, "trials", "s", [finished_row(c) for c in configs])
+    assert not make_plan(store, "s", configs, GPU, measure).packs
