@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
 
-.PHONY: demo smoke ui test slow check lint format docs clean
+.PHONY: demo smoke ui test slow check lint format docs bench bench-gpu clean
 
 demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
 	$(BIN)/python sweeps/grok_phase.py --preset demo --store $(STORE)
@@ -35,6 +35,15 @@ format: $(VENV)/.dev        ## mend style and format
 
 docs: $(VENV)/.run          ## docs/tables.md from the schema
 	$(BIN)/grok columns > docs/tables.md
+
+bench: $(VENV)/.dev         ## speed on this machine's CPU: about 20 minutes
+	$(BIN)/python tests/benchmarks/fused_training.py --json fused_training.json
+	$(BIN)/python tests/benchmarks/sweep_overhead.py --json sweep_overhead.json
+	$(BIN)/python tests/benchmarks/tables_scale.py --json tables_scale.json
+	$(BIN)/python tests/benchmarks/tracking_stall.py --json tracking_stall.json
+
+bench-gpu:                  ## speed on a GPU: 8 minutes, with torch and numpy alone
+	$(PYTHON) tests/benchmarks/fused_training.py --device cuda --json fused_training_cuda.json
 
 clean:                      ## remove the environment, not the results
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,269 @@
+"""What the service adds to the work of its trials, and what it saves against the ordinary way.
+
+    python tests/benchmarks/sweep_overhead.py                 within 10 minutes on two cores
+    python tests/benchmarks/sweep_overhead.py --steps 2750    real training as long as the demo's
+
+*Overhead*: `--trials` trials that sleep `--seconds` go the whole way, plan, Tune, MLflow, tables,
+on `--slots` slots; set against the sum of their sleep over the slots. Sleep stands for a GPU at
+work: the service has the processor to itself.
+
+*Ordinary*: real training of the demo's shape, by the service and by one Tune trial a config with
+Ray's MLflowLoggerCallback, a plain PyTorch model (`plain.py`), an evaluation as often and a
+checkpoint at the end. Same configs, same machine, in turn; each from the start of its process to
+its last result. Both ways stop at `--steps`; analyses are left out on both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import torch
+
+from grokmodel.config import TrialConfig
+from grokmodel.evaluate import Decoders
+from grokmodel.outcome import Evaluation
+from grokmodel.pack import Banks, Member, Pack, bank_key
+from grokmodel.symbols import load_bank
+from grokmodel.train import Round
+from service.settings import load_settings
+from sweeps.presets import preset_configs
+from tests.benchmarks import machine
+
+TARGET_OVERHEAD, TARGET_RATIO = 0.15, 2.0
+
+
+def quiet(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+# --- overhead ------------------------------------------------------------------------------------
+
+
+def sleeping_configs(trials: int) -> list[TrialConfig]:
+    return preset_configs("smoke", {"seed": list(range(trials)), "weight_decay": [1.0]})
+
+
+def sleeper(seconds: float) -> Callable[..., Iterator[Round]]:
+    """A trainer whose members sleep, one after another, and learn nothing."""
+
+    def train(
+        members: Sequence[Member], banks: Banks, decoders: Decoders, device: torch.device
+    ) -> Iterator[Round]:
+        for member in members:
+            time.sleep(seconds)
+            for step in (0, member.config.steps):
+                member.curve.append(Evaluation(step, 1.0, 0.1, 0.1, 0.1, float("nan"), 1.0))
+            yield Round([member], Pack([member], banks, device))
+
+    return train
+
+
+def run_sleeping(args: argparse.Namespace, folder: str) -> None:
+    from service.runner import run_sweep
+
+    settings = load_settings(folder)
+    trainer = sleeper(args.seconds)
+    result = run_sweep(
+        "sleep", sleeping_configs(args.trials), settings, quiet, "none", trainer=trainer
+    )
+    if len(result.trials) != args.trials:
+        raise SystemExit(f"{len(result.trials)} rows; need {args.trials}")
+
+
+# --- the ordinary way ----------------------------------------------------------------------------
+
+
+def real_configs(args: argparse.Namespace) -> list[TrialConfig]:
+    """Trials of the demo's shape that do not stop before `--steps`."""
+    axes = {"seed": list(range(args.real_trials)), "steps": [args.steps]}
+    axes |= {"weight_decay": [1.0], "train_fraction": [0.6]}
+    return preset_configs("demo", axes)
+
+
+def run_service(args: argparse.Namespace, folder: str) -> None:
+    from service.runner import run_sweep
+
+    configs = real_configs(args)
+    result = run_sweep("real", configs, load_settings(folder), quiet, "none")
+    if len(result.trials) != len(configs):
+        raise SystemExit(f"{len(result.trials)} rows; need {len(configs)}")
+
+
+def train_ordinarily(values: dict[str, Any]) -> None:
+    """One Tune trial."""
+    from ray import tune
+
+    from tests.benchmarks.plain import PlainTrial
+
+    config = TrialConfig.from_dict(values)
+    torch.set_num_threads(1)
+    trial = PlainTrial(config, load_bank(*bank_key(config), root="data"), torch.device("cpu"))
+    train, val = (torch.from_numpy(pairs) for pairs in (trial.split.train, trial.split.val))
+    losses = []
+    for step in range(1, config.steps + 1):
+        losses.append(trial.step())
+        if step % config.eval_every == 0:
+            metrics = {
+                "step": step,
+                "loss": float(torch.stack(losses).mean()),
+                "train_acc": trial.accuracy(train[: config.eval_pairs]),
+                "val_acc": trial.accuracy(val[: config.eval_pairs]),
+            }
+            losses.clear()
+            checkpoint = _checkpoint(trial) if step == config.steps else None
+            tune.report(metrics, checkpoint=checkpoint)
+
+
+def _checkpoint(trial: Any) -> Any:
+    from ray import tune
+
+    folder = tempfile.mkdtemp()
+    torch.save(trial.average.state_dict(), Path(folder) / "model.pt")
+    return tune.Checkpoint.from_directory(folder)
+
+
+def run_ordinary(args: argparse.Namespace, folder: str) -> None:
+    import ray
+    from ray import tune
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    ray.init(
+        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}}, include_dashboard=False,
+        logging_level="warning",
+    )  # fmt: skip
+    callback = MLflowLoggerCallback(
+        tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="ordinary"
+    )
+    configs = [c.to_dict() for c in real_configs(args)]
+
+    def trainable(config: dict[str, Any]) -> None:
+        train_ordinarily(configs[config["trial"]])
+
+    results = tune.Tuner(
+        tune.with_resources(trainable, {"cpu": 1}),
+        param_space={"trial": tune.grid_search(list(range(len(configs))))},
+        run_config=tune.RunConfig(storage_path=folder, callbacks=[callback], verbose=0),
+    ).fit()
+    if results.errors or len(results) != len(configs):
+        raise SystemExit(f"{len(results.errors)} of {len(configs)} ordinary trials failed")
+
+
+# --- parts, each in a process of its own ----------------------------------------------------------
+
+PARTS = {"sleeping": run_sleeping, "service": run_service, "ordinary": run_ordinary}
+
+
+def seconds_of(part: str, args: argparse.Namespace) -> float:
+    """Wall seconds of one part in a process and a folder of its own."""
+    command = [sys.executable, __file__, "--part", part]
+    for name in ("trials", "seconds", "slots", "real_trials", "steps"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
+    with tempfile.TemporaryDirectory() as folder:
+        env = os.environ | {"GROK_BENCHMARK_FOLDER": folder, "PYTHONPATH": str(ROOT)}
+        env.pop("RAY_ADDRESS", None)
+        started = time.perf_counter()
+        done = subprocess.run(command, env=env, stdout=subprocess.DEVNULL)
+        wall = time.perf_counter() - started
+    if done.returncode:
+        raise SystemExit(f"sweep_overhead: part {part} ended with exit code {done.returncode}")
+    quiet(f"{part}: {wall:.1f} s")
+    return wall
+
+
+def run_part(args: argparse.Namespace) -> None:
+    import ray
+
+    folder = os.environ["GROK_BENCHMARK_FOLDER"]
+    if args.part == "sleeping":
+        # more slots than cores: those who sleep need none
+        ray.init(num_cpus=args.slots, include_dashboard=False, logging_level="warning")
+    PARTS[args.part](args, folder)
+
+
+def overhead(args: argparse.Namespace) -> dict[str, float]:
+    wall = seconds_of("sleeping", args)
+    work = args.trials * args.seconds / args.slots
+    return {"sleeping_s": wall, "work_s": work, "overhead_fraction": wall / work - 1}
+
+
+def comparison(args: argparse.Namespace) -> dict[str, Any]:
+    walls: dict[str, list[float]] = {"service": [], "ordinary": []}
+    for _ in range(args.rounds):
+        for part, found in walls.items():
+            found.append(seconds_of(part, args))
+    ratios = [o / s for s, o in zip(walls["service"], walls["ordinary"])]
+    medians = {part: statistics.median(found) for part, found in walls.items()}
+    return {
+        "service_s": walls["service"],
+        "ordinary_s": walls["ordinary"],
+        "service_trials_per_hour": 3600 * args.real_trials / medians["service"],
+        "ordinary_trials_per_hour": 3600 * args.real_trials / medians["ordinary"],
+        "ratio_to_ordinary": statistics.median(ratios),
+        "ratio_lowest": min(ratios),
+        "ratio_highest": max(ratios),
+    }
+
+
+def report(args: argparse.Namespace, found: dict[str, Any]) -> str:
+    lines = []
+    if "overhead_fraction" in found:
+        lines.append(
+            f"overhead   {100 * found['overhead_fraction']:.1f} % (target "
+            f"{100 * TARGET_OVERHEAD:.0f} %): {args.trials} trials of {args.seconds:g} s on "
+            f"{args.slots} slots took {found['sleeping_s']:.0f} s, their work alone "
+            f"{found['work_s']:.0f} s"
+        )
+    if "ratio_to_ordinary" in found:
+        lines.append(
+            f"trials/hour {found['service_trials_per_hour']:.0f} by the service, "
+            f"{found['ordinary_trials_per_hour']:.0f} the ordinary way: "
+            f"{found['ratio_to_ordinary']:.2f}x (target {TARGET_RATIO:g}x; {args.real_trials} "
+            f"trials of {args.steps} steps, {args.rounds} rounds)"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=1000, help="sleeping trials")
+    parser.add_argument("--seconds", type=float, default=1.0, help="sleep of a trial")
+    parser.add_argument("--slots", type=int, default=4, help="sleeping trials at a time")
+    parser.add_argument("--real-trials", type=int, default=8, help="trials that train")
+    parser.add_argument("--steps", type=int, default=500, help="steps of a trial that trains")
+    parser.add_argument("--rounds", type=int, default=1, help="times that both ways are run")
+    parser.add_argument("--only", choices=("overhead", "ordinary"), help="one half of it")
+    parser.add_argument("--json", help="file for all numbers")
+    parser.add_argument("--part", choices=sorted(PARTS), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.part:
+        run_part(args)
+        return 0
+    found: dict[str, Any] = {}
+    if args.only != "ordinary":
+        found |= overhead(args)
+    if args.only != "overhead":
+        found |= comparison(args)
+    print(report(args, found))
+    asked = {k: v for k, v in vars(args).items() if k not in ("json", "part", "only")}
+    machine.write_json(args.json, {"machine": machine.describe("cpu"), "asked": asked} | found)
+    late = found.get("overhead_fraction", 0) > TARGET_OVERHEAD
+    slow = found.get("ratio_to_ordinary", TARGET_RATIO) < TARGET_RATIO
+    return int(late or slow)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

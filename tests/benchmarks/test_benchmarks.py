@@ -1,0 +1,53 @@
+"""The benchmarks run, at sizes that say nothing about speed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = "tests/benchmarks/fused_training.py"
+WITHOUT = """
+import runpy, sys
+for name in sys.argv[1].split(","):
+    sys.modules[name] = None  # importing it raises ImportError
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run(*command):
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_fused_training_sets_packs_against_the_plain_model(tmp_path):
+    out = tmp_path / "fused.json"
+    sizes = ["--widths", "16", "--members", "1", "4", "--seconds", "0.1", "--rounds", "1"]
+    printed = run(SCRIPT, *sizes, "--precisions", "float32", "--no-levers", "--json", str(out))
+    plain, one, four = json.loads(out.read_text())["rows"]
+    assert (plain["kind"], one["members"], four["members"]) == ("plain", 1, 4)
+    assert plain["ratio_to_plain"] == 1.0
+    assert four["ratio_to_plain"] == four["member_steps_per_s"] / plain["member_steps_per_s"]
+    assert 0 < four["share_of_ceiling"] < 1
+    assert f"{four['ratio_to_plain']:.2f}x" in printed
+
+
+def test_the_products_of_a_pack_are_counted_for_all_its_members(tmp_path):
+    """Twice the members at the same rate are twice the floating-point operations."""
+    cell = {"kind": "pack", "width": 16, "precision": "float32", "program": "eager"}
+    flops = []
+    for members in (1, 2):
+        printed = run(SCRIPT, "--cell", json.dumps(cell | {"members": members}), "--seconds", "0.1")
+        found = json.loads(printed)
+        flops.append(found["tflops"] / found["member_steps_per_s"])
+    assert abs(flops[0] / flops[1] - 1) < 1e-9
+
+
+def test_fused_training_needs_torch_and_numpy_alone():
+    others = "ray,mlflow,pandas,pyarrow,safetensors,PIL,matplotlib,scipy,optuna,boto3,pybdm"
+    cell = {"kind": "plain", "width": 16, "members": 1, "precision": "float32"}
+    run("-c", WITHOUT, others, SCRIPT, "--cell", json.dumps(cell), "--seconds", "0.1")

@@ -1,0 +1,38 @@
+"""The way of packs on GPUs, as far as it can be gone without one: Ray believes in a GPU, and the
+processes that it gives it to train on the CPU."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[2]
+SWEEP = """
+import json, sys
+import ray
+from service.runner import cluster_resources, run_sweep
+from service.settings import load_settings
+from sweeps.presets import preset_configs
+
+ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, logging_level="error")
+assert str(cluster_resources()) == "1 GPU, 1 CPU"
+lines = []
+configs = preset_configs("smoke", {"seed": list(range(6)), "weight_decay": [1.0]})
+run_sweep("gpu", configs, load_settings(sys.argv[1]), lines.append, "none")
+print(json.dumps(lines))
+"""
+
+
+def test_a_sweep_on_a_gpu_measures_its_packs_and_trains_every_trial_once(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SWEEP, str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    planned = json.loads(done.stdout.splitlines()[-1])[0]
+    assert "6 to train" in planned
+    assert "on 1 slots of 1 GPU, 1 CPU" in planned
+    trials = pd.read_parquet(tmp_path / "tables" / "trials")
+    assert sorted(trials["seed"]) == list(range(6))
