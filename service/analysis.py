@@ -29,7 +29,6 @@ from service.rows import Row, without_nan
 from service.settings import Settings
 from service.storage import Store
 from service.tables import part_key, write_rows
-from service.tracking import Tracking
 
 log = logging.getLogger("grok")
 
@@ -55,8 +54,6 @@ class Job:
 
     sweep: str
     settings: Settings
-    experiment_id: str
-    parent_id: str
     wish: Wish
 
 
@@ -92,17 +89,15 @@ def to_do(job: Job) -> list[Todo]:
 
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
-    """Rows, figures and MLflow files of some trials of one shape."""
+    """Rows and figures of some trials of one shape."""
     torch.set_num_threads(1)
-    store = Store(job.settings)
-    tracking = Tracking.attach(job.settings.tracking_uri, job.experiment_id, job.parent_id)
-    worker = Worker(job, store)
+    worker = Worker(job, Store(job.settings))
     for name in BY_NAME:
         mine = [item.trial for item in todo if name in item.names]
         if mine:
             worker.run(BY_NAME[name], mine)
     for item in todo:
-        worker.draw(item, tracking)
+        worker.draw(item.trial)
         worker.forgive(WORKER, item.trial["trial_id"])
     return Report(len(todo), tuple(worker.failures))
 
@@ -235,11 +230,11 @@ class Worker:
             self.members[key] = member
         return self.members[key]
 
-    def draw(self, item: Todo, tracking: Tracking) -> None:
-        """Figures of one trial into the store and its MLflow run."""
-        trial_id = item.trial["trial_id"]
+    def draw(self, trial: Row) -> None:
+        """Figures of one trial into the store."""
+        trial_id = trial["trial_id"]
         try:
-            trial_figures.publish(self.store, tracking, self.job.sweep, item.trial, item.config)
+            trial_figures.publish(self.store, self.job.sweep, trial)
         except Exception as error:
             log.warning("figures of trial %s", trial_id, exc_info=True)
             self.fail(FIGURES, trial_id, error)

@@ -7,24 +7,29 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from mlflow.exceptions import MlflowException
-
 from grokmodel.config import ConfigError, TrialConfig
 from grokmodel.decoder import DecoderError
 from grokmodel.symbols import DataError
-from service import report_page, sweep_figures, trial_figures
+from service import outbox, report_page, sweep_figures, trial_figures
 from service.analyses import BY_NAME, LEVELS_T, chosen
 from service.analysis_plan import Wish, missing, representatives
 from service.dictionary import dictionary
 from service.manifest import read_manifest
-from service.rows import config_of
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
-from service.summary import costs_table, phase_table, settings_table, without_password
+from service.summary import costs_table, phase_table, settings_table
 from service.tables import TableError, read_table
-from service.tracking import Tracking
+from service.tracking import TrackingError
 
-USER_ERRORS = (ConfigError, DataError, DecoderError, SettingsError, StoreError, TableError)
+USER_ERRORS = (
+    ConfigError,
+    DataError,
+    DecoderError,
+    SettingsError,
+    StoreError,
+    TableError,
+    TrackingError,
+)
 """Errors whose message is meant for the user: shown without a traceback."""
 
 
@@ -61,6 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     analyzing.add_argument("--t", type=_levels, metavar="T,T", help="spectra at these noise levels")
     analyzing.set_defaults(run=run_analyze)
+    publishing = commands.add_parser("publish", help="send to MLflow what it lacks of a sweep")
+    publishing.add_argument("--sweep", required=True)
+    publishing.add_argument(
+        "--all", action="store_true", help="everything again, such as to a new tracking server"
+    )
+    publishing.set_defaults(run=run_publish)
     costs = commands.add_parser("costs", help="what each analysis of a sweep took, in Markdown")
     costs.add_argument("--sweep", required=True)
     costs.set_defaults(run=run_costs)
@@ -69,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     table = commands.add_parser("table", help="a sweep as a Markdown table, one line a setting")
     table.add_argument("--sweep", required=True)
     table.set_defaults(run=run_table)
-    for command in (status, drawing, analyzing, costs, columns, table):
+    for command in (status, drawing, analyzing, publishing, costs, columns, table):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     return parser
 
@@ -100,31 +111,34 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
         planes = [(args.x, args.y)]
     if planes and args.trials:
         raise ConfigError("--trials", args.trials, "left out when --x and --y are given")
-    tracking = tracking_or_none(settings, args.sweep)
-    keys = [] if planes else trial_keys(store, args.sweep, args.trials, tracking)
-    keys += sweep_figures.draw(store, args.sweep, tracking, planes=planes)
+    keys = [] if planes else trial_keys(store, args.sweep, args.trials)
+    keys += sweep_figures.draw(store, args.sweep, planes=planes)
     if not planes:
-        keys.append(report_page.publish(store, args.sweep, tracking))
+        keys.append(report_page.publish(store, args.sweep))
+    outbox.mark(store, args.sweep, [outbox.SWEEP])
     for key in keys:
         print(store.uri(key))
+    outbox.publish(settings, args.sweep, warn)
     return 0
 
 
-def tracking_or_none(settings: Settings, sweep: str) -> Tracking | None:
-    """The sweep's runs; without its server, figures are still drawn into the store."""
-    try:
-        return Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
-    except MlflowException as error:
-        why = without_password(str(error).splitlines()[0])
-        print(
-            f"grok: MLflow does not answer, so figures go to the store only: {why}", file=sys.stderr
-        )
-        return None
+def run_publish(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    planned_trials(store, args.sweep)
+    if args.all:
+        trials = read_table(store, "trials", args.sweep, columns=["trial_id"])
+        outbox.mark(store, args.sweep, [outbox.SWEEP, *trials["trial_id"]])
+    if not outbox.publish(settings, args.sweep, warn):
+        return 1
+    print(f"MLflow has all of {args.sweep}")
+    return 0
 
 
-def trial_keys(
-    store: Store, sweep: str, ids: Sequence[str] | None, tracking: Tracking | None
-) -> list[str]:
+def warn(line: str) -> None:
+    print(f"grok: {line}", file=sys.stderr, flush=True)
+
+
+def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]:
     """Draw trials again; returns the keys of their figures."""
     trials = read_table(store, "trials", sweep)
     known = list(trials["trial_id"])
@@ -133,11 +147,7 @@ def trial_keys(
         if trial_id not in known:
             raise ConfigError("--trials", trial_id, f"`all` or ids of trials done in {sweep!r}")
     rows = [row for row in trials.to_dict("records") if row["trial_id"] in wanted]
-    return [
-        key
-        for row in rows
-        for key in trial_figures.publish(store, tracking, sweep, row, config_of(row))
-    ]
+    return [key for row in rows for key in trial_figures.publish(store, sweep, row)]
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
@@ -156,10 +166,10 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
         print(f"nothing is missing in {args.sweep}")
         return 0
     start_ray()
-    tracking = Tracking.start(settings.tracking_uri, args.sweep, f"{settings.store}/mlartifacts")
     failures = analyze_sweep(
-        args.sweep, settings, tracking, wish, lambda line: print(f"grok: {line}", flush=True)
+        args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)
     )
+    outbox.publish(settings, args.sweep, warn)
     print(f"report   {store.uri(report_page.key(args.sweep))}")
     return 1 if failures else 0
 

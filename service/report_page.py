@@ -17,13 +17,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
-from service import storage
+from service import outbox, storage
 from service.analysis_plan import representatives
 from service.figures import DPI, PHASE_COLORS, varied_axes
 from service.storage import Store
 from service.sweep_figures import MEASURES, measure
 from service.tables import read_table
-from service.tracking import Tracking
 from service.trial_figures import TRIAL_FIGURES
 
 OUTCOMES = {
@@ -87,12 +86,10 @@ def key(sweep: str) -> str:
     return f"{storage.figures_prefix(sweep)}/report.html"
 
 
-def publish(store: Store, sweep: str, tracking: Tracking | None) -> str:
-    """Write the report of a sweep to the store and to its MLflow run; returns its key."""
-    data = page(store, sweep).encode()
-    store.put(key(sweep), data)
-    if tracking is not None:
-        tracking.log_files(tracking.parent_id, {"report.html": data})
+def publish(store: Store, sweep: str) -> str:
+    """Write the report of a sweep to the store and mark it for MLflow; returns its key."""
+    store.put(key(sweep), page(store, sweep).encode())
+    outbox.mark(store, sweep, [outbox.SWEEP])
     return key(sweep)
 
 

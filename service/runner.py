@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -14,18 +16,19 @@ import ray
 from ray import tune
 
 from grokmodel.config import TrialConfig
-from service import analysis, environment, report_page, storage, sweep_figures
+from grokmodel.train import train
+from service import analysis, capacity, environment, outbox, report_page, storage, sweep_figures
 from service.analysis_plan import ALL, Wish, missing
 from service.decoders import prepare_decoders
 from service.manifest import read_manifest, write_manifest
 from service.plan import Plan, Resources, make_plan
 from service.progress import SweepProgress, TaskProgress
+from service.publisher import of_driver
 from service.settings import Settings
 from service.storage import Store
-from service.summary import settings_table
 from service.tables import done_ids, read_rows, read_table, write_rows
-from service.tracking import Tracking
-from service.worker import PackJob, Progress, run_pack
+from service.tracking import Tracking, set_up_mlflow
+from service.worker import PackJob, Progress, Trainer, run_pack
 
 log = logging.getLogger("grok")
 
@@ -40,7 +43,6 @@ QUIET_LOGGERS = (
     "ray._private.authentication",  # that a local cluster has a token is as it should be
     "ray.tune.analysis.experiment_analysis",  # Tune's own result files are switched off
     "ray.tune.tune",  # its hint to restore: a sweep is resumed by running it again
-    "mlflow",  # that a new database is made
 )
 QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
 
@@ -72,7 +74,7 @@ def start_ray() -> None:
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     ray.init(
-        runtime_env={"env_vars": WORKER_ENV},
+        runtime_env={"env_vars": WORKER_ENV | set_up_mlflow()},
         logging_level=logging.WARNING,
         log_to_driver=True,
         include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
@@ -90,14 +92,19 @@ def run_sweep(
     settings: Settings,
     say: Callable[[str], None],
     scope: str = ALL,
+    trainer: Trainer = train,
 ) -> SweepResult:
     """Bring a sweep to its end from wherever it stands.
+
+    MLflow has to be there when training starts; from then on it is sent what it takes, and what it
+    lacks at the end is a line for the user.
 
     Args:
         scope: which analyses follow the training: one of `analysis_plan.SCOPES`.
 
     Raises:
         StoreError: the store cannot be used.
+        TrackingError: MLflow does not answer; nothing is started.
         SweepError: stopped, or packs that failed for good; what is done is in the tables.
     """
     started = time.monotonic()
@@ -107,33 +114,37 @@ def run_sweep(
     wish = Wish(scope=scope)
     if known and is_complete(store, sweep, configs, wish):
         say(f"sweep {sweep}: all {len(configs)} trials are done already")
+        outbox.publish(settings, sweep, say)
         return _result(store, sweep, known.experiment_id, started, ())
+    place = f"{settings.store}/mlartifacts"
+    tracking = Tracking.start(settings.tracking_uri, sweep, place)
     start_ray()
     _check_shared(settings)
     resources = cluster_resources()
-    plan = make_plan(store, sweep, configs, resources)
+    measure = partial(capacity.most_members, data_root=settings.data_root)
+    plan = make_plan(store, sweep, configs, resources, measure)
     say(summary_line(plan, resources))
     prepare_decoders(plan.todo, settings)
-    tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
-    tracking.reopen_sweep()
-    tracking.set_tags(tracking.parent_id, environment.describe())
-    manifest = write_manifest(store, plan, tracking.experiment_id)
+    tracking.open_sweep(environment.describe())
+    write_manifest(store, plan, tracking.experiment_id)
     store.delete_folder(storage.figures_prefix(sweep))  # figures that are there show the whole
-    tracking.log_files(tracking.parent_id, {"plan.json": manifest})
-    adopt(store, plan, tracking)
-    train_packs(plan, resources, settings, tracking, say)
-    failures = analyze_sweep(sweep, settings, tracking, wish, say)
-    result = _result(store, sweep, tracking.experiment_id, started, failures)
-    tracking.finish_sweep("FINISHED", settings_table(result.trials))
-    return result
+    adopt(store, plan)
+    outbox.mark(store, sweep, [outbox.SWEEP])
+    with of_driver(tracking) as publisher:
+        outbox.offer(store, sweep, publisher)  # what is known already, while the rest is trained
+        try:
+            train_packs(plan, resources, settings, tracking, say, trainer)
+        except SweepError:
+            outbox.flush(store, sweep, publisher, say, "FAILED")
+            raise
+        outbox.offer(store, sweep, publisher)  # what the workers could not send
+        failures = analyze_sweep(sweep, settings, wish, say)
+        outbox.flush(store, sweep, publisher, say)
+    return _result(store, sweep, tracking.experiment_id, started, failures)
 
 
 def analyze_sweep(
-    sweep: str,
-    settings: Settings,
-    tracking: Tracking,
-    wish: Wish,
-    say: Callable[[str], None],
+    sweep: str, settings: Settings, wish: Wish, say: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Do the analyses that a sweep lacks, then draw it and write its report.
 
@@ -141,7 +152,7 @@ def analyze_sweep(
         Analyses that could not be done, a line each.
     """
     store, resources = Store(settings), cluster_resources()
-    job = analysis.Job(sweep, settings, tracking.experiment_id, tracking.parent_id, wish)
+    job = analysis.Job(sweep, settings, wish)
     waiting = missing(store, sweep, wish)
     failures: list[str] = []
     if waiting:
@@ -152,8 +163,8 @@ def analyze_sweep(
             failures += report.failures
     for line in failures:
         say(f"analysis failed: {line}")
-    sweep_figures.draw(store, sweep, tracking)
-    report_page.publish(store, sweep, tracking)
+    sweep_figures.draw(store, sweep)
+    report_page.publish(store, sweep)
     return tuple(failures)
 
 
@@ -181,6 +192,7 @@ def train_packs(
     settings: Settings,
     tracking: Tracking,
     say: Callable[[str], None],
+    trainer: Trainer = train,
 ) -> None:
     """One Tune trial a pack.
 
@@ -197,6 +209,7 @@ def train_packs(
             parent_id=tracking.parent_id,
             configs=configs,
             cpus=resources.cpus,
+            trainer=trainer,
         )
         for configs in plan.packs
     ]
@@ -205,7 +218,8 @@ def train_packs(
         def report(progress: Progress) -> None:
             tune.report(progress.to_dict())
 
-        run_pack(jobs[config["pack"]], report)
+        job = jobs[config["pack"]]
+        run_pack(dataclasses.replace(job, cpus=assigned_cpus(job.cpus)), report)
 
     progress = SweepProgress(plan)
     store = Store(settings)
@@ -233,7 +247,6 @@ def train_packs(
     say(progress.line())
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
-        tracking.finish_sweep("FAILED")
         reasons = "; ".join(str(e).strip().splitlines()[-1] for e in results.errors) or "stopped"
         raise SweepError(
             f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
@@ -241,15 +254,16 @@ def train_packs(
         )
 
 
-def adopt(store: Store, plan: Plan, tracking: Tracking) -> None:
-    """Give the sweep the rows and runs of trials that another sweep has trained."""
+def assigned_cpus(planned: float) -> float:
+    """What Ray gives to this worker, which may differ from the plan on another node."""
+    return float(ray.get_runtime_context().get_assigned_resources().get("CPU", planned))
+
+
+def adopt(store: Store, plan: Plan) -> None:
+    """Give the sweep the rows of trials that another sweep has trained."""
     ids = [c.trial_id for c in plan.shared]
     curves, trials = read_rows(store, "curves", ids), read_rows(store, "trials", ids)
-    for config in plan.shared:
-        run = tracking.trial_run(config)
-        tracking.log_curve(run, [r for r in curves if r["trial_id"] == config.trial_id])
-        (row,) = [r for r in trials if r["trial_id"] == config.trial_id]
-        tracking.finish_trial(run, row, {})
+    outbox.mark(store, plan.sweep, ids)
     write_rows(store, "curves", plan.sweep, curves)
     write_rows(store, "trials", plan.sweep, trials)
 

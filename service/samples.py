@@ -19,8 +19,11 @@ ROW_NAMES = ("a", "b", "drawn", "wanted")
 
 
 @torch.no_grad()
-def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
-    """A PNG for every member: a column a held-out pair; rows a, b, what was drawn, a ∘ b."""
+def sample_sheets(pack: Pack, banks: Banks) -> list[np.ndarray]:
+    """Images (rows, columns, S, S) in [0, 1] for every member, on the CPU.
+
+    A column is a held-out pair; rows are a, b, what was drawn, a ∘ b.
+    """
     pairs = [np.concatenate([s.val[s.strict], s.val[~s.strict]])[:SAMPLES] for s in pack.splits]
     triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
     triplet_MQ3 = stack_padded(triplets).to(pack.device)
@@ -35,11 +38,11 @@ def sample_pictures(pack: Pack, banks: Banks) -> list[bytes]:
         n = len(pairs[i])
         a, b, c = known[i, :n].unbind(1)
         ink = banks[bank_key(member.config)].ink(torch.stack([a, b, samples[i, :n], c]))
-        out.append(_sheet(ink.clamp(0, 1).nan_to_num().cpu().numpy()))
+        out.append(ink.clamp(0, 1).nan_to_num().cpu().numpy())
     return out
 
 
-def _sheet(images: np.ndarray, zoom: int = 4, margin: int = 72) -> bytes:
+def sheet_png(images: np.ndarray, zoom: int = 4, margin: int = 72) -> bytes:
     """Images (rows, columns, S, S) in [0, 1] as one PNG, each row with its name."""
     padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=0.35)
     rows, columns, S, _ = padded.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,3 +65,8 @@ def default_store() -> str:
     """`./runs`; in a submitted Ray job, whose folder is a temporary upload, `~/grok-runs`."""
     in_upload = "runtime_resources" in Path.cwd().parts
     return str(Path.home() / "grok-runs") if in_upload else DEFAULT_STORE
+
+
+def without_password(text: str) -> str:
+    """The text with the passwords of all URIs in it as three stars."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", text)

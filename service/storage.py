@@ -7,6 +7,7 @@
     sweeps/<name>.json                            the sweep's configs
     figures/<sweep>/...                           about the whole sweep; report.html
     trial_figures/<sweep>/<trial_id>/...
+    outbox/<sweep>/<trial_id>                     MLflow lacks something of this trial
 
 Keys are deterministic and a rewrite writes the same content, so there are no locks. A write is seen
 whole or not at all.
@@ -174,3 +175,8 @@ def figures_prefix(sweep: str) -> str:
 def trial_figure_key(sweep: str, trial_id: str, name: str) -> str:
     """Apart from the figures of sweeps, which are drawn anew when a sweep grows."""
     return f"trial_figures/{sweep}/{trial_id}/{name}"
+
+
+def outbox_key(sweep: str, name: str) -> str:
+    """Marker of a trial, or of the sweep itself, that MLflow lacks."""
+    return f"outbox/{sweep}/{name}"

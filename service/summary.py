@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
 from service.analyses import ANALYSES
-from service.settings import Settings
+from service.settings import Settings, without_password
 
 RESULTS = {
     "val_acc": "val",
@@ -123,11 +122,6 @@ def ui_command(settings: Settings) -> str:
     mlflow = Path(sys.executable).parent / "mlflow"
     store = without_password(settings.tracking_uri)
     return f"{mlflow} ui --backend-store-uri {store} --host 127.0.0.1"
-
-
-def without_password(uri: str) -> str:
-    """The URI with its password, if it has one, as three stars."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
 def ui_address(settings: Settings, experiment_id: str) -> str:

@@ -13,8 +13,7 @@ from grokmodel.analysis.ablations import ALL, CLEAN, LEADING, OWN, RANDOM
 from grokmodel.analysis.identities import OUTPUT
 from grokmodel.analysis.projections import KEEP, REMOVE
 from grokmodel.analysis.representation import CENTROID
-from grokmodel.config import TrialConfig
-from service import figures, storage
+from service import figures, outbox, storage
 from service.analysis_plan import FIGURES
 from service.figures import (
     GREY,
@@ -30,14 +29,11 @@ from service.figures import (
 from service.spectra_figure import spectra
 from service.storage import Store
 from service.tables import part_key, read_table
-from service.tracking import Tracking
 from service.training_figure import Frames, Row, training
 
 
-def publish(
-    store: Store, tracking: Tracking | None, sweep: str, row: Row, config: TrialConfig
-) -> list[str]:
-    """Draw what can be drawn of a trial into the store and its MLflow run; returns the keys.
+def publish(store: Store, sweep: str, row: Row) -> list[str]:
+    """Draw what can be drawn of a trial into the store and mark it for MLflow; returns the keys.
 
     An earlier failure to do so is forgotten.
     """
@@ -45,10 +41,8 @@ def publish(
     files = {f"{name}.png": figures.png(f) for name, f in draw(store, sweep, row).items()}
     for name, data in files.items():
         store.put(storage.trial_figure_key(sweep, trial_id, name), data)
-    if tracking is not None and files:
-        tracking.log_files(
-            tracking.trial_run(config), {f"figures/{n}": d for n, d in files.items()}
-        )
+    if files:
+        outbox.mark(store, sweep, [trial_id])
     store.delete(part_key("failures", sweep, [{"trial_id": trial_id, "analysis": FIGURES}]))
     return [storage.trial_figure_key(sweep, trial_id, name) for name in files]
 

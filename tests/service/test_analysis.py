@@ -20,13 +20,14 @@ from grokmodel.analysis import (
     spectra,
     timesteps,
 )
-from grokmodel.checkpoint import dump_snapshot, load_snapshot
+from grokmodel.checkpoint import FORMAT, dump_snapshot, load_snapshot
 from grokmodel.config import ConfigError
 from grokmodel.pack import Member
-from service import storage
+from service import outbox, storage
 from service.analyses import ANALYSES, BY_NAME, chosen
 from service.analysis import Job, analysis_task, to_do
 from service.analysis_plan import NONE, QUICK, Wish, batches, missing, representatives
+from service.publisher import Publisher
 from service.schema import TABLES
 from service.settings import Settings
 from service.storage import Store
@@ -87,11 +88,13 @@ def train(settings, store, sweep, configs):
     run_pack(PackJob(sweep, settings, *ids, tuple(configs), cpus=1.0), lambda p: None)
 
     def analyse(wish=FAST):
-        job = Job(sweep, settings, *ids, wish)
+        job = Job(sweep, settings, wish)
         return [analysis_task(job, batch) for batch in batches(to_do(job), size=8)]
 
     analyse.ids = [c.trial_id for c in configs]
     analyse.tracking = tracking
+    with Publisher(tracking) as publisher:
+        assert outbox.flush(Store(settings), sweep, publisher, print)
     return analyse
 
 
@@ -132,11 +135,8 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
         assert not frame.duplicated(list(TABLES[name].key)).any(), name
     for trial_id in trained.ids:
         figures = {k.rsplit("/", 1)[-1] for k in store.list(f"trial_figures/sweep/{trial_id}")}
-        assert figures == {f"{name}.png" for name in TRIAL_FIGURES}
-        config = next(c for c in CONFIGS if c.trial_id == trial_id)
-        run = trained.tracking.trial_run(config)
-        logged = {f.path for f in trained.tracking.client.list_artifacts(run, "figures")}
-        assert logged == {f"figures/{name}" for name in figures}
+        assert figures == {f"{name}.png" for name in (*TRIAL_FIGURES, "curve", "samples")}
+    assert set(outbox.marked(store, "sweep")) == set(trained.ids)
 
 
 def test_analyses_over_training_have_a_row_a_snapshot_the_others_one_checkpoint(trained, store):
@@ -259,7 +259,7 @@ HOSTILE = {
     "pickle": (lambda store, key: pickle.dumps(Bomb()), "not a grok checkpoint"),
     "another trial": (of_another_trial, "need one of"),
     "another version": (
-        lambda store, key: store.get(key).replace(b"grok-member-1", b"grok-member-9"),
+        lambda store, key: store.get(key).replace(FORMAT.encode(), b"grok-member-9"),
         "format and science version .'grok-member-9'",
     ),
 }

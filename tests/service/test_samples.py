@@ -9,14 +9,14 @@ from PIL import Image
 from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.symbols import load_bank
 from grokmodel.task import split_pairs
-from service.samples import ROW_NAMES, SAMPLES, sample_pictures
+from service.samples import ROW_NAMES, SAMPLES, sample_sheets, sheet_png
 from tests.service.tiny import tiny_config
 
 
 def picture_of(member):
     banks = {bank_key(member.config): load_bank("glyphs", member.config.P, 1, 8)}
-    (png,) = sample_pictures(Pack([member], banks, torch.device("cpu")), banks)
-    return np.asarray(Image.open(io.BytesIO(png))), banks
+    (sheet,) = sample_sheets(Pack([member], banks, torch.device("cpu")), banks)
+    return np.asarray(Image.open(io.BytesIO(sheet_png(sheet)))), banks
 
 
 def tile(pixels, row, column, side=8, zoom=4, margin=72):

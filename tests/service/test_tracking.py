@@ -20,19 +20,43 @@ def child_runs(tracking):
 
 def test_logging_twice_changes_nothing(tracking):
     config = tiny_config()
+    seen = []
     for _ in range(2):
-        run_id = tracking.trial_run(config)
-        tracking.log_curve(run_id, finished_curve(config))
-        tracking.finish_trial(run_id, finished_row(config), {"a/b.txt": b"hello"})
-    (run,) = child_runs(tracking)
-    history = tracking.client.get_metric_history(run.info.run_id, "train_acc")
-    assert [point.step for point in history] == [0, 10, 20, 30, 40]
+        tracking.log_curve(config, finished_curve(config)[:3])
+        tracking.log_trial(finished_row(config), finished_curve(config), {"a/b.txt": b"hello"})
+        (run,) = child_runs(tracking)
+        history = tracking.client.get_metric_history(run.info.run_id, "train_acc")
+        seen.append((run.to_dictionary(), [(p.step, p.timestamp, p.value) for p in history]))
+    assert seen[0] == seen[1]
+    assert [step for step, _, _ in seen[0][1]] == [0, 10, 20, 30, 40]
     assert run.info.status == "FINISHED"
+
+
+def test_a_curve_is_watched_while_it_grows(tracking):
+    config = tiny_config()
+    for points in (0, 2, 2, 5):
+        tracking.log_curve(config, finished_curve(config)[:points])
+        (run,) = child_runs(tracking)
+        history = tracking.client.get_metric_history(run.info.run_id, "train_acc")
+        assert [point.step for point in history] == [10 * k for k in range(points)]
+    assert run.info.status == "RUNNING"
+    assert run.data.params == {k: str(v) for k, v in config.to_dict().items()}
+
+
+def test_a_run_that_was_made_twice_is_taken_back(tracking):
+    """As when a server carries out what the client had given up."""
+    config = tiny_config()
+    first = tracking.trial_run(config).run_id
+    tracking._create("late", {"trial_id": config.trial_id, "grok.kind": "trial"})
+    assert len(child_runs(tracking)) == 2
+    tracking.log_trial(finished_row(config), finished_curve(config), {})
+    (run,) = child_runs(tracking)
+    assert run.info.run_id == first
 
 
 def test_a_trial_is_a_child_of_its_sweep_with_its_config(tracking):
     config = tiny_config(weight_decay=3, train_fraction=0.8)
-    tracking.finish_trial(tracking.trial_run(config), finished_row(config), {})
+    tracking.log_trial(finished_row(config), finished_curve(config), {})
     (run,) = child_runs(tracking)
     assert run.info.run_name == "P7 N1 w16 wd3 R0.8 s0"
     assert run.data.tags["mlflow.parentRunId"] == tracking.parent_id
@@ -48,7 +72,7 @@ def test_a_second_start_finds_the_same_experiment_and_parent(tracking, settings)
 
 
 def test_artifacts_lie_in_the_store(tracking, settings, store):
-    run_id = tracking.trial_run(tiny_config())
+    run_id = tracking.trial_run(tiny_config()).run_id
     tracking.log_files(run_id, {"checkpoint/x.bin": b"12"})
     files = [key for key in store.list("mlartifacts") if key.endswith("checkpoint/x.bin")]
     assert len(files) == 1

@@ -1,23 +1,31 @@
-"""One pack without Ray: what it leaves behind, and what a kill costs."""
+"""One pack without Ray: what it leaves behind, what a kill costs, what a server cannot cost."""
 
+import dataclasses
+import itertools
 import math
+import threading
+import time
 
 import pytest
+from mlflow import MlflowClient
 
 from grokmodel.checkpoint import load_snapshot
-from service import storage, worker
+from grokmodel.train import train
+from service import outbox, recorder, storage, tracking, worker
+from service.storage import Store
 from service.tables import read_table
 from service.tracking import Tracking
 from service.worker import PackJob, run_pack
 from tests.service.tiny import tiny_config
+from tests.tracking_servers import MlflowServer, dead_server, hanging_server
 
 
 @pytest.fixture
 def make_job(settings):
-    tracking = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
+    sweep = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
 
     def make(*configs):
-        ids = (tracking.experiment_id, tracking.parent_id)
+        ids = (sweep.experiment_id, sweep.parent_id)
         return PackJob("sweep", settings, *ids, tuple(configs), cpus=1.0)
 
     return make
@@ -71,7 +79,7 @@ def test_the_last_snapshot_is_the_model_of_the_row(store, make_job):
 def test_killed_and_run_again_equals_undisturbed(store, make_job, monkeypatch, tmp_path):
     """Every table row of a pack that was killed twice is that of one that was not."""
     configs = [tiny_config(seed=s) for s in range(3)]
-    monkeypatch.setattr(worker, "CHECKPOINT_S", 0.0)
+    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
     job = make_job(*configs)
     for _ in range(2):
         with pytest.raises(KilledError):
@@ -112,5 +120,123 @@ def test_a_diverging_trial_is_a_row_and_harms_nobody(store, make_job):
 
 
 def test_snapshot_steps_are_log_spaced():
-    steps = [s for s in range(0, 2001, 10) if worker.is_snapshot_step(s, 10)]
+    steps = [s for s in range(0, 2001, 10) if recorder.is_snapshot_step(s, 10)]
     assert steps == [0, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920]
+
+
+# --- the store and MLflow in the background ------------------------------------------------------
+
+
+def slow_trainer(members, banks, decoders, device):
+    """Trains for about two seconds, however fast the machine."""
+    for round_ in train(members, banks, decoders, device):
+        time.sleep(0.4)
+        yield round_
+
+
+def test_pictures_and_a_marker_lie_in_the_store_before_mlflow_has_them(store, make_job):
+    config = tiny_config()
+    run_pack(dataclasses.replace(make_job(config), settings=away(store)), lambda p: None)
+    for name in ("curve.png", "samples.png"):
+        data = store.get(storage.trial_figure_key("sweep", config.trial_id, name))
+        assert data.startswith(b"\x89PNG")
+    assert outbox.marked(store, "sweep") == [config.trial_id]
+
+
+def away(store):
+    return worker.Settings(store.url, dead_server(), "", None)
+
+
+def test_no_resume_point_comes_back_after_the_row(store, make_job, monkeypatch):
+    """A store so slow that resume points are still being written when their trials end."""
+    put = Store.put
+
+    def slow_put(self, key, data):
+        time.sleep(0.2 if key.endswith("state.safetensors") else 0.0)
+        put(self, key, data)
+
+    monkeypatch.setattr(Store, "put", slow_put)
+    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
+    configs = [tiny_config(seed=s, steps=20 + 10 * s) for s in range(4)]
+    run_pack(make_job(*configs), lambda p: None)
+    assert len(read_table(store, "trials")) == 4
+    assert not [key for key in store.list("checkpoints") if key.endswith("state.safetensors")]
+
+
+def test_an_error_of_the_store_ends_the_pack(make_job, monkeypatch):
+    put = Store.put
+
+    def full(self, key, data):
+        if "step=20." in key:
+            raise OSError("disk full")
+        put(self, key, data)
+
+    monkeypatch.setattr(Store, "put", full)
+    with pytest.raises(OSError, match="disk full"):
+        run_pack(make_job(tiny_config(steps=400)), lambda p: None)
+
+
+def test_the_thread_that_trains_makes_no_mlflow_call(make_job, monkeypatch):
+    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
+    callers = set()
+
+    class Watched(MlflowClient):
+        def __getattribute__(self, name):
+            callers.add(threading.current_thread().name)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(tracking, "MlflowClient", Watched)
+    job = dataclasses.replace(make_job(tiny_config()), trainer=slow_trainer)
+    run_pack(job, lambda p: None)
+    assert callers == {"publisher-0"}
+
+
+@pytest.mark.parametrize("kind", ["hanging", "dead"])
+def test_a_server_that_does_not_answer_costs_no_time(store, make_job, monkeypatch, kind):
+    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
+    with hanging_server() as hanging:
+        uri = hanging if kind == "hanging" else dead_server()
+        settings = worker.Settings(store.url, uri, "", None)
+        job = dataclasses.replace(make_job(tiny_config()), settings=settings, trainer=slow_trainer)
+        reports = []
+        run_pack(job, lambda p: reports.append(time.monotonic()))
+        ended = time.monotonic()
+    assert ended - reports[-1] < worker.DRAIN_SHARE * 10 + 2  # rows, pictures and the bound
+    gaps = [b - a for a, b in itertools.pairwise(reports)]
+    assert max(gaps) < 1.5  # 0.4 s are asked for; a call would take the server's 15 s
+    assert len(read_table(store, "trials")) == 1
+
+
+def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(
+    settings, store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
+    configs = [tiny_config(seed=s, steps=40 + 20 * s) for s in range(3)]
+    with MlflowServer(tmp_path) as server:
+        settings = dataclasses.replace(settings, tracking_uri=server.uri)
+        sweep = Tracking.start(server.uri, "sweep", f"{settings.store}/mlartifacts")
+        ids = (sweep.experiment_id, sweep.parent_id)
+        job = PackJob("sweep", settings, *ids, tuple(configs), 1.0, slow_trainer)
+        rounds = []
+
+        def report(progress):
+            rounds.append(progress)
+            if len(rounds) == 3:
+                server.kill()
+            if len(rounds) == 7:
+                server.start()
+
+        run_pack(job, report)
+        assert len(rounds) > 7
+        assert outbox.publish(settings, "sweep", print, 10.0)
+        assert outbox.marked(store, "sweep") == []
+        runs = sweep.client.search_runs([sweep.experiment_id], "tags.`grok.kind` = 'trial'")
+        assert sorted(r.data.tags["trial_id"] for r in runs) == sorted(c.trial_id for c in configs)
+        for run in runs:
+            (config,) = [c for c in configs if c.trial_id == run.data.tags["trial_id"]]
+            history = sweep.client.get_metric_history(run.info.run_id, "val_acc")
+            assert [p.step for p in history] == list(range(0, config.steps + 1, 10))
+            assert run.info.status == "FINISHED"
+            assert run.data.params == {k: str(v) for k, v in config.to_dict().items()}
+            files = {f.path for f in sweep.client.list_artifacts(run.info.run_id, "figures")}
+            assert files == {"figures/curve.png", "figures/samples.png"}

@@ -1,0 +1,84 @@
+"""A sweep whose tracking server dies: nothing is lost, and the same command sends what lacks."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from tests.tracking_servers import MlflowServer, dead_server
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "sweeps" / "grok_phase.py"
+TIMEOUT_S = 400
+FLAGS = ["--preset", "smoke", "--steps", "1500", "--analyses", "none"]
+
+
+def environment(store, uri):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_", "MLFLOW_"))}
+    return env | {"GROK_STORE": str(store), "MLFLOW_TRACKING_URI": uri}
+
+
+def start(store, uri):
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *FLAGS], env=environment(store, uri), cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not path.exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def server(tmp_path):
+    with MlflowServer(tmp_path) as running:
+        yield running
+
+
+def test_a_server_that_dies_costs_nothing_and_gets_the_rest_later(server, tmp_path):
+    store = tmp_path / "store"
+    running = start(store, server.uri)
+    wait_for(store / "sweeps" / "smoke.json", running)  # training begins
+    server.kill()
+    out, _ = running.communicate(timeout=TIMEOUT_S)
+    assert running.returncode == 0, out
+    assert "4 trials of smoke are not shown there yet" in out
+    assert server.uri in out
+    assert len(pd.read_parquet(store / "tables" / "trials")) == 4
+    assert (store / "figures" / "smoke" / "report.html").exists()
+
+    server.start()
+    again = start(store, server.uri)
+    out, _ = again.communicate(timeout=TIMEOUT_S)
+    assert again.returncode == 0, out
+    assert "all 4 trials are done already" in out
+    assert not [path for path in (store / "outbox").rglob("*") if path.is_file()]
+    client = MlflowClient(server.uri)
+    runs = client.search_runs([client.get_experiment_by_name("smoke").experiment_id])
+    assert len(runs) == 5
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        if run.data.tags["grok.kind"] == "trial":
+            history = client.get_metric_history(run.info.run_id, "val_acc")
+            assert [point.step for point in history] == list(range(0, 1501, 50))
+
+
+def test_a_sweep_does_not_start_without_its_server(tmp_path):
+    uri = dead_server()
+    begun = time.monotonic()
+    refused = start(tmp_path / "store", uri)
+    out, _ = refused.communicate(timeout=TIMEOUT_S)
+    assert refused.returncode == 2
+    assert time.monotonic() - begun < 40
+    assert out.count("\n") == 1
+    assert f"MLflow at {uri} does not answer" in out
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
