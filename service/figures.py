@@ -176,11 +176,13 @@ def _title(trials: pd.DataFrame) -> str:
 
 def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss and accuracies of one trial over its steps."""
-    figure, axes = new_figure(6.0, 3.2)
+    # every trial has one, so its margins are set here: to compute them is most of the drawing
+    figure = Figure(figsize=(6.0, 3.4))
+    FigureCanvasAgg(figure)
+    ax: Axes = figure.add_axes((0.09, 0.225, 0.79, 0.70))
     frame = pd.DataFrame(curve)
-    ax: Axes = axes[0, 0]
     accuracies(ax, frame)
-    ax.legend(loc="center right", frameon=False, fontsize=8)
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     loss = ax.twinx()
     loss.plot(frame["step"], frame["loss"], color=LOSS_COLOR, lw=1, ls=":")
     loss.set_yscale("log")

@@ -52,7 +52,8 @@ def quiet(line: str) -> None:
 
 
 def sleeping_configs(trials: int) -> list[TrialConfig]:
-    return preset_configs("smoke", {"seed": list(range(trials)), "weight_decay": [1.0]})
+    trivial = {"weight_decay": [1.0], "sample_steps": [1], "final_sample_steps": [1]}
+    return preset_configs("smoke", {"seed": list(range(trials)), **trivial})
 
 
 def sleeper(seconds: float) -> Callable[..., Iterator[Round]]:
