@@ -1,8 +1,7 @@
 """AdamW whose hyper-parameters differ per member, and the average of the weights.
 
-All parameters of a member lie in one row of a matrix (M, n): a row is one parameter group of
-`torch.optim.AdamW`, whose fused kernel goes over it once, and a member is stopped, moved or saved
-as one row. Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (arXiv
+All parameters of a member lie in one row of a matrix (M, n): torch's fused kernel goes over it
+once, and a member is stopped, moved or saved as one row. Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (arXiv
 1711.05101), with the learning rate multiplying the decay.
 """
 
@@ -10,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,21 +60,7 @@ class Optimizer:
         self.state, self.hyper = state, hyper
         self.lr_M = torch.zeros_like(state.weights[:, 0])
         self.step_M = state.step.to(torch.float32)
-        self.adamw = torch.optim.AdamW(
-            [self._group(rows) for rows in self._alike()],
-            eps=EPS,
-            fused=True,
-            capturable=state.weights.is_cuda,
-        )
-        rows = [i for group in self._alike() for i in group]
-        self.parameters = list(
-            zip(rows, (p for group in self.adamw.param_groups for p in group["params"]))
-        )
-        for i, p in self.parameters:
-            step = self.step_M[i].clone()  # AdamW counts by itself
-            self.adamw.state[p] = {
-                "step": step, "exp_avg": state.first[i], "exp_avg_sq": state.second[i],
-            }  # fmt: skip
+        self.groups = [self._group(rows) for rows in self._alike()]
 
     def _alike(self) -> list[list[int]]:
         """Rows in groups that one launch can update."""
@@ -83,25 +69,35 @@ class Optimizer:
         rows = sorted(range(len(kinds)), key=kinds.__getitem__)
         return [list(group) for _, group in itertools.groupby(rows, kinds.__getitem__)]
 
-    def _group(self, rows: list[int]) -> dict[str, object]:
-        first, hyper = rows[0], self.hyper
-        return {
-            "params": [torch.nn.Parameter(self.state.weights[i]) for i in rows],
+    def _group(self, rows: list[int]) -> tuple[list[int], dict[str, Any]]:
+        """Rows, and what AdamW's kernel needs of them but their gradients."""
+        first, state, hyper = rows[0], self.state, self.hyper
+        return rows, {
+            "exp_avgs": [state.first[i] for i in rows],
+            "exp_avg_sqs": [state.second[i] for i in rows],
+            "max_exp_avg_sqs": [],
+            "state_steps": [self.step_M[i] for i in rows],
             "lr": self.lr_M[first],
-            "betas": (float(hyper.beta1[first]), float(hyper.beta2[first])),
+            "beta1": float(hyper.beta1[first]),
+            "beta2": float(hyper.beta2[first]),
             "weight_decay": float(hyper.weight_decay[first]),
+            "eps": EPS,
+            "amsgrad": False,
+            "maximize": False,
         }
 
     @torch.no_grad()
     def update(self, grad: Tensor) -> None:
         """One step of AdamW by a gradient of the shape of the weights, then of their average."""
-        for i, p in self.parameters:
-            p.grad = grad[i]
         self.state.step += 1
         self.step_M += 1
         ramp_M = torch.clamp(self.step_M / torch.clamp(self.hyper.warmup, min=1.0), max=1.0)
         torch.mul(self.hyper.lr, ramp_M, out=self.lr_M)
-        self.adamw.step()
+        for rows, rest in self.groups:
+            # the kernel of torch.optim.AdamW(fused=True): the class itself takes two seconds to
+            # import torch's compiler, in every worker
+            weights = [self.state.weights[i] for i in rows]
+            torch._fused_adamw_(weights, [grad[i] for i in rows], **rest)
         # early averages would remember the random start: the decay grows with the steps made
         decay_M = torch.minimum(self.hyper.ema, self.step_M / (self.step_M + 10.0))
         self.state.average.lerp_(self.state.weights, (1.0 - decay_M)[:, None])
