@@ -25,11 +25,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from grokmodel.capacity import synchronized_clock
 from grokmodel.config import TrialConfig
+from grokmodel.optim import EPS, Optimizer
 from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.program import allow_tf32
 from grokmodel.symbols import SymbolBank
@@ -46,6 +48,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 WIDTHS = {"cpu": [64, 128], "cuda": [128, 512]}
 MEMBERS = {"cpu": [1, 3, 6], "cuda": [1, 8, 64, 256]}
 PROGRAMS = {"cpu": ["eager"], "cuda": ["graph"]}
+WITHOUT = ("image table", "levels of t", "fused AdamW")
+"""Levers that a row of the table does without."""
 LEVER_MEMBERS = {"cpu": 3, "cuda": 64}
 CELL_LIMIT_S = 150
 BUDGET_S = {"cpu": 1800.0, "cuda": 440.0}
@@ -56,7 +60,7 @@ def levers(device: str, width: int) -> list[Cell]:
     """The pack with one thing changed at a time: what each lever brings."""
     base = {"kind": "pack", "width": width, "members": LEVER_MEMBERS[device]}
     base |= {"precision": "float32", "program": PROGRAMS[device][0]}
-    changes: list[Cell] = [{}, {"lever": "no image table"}, {"lever": "t for every row"}]
+    changes: list[Cell] = [{}, *({"lever": name} for name in WITHOUT)]
     changes += [{"precision": "bfloat16"}, {"program": "compiled"}]
     if device == "cuda":
         changes += [{"program": "eager"}, {"precision": "bfloat16", "program": "compiled"}]
@@ -112,7 +116,7 @@ def measure(cell: Cell, device: torch.device, seconds: float, threads: int) -> C
 def config_of(cell: Cell, device: torch.device) -> TrialConfig:
     shape = SHAPES[device.type] | {"width": cell["width"], "ffn": cell["width"]}
     shape["heads"] = 4 if cell["width"] >= 512 else 1
-    if cell.get("lever") == "t for every row":
+    if cell.get("lever") == "levels of t":
         shape["t_levels"] = shape["batch"]
     return TrialConfig(**shape, precision=cell["precision"])
 
@@ -128,9 +132,30 @@ def make_pack(cell: Cell, config: TrialConfig, device: torch.device) -> Pack:
     member = Member.start(config)
     banks = {bank_key(config): random_bank(config)}
     pack = Pack([member] * cell["members"], banks, device, cell["program"])
-    if cell.get("lever") == "no image table":
+    if cell.get("lever") == "image table":
         pack.tables = None
+    if cell.get("lever") == "fused AdamW":
+        pack.optimizer = OpByOp(pack.state, pack.hyper)
     return pack
+
+
+class OpByOp(Optimizer):
+    """AdamW in elementwise operations over the whole matrix of weights."""
+
+    @torch.no_grad()
+    def update(self, grad: Tensor) -> None:
+        state, hyper = self.state, self.hyper
+        state.step += 1
+        step_M = state.step.float()
+        lr_M = hyper.lr * (step_M / hyper.warmup.clamp(min=1.0)).clamp(max=1.0)
+        state.first.lerp_(grad, (1 - hyper.beta1)[:, None])
+        state.second.lerp_(grad * grad, (1 - hyper.beta2)[:, None])
+        root = state.second.sqrt().mul_((1 - hyper.beta2**step_M).rsqrt()[:, None]).add_(EPS)
+        state.weights.mul_((1 - lr_M * hyper.weight_decay)[:, None])
+        rate_M = lr_M / (1 - hyper.beta1**step_M)
+        state.weights.addcmul_(state.first / root, rate_M[:, None], value=-1.0)
+        decay_M = torch.minimum(hyper.ema, step_M / (step_M + 10))
+        state.average.lerp_(state.weights, (1 - decay_M)[:, None])
 
 
 def products_of(pack: Pack) -> int:
@@ -223,7 +248,7 @@ def report(rows: list[Cell]) -> str:
     head += ["of ceiling", "peak MiB", "ready s"]
     lines = []
     for r in rows:
-        name = r["kind"] + (f", {r['lever']}" if "lever" in r else "")
+        name = r["kind"] + (f", no {r['lever']}" if "lever" in r else "")
         line = [name, str(r["width"]), str(r["members"]), r["precision"], r.get("program", "eager")]
         if "error" in r:
             lines.append([*line, r["error"], "", "", "", ""])

@@ -37,6 +37,8 @@ def head():
     dashboard = free_port()
     command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--port={free_port()}"]
     command += [f"--dashboard-port={dashboard}", f"--temp-dir={folder}/ray"]
+    # two heads on one machine must not share its usual port: the second would take no jobs
+    command.append(f"--dashboard-agent-listen-port={free_port()}")
     with (folder / "head.log").open("w") as log:
         process = subprocess.Popen(
             command, env=env, stdout=log, stderr=log, cwd=folder, start_new_session=True
@@ -68,13 +70,23 @@ def wait_for(address, process, log):
     raise AssertionError(log.read_text())
 
 
+def run_when_there_is_an_agent(command, env):
+    """A head answers some seconds before it takes jobs, and asks to try again until then."""
+    deadline = time.monotonic() + START_S
+    while True:
+        done = subprocess.run(
+            command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=JOB_S
+        )
+        if "No available agent" not in done.stderr or time.monotonic() > deadline:
+            return done
+        time.sleep(1)
+
+
 def test_a_submitted_job_fills_the_store(head):
     address, env, folder = head
     submit = [BIN / "ray", "job", "submit", "--address", address, "--working-dir", ".", "--"]
     job = ["python", "sweeps/grok_phase.py", "--preset", "smoke", "--store", f"{folder}/store"]
-    done = subprocess.run(
-        [*submit, *job], env=env, cwd=ROOT, capture_output=True, text=True, timeout=JOB_S
-    )
+    done = run_when_there_is_an_agent([*submit, *job], env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4/4 trials" in done.stdout
     trials = pd.read_parquet(folder / "store" / "tables" / "trials")
