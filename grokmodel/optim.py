@@ -1,8 +1,8 @@
 """AdamW whose hyper-parameters differ per member, and the average of the weights.
 
 All parameters of a member lie in one row of a matrix (M, n): torch's fused kernel goes over it
-once, and a member is stopped, moved or saved as one row. Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (arXiv
-1711.05101), with the learning rate multiplying the decay.
+once, and a member is stopped, moved or saved as one row. Source: Loshchilov and Hutter, "Decoupled
+Weight Decay Regularization" (arXiv 1711.05101), with the learning rate multiplying the decay.
 """
 
 from __future__ import annotations

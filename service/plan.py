@@ -130,6 +130,9 @@ def pack(
         group = sorted(group, key=lambda c: -c.steps)
         limit = (most or {}).get(shape, MAX_MEMBERS[resources.kind])
         count = math.ceil(len(group) / min(balanced, limit))
+        if count > resources.slots:  # so that no slot waits for the others at the end
+            count = math.ceil(count / resources.slots) * resources.slots
+        count = min(count, len(group))
         # members of one pack should stop at the same time, so neighbours in budget stay together
         bounds = [round(i * len(group) / count) for i in range(count + 1)]
         packs += [tuple(group[i:j]) for i, j in itertools.pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""Draw a sweep: its figures and its report go to the store and to the sweep's MLflow run."""
+"""Draw a sweep: its figures go to the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from service.analysis_plan import representatives
 from service.figures import PHASE_COLORS
 from service.storage import Store
 from service.tables import read_table
-from service.tracking import Tracking
 from service.trial_figures import TRIAL_FIGURES
 
 MAX_PLANES = 6
@@ -35,13 +34,11 @@ MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
 def draw(
     store: Store,
     sweep: str,
-    tracking: Tracking | None = None,
     planes: list[tuple[str, str]] | None = None,
 ) -> list[str]:
     """Draw all figures of a sweep and return their keys.
 
     Args:
-        tracking: log them on the sweep's run too.
         planes: (x, y) axes; by default every pair of axes that the sweep varies.
     """
     prefix = storage.figures_prefix(sweep)
@@ -62,8 +59,6 @@ def draw(
         files |= representative_figures(store, sweep, trials)
     for name, data in files.items():
         store.put(f"{prefix}/{name}", data)
-    if tracking is not None:
-        tracking.log_files(tracking.parent_id, {f"figures/{n}": d for n, d in files.items()})
     return [f"{prefix}/{name}" for name in sorted(files)]
 
 

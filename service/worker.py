@@ -29,7 +29,7 @@ from service.writer import Writer
 
 log = logging.getLogger("grok")
 
-DRAIN_S, DRAIN_SHARE = 5.0, 0.02
+DRAIN_S, DRAIN_SHARE = 5.0, 0.005
 """How long a pack that has ended waits for MLflow: seconds, and share of the time it trained. The
 driver sends the rest."""
 
