@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -58,6 +59,8 @@ UNITS = {
 PLANE_COLUMNS = ("data", "phase", "seed", "train_step", "val_step_strict")
 """What the figures of a plane need of `trials`, apart from its axes."""
 DPI = 150
+MAX_LINES = 300
+"""Trials in a panel of curves: more could not be told apart."""
 
 matplotlib.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "grok"})
 
@@ -194,15 +197,13 @@ def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> F
 def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Training, validation and strict accuracy of all trials, one panel a phase."""
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
-    rows_of = curves.groupby("trial_id").groups
     figure, axes = new_figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
     for ax, phase in zip(axes[0], shown):
         ids = trials.loc[trials["phase"] == phase, "trial_id"]
-        alpha = max(0.5, 1 / len(ids))
-        for i, trial_id in enumerate(ids):
-            frame = curves.loc[rows_of.get(trial_id, [])].sort_values("step")
-            accuracies(ax, frame, alpha=alpha, label=i == 0)
-        ax.set_title(f"{phase} ({len(ids)} trials)", fontsize=9)
+        drawn = ids.iloc[:: math.ceil(len(ids) / MAX_LINES)]
+        accuracies(ax, _one_after_another(curves, drawn), alpha=max(0.5, 1 / len(drawn)))
+        some = "" if len(drawn) == len(ids) else f"{len(drawn)} of "
+        ax.set_title(f"{phase} ({some}{len(ids):,} trials)", fontsize=9)
         ax.label_outer()
     if shown:
         legend = axes[0, 0].get_legend_handles_labels()
@@ -210,17 +211,24 @@ def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     return figure
 
 
-def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0, label: bool = True) -> None:
-    """The three accuracies of a curve over its steps."""
+def _one_after_another(curves: pd.DataFrame, trial_ids: pd.Series) -> pd.DataFrame:
+    """Curves of some trials with a gap after each, so that one line draws them all."""
+    found = curves[curves["trial_id"].isin(trial_ids)]
+    gaps = pd.DataFrame({"trial_id": trial_ids, "step": math.nan})
+    together = pd.concat([found.astype({"step": float}), gaps])
+    return together.sort_values(["trial_id", "step"], na_position="last")
+
+
+def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
+    """The three accuracies of a curve over its steps; a row without a step is a gap."""
     lines = (
         ("train_acc", TRAIN_COLOR, "-", "training pairs"),
         ("val_acc", VAL_COLOR, "--", "validation pairs"),
         ("val_acc_strict", STRICT_COLOR, "-", "strict pairs (mirror held out)"),
     )
-    frame = frame[frame["step"] > 0]  # the axis is logarithmic
+    frame = frame[~(frame["step"] <= 0)]  # the axis is logarithmic
     for column, color, style, name in lines:
-        text = name if label else None
-        ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=text)
+        ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=name)
     ax.axhline(LEARNED, color="black", lw=0.5, ls=":")
     step_axis(ax)
     ax.set_ylim(-0.02, 1.02)

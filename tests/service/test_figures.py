@@ -1,5 +1,6 @@
 """Figures say what the rows say."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -101,3 +102,24 @@ def test_default_planes_are_the_axes_that_vary():
     trials = pd.DataFrame([finished_row(tiny_config(P=p, weight_decay=d)) for p in (7, 11, 13)
                            for d in (0, 1)])  # fmt: skip
     assert sweep_figures.default_planes(trials) == [("P", "weight_decay")]
+
+
+def test_the_curves_of_a_phase_are_as_many_lines_as_trials_and_never_joined(monkeypatch):
+    trials = pd.DataFrame({"trial_id": ["a", "b", "c"], "phase": "grokking"})
+    steps = [0, 10, 20, 40]
+    curves = pd.DataFrame(
+        [
+            {"trial_id": t, "step": s, "train_acc": 0.1, "val_acc": 0.2, "val_acc_strict": s / 40}
+            for t in "cab"
+            for s in steps[::-1]
+        ]
+    )
+    (ax,) = figures.sweep_curves(trials, curves).axes
+    strict = next(line for line in ax.get_lines() if "strict" in line.get_label())
+    x, y = strict.get_data()
+    assert np.isnan(x).sum() == 3
+    np.testing.assert_array_equal(x[~np.isnan(x)], [10, 20, 40] * 3)
+    np.testing.assert_array_equal(y[~np.isnan(x)], [0.25, 0.5, 1.0] * 3)
+    monkeypatch.setattr(figures, "MAX_LINES", 2)
+    (ax,) = figures.sweep_curves(trials, curves).axes
+    assert ax.get_title() == "grokking (2 of 3 trials)"
