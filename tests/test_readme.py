@@ -39,10 +39,19 @@ def test_sweep_commands_parse_and_make_valid_configs():
 
 
 def test_grok_commands_parse():
-    found = commands(r"(?:^|[ `/])grok ((?:status|figures|table|analyze|costs)\b.*)")
+    found = commands(r"(?:^|[ `/])grok ((?:status|figures|table|analyze|costs|publish)\b.*)")
     assert found
     for flags in found:
         cli.build_parser().parse_args(flags)
+
+
+def test_benchmarks_have_the_flags_that_documents_give_them():
+    found = commands(r"python (tests/benchmarks/.*)")
+    assert len(found) >= 4
+    for script, *rest in found:
+        source = (ROOT / script).read_text()
+        flags = [word for word in rest if word.startswith("--")]
+        assert not [flag for flag in flags if f'"{flag}"' not in source], script
 
 
 def test_make_targets_exist():

@@ -244,7 +244,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="sleep of a trial")
     parser.add_argument("--slots", type=int, default=3, help="sleeping trials at a time")
     parser.add_argument("--real-trials", type=int, default=8, help="trials that train")
-    parser.add_argument("--steps", type=int, default=500, help="steps of a trial that trains")
+    parser.add_argument("--steps", type=int, default=1000, help="steps of a trial that trains")
     parser.add_argument("--rounds", type=int, default=1, help="times that both ways are run")
     parser.add_argument("--only", choices=("overhead", "ordinary"), help="one half of it")
     parser.add_argument("--json", help="file for all numbers")
