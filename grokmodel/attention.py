@@ -36,6 +36,11 @@ class ImageTable:
     rows: Tensor
     """(M, B, 2) which of them are a and b."""
 
+    @property
+    def tokens_an_operand(self) -> int:
+        """K * C."""
+        return self.images.shape[1] * self.images.shape[2]
+
     def embedded(self, p: Params) -> Tensor:
         """Embedded tokens of both operands of every row, (M, B, 2C, D), without position."""
         table = embed(p, self.images)

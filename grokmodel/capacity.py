@@ -54,7 +54,10 @@ def best_size(
         # memory grows no faster than the pack, so a size that is sure to fit is all that is tried
         if best.peak_bytes * size / best.members > MEMORY_SHARE * free_bytes:
             break
-        found = measure(size)
+        try:
+            found = measure(size)
+        except torch.OutOfMemoryError:
+            break
         if found.rate < best.rate:
             break
         worth_it = found.rate >= WORTH * best.rate

@@ -24,6 +24,8 @@ from grokmodel.outcome import EVALUATION_FIELDS, Evaluation
 from grokmodel.pack import Member
 
 FORMAT = "grok-member-2"
+WITH_KEY_BIAS = "grok-member-1"
+"""The format before: keys had a bias, which no result depends on."""
 STATE_ROWS = ("weights", "first", "second", "average")
 
 
@@ -53,8 +55,7 @@ def load_state(data: bytes, origin: str | Path = "checkpoint") -> Member:
         CheckpointError: damaged, cut short, of another format or science version, or not a state.
     """
     config, tensors, curve, wall_s = _load(data, origin)
-    n = Layout(config.shape).n
-    rows = {name: _row(tensors, name, n, origin) for name in STATE_ROWS}
+    rows = {name: _row(tensors, name, config, origin) for name in STATE_ROWS}
     step = tensors.get("step")
     if step is None or step.shape != (1,) or step.dtype != torch.int64:
         raise CheckpointError(origin, "no step counter; need a state, not a snapshot")
@@ -64,7 +65,7 @@ def load_state(data: bytes, origin: str | Path = "checkpoint") -> Member:
 def load_snapshot(data: bytes, origin: str | Path = "checkpoint") -> Member:
     """Member with averaged weights in `state.average`; reads states and snapshots alike."""
     config, tensors, curve, wall_s = _load(data, origin)
-    average = _row(tensors, "average", Layout(config.shape).n, origin)
+    average = _row(tensors, "average", config, origin)
     state = OptimState.start(average)
     state.step += curve[-1].step if curve else 0
     return Member(config, state, curve, wall_s)
@@ -112,15 +113,26 @@ def _header(data: bytes, origin: str | Path) -> dict:  # type: ignore[type-arg]
         found = (header["format"], header["science_version"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(origin, f"not a grok checkpoint ({error!r})") from error
-    if found != (FORMAT, SCIENCE_VERSION):
+    if found not in ((FORMAT, SCIENCE_VERSION), (WITH_KEY_BIAS, SCIENCE_VERSION)):
         need = (FORMAT, SCIENCE_VERSION)
         raise CheckpointError(origin, f"format and science version {found}; need {need}")
     return dict(header)
 
 
-def _row(tensors: dict[str, Tensor], name: str, n: int, origin: str | Path) -> Tensor:
-    row = tensors.get(name)
-    if row is None or row.shape != (n,) or row.dtype != torch.float32:
+def _row(tensors: dict[str, Tensor], name: str, config: TrialConfig, origin: str | Path) -> Tensor:
+    row, layout = tensors.get(name), Layout(config.shape)
+    if row is not None and row.shape == (layout.n + config.depth * config.width,):
+        row = _without_key_bias(row, layout)
+    if row is None or row.shape != (layout.n,) or row.dtype != torch.float32:
         found = None if row is None else (tuple(row.shape), row.dtype)
-        raise CheckpointError(origin, f"{name} is {found}; need float32 of shape ({n},)")
+        raise CheckpointError(origin, f"{name} is {found}; need float32 of shape ({layout.n},)")
     return row[None]
+
+
+def _without_key_bias(row: Tensor, layout: Layout) -> Tensor:
+    """A row of the format WITH_KEY_BIAS as one of today's."""
+    kept, start = [], 0
+    for name, size in zip(layout.entries, layout.sizes):
+        kept.append(row[start : start + size])
+        start += size + (layout.shape.width if name.endswith(".key.w") else 0)
+    return torch.cat(kept)

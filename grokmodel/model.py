@@ -158,7 +158,7 @@ def denoise(
         x_t = x_t * (1.0 - t_MT)[:, :, None, None, None]
     time = F.silu(linear(p, "time", time_features(t_MT, shape.width).to(dtype)))
     current = embed(p, x_t) + p["position"][:, None, None, 2 * shape.tokens_per_image :]
-    if isinstance(operands, ImageTable) and tap is None and _attention_comes_first(shape):
+    if isinstance(operands, ImageTable) and tap is None and _table_pays(shape, operands):
         h = _block_on_table(p, "block0", shape, operands, current, time)
     else:
         h = _blocks(p, shape, operands, current, time, tap)
@@ -167,8 +167,10 @@ def denoise(
     return site(tap, "output", linear(p, "final", h)).flatten(1, 2)
 
 
-def _attention_comes_first(shape: PackShape) -> bool:
-    return shape.variant == "baseline" and shape.depth == 1
+def _table_pays(shape: PackShape, table: ImageTable) -> bool:
+    """Attention comes first, and scores with the whole table are fewer than a key has numbers."""
+    comes_first = shape.variant == "baseline" and shape.depth == 1
+    return comes_first and shape.heads * table.tokens_an_operand <= shape.width
 
 
 def _blocks(

@@ -9,7 +9,7 @@ n parameters of a member.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -97,11 +97,11 @@ class Pack:
         self._load_images(banks)
         self._load_pairs()
         self._load_rows()
-        self._run_step: Callable[[], None] = self._step
+        self._captured: CapturedStep | None = None
         if program == "compiled":
             self._loss = torch.compile(self._loss, dynamic=False)  # type: ignore[method-assign]
         if program != "eager" and device.type == "cuda":
-            self._run_step = CapturedStep(self._step, device)
+            self._captured = CapturedStep(device)
 
     # --- data on the device ----------------------------------------------------------------------
 
@@ -169,7 +169,14 @@ class Pack:
 
     def step(self) -> None:
         """Train every member once; adds their losses to `loss_sum_M`."""
-        self._run_step()
+        if self._captured is None:
+            self._step()
+        else:  # handed over at every call: a pack that refers to itself would outlive its use
+            self._captured(self._step)
+
+    def close(self) -> None:
+        """Free what only further steps would need: the graph and its memory."""
+        self._captured = None
 
     def _step(self) -> None:
         """Draw a batch per member, take the gradient, update."""

@@ -23,25 +23,25 @@ def allow_tf32() -> None:
 
 
 class CapturedStep:
-    """Calls a function of no arguments; from call WARMUP_STEPS + 1 on as one CUDA graph."""
+    """Calls a function of no arguments, always the same; from call WARMUP_STEPS + 1 on as one CUDA
+    graph."""
 
-    def __init__(self, function: Callable[[], None], device: torch.device) -> None:
-        self.function = function
+    def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.calls = 0
 
-    def __call__(self) -> None:
+    def __call__(self, function: Callable[[], None]) -> None:
         self.calls += 1
         if self.calls <= WARMUP_STEPS:
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                self.function()
+                function()
             torch.cuda.current_stream().wait_stream(self.stream)
             return
         if self.graph is None:
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):  # records, does not run
-                self.function()
+            with torch.cuda.graph(graph, stream=self.stream):  # records, does not run
+                function()
             self.graph = graph
         self.graph.replay()

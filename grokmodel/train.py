@@ -75,6 +75,7 @@ def train(
             live = [m for m in live if not m.finished]
         for member in live:  # the next pack starts from its members' own rows
             pack.write_back(member)
+        pack.close()
 
 
 def _round(

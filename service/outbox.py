@@ -118,7 +118,7 @@ def flush(
     offer(store, sweep, publisher, status)
     before, still = 0, 0
     while still < STUCK_LINES and (left := publisher.drain(LINE_EVERY_S, PATIENCE_S)):
-        if publisher.trouble:
+        if publisher.is_away(PATIENCE_S):
             break
         say(f"{left} trials are still to be sent to MLflow")
         still = still + 1 if left == before else 0

@@ -51,6 +51,7 @@ class Publisher:
         self._retry_at = 0.0
         self._closed = False
         self._started: list[threading.Thread] = []
+        self._trouble_since = 0.0
         self.trouble = ""
         """What the last failure said; empty while the server answers."""
 
@@ -74,12 +75,19 @@ class Publisher:
             if patience_s:  # whoever waits wants to know now
                 self._retry_at = 0.0
                 self._changed.notify_all()
-            while left := len(self._waiting.keys() | self._sending):
+            while left := self._left():
                 waited = time.monotonic() - started
-                if waited >= seconds or (self.trouble and waited >= patience_s):
+                if waited >= seconds or (waited >= patience_s and self.is_away(patience_s)):
                     return left
                 self._changed.wait(min(seconds - waited, 0.2))
         return 0
+
+    def is_away(self, patience_s: float) -> bool:
+        """Nothing has been answered for that long: one call that fails is no server away."""
+        return bool(self.trouble) and time.monotonic() - self._trouble_since >= patience_s
+
+    def _left(self) -> int:
+        return len(self._waiting) + sum(key not in self._waiting for key in self._sending)
 
     def close(self) -> None:
         """Give up what waits; a call on its way is left to itself."""
@@ -153,6 +161,8 @@ class Publisher:
             self._changed.notify_all()
 
     def _back_off(self, error: Exception) -> None:
+        if not self.trouble:
+            self._trouble_since = time.monotonic()
         self.trouble = reason(error)
         now = time.monotonic()
         if now < self._retry_at:

@@ -135,11 +135,13 @@ def run_sweep(
         try:
             train_packs(plan, resources, settings, tracking, say, trainer)
         except SweepError:
+            outbox.mark(store, sweep, [outbox.SWEEP])  # what was sent before says RUNNING
             outbox.flush(store, sweep, publisher, say, "FAILED")
             raise
         outbox.offer(store, sweep, publisher)  # what the workers could not send
         failures = analyze_sweep(sweep, settings, wish, say)
-        outbox.flush(store, sweep, publisher, say)
+        outbox.mark(store, sweep, [outbox.SWEEP])
+        outbox.flush(store, sweep, publisher, say, "FINISHED")
     return _result(store, sweep, tracking.experiment_id, started, failures)
 
 

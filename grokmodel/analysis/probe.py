@@ -1,7 +1,8 @@
 """Trained members, ready to be run on pairs of one's choosing, with a tap if need be.
 
-The averaged weights are what is looked at. All randomness is a function of (seed, draw), so that a
-trial gives the same rows alone, among others and at any time.
+The averaged weights are what is looked at, in float32 whatever the precision of training. All
+randomness is a function of (seed, draw), so that a trial gives the same rows alone, among others
+and at any time.
 
 Shapes: M members, Q pairs, P modulus, C tokens of an image, X pixels of an image.
 """

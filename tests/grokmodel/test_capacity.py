@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from grokmodel.capacity import MEMORY_SHARE, Measured, best_size, measure_pack
 from tests.grokmodel.tiny import CPU, banks_for, tiny
@@ -46,3 +47,12 @@ def test_a_pack_is_measured_by_training_it():
     one, many = (measure_pack(config, banks_for(config), CPU, m, "eager") for m in (1, 64))
     assert (one.members, many.members) == (1, 64)
     assert one.seconds < many.seconds < 64 * one.seconds
+
+
+def test_a_size_that_does_not_fit_is_not_taken():
+    def measure(members):
+        if members > 8:
+            raise torch.OutOfMemoryError
+        return Measured(members, 1.0, 0)
+
+    assert best_size(measure, at_most=256).members == 8

@@ -14,6 +14,7 @@ from grokmodel.checkpoint import (
     load_snapshot,
     load_state,
 )
+from grokmodel.model import Layout
 from grokmodel.pack import Member
 from tests.grokmodel.tiny import curve_array, rounds, tiny, train_together
 
@@ -283,3 +284,30 @@ def test_a_flipped_byte_is_refused_or_leaves_a_well_formed_member(trained):
         except CheckpointError:
             continue
         assert member.state.weights.shape == trained.state.weights.shape
+
+
+# --- the format before ---------------------------------------------------------------------------
+
+
+def as_before(member):
+    """The bytes that the version with a key bias would have written; its bias is full of ones."""
+    data = dump_state(member)
+    tensors, layout = load(data), Layout(member.config.shape)
+    for name in checkpoint.STATE_ROWS:
+        parts = layout.views(tensors[name][None])
+        row = []
+        for key, part in parts.items():
+            row.append(part.flatten())
+            if key.endswith(".key.w"):
+                row.append(torch.ones(member.config.width))
+        tensors[name] = torch.cat(row)
+    header = rewritten(data, format=checkpoint.WITH_KEY_BIAS)
+    size = int.from_bytes(header[:8], "little")
+    return save(tensors, {"grok": json.loads(header[8 : 8 + size])["__metadata__"]["grok"]})
+
+
+@pytest.mark.parametrize("changes", [{}, {"depth": 2, "variant": "sandwich"}])
+def test_checkpoints_with_a_key_bias_are_read_without_it(changes):
+    (member,) = train_together(tiny(**changes))
+    assert_identical(load_state(as_before(member)), member)
+    assert torch.equal(load_snapshot(as_before(member)).state.average, member.state.average)

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from grokmodel import model
 from grokmodel.analysis.sites import recorder
 from grokmodel.attention import ImageTable
 from grokmodel.layers import embed
@@ -13,8 +14,9 @@ from grokmodel.pack import Member
 from tests.grokmodel.reference import Reference
 from tests.grokmodel.tiny import tiny
 
-M, B, T, K = 3, 8, 4, 5
-"""Members, triplets, noise levels and distinct operand images of a test batch."""
+M, B, T, K = 3, 8, 4, 2
+"""Members, triplets, noise levels and distinct operand images of a test batch: few enough for a
+table to pay with two heads and four tokens an image."""
 
 STRUCTURES = list(itertools.product(("baseline", "sandwich"), (1, 2), (1, 2), (8, 4)))
 """Variant, depth, heads, patch."""
@@ -116,6 +118,19 @@ def test_a_member_does_not_see_the_weights_of_another():
     batch.predict(weights)[1].sum().backward()
     assert (weights.grad[1] != 0).any()
     assert (weights.grad[[0, 2]] == 0).all()
+
+
+def test_a_table_of_many_tokens_is_not_multiplied_with(monkeypatch):
+    """Scores with 64 tokens of 16 heads would cost more than the keys that they replace."""
+
+    def refuse(*args):
+        raise AssertionError("multiplied with the table")
+
+    monkeypatch.setattr(model, "attend_to_table", refuse)
+    batch = Batch(tiny(patch=2, heads=16).shape)
+    torch.testing.assert_close(batch.predict(by_table=True), batch.predict())
+    with pytest.raises(AssertionError, match="with the table"):
+        Batch(tiny().shape).predict(by_table=True)
 
 
 # --- time ----------------------------------------------------------------------------------------

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -254,3 +257,16 @@ def test_writing_back_copies_the_live_row():
     pack.step()  # the copy does not follow
     assert second.state.step.tolist() == [1]
     assert not torch.equal(second.state.weights[0], pack.state.weights[1])
+
+
+def test_a_pack_goes_when_it_is_let_go():
+    """On a GPU it holds most of the memory: it must not wait for a collection of cycles."""
+    pack = pack_of(tiny(), tiny(P=9))
+    pack.step()
+    gone = weakref.ref(pack)
+    gc.disable()
+    try:
+        del pack
+        assert gone() is None
+    finally:
+        gc.enable()

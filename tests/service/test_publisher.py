@@ -164,3 +164,17 @@ def test_after_the_end_nothing_is_tried_again(make):
     until(lambda: server.asked >= 1)
     publisher.close()
     until(lambda: not any(thread.is_alive() for thread in publisher._started))
+
+
+def test_one_call_that_fails_is_no_server_away(make):
+    server, publisher = Server(), make()
+    server.up.clear()
+    publisher.offer("a", server.message("a"))
+    until(lambda: publisher.trouble)
+    assert publisher.drain(0.3, patience_s=5) == 1
+    assert not publisher.is_away(5)
+    time.sleep(0.3)
+    assert publisher.is_away(0.3)
+    server.up.set()
+    assert publisher.drain(10, patience_s=5) == 0
+    assert not publisher.is_away(0)
