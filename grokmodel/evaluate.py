@@ -119,7 +119,8 @@ def _right(
 def _copies(pack: Pack, i: int, x_QSS: Tensor) -> float:
     """Share of samples that copy one training image."""
     first = int(pack.offset_M[i])
-    count = int(pack.P_M[i] * pack.N_M[i])
+    config = pack.members[i].config
+    count = config.P * config.N
     bank = unpatchify(pack.images[first : first + count], pack.shape.patch).flatten(1)
     return float(is_copy(x_QSS.flatten(1), bank).float().mean())
 

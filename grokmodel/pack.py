@@ -119,7 +119,6 @@ class Pack:
                 total += len(images)
         self.images = torch.cat(parts).to(self.device)
         self.offset_M = self._column([offsets[bank_key(m.config)] for m in self.members])
-        self.P_M = self._column([m.config.P for m in self.members])
         self.N_M = self._column([m.config.N for m in self.members])
         self.single_image = all(m.config.N == 1 for m in self.members)
         self.tables = self._image_tables()

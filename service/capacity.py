@@ -20,17 +20,19 @@ def most_members(configs: Sequence[TrialConfig], data_root: str) -> dict[PackSha
     """Members of the best pack of each config's shape, measured by a Ray task that holds a GPU."""
     import ray  # a dry run needs none
 
-    task = ray.remote(num_cpus=1, num_gpus=1)(best_sizes)
-    found = ray.get(task.remote(list(configs), data_root))
-    return {config.shape: each.members for config, each in zip(configs, found, strict=True)}
+    task = ray.remote(num_cpus=1, num_gpus=1)(most_members_here)
+    return dict(ray.get(task.remote(list(configs), data_root)))
 
 
-def best_sizes(configs: Sequence[TrialConfig], data_root: str) -> list[Measured]:
-    """The best pack of each config's shape on this machine's GPU (on its CPU if there is none)."""
+def most_members_here(configs: Sequence[TrialConfig], data_root: str) -> dict[PackShape, int]:
+    """The same, measured on this machine's GPU (on its CPU if there is none)."""
     device = this_device()
     free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else float("inf")
     most = MAX_MEMBERS["gpu"]
-    return [best_size(partial(_measure, config, data_root), most, free) for config in configs]
+    return {
+        config.shape: best_size(partial(_measure, config, data_root), most, free).members
+        for config in configs
+    }
 
 
 def step_seconds(plan: Plan, data_root: str) -> dict[PackShape, float]:

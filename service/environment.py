@@ -8,7 +8,6 @@ import platform
 import subprocess
 from pathlib import Path
 
-import ray
 import torch
 
 from grokmodel.config import SCIENCE_VERSION
@@ -18,12 +17,14 @@ PACKAGES = ("torch", "ray", "mlflow", "optuna", "numpy", "pyarrow", "pandas", "m
 
 def describe() -> dict[str, str]:
     """Tags: git commit, versions, devices."""
+    import ray  # benchmarks on a bare GPU machine ask for the processor only
+
     tags = {f"version.{name}": importlib.metadata.version(name) for name in PACKAGES}
     return tags | {
         "git.commit": git_commit(),
         "python": platform.python_version(),
         "science_version": str(SCIENCE_VERSION),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_name(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name(),
         "cluster": ", ".join(f"{k} {v:g}" for k, v in sorted(ray.cluster_resources().items())
                              if k in ("CPU", "GPU")),
     }  # fmt: skip
@@ -47,7 +48,8 @@ def git_commit() -> str:
     return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor, as the system names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

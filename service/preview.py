@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
-from grokmodel.config import PackShape, TrialConfig
+from grokmodel.config import TrialConfig
 from grokmodel.pack import bank_key
 from grokmodel.symbols import load_bank
 from grokmodel.task import split_pairs
@@ -36,10 +37,7 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> None:
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
     """The plan as text: trials, done, packs, resources and cost by a short measured calibration."""
 
-    def measure(one_each: Sequence[TrialConfig]) -> dict[PackShape, int]:
-        best = capacity.best_sizes(one_each, settings.data_root)
-        return {c.shape: found.members for c, found in zip(one_each, best, strict=True)}
-
+    measure = partial(capacity.most_members_here, data_root=settings.data_root)
     resources = local_resources()
     torch.set_num_threads(max(1, int(resources.cpus)))
     plan = make_plan(Store(settings), sweep, configs, resources, measure)

@@ -140,7 +140,6 @@ def run_sweep(
             raise
         outbox.offer(store, sweep, publisher)  # what the workers could not send
         failures = analyze_sweep(sweep, settings, wish, say)
-        outbox.mark(store, sweep, [outbox.SWEEP])
         outbox.flush(store, sweep, publisher, say, "FINISHED")
     return _result(store, sweep, tracking.experiment_id, started, failures)
 

@@ -7,20 +7,23 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from service.environment import cpu_name
 
-def describe(device: str) -> dict[str, Any]:
+
+def describe(device: str, packages: Sequence[str] = ("torch",)) -> dict[str, Any]:
     """Processor or GPU, driver, versions."""
     found = {
         "device": device,
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        **{name: version(name) for name in packages},
     }
     if device == "cuda":
         query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -31,14 +34,6 @@ def describe(device: str) -> dict[str, Any]:
             "driver": driver.stdout.split("\n")[0].strip(),
         }
     return found
-
-
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,15 +9,11 @@ target is missed.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +30,7 @@ from service.schema import TABLES
 from service.settings import Settings
 from service.storage import Store
 from service.tables import read_table, write_rows
+from tests.benchmarks import machine
 
 SWEEP, OTHER_SWEEP = "scale", "other"
 PLANE = ("weight_decay", "train_fraction")
@@ -70,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--rows", type=int, default=100_000, help="trials in the store")
     parser.add_argument("--part-rows", type=int, default=256, help="rows a Parquet file")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers here")
+    parser.add_argument("--json", metavar="FILE", help="write all numbers here")
     args = parser.parse_args(argv)
     print(f"{args.rows} trials in parts of {args.part_rows}")
     print(f"{'':<58}{'seconds':>9}{'target':>9}")
@@ -80,10 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for measure in measured(store, args.rows, args.part_rows):
             print(measure, flush=True)
             measures.append(measure)
-    if args.json:
-        report = {"rows": args.rows, "part_rows": args.part_rows, "machine": machine()}
-        report["measures"] = [{**asdict(m), "missed": m.missed} for m in measures]
-        args.json.write_text(json.dumps(report, indent=2) + "\n")
+    about = machine.describe("cpu", ("numpy", "pandas", "pyarrow", "matplotlib"))
+    report = {"rows": args.rows, "part_rows": args.part_rows, "machine": about}
+    report["measures"] = [{**asdict(m), "missed": m.missed} for m in measures]
+    machine.write_json(args.json, report)
     return int(any(m.missed for m in measures))
 
 
@@ -172,23 +169,6 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     started = time.perf_counter()
     result = work()
     return time.perf_counter() - started, result
-
-
-def machine() -> dict[str, Any]:
-    packages = ("numpy", "pandas", "pyarrow", "matplotlib")
-    return {
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
-    }
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
 """A sweep whose packs fail for good says so, to the user and in MLflow."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from tests.sweeps.scripts import run_script
 
-ROOT = Path(__file__).resolve().parents[2]
 SWEEP = """
 import json, sys, time
 from mlflow import MlflowClient
@@ -30,12 +26,7 @@ except SweepError as error:
 
 
 def test_a_sweep_that_breaks_down_is_failed_in_mlflow(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", SWEEP, str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = run_script(SWEEP, tmp_path)
     assert found["status"] == ["FAILED"]
     assert "4 of 4 trials are not done" in found["said"]
     assert "no light" in found["said"]

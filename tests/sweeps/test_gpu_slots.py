@@ -1,14 +1,10 @@
 """The way of packs on GPUs, as far as it can be gone without one: Ray believes in a GPU, and the
 processes that it gives it to train on the CPU."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pandas as pd
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.sweeps.scripts import run_script
+
 SWEEP = """
 import json, sys
 import ray
@@ -26,12 +22,7 @@ print(json.dumps(lines))
 
 
 def test_a_sweep_on_a_gpu_measures_its_packs_and_trains_every_trial_once(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", SWEEP, str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    planned = json.loads(done.stdout.splitlines()[-1])[0]
+    planned = run_script(SWEEP, tmp_path)[0]
     assert "6 to train" in planned
     assert "on 1 slots of 1 GPU, 1 CPU" in planned
     trials = pd.read_parquet(tmp_path / "tables" / "trials")
