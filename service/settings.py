@@ -6,8 +6,10 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 DEFAULT_STORE = "runs"
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#]+)*/*$")
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,23 @@ class Settings:
     """MLflow; MLFLOW_TRACKING_URI, by default SQLite inside a folder store."""
     data_root: str
     """Folder of the EMNIST and Kuzushiji files (absolute); GROK_DATA."""
-    s3_endpoint: str | None
+    s3_endpoint: str | None = None
     """AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, for S3 that is not Amazon's."""
+    s3_region: str = "us-east-1"
+    """AWS_REGION or AWS_DEFAULT_REGION."""
+
+    def __repr__(self) -> str:
+        return f"Settings({self.store!r}, {without_password(self.tracking_uri)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What other processes get: never a password. They take it from their own environment."""
+        return vars(self) | {"tracking_uri": without_password(self.tracking_uri)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        mine = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if without_password(mine) == state["tracking_uri"]:
+            state = state | {"tracking_uri": mine}
+        vars(self).update(state)
 
 
 class SettingsError(ValueError):
@@ -40,7 +57,13 @@ def load_settings(store: str | None = None, data_root: str | None = None) -> Set
         raise SettingsError("store = '': need a folder or s3://bucket/prefix")
     if "://" in place and not place.startswith("s3://"):
         raise SettingsError(f"store = {place!r}: need a folder or s3://bucket/prefix")
-    if not place.startswith("s3://"):
+    if place.startswith("s3://"):
+        if not BUCKET.match(place):
+            raise SettingsError(
+                f"store = {place!r}: need s3://bucket/prefix; a bucket has 3 to 63 lower-case "
+                "letters, digits, '.' and '-'"
+            )
+    else:
         folder = Path(place).expanduser().resolve()
         if folder.exists() and not folder.is_dir():
             raise SettingsError(f"store = {place!r} is a file: need a folder or s3://bucket/prefix")
@@ -57,7 +80,8 @@ def load_settings(store: str | None = None, data_root: str | None = None) -> Set
         store=place.rstrip("/"),
         tracking_uri=tracking,
         data_root=str(Path(data_root or env.get("GROK_DATA", "data")).expanduser().resolve()),
-        s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL"),
+        s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
+        s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
     )
 
 

@@ -15,38 +15,59 @@ whole or not at all.
 
 from __future__ import annotations
 
-import os
+import logging
 import re
+import time
 import uuid
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import TypeVar
 
 from pyarrow import fs
 
+from service.objects import Entry, Folder, Objects, StoreError
 from service.settings import Settings
 
+__all__ = ["Entry", "Store", "StoreError"]
 
-class StoreError(RuntimeError):
-    """The store cannot be used. Names the store, what failed and what would help."""
+log = logging.getLogger("grok")
+
+PATIENCE_S = 90.0
+"""How long a store that is away, or full, is tried before the work that needs it fails."""
+PREFLIGHT_S = 5.0
+"""The same at the start, when somebody waits for an answer."""
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 5.0
+
+T = TypeVar("T")
 
 
 class Store:
-    """Bytes under keys, in a folder or in S3."""
+    """Bytes under keys, in a folder or in S3.
 
-    def __init__(self, settings: Settings) -> None:
+    Every call is tried again for a while when the store is away or full, and raises a StoreError
+    that names the store, what could not be done and what would help.
+    """
+
+    def __init__(self, settings: Settings, patience_s: float = PATIENCE_S) -> None:
         self.url = settings.store
         self.is_s3 = self.url.startswith("s3://")
+        self.patience_s = patience_s
+        self.objects: Objects
         if self.is_s3:
-            self.root = self.url.removeprefix("s3://")
-            self.fs: fs.FileSystem = _s3(settings.s3_endpoint)
+            from service.s3 import Bucket  # slow to import, and not needed for a folder
+
+            root = self.url.removeprefix("s3://")
+            self.objects = Bucket(root, settings.s3_endpoint, settings.s3_region)
         else:
-            self.root = self.url
-            self.fs = fs.LocalFileSystem()
+            self.objects = Folder(self.url)
+
+    @property
+    def fs(self) -> fs.FileSystem:
+        """The same objects for libraries that read and write files by themselves."""
+        return self.objects.fs
 
     def path(self, key: str) -> str:
         """Path of a key for `self.fs`."""
-        return f"{self.root}/{key}"
+        return f"{self.objects.root}/{key}"
 
     def uri(self, key: str) -> str:
         """Path of a key as people and other programs write it."""
@@ -54,28 +75,11 @@ class Store:
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object; readers see the old content or the new, never a part."""
-        path = self.path(key)
-        if self.is_s3:
-            with self.fs.open_output_stream(path) as stream:
-                stream.write(data)
-            return
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # a leading dot hides the unfinished file from Parquet readers
-        part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
-            with part.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        self.patiently("write", key, lambda: self.objects.put(key, data))
 
     def get(self, key: str) -> bytes:
         """Content of an object; FileNotFoundError if there is none."""
-        with self.fs.open_input_stream(self.path(key)) as stream:
-            return stream.read()
+        return self.patiently("read", key, lambda: self.objects.get(key))
 
     def get_or_none(self, key: str) -> bytes | None:
         try:
@@ -84,26 +88,53 @@ class Store:
             return None
 
     def exists(self, key: str) -> bool:
-        return self.fs.get_file_info(self.path(key)).type != fs.FileType.NotFound
+        return self.patiently("find", key, lambda: self.objects.exists(key))
+
+    def entries(self, prefix: str, hidden: bool = False) -> list[Entry]:
+        """All objects below `prefix/`, in the order of their keys.
+
+        Args:
+            hidden: unfinished files too.
+        """
+        found = self.patiently("list", prefix, lambda: list(self.objects.entries(prefix)))
+        return sorted((e for e in found if hidden or not e.is_hidden), key=lambda e: e.key)
 
     def list(self, prefix: str) -> list[str]:
         """Sorted keys of all objects below `prefix/`, hidden ones left out."""
-        selector = fs.FileSelector(self.path(prefix), allow_not_found=True, recursive=True)
-        files = [i.path for i in self.fs.get_file_info(selector) if i.type == fs.FileType.File]
-        keys = (path.removeprefix(f"{self.root}/") for path in files)
-        return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith("."))
+        return [entry.key for entry in self.entries(prefix)]
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""
-        try:
-            self.fs.delete_file(self.path(key))
-        except FileNotFoundError:
-            return
+        self.patiently("delete", key, lambda: self.objects.delete(key))
 
     def delete_folder(self, prefix: str) -> None:
         """Remove all objects below `prefix/`, and the folder."""
-        if self.fs.get_file_info(self.path(prefix)).type == fs.FileType.Directory:
-            self.fs.delete_dir(self.path(prefix))
+        self.patiently("delete", prefix, lambda: self.objects.delete_folder(prefix))
+
+    def patiently(self, verb: str, key: str, call: Callable[[], T]) -> T:
+        """What a call returns that reads or writes this store, tried again while that may help.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            StoreError: the call fails for good, or for `patience_s`.
+        """
+        deadline, wait = time.monotonic() + self.patience_s, FIRST_RETRY_S
+        while True:
+            try:
+                return call()
+            except FileNotFoundError:
+                raise
+            except StoreError:
+                raise
+            except Exception as error:
+                if not self.objects.is_passing(error) or time.monotonic() + wait > deadline:
+                    raise StoreError(
+                        f"store {self.url}: cannot {verb} {key}: {self.objects.explain(error)}"
+                    ) from error
+                if wait == FIRST_RETRY_S:
+                    log.warning("store %s: %s; trying again", self.url, error)
+            time.sleep(wait)
+            wait = min(2 * wait, LAST_RETRY_S)
 
     def preflight(self) -> None:
         """Write, read, list and delete one object.
@@ -111,33 +142,19 @@ class Store:
         Raises:
             StoreError: naming the first of these that fails, before anything else is started.
         """
-        key = f"preflight/{uuid.uuid4().hex}"
-        failed = "write"
+        key, patience = f"preflight/{uuid.uuid4().hex}", self.patience_s
+        self.patience_s = PREFLIGHT_S
         try:
             self.put(key, b"grok")
-            failed = "read"
-            if self.get(key) != b"grok":
-                raise OSError("what was read differs from what was written")
-            failed = "list"
+            if self.get_or_none(key) != b"grok":
+                raise StoreError(f"store {self.url}: what is read is not what was written")
             if key not in self.list("preflight"):
-                raise OSError("the object is not listed")
-            failed = "delete"
+                raise StoreError(f"store {self.url}: an object just written is not listed")
             self.delete(key)
-            self.delete_folder("preflight")
-        except OSError as error:
-            hint = "its bucket, AWS_* and AWS_ENDPOINT_URL_S3" if self.is_s3 else "its permissions"
-            raise StoreError(
-                f"store {self.url}: cannot {failed} an object: {error}. Check {hint}"
-            ) from error
-
-
-def _s3(endpoint: str | None) -> fs.S3FileSystem:
-    # pyarrow may overlook AWS_ENDPOINT_URL_S3 (apache/arrow#49643), so it is passed
-    options: dict[str, Any] = {"region": os.environ.get("AWS_REGION", "us-east-1")}
-    if endpoint:
-        parts = urlsplit(endpoint)
-        options |= {"endpoint_override": parts.netloc, "scheme": parts.scheme}
-    return fs.S3FileSystem(**options)
+            if not self.is_s3:
+                self.delete_folder("preflight")
+        finally:
+            self.patience_s = patience
 
 
 def state_key(trial_id: str) -> str:
