@@ -1,0 +1,1 @@
+"""Where to run it: manifests, and the stack on one machine."""

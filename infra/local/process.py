@@ -1,0 +1,142 @@
+"""A server as a process of one's own: started, watched, killed, found again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+START_S = 120.0
+STOP_S = 15.0
+
+
+class ServerError(RuntimeError):
+    """A server does not start. Names it, and where its log is."""
+
+
+class Server:
+    """One process and its descendants, which end with it.
+
+    Args:
+        folder: where its pid and its log lie.
+        answers: whether it can be used; may raise OSError.
+        user: id of the user to run as, if not one's own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        command: Sequence[str],
+        answers: Callable[[], bool],
+        env: Mapping[str, str] | None = None,
+        user: int | None = None,
+    ) -> None:
+        self.name, self.folder, self.command = name, folder, list(command)
+        self.answers, self.env, self.user = answers, dict(env or {}), user
+        self.log = folder / f"{name}.log"
+        self.pid_file = folder / f"{name}.pid"
+
+    def start(self) -> None:
+        """Start it, unless it runs; `wait` for it then."""
+        if self.process() is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                self.command,
+                env=os.environ | self.env,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self.user,
+                start_new_session=True,
+            )
+        born = psutil.Process(child.pid).create_time()
+        self.pid_file.write_text(json.dumps({"pid": child.pid, "born": born}))
+
+    def wait(self, seconds: float = START_S) -> None:
+        """Until it can be used.
+
+        Raises:
+            ServerError: it ended, or takes too long.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(OSError):
+                if self.answers():
+                    return
+            if self.process() is None:
+                raise ServerError(f"{self.name} ended while it started; see {self.log}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.name} is not up after {seconds:.0f} s; see {self.log}")
+            time.sleep(0.1)
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it is there and is the one that was started."""
+        try:
+            known = json.loads(self.pid_file.read_text())
+            process = psutil.Process(known["pid"])
+            is_ours = abs(process.create_time() - known["born"]) < 1
+            alive = process.status() != psutil.STATUS_ZOMBIE
+        except (OSError, ValueError, KeyError, psutil.Error):
+            return None
+        return process if is_ours and alive else None
+
+    def kill(self) -> None:
+        """As a crash would: nothing is closed in good order."""
+        self._end(signal.SIGKILL, 0.0)
+
+    def stop(self) -> None:
+        """In good order, as far as it lets us."""
+        self._end(signal.SIGTERM, STOP_S)
+
+    def freeze(self) -> None:
+        """It takes connections and does not answer, until `thaw`."""
+        for process in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        process = self.process()
+        return [] if process is None else [process, *process.children(recursive=True)]
+
+    def _end(self, how: signal.Signals, patience_s: float) -> None:
+        family = self._family()
+        for process in family[:1] if patience_s else family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(how)
+        _, left = psutil.wait_procs(family, timeout=patience_s or STOP_S)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        with contextlib.suppress(ChildProcessError, OSError):
+            if family:
+                os.waitpid(family[0].pid, 0)
+        self.pid_file.unlink(missing_ok=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
+        return True
+    return False

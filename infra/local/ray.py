@@ -1,0 +1,109 @@
+"""A Ray cluster of several nodes on one machine, which takes only those who have its token."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.local.process import Server, free_port, listens
+
+OBJECTS_BYTES = 128 * 2**20
+"""Memory for objects, a node: a sweep hands over configs, not data."""
+
+
+class Ray:
+    """A head without CPUs for work, and nodes with some.
+
+    Args:
+        folder: where the token, the logs of the daemons and their pids lie.
+        temp: Ray's own folder; a short path, because sockets lie below it.
+        env: what programs on the nodes need, such as credentials of the store.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        temp: Path,
+        token: str,
+        nodes: int = 2,
+        cpus: int = 1,
+        env: Mapping[str, str] | None = None,
+        ports: Mapping[str, int] | None = None,
+    ) -> None:
+        self.folder, self.temp, self.token = folder, temp, token
+        self.ports = dict(ports or ports_of(nodes))
+        self.address = f"{host(0)}:{self.ports['head']}"
+        self.dashboard = f"http://127.0.0.1:{self.ports['dashboard']}"
+        self.token_file = folder / "token"
+        self.node_env = {**(env or {}), **self.auth()}
+        self.cpus = cpus
+        self.head = self._server("ray-head", [
+            "--head", "--port", str(self.ports["head"]), "--num-cpus", "0",
+            "--dashboard-host", "127.0.0.1", "--dashboard-port", str(self.ports["dashboard"]),
+            "--temp-dir", str(temp),
+        ], 0, self.ports["dashboard"])  # fmt: skip
+        self.nodes = [self.node(i) for i in range(nodes)]
+
+    def node(self, index: int) -> Server:
+        """A node; one that was killed can be started again, as a new one."""
+        name = f"ray-node{index}"
+        flags = ["--address", self.address, "--num-cpus", str(self.cpus)]
+        return self._server(name, flags, index + 1, self.ports[name])
+
+    def start(self) -> None:
+        """Back when all nodes are there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.token_file.touch(0o600)
+        self.token_file.write_text(self.token)
+        self.head.start()
+        self.head.wait()
+        for node in self.nodes:  # one by one: two at a time take the same name for a socket
+            node.start()
+            node.wait()
+
+    def stop(self) -> None:
+        for server in [*self.nodes, self.head]:
+            server.stop()
+        shutil.rmtree(self.temp, ignore_errors=True)
+
+    def kill(self) -> None:
+        for server in [*self.nodes, self.head]:
+            server.kill()
+        shutil.rmtree(self.temp, ignore_errors=True)
+
+    def auth(self) -> dict[str, str]:
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token_file)}
+
+    def env(self) -> dict[str, str]:
+        """What a driver needs; `RAY_API_SERVER_ADDRESS` is for `ray job submit`."""
+        addresses = {"RAY_ADDRESS": self.address, "RAY_API_SERVER_ADDRESS": self.dashboard}
+        return addresses | self.auth()
+
+    def _server(self, name: str, flags: list[str], number: int, listening: int) -> Server:
+        agent = self.ports[name]
+        command = [
+            sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
+            "--node-ip-address", host(number), "--object-store-memory", str(OBJECTS_BYTES),
+            "--dashboard-agent-listen-port", str(agent), "--disable-usage-stats", *flags,
+        ]  # fmt: skip
+        env = {
+            **self.node_env,
+            # jobs import the modules of the checkout
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        where = "127.0.0.1" if number == 0 else host(number)
+        return Server(name, self.folder, command, lambda: listens(listening, where), env)
+
+
+def host(number: int) -> str:
+    """A loopback address for each node. Not 127.0.0.1, for which Ray takes the machine's own."""
+    return f"127.0.0.{2 + number}"
+
+
+def ports_of(nodes: int) -> dict[str, int]:
+    names = ["head", "dashboard", "ray-head", *(f"ray-node{i}" for i in range(nodes))]
+    return {name: free_port() for name in names}
