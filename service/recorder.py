@@ -33,8 +33,6 @@ from service.tables import write_rows
 from service.tracking import Tracking, thinned
 from service.writer import Writer
 
-CHECKPOINT_S = 30.0
-"""Seconds between resume points: the work that a kill can cost."""
 FINISHED_AT_ONCE = 16
 """Trials that get their rows together: enough to keep files few, not so many that a kill costs
 much."""
@@ -55,8 +53,9 @@ class Recorder:
         banks: Banks,
         decoders: Decoders,
         device: torch.device,
+        checkpoint_s: float,
     ) -> None:
-        self.store, self.sweep = store, sweep
+        self.store, self.sweep, self.checkpoint_s = store, sweep, checkpoint_s
         self.writer, self.publisher = writer, publisher
         self.banks, self.decoders, self.device = banks, decoders, device
         self.saved_at = time.monotonic()
@@ -68,14 +67,18 @@ class Recorder:
             self._show(member)
         self._finish([m for m in members if m.finished])
 
-    def record(self, round_: Round) -> None:
-        """Take down what a round brought; raises what an earlier write raised."""
+    def record(self, round_: Round, at_once: bool = False) -> None:
+        """Take down what a round brought; raises what an earlier write raised.
+
+        Args:
+            at_once: save resume points now, because there may be no later.
+        """
         self.writer.check()
         self._finish([m for m in round_.evaluated if m.finished])
         self._save_snapshots(round_)
-        is_due = time.monotonic() - self.saved_at > CHECKPOINT_S
+        is_due = time.monotonic() - self.saved_at > self.checkpoint_s
         # a store that is slower than that gets fewer resume points, not a queue of them
-        if is_due and (self.saving is None or self.saving.done()):
+        if at_once or (is_due and (self.saving is None or self.saving.done())):
             self._save_states(round_)
             self.saved_at = time.monotonic()
 

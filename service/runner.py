@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import ray
@@ -24,16 +22,18 @@ from service.manifest import read_manifest, write_manifest
 from service.plan import Plan, Resources, make_plan
 from service.progress import SweepProgress, TaskProgress
 from service.publisher import of_driver
-from service.settings import Settings
+from service.settings import Settings, without_password
 from service.storage import Store
 from service.tables import done_ids, read_rows, read_table, write_rows
 from service.tracking import Tracking, set_up_mlflow
-from service.worker import PackJob, Progress, Trainer, run_pack
+from service.trainable import PackTrainable
+from service.worker import PackJob, Trainer
 
 log = logging.getLogger("grok")
 
-MAX_FAILURES = 2
-"""Times that Tune starts a failed pack again; it resumes from its last resume points."""
+MAX_FAILURES = 10
+"""Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
+that can be taken away; it goes on from its last resume points."""
 WORKER_ENV = {
     # keep freed memory in the process: a training step allocates the same sizes again and again
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
@@ -215,24 +215,19 @@ def train_packs(
         for configs in plan.packs
     ]
 
-    def tune_pack(config: dict[str, Any]) -> None:
-        def report(progress: Progress) -> None:
-            tune.report(progress.to_dict())
-
-        job = jobs[config["pack"]]
-        run_pack(dataclasses.replace(job, cpus=assigned_cpus(job.cpus)), report)
-
     progress = SweepProgress(plan)
     store = Store(settings)
     name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
+    trainable = tune.with_parameters(PackTrainable, jobs=jobs)
     tuner = tune.Tuner(
-        tune.with_resources(tune_pack, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
         param_space={"pack": tune.grid_search(list(range(len(jobs))))},
         tune_config=tune.TuneConfig(reuse_actors=True),
         run_config=tune.RunConfig(
             name=name,
             storage_path=store.path("ray"),
             storage_filesystem=store.fs,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # packs have their own
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             callbacks=[progress],
             verbose=0,
@@ -248,16 +243,18 @@ def train_packs(
     say(progress.line())
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
-        reasons = "; ".join(str(e).strip().splitlines()[-1] for e in results.errors) or "stopped"
+        reasons = "; ".join(sorted(_reasons(results))) or "stopped"
         raise SweepError(
             f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
             "command again to go on from their last resume points"
         )
 
 
-def assigned_cpus(planned: float) -> float:
-    """What Ray gives to this worker, which may differ from the plan on another node."""
-    return float(ray.get_runtime_context().get_assigned_resources().get("CPU", planned))
+def _reasons(results: tune.ResultGrid) -> set[str]:
+    """Why packs failed, a line each."""
+    lost = {str(error).strip().splitlines()[-1] for error in results.errors}
+    said = {str(r.metrics["error"]) for r in results if r.metrics and r.metrics.get("error")}
+    return {without_password(reason) for reason in lost | said}
 
 
 def adopt(store: Store, plan: Plan) -> None:

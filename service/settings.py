@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class Settings:
     """AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, for S3 that is not Amazon's."""
     s3_region: str = "us-east-1"
     """AWS_REGION or AWS_DEFAULT_REGION."""
+    checkpoint_s: float = 30.0
+    """Seconds between resume points, the work that a kill can cost; GROK_CHECKPOINT_S."""
 
     def __repr__(self) -> str:
         return f"Settings({self.store!r}, {without_password(self.tracking_uri)!r})"
@@ -82,7 +85,19 @@ def load_settings(store: str | None = None, data_root: str | None = None) -> Set
         data_root=str(Path(data_root or env.get("GROK_DATA", "data")).expanduser().resolve()),
         s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
         s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+        checkpoint_s=_seconds("GROK_CHECKPOINT_S", Settings.checkpoint_s),
     )
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise SettingsError(f"{name} = {text!r}: need seconds, 0 or more")
+    return seconds
 
 
 def default_store() -> str:

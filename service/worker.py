@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -63,13 +64,27 @@ class Progress:
         return {"steps": self.steps, "phases": self.phases}
 
 
+class PreemptedError(RuntimeError):
+    """The worker is to end; its pack is saved."""
+
+
 def run_pack(job: PackJob, report: Callable[[Progress], None]) -> None:
-    """Train what is left of a pack to the end; every finished trial gets its rows.
+    """Train what is left of a pack to the end; see `pack_rounds`."""
+    for made in pack_rounds(job, threading.Event()):
+        report(made)
+
+
+def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
+    """Train what is left of a pack; every finished trial gets its rows. Yields after each round.
 
     Neither MLflow nor, while it keeps up, the store is waited for.
 
+    Args:
+        stopping: set from outside when the worker is to end.
+
     Raises:
-        OSError: the store does not take what is to be written.
+        StoreError: the store does not take what is to be written.
+        PreemptedError: it was to end, and all that was trained is saved.
     """
     torch.set_num_threads(max(1, int(job.cpus)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -85,11 +100,24 @@ def run_pack(job: PackJob, report: Callable[[Progress], None]) -> None:
     started = time.monotonic()
     with Publisher(tracking) as publisher:
         with Writer() as writer:
-            recorder = Recorder(store, job.sweep, writer, publisher, banks, decoders, device)
+            recorder = Recorder(
+                store,
+                job.sweep,
+                writer,
+                publisher,
+                banks,
+                decoders,
+                device,
+                job.settings.checkpoint_s,
+            )
             recorder.begin(members)
             for round_ in job.trainer(members, banks, decoders, device):
-                recorder.record(round_)
-                report(progress(members))
+                recorder.record(round_, at_once=stopping.is_set())
+                if stopping.is_set():
+                    break
+                yield progress(members)
+        if stopping.is_set():
+            raise PreemptedError
         publisher.drain(min(DRAIN_S, DRAIN_SHARE * (time.monotonic() - started)))
 
 

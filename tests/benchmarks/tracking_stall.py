@@ -30,7 +30,7 @@ import torch
 
 from grokmodel.config import TrialConfig
 from grokmodel.train import train
-from service import outbox, recorder
+from service import outbox
 from service.publisher import Publisher
 from service.settings import Settings
 from service.storage import Store
@@ -65,7 +65,7 @@ def sleeping_trainer(members, banks, decoders, device):
 def measure(case: str, uri: str, known: Tracking, args: argparse.Namespace) -> dict[str, float]:
     """Seconds from the first round to the last, and of the whole pack."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        settings = Settings(folder, uri, "", None)
+        settings = Settings(folder, uri, "", checkpoint_s=args.checkpoint_s)
         ids = (known.experiment_id, known.parent_id)
         trainer = sleeping_trainer if args.trainer == "sleep" else train
         configs = tuple(trials(args.trials, args.steps))
@@ -99,7 +99,6 @@ def main() -> int:
     parser.add_argument("--json", help="file for all numbers")
     args = parser.parse_args()
     os.environ["STALL_PAUSE_S"] = str(args.pause_s)
-    recorder.CHECKPOINT_S = args.checkpoint_s
     found: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())

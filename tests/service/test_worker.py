@@ -9,13 +9,13 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from grokmodel.checkpoint import load_snapshot
+from grokmodel.checkpoint import load_snapshot, load_state
 from grokmodel.train import train
 from service import outbox, recorder, storage, tracking, worker
 from service.storage import Store
 from service.tables import read_table
 from service.tracking import Tracking
-from service.worker import PackJob, run_pack
+from service.worker import PackJob, PreemptedError, pack_rounds, run_pack
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server
 
@@ -76,10 +76,9 @@ def test_the_last_snapshot_is_the_model_of_the_row(store, make_job):
     assert member.curve[-1].train_acc == row["train_acc"]
 
 
-def test_killed_and_run_again_equals_undisturbed(store, make_job, monkeypatch, tmp_path):
+def test_killed_and_run_again_equals_undisturbed(store, make_job, tmp_path):
     """Every table row of a pack that was killed twice is that of one that was not."""
     configs = [tiny_config(seed=s) for s in range(3)]
-    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
     job = make_job(*configs)
     for _ in range(2):
         with pytest.raises(KilledError):
@@ -87,7 +86,7 @@ def test_killed_and_run_again_equals_undisturbed(store, make_job, monkeypatch, t
     assert read_table(store, "trials").empty
     run_pack(job, lambda p: None)
     disturbed = curves(store)
-    whole_settings = worker.Settings(str(tmp_path / "other"), job.settings.tracking_uri, "", None)
+    whole_settings = dataclasses.replace(job.settings, store=str(tmp_path / "other"))
     whole = PackJob("sweep", whole_settings, job.experiment_id, job.parent_id, job.configs, 1.0)
     run_pack(whole, lambda p: None)
     assert disturbed.equals(curves(worker.Store(whole_settings)))
@@ -117,6 +116,21 @@ def test_a_diverging_trial_is_a_row_and_harms_nobody(store, make_job):
     assert phases[good.trial_id] != "diverged"
     losses = curves(store).query("trial_id == @good.trial_id")["loss"]
     assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_told_to_stop_it_saves_what_it_has_and_ends(store, make_job):
+    """As at SIGTERM: the round that was being made is not lost, however long ago the last save."""
+    config = tiny_config()
+    job = make_job(config)
+    job = dataclasses.replace(job, settings=dataclasses.replace(job.settings, checkpoint_s=1e9))
+    stopping = threading.Event()
+    rounds = pack_rounds(job, stopping)
+    assert [next(rounds).steps for _ in range(2)] == [0, 10]
+    stopping.set()
+    with pytest.raises(PreemptedError):
+        next(rounds)
+    assert load_state(store.get(storage.state_key(config.trial_id))).step == 20
+    assert next(pack_rounds(job, threading.Event())).steps == 30
 
 
 def test_snapshot_steps_are_log_spaced():
@@ -156,7 +170,6 @@ def test_no_resume_point_comes_back_after_the_row(store, make_job, monkeypatch):
         put(self, key, data)
 
     monkeypatch.setattr(Store, "put", slow_put)
-    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
     configs = [tiny_config(seed=s, steps=20 + 10 * s) for s in range(4)]
     run_pack(make_job(*configs), lambda p: None)
     assert len(read_table(store, "trials")) == 4
@@ -177,7 +190,6 @@ def test_an_error_of_the_store_ends_the_pack(make_job, monkeypatch):
 
 
 def test_the_thread_that_trains_makes_no_mlflow_call(make_job, monkeypatch):
-    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
     callers = set()
 
     class Watched(MlflowClient):
@@ -192,11 +204,10 @@ def test_the_thread_that_trains_makes_no_mlflow_call(make_job, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["hanging", "dead"])
-def test_a_server_that_does_not_answer_costs_no_time(store, make_job, monkeypatch, kind):
-    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
+def test_a_server_that_does_not_answer_costs_no_time(store, make_job, kind):
     with hanging_server() as hanging:
         uri = hanging if kind == "hanging" else dead_server()
-        settings = worker.Settings(store.url, uri, "", None)
+        settings = worker.Settings(store.url, uri, "", checkpoint_s=0.0)
         job = dataclasses.replace(make_job(tiny_config()), settings=settings, trainer=slow_trainer)
         reports = []
         run_pack(job, lambda p: reports.append(time.monotonic()))
@@ -207,10 +218,7 @@ def test_a_server_that_does_not_answer_costs_no_time(store, make_job, monkeypatc
     assert len(read_table(store, "trials")) == 1
 
 
-def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(
-    settings, store, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(recorder, "CHECKPOINT_S", 0.0)
+def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(settings, store, tmp_path):
     configs = [tiny_config(seed=s, steps=40 + 20 * s) for s in range(3)]
     with MlflowServer(tmp_path) as server:
         settings = dataclasses.replace(settings, tracking_uri=server.uri)
