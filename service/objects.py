@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import uuid
@@ -76,10 +77,13 @@ class Folder:
         # a leading dot hides the unfinished file from Parquet readers
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            _open(part, data)
+            _write(part, data)
             part.replace(target)
+        except FileNotFoundError as error:
+            raise OSError(errno.ENOTDIR, f"cannot make {target.parent}") from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its folder may not be there
+                part.unlink(missing_ok=True)
 
     def get(self, key: str) -> bytes:
         return Path(self.root, key).read_bytes()
@@ -88,7 +92,7 @@ class Folder:
         return Path(self.root, key).is_file()
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        for folder, _, names in os.walk(Path(self.root, prefix)):
+        for folder, _, names in os.walk(Path(self.root, prefix), onerror=_raise_unless_gone):
             for name in names:
                 path = Path(folder, name)
                 try:
@@ -126,7 +130,13 @@ class Folder:
         return f"{said}. Check that it is a folder, and its permissions"
 
 
-def _open(part: Path, data: bytes) -> None:
+def _raise_unless_gone(error: OSError) -> None:
+    """A folder that cannot be read must not look empty."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
+
+
+def _write(part: Path, data: bytes) -> None:
     """Write a file that is on the disk when this returns."""
     try:
         stream = part.open("wb")

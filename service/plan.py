@@ -34,10 +34,21 @@ class Resources:
     """GPUs a pack: 1 or 0."""
 
     @classmethod
-    def of(cls, cpus: int, gpus: int) -> Resources:
-        """One pack a GPU, with half of its share of CPUs; on a cluster without, one a CPU."""
-        if gpus:
-            return cls(slots=gpus, cpus=max(1.0, cpus // gpus // 2), gpus=1.0)
+    def of(cls, nodes: Sequence[Mapping[str, float]], gpus: int | None = None) -> Resources:
+        """One pack a GPU, with half of its share of a node's CPUs; without GPUs, one a CPU.
+
+        Args:
+            nodes: what each node of the cluster has, such as {"CPU": 16, "GPU": 2}.
+            gpus: to count on this many, which an autoscaling cluster will come up with.
+        """
+        with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
+        there = int(sum(node["GPU"] for node in with_gpu))
+        wanted = there if gpus is None else gpus
+        if wanted:
+            # of the node with the fewest, so that a pack fits wherever there is a GPU
+            share = min((n.get("CPU", 1) / n["GPU"] for n in with_gpu), default=1)
+            return cls(slots=wanted, cpus=max(1.0, share // 2), gpus=1.0)
+        cpus = int(sum(node.get("CPU", 0) for node in nodes))
         return cls(slots=max(1, cpus), cpus=1.0, gpus=0.0)
 
     @property

@@ -64,7 +64,8 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
 
 def local_resources() -> Resources:
     """What a Ray that starts on this machine would give."""
-    return Resources.of(cpus=os.cpu_count() or 1, gpus=torch.cuda.device_count())
+    here = {"CPU": os.cpu_count() or 1, "GPU": torch.cuda.device_count()}
+    return Resources.of([here])
 
 
 def _sizes(plan: Plan) -> str:

@@ -36,6 +36,10 @@ class TaskProgress:
     def __exit__(self, *_: object) -> None:
         self.bar.close()
 
+    def facts(self) -> dict[str, Any]:
+        """For the heartbeat."""
+        return {"done": self.done, "todo": self.total}
+
     def add(self, count: int) -> None:
         self.done += count
         self.bar.update(count)
@@ -65,7 +69,9 @@ class SweepProgress(Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
-        self.steps[trial.trial_id] = result["steps"]
+        # a pack that is started again counts only those of its trials that are not done
+        before = self.steps.get(trial.trial_id, 0)
+        self.steps[trial.trial_id] = max(before, result["steps"])
         self.phases.update(result["phases"])
         self._show()
 
@@ -84,17 +90,30 @@ class SweepProgress(Callback):  # type: ignore[misc]
         rate = f"{3600 * done / seconds:,.0f} trials/h" if done else "- trials/h"
         return f"{done}/{self.total_trials} trials ({phases}), {rate}, {self._left(seconds)}"
 
+    def facts(self) -> dict[str, Any]:
+        """For the heartbeat, whose thread asks."""
+        left = self._left_s(time.monotonic() - self.started)
+        done, todo = len(self.phases), self.total_trials
+        return {"done": done, "todo": todo, "share": self._share(), "left_s": left}
+
+    def _share(self) -> float:
+        """Of all steps; a copy first, as another thread may ask."""
+        return min(sum(list(self.steps.values())) / max(self.total_steps, 1), 1.0)
+
+    def _left_s(self, seconds: float) -> float | None:
+        """Seconds left at most; None as long as too little is done to tell."""
+        share = self._share()
+        return None if share <= 0.01 else seconds * (1 - share) / share
+
     def _left(self, seconds: float) -> str:
-        share = sum(self.steps.values()) / max(self.total_steps, 1)
-        if share <= 0.01:
+        left = self._left_s(seconds)
+        if left is None:
             return "time left: measuring"
-        left = seconds * (1 - share) / share
         return f"time left: {int(left // 60)} min {int(left % 60):02d} s at most"
 
     def _show(self) -> None:
         if not self.bar.disable:
-            share = 100.0 * sum(self.steps.values()) / max(self.total_steps, 1)
-            self.bar.n = min(share, 100.0)
+            self.bar.n = 100.0 * self._share()
             self.bar.set_postfix_str(self.line())
         elif time.monotonic() >= self.line_at:
             self.line_at = time.monotonic() + LINE_EVERY_S

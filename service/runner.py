@@ -11,29 +11,27 @@ from functools import partial
 
 import pandas as pd
 import ray
-from ray import tune
 
 from grokmodel.config import TrialConfig
 from grokmodel.train import train
 from service import analysis, capacity, environment, outbox, report_page, storage, sweep_figures
 from service.analysis_plan import ALL, Wish, missing
+from service.compaction import tidy
 from service.decoders import prepare_decoders
+from service.heartbeat import ANALYSING, Heartbeat, heartbeats
 from service.manifest import read_manifest, write_manifest
 from service.plan import Plan, Resources, make_plan
-from service.progress import SweepProgress, TaskProgress
+from service.progress import TaskProgress
 from service.publisher import of_driver
-from service.settings import Settings, without_password
+from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, read_rows, read_table, write_rows
 from service.tracking import Tracking, set_up_mlflow
-from service.trainable import PackTrainable
-from service.worker import PackJob, Trainer
+from service.training import SweepError, train_packs
+from service.worker import Trainer
 
 log = logging.getLogger("grok")
 
-MAX_FAILURES = 10
-"""Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
-that can be taken away; it goes on from its last resume points."""
 WORKER_ENV = {
     # keep freed memory in the process: a training step allocates the same sizes again and again
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
@@ -45,10 +43,8 @@ QUIET_LOGGERS = (
     "ray.tune.tune",  # its hint to restore: a sweep is resumed by running it again
 )
 QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
-
-
-class SweepError(RuntimeError):
-    """Some trials are not done. Says how many, why, and how to go on."""
+RARELY_ENV = {"TUNE_GLOBAL_CHECKPOINT_S": "3600"}
+"""Tune notes its own state for a resumption of which we make no use; each note costs a write."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def start_ray() -> None:
     """Join the cluster of the environment (`ray job submit`, RAY_ADDRESS), or start a local one."""
     if ray.is_initialized():
         return
-    os.environ.update(QUIET_ENV)
+    os.environ.update(QUIET_ENV | RARELY_ENV)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     ray.init(
@@ -81,9 +77,9 @@ def start_ray() -> None:
     )
 
 
-def cluster_resources() -> Resources:
-    have = ray.cluster_resources()
-    return Resources.of(cpus=int(have.get("CPU", 1)), gpus=int(have.get("GPU", 0)))
+def cluster_resources(gpus: int | None = None) -> Resources:
+    """What the cluster has now, or what it is to come up with."""
+    return Resources.of([n["Resources"] for n in ray.nodes() if n["Alive"]], gpus)
 
 
 def run_sweep(
@@ -93,6 +89,7 @@ def run_sweep(
     say: Callable[[str], None],
     scope: str = ALL,
     trainer: Trainer = train,
+    gpus: int | None = None,
 ) -> SweepResult:
     """Bring a sweep to its end from wherever it stands.
 
@@ -101,15 +98,32 @@ def run_sweep(
 
     Args:
         scope: which analyses follow the training: one of `analysis_plan.SCOPES`.
+        gpus: plan for this many, which an autoscaling cluster will come up with.
 
     Raises:
         StoreError: the store cannot be used.
         TrackingError: MLflow does not answer; nothing is started.
         SweepError: stopped, or packs that failed for good; what is done is in the tables.
     """
-    started = time.monotonic()
     store = Store(settings)
     store.preflight()
+    _warn_of_others(store, sweep)
+    with Heartbeat(store, sweep) as heartbeat:
+        return _run(store, sweep, configs, settings, say, scope, trainer, gpus, heartbeat)
+
+
+def _run(
+    store: Store,
+    sweep: str,
+    configs: Sequence[TrialConfig],
+    settings: Settings,
+    say: Callable[[str], None],
+    scope: str,
+    trainer: Trainer,
+    gpus: int | None,
+    heartbeat: Heartbeat,
+) -> SweepResult:
+    started = time.monotonic()
     known = read_manifest(store, sweep)
     wish = Wish(scope=scope)
     if known and is_complete(store, sweep, configs, wish):
@@ -120,7 +134,7 @@ def run_sweep(
     tracking = Tracking.start(settings.tracking_uri, sweep, place)
     start_ray()
     _check_shared(settings)
-    resources = cluster_resources()
+    resources = cluster_resources(gpus)
     measure = partial(capacity.most_members, data_root=settings.data_root)
     plan = make_plan(store, sweep, configs, resources, measure)
     say(summary_line(plan, resources))
@@ -133,19 +147,35 @@ def run_sweep(
     with of_driver(tracking) as publisher:
         outbox.offer(store, sweep, publisher)  # what is known already, while the rest is trained
         try:
-            train_packs(plan, resources, settings, tracking, say, trainer)
+            train_packs(plan, resources, settings, tracking, say, trainer, heartbeat)
         except SweepError:
             outbox.mark(store, sweep, [outbox.SWEEP])  # what was sent before says RUNNING
             outbox.flush(store, sweep, publisher, say, "FAILED")
             raise
         outbox.offer(store, sweep, publisher)  # what the workers could not send
-        failures = analyze_sweep(sweep, settings, wish, say)
+        failures = analyze_sweep(sweep, settings, wish, say, heartbeat)
         outbox.flush(store, sweep, publisher, say, "FINISHED")
+    tidy(store, sweep)
     return _result(store, sweep, tracking.experiment_id, started, failures)
 
 
+def _warn_of_others(store: Store, sweep: str) -> None:
+    """Two drivers of one sweep harm nothing, but train what both find missing."""
+    for seen in heartbeats(store, sweep):
+        if seen.is_alive():
+            log.warning(
+                "sweep %s is run by another driver too, pid %d on %s, seen %.0f s ago: what both "
+                "find missing is trained twice; rows stay single",
+                sweep, seen.beat.pid, seen.beat.host, seen.age_s(),
+            )  # fmt: skip
+
+
 def analyze_sweep(
-    sweep: str, settings: Settings, wish: Wish, say: Callable[[str], None]
+    sweep: str,
+    settings: Settings,
+    wish: Wish,
+    say: Callable[[str], None],
+    heartbeat: Heartbeat | None = None,
 ) -> tuple[str, ...]:
     """Do the analyses that a sweep lacks, then draw it and write its report.
 
@@ -159,6 +189,8 @@ def analyze_sweep(
     if waiting:
         say(f"analyses of {len(waiting)} trials")
     with TaskProgress(len(waiting), "trials analysed", say) as progress:
+        if heartbeat:
+            heartbeat.watch(ANALYSING, progress.facts)
         for report in analysis.analyze(job, gpus=resources.gpus):
             progress.add(report.trials)
             failures += report.failures
@@ -185,76 +217,6 @@ def _result(
 
 def _figures(store: Store, sweep: str) -> tuple[str, ...]:
     return tuple(store.list(storage.figures_prefix(sweep)))
-
-
-def train_packs(
-    plan: Plan,
-    resources: Resources,
-    settings: Settings,
-    tracking: Tracking,
-    say: Callable[[str], None],
-    trainer: Trainer = train,
-) -> None:
-    """One Tune trial a pack.
-
-    Raises:
-        SweepError: trials are left that have no row.
-    """
-    if not plan.packs:
-        return
-    jobs = [
-        PackJob(
-            sweep=plan.sweep,
-            settings=settings,
-            experiment_id=tracking.experiment_id,
-            parent_id=tracking.parent_id,
-            configs=configs,
-            cpus=resources.cpus,
-            trainer=trainer,
-        )
-        for configs in plan.packs
-    ]
-
-    progress = SweepProgress(plan)
-    store = Store(settings)
-    name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
-    trainable = tune.with_parameters(PackTrainable, jobs=jobs)
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
-        param_space={"pack": tune.grid_search(list(range(len(jobs))))},
-        tune_config=tune.TuneConfig(reuse_actors=True),
-        run_config=tune.RunConfig(
-            name=name,
-            storage_path=store.path("ray"),
-            storage_filesystem=store.fs,
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # packs have their own
-            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[progress],
-            verbose=0,
-        ),
-    )
-    try:
-        results = tuner.fit()
-    finally:
-        progress.close()
-        store.delete_folder(f"ray/{name}")  # Tune's own notes: nothing resumes from them
-        if not store.list("ray"):
-            store.delete_folder("ray")
-    say(progress.line())
-    left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
-    if left:
-        reasons = "; ".join(sorted(_reasons(results))) or "stopped"
-        raise SweepError(
-            f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
-            "command again to go on from their last resume points"
-        )
-
-
-def _reasons(results: tune.ResultGrid) -> set[str]:
-    """Why packs failed, a line each."""
-    lost = {str(error).strip().splitlines()[-1] for error in results.errors}
-    said = {str(r.metrics["error"]) for r in results if r.metrics and r.metrics.get("error")}
-    return {without_password(reason) for reason in lost | said}
 
 
 def adopt(store: Store, plan: Plan) -> None:

@@ -32,7 +32,7 @@ from service.objects import Entry
 
 PART_BYTES = 16 * 2**20
 """Objects above this are sent in parts of this size."""
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "connect_timeout": 5,
     "read_timeout": 30,
     # the store itself tries again for longer; this is for a connection that went stale
@@ -75,8 +75,13 @@ class Bucket:
         if self.endpoint:
             parts = urlsplit(self.endpoint)
             options = {"endpoint_override": parts.netloc, "scheme": parts.scheme}
-        retry = fs.AwsStandardS3RetryStrategy(max_attempts=READ_ATTEMPTS)
-        return fs.S3FileSystem(region=self.region, retry_strategy=retry, **options)
+        return fs.S3FileSystem(
+            region=self.region,
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=READ_ATTEMPTS),
+            connect_timeout=CONFIG["connect_timeout"],
+            request_timeout=CONFIG["read_timeout"],
+            **options,
+        )
 
     def put(self, key: str, data: bytes) -> None:
         place = {"Bucket": self.bucket, "Key": self._name(key)}

@@ -7,6 +7,7 @@
     sweeps/<name>.json                            the sweep's configs
     figures/<sweep>/...                           about the whole sweep; report.html
     trial_figures/<sweep>/<trial_id>/...
+    progress/<sweep>/<driver>.json                what a driver that runs says of itself
     outbox/<sweep>/<trial_id>                     MLflow lacks something of this trial
 
 Keys are deterministic and a rewrite writes the same content, so there are no locks. A write is seen

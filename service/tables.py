@@ -1,8 +1,13 @@
-"""Rows to Parquet and back. A part is one file, written whole, named by its content's keys."""
+"""Rows to Parquet and back. A part is one file, written whole, named by its content's keys.
+
+There are no locks: while a table is read, parts may come, and small ones may go into a large one
+(`compaction`). `read_table` sees every row that was there when it began, once.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +15,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
+from service import parquet
 from service.schema import SCHEMA_VERSION, TABLES, Table
 from service.storage import Store, table_key
 
 Row = Mapping[str, Any]
+
+LISTINGS = 10
+"""Times that a reader lists a table whose parts go while it reads."""
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 5.0
+"""Seconds before it lists again: doubled from the first to the last."""
 
 
 class TableError(RuntimeError):
@@ -28,7 +38,7 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
     The name is a hash of the trials and steps in it: the same rows give the same file.
 
     Raises:
-        TableError: a row has a column too few or too many, or a value of another type.
+        TableError: a row has a column too few or too many, a value of another type, or no key.
     """
     if not rows:
         return None
@@ -39,15 +49,26 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
         if row.keys() != columns:
             odd = sorted(row.keys() ^ columns)
             raise TableError(f"table {table_name}: columns {odd} are missing or unknown")
+    whole = [c.name for c in table.columns if pa.types.is_integer(c.type)]
+    for row in full:
+        for name in whole:  # pyarrow would cut off what is behind the point
+            if isinstance(row[name], float) and not row[name].is_integer():
+                raise TableError(f"table {table_name}: {name} = {row[name]!r}; need a whole number")
     try:
         arrow = pa.Table.from_pylist(full, schema=table.arrow)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise TableError(f"table {table_name}: {error}") from error
-    sink = pa.BufferOutputStream()
-    pq.write_table(arrow, sink)
+    except (pa.ArrowException, OverflowError, UnicodeError) as error:
+        raise TableError(f"table {table_name}: {_one_line(error)}") from error
+    for name in table.key:
+        if arrow.column(name).null_count:
+            raise TableError(f"table {table_name}: {name} is None; need a value, it is a key")
     key = part_key(table_name, sweep, full)
-    store.put(key, sink.getvalue().to_pybytes())
+    store.put(key, parquet_bytes(arrow))
     return key
+
+
+def parquet_bytes(rows: pa.Table) -> bytes:
+    """Rows as a Parquet file."""
+    return parquet.to_bytes(rows)
 
 
 def part_key(table_name: str, sweep: str, rows: Sequence[Row]) -> str:
@@ -73,12 +94,17 @@ def read_table(
     key = [*TABLES[table_name].key, "schema_version"]
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
     frame = _load(store, table_name, sweep, trial_ids, names).to_pandas()
-    # a row that was written again under a newer schema takes the place of the old one
-    newest_first = frame[key].sort_values("schema_version", ascending=False, kind="stable")
-    repeated = newest_first.duplicated(key[:-1])
+    repeated = outdated(frame, TABLES[table_name])
     if repeated.any():
-        frame = frame[~repeated.sort_index()].reset_index(drop=True)
+        frame = frame[~repeated].reset_index(drop=True)
     return frame if columns is None else frame[list(columns)]
+
+
+def outdated(frame: pd.DataFrame, table: Table) -> pd.Series:
+    """Which rows are there again: of the newest schema the first is kept."""
+    keys = frame[[*table.key, "schema_version"]]
+    newest_first = keys.sort_values("schema_version", ascending=False, kind="stable")
+    return newest_first.duplicated(list(table.key)).sort_index()
 
 
 def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
@@ -100,31 +126,77 @@ def _load(
     columns: Sequence[str] | None,
 ) -> pa.Table:
     table = TABLES[table_name]
-    keys = store.list(f"tables/{table_name}" + (f"/sweep={sweep}" if sweep else ""))
-    paths = [store.path(key) for key in keys if key.endswith(".parquet")]
     schema = table.arrow.append(pa.field("sweep", pa.string()))
     names = list(columns or schema.names)
-    if not paths:
-        return schema.empty_table().select(names)
-    partitions = ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive")
     chosen = None
     if trial_ids is not None:  # typed, because an empty list has no type of its own
         chosen = ds.field("trial_id").isin(pa.array(list(trial_ids), pa.string()))
-    try:
-        dataset = ds.dataset(
-            paths,
-            schema=schema,
-            format="parquet",
-            filesystem=store.fs,
-            partitioning=partitions,
-            partition_base_dir=store.path(f"tables/{table_name}"),
-        )
-        return _filled(dataset.to_table(columns=names, filter=chosen), table)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise TableError(
-            f"table {table_name} in {store.url}: {error}; delete a damaged part and run its sweep "
-            "again"
-        ) from error
+    for listing in range(LISTINGS):
+        keys = _parts(store, table_name, sweep)
+        if not keys:
+            return schema.empty_table().select(names)
+        try:
+            if not store.is_s3:  # S3 has checksums of its own, and a request takes time
+                for key in keys:
+                    parquet.check_path(store.fs, store.path(key))
+            found = _dataset(store, table_name, keys).to_table(columns=names, filter=chosen)
+            if "trial_id" in found.column_names and found.column("trial_id").null_count:
+                raise parquet.DamagedPartError("rows without a trial_id")
+            return _filled(found, table)
+        except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError) as error:
+            # a part that went while it was read is no error: its rows are in another
+            gone = isinstance(error, OSError) and set(keys) - set(_parts(store, table_name, sweep))
+            if gone and listing + 1 < LISTINGS:
+                time.sleep(min(FIRST_PAUSE_S * 2**listing, LAST_PAUSE_S))
+                continue
+            where = store.uri(_damaged(store, table_name, keys) or f"tables/{table_name}")
+            raise TableError(
+                f"table {table_name}: {where}: {_one_line(error)}; delete a damaged part and run "
+                "its sweep again"
+            ) from error
+    raise AssertionError("a loop that returns or raises")
+
+
+def _dataset(store: Store, table_name: str, keys: Sequence[str]) -> ds.Dataset:
+    return ds.dataset(
+        [store.path(key) for key in keys],
+        schema=TABLES[table_name].arrow.append(pa.field("sweep", pa.string())),
+        format=parquet.FORMAT,
+        filesystem=store.fs,
+        partitioning=ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive"),
+        partition_base_dir=store.path(f"tables/{table_name}"),
+    )
+
+
+def _damaged(store: Store, table_name: str, keys: Sequence[str]) -> str | None:
+    """The first of these parts that cannot be read."""
+    for key in keys:
+        try:
+            parquet.check_path(store.fs, store.path(key))
+            if _dataset(store, table_name, [key]).to_table().column("trial_id").null_count:
+                return key
+        except FileNotFoundError:
+            continue
+        except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError):
+            return key
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _parts(store: Store, table_name: str, sweep: str | None) -> list[str]:
+    """Keys of the parts of a table.
+
+    A listing takes time: of rows that move meanwhile from one part to another it may show neither,
+    the new part being too young and the old one gone. The new part is there before the old one
+    goes, so a second listing shows it. (It could go in turn, but compaction leaves young parts
+    alone.)
+    """
+    prefix = f"tables/{table_name}" + (f"/sweep={sweep}" if sweep else "")
+    keys = {*store.list(prefix), *store.list(prefix)}
+    return sorted(key for key in keys if key.endswith(".parquet"))
 
 
 def _filled(found: pa.Table, table: Table) -> pa.Table:

@@ -46,16 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(args.store, args.data_root)
     name = sweep_name(args)
+    if args.gpus is not None and args.gpus < 1:
+        raise ConfigError("--gpus", args.gpus, "1 or more; left out, those that are there")
     scope = args.analyses or PRESET_ANALYSES.get(args.preset, "all")
     configs = preset_configs(args.preset, overrides(args))
     check_data(configs, settings)
     if args.dry_run:
         print(dry_run(name, configs, settings))
         return 0
-    from service.runner import SweepError, run_sweep  # Ray and MLflow: only when they are needed
+    # Ray and MLflow: only when they are needed
+    from service.runner import run_sweep
+    from service.training import SweepError
 
     try:
-        result = run_sweep(name, configs, settings, say, scope)
+        result = run_sweep(name, configs, settings, say, scope, gpus=args.gpus)
     except SweepError as error:
         print(f"grok_phase: {error}", file=sys.stderr)
         return 1
@@ -87,6 +91,12 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: that of the preset, all)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
+    parser.add_argument(
+        "--gpus",
+        type=int,
+        metavar="N",
+        help="plan for N GPUs, which an autoscaling cluster starts (default: those that are there)",
+    )
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1")
     axes = parser.add_argument_group("axes, one or more values each")
     for field in dataclasses.fields(TrialConfig):

@@ -9,6 +9,7 @@ target is missed.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ import pandas as pd
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
 from service import figures, sweep_figures
+from service.compaction import compact
 from service.plan import Plan, Resources, expand, make_plan
 from service.schema import TABLES
 from service.settings import Settings
@@ -58,7 +60,7 @@ class Measure:
 
     def __str__(self) -> str:
         target = "" if self.target_s is None else f"{self.target_s:.1f}"
-        return f"{self.name:<58}{self.seconds:>9.2f}{target:>9}{'  MISSED' if self.missed else ''}"
+        return f"{self.name:<68}{self.seconds:>9.2f}{target:>9}{'  MISSED' if self.missed else ''}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", metavar="FILE", help="write all numbers here")
     args = parser.parse_args(argv)
     print(f"{args.rows} trials in parts of {args.part_rows}")
-    print(f"{'':<58}{'seconds':>9}{'target':>9}")
+    print(f"{'':<68}{'seconds':>9}{'target':>9}")
     measures = []
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Settings(folder, f"sqlite:///{folder}/mlflow.db", folder, None))
@@ -85,12 +87,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measured(store: Store, rows: int, part_rows: int) -> Iterator[Measure]:
-    """Fill the store and time what people and sweeps ask of it."""
+    """Fill the store and time what is asked of it, before and after its parts are merged."""
     seconds, configs = timed(lambda: grid(rows))
     yield Measure("expand the grid", seconds)
     made_up = finished_rows(configs)
     seconds, _ = timed(lambda: write(store, made_up, part_rows))
     yield Measure("write the rows", seconds)
+    yield from asked(store, rows)
+    seconds, fewer = timed(lambda: compact(store, say=str, settled_s=-1.0))
+    parts = len(store.list("tables/trials"))
+    yield Measure(f"grok compact: {parts + fewer} parts become {parts}", seconds)
+    for measure in asked(store, rows):
+        yield dataclasses.replace(measure, name=f"compacted, {measure.name}")
+
+
+def asked(store: Store, rows: int) -> Iterator[Measure]:
+    """What people and sweeps ask of a store that is full."""
     yield from plans(store, rows)
     seconds, frame = timed(lambda: read_table(store, "trials"))
     yield Measure("read_table, all columns", seconds)

@@ -1,6 +1,7 @@
 """`grok` and the sweep script as a user meets them: answers and errors."""
 
 import json
+import os
 
 import pytest
 
@@ -31,6 +32,74 @@ def test_status_counts_done_and_planned(sweep, capsys):
 def test_status_of_an_empty_store_says_how_to_start(store, capsys):
     assert cli.main(["status", "--store", store.url]) == 0
     assert "grok_phase.py --preset demo" in capsys.readouterr().out
+
+
+def test_status_for_programs(sweep, capsys):
+    assert cli.main(["status", "--json", "--store", sweep.url]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["sweep"], found["done"], found["planned"]) == ("mine", 1, 3)
+    assert found["state"] == "unknown"
+    assert cli.main(["status", "--json", "--sweep", "yours", "--store", sweep.url]) == 2
+
+
+def test_status_for_programs_of_an_empty_store(store, capsys):
+    assert cli.main(["status", "--json", "--store", store.url]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_compact_merges_parts_that_have_settled(sweep, capsys):
+    write_rows(sweep, "trials", "mine", [finished_row(tiny_config(seed=1))])
+    args = ["compact", "--sweep", "mine", "--table", "trials", "--store", sweep.url]
+    assert cli.main(args) == 0
+    assert "nothing to merge" in capsys.readouterr().out
+    for key in sweep.list("tables"):
+        os.utime(sweep.path(key), (1e9, 1e9))
+    assert cli.main(args) == 0
+    assert "trials of mine: 2 parts are 1 now" in capsys.readouterr().out
+    assert cli.main(["compact", "--sweep", "yours", "--store", sweep.url]) == 2
+    with pytest.raises(SystemExit):
+        cli.main(["compact", "--table", "failures", "--store", sweep.url])
+
+
+def test_gc_lists_and_deletes_only_when_told(sweep, capsys):
+    assert cli.main(["gc", "--store", sweep.url]) == 0
+    assert "nothing in" in capsys.readouterr().out
+    key = storage.state_key("nobody")
+    sweep.put(key, b"12345")
+    assert cli.main(["gc", "--older-than", "0", "--store", sweep.url]) == 0
+    out = capsys.readouterr().out
+    assert key in out
+    assert "5 B would be freed by: grok gc --delete" in out
+    assert sweep.exists(key)
+    assert cli.main(["gc", "--older-than", "0", "--delete", "--store", sweep.url]) == 0
+    assert "5 B freed" in capsys.readouterr().out
+    assert not sweep.exists(key)
+
+
+@pytest.mark.parametrize("hours", ["-1", "day", "nan", "inf", ""])
+def test_gc_wants_hours(sweep, capsys, hours):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["gc", f"--older-than={hours}", "--store", sweep.url])
+    assert ended.value.code == 2
+    assert "need hours, 0 or more" in capsys.readouterr().err
+
+
+def test_gc_deletes_nothing_when_a_manifest_is_damaged(sweep, capsys):
+    sweep.put(storage.state_key("nobody"), b"x")
+    sweep.put(storage.sweep_key("mine"), b'{"tri')
+    assert cli.main(["gc", "--older-than", "0", "--delete", "--store", sweep.url]) == 2
+    assert "mine.json: damaged" in capsys.readouterr().err
+    assert sweep.exists(storage.state_key("nobody"))
+
+
+def test_doctor_of_a_good_and_of_a_bad_store(sweep, capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert cli.main(["doctor", "--store", sweep.url]) == 0
+    assert "all is well" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    assert cli.main(["doctor", "--store", str(tmp_path / "file")]) == 1
+    assert "is a file" in capsys.readouterr().out
 
 
 def test_an_unknown_sweep_is_named_with_the_known_ones(sweep, capsys):
@@ -120,7 +189,7 @@ def test_costs_name_what_was_done_and_the_training(sweep, capsys):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--P", "2"], ["P = 2", "3 or more"]),
+        (["--P", "2"], ["P = 2", "from 3 to 256"]),
         (["--op", "div", "--P", "8"], ["P = 8", "prime"]),
         (["--train-fraction", "1.5"], ["train_fraction = 1.5", "(0, 1)"]),
         (["--width", "30", "--heads", "4"], ["heads = 4", "divisor of width = 30"]),

@@ -5,7 +5,8 @@ from tests.sweeps.scripts import run_script
 SWEEP = """
 import json, sys, time
 from mlflow import MlflowClient
-from service.runner import SweepError, run_sweep
+from service.runner import run_sweep
+from service.training import SweepError
 from service.settings import load_settings
 from sweeps.presets import preset_configs
 

@@ -1,0 +1,63 @@
+"""The sweep that faults are done to: `python -m tests.faults.driver NAME TRIALS`.
+
+Real training at a set pace, so that a fault finds it in the middle on any machine; every round is
+noted in the folder GROK_TRACE, from which the harness reads what a fault has cost.
+"""
+
+import json
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from grokmodel.train import train
+from service.runner import run_sweep
+from service.settings import load_settings
+from service.storage import StoreError
+from service.tracking import TrackingError
+from service.training import SweepError
+from tests.service.tiny import tiny_config
+
+STEPS, EVERY = 300, 10
+PACE_S = 0.25
+"""Seconds a round, at least."""
+
+
+def configs(count, steps=STEPS):
+    """Trials of two shapes, so that a sweep has packs that differ."""
+    return [
+        tiny_config(seed=i // 2, width=(16, 24)[i % 2], steps=steps, eval_every=EVERY)
+        for i in range(count)
+    ]
+
+
+def paced_trainer(folder, members, banks, decoders, device):
+    """`train`, noting for every round which step each trial has reached."""
+    path = Path(folder, f"{os.getpid()}-{time.time_ns()}.jsonl")
+    with path.open("a", buffering=1) as trace:
+        note(trace, members)
+        for round_ in train(members, banks, decoders, device):
+            time.sleep(PACE_S)
+            note(trace, members)
+            yield round_
+
+
+def note(trace, members):
+    steps = {m.config.trial_id: m.step for m in members}
+    trace.write(json.dumps({"at": time.time(), "pid": os.getpid(), "steps": steps}) + "\n")
+
+
+def main():
+    name, count = sys.argv[1], int(sys.argv[2])
+    trainer = partial(paced_trainer, os.environ["GROK_TRACE"])
+    try:
+        run_sweep(name, configs(count), load_settings(), print, "none", trainer=trainer)
+    except (SweepError, StoreError, TrackingError) as error:
+        print(f"driver: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

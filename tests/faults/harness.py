@@ -1,0 +1,245 @@
+"""Runs sweeps on a real cluster while faults are done to it, and checks what is left of them.
+
+python -m tests.faults.harness --faults 200 --seed 1
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from mlflow import MlflowClient
+
+from grokmodel.checkpoint import load_snapshot
+from infra.local.stack import running
+from service.settings import Settings
+from service.storage import Store, snapshot_key
+from service.tables import read_table
+from tests.faults.driver import EVERY, STEPS, configs
+from tests.faults.faults import Faults, plan
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKPOINT_S = 3.0
+SLACK_S = 2.0
+"""Beyond an interval: a round, and the time that a resume point takes to arrive."""
+SWEEP_S = 300.0
+TRIALS = 6
+FAULTS_A_SWEEP = 5
+MAX_STARTS = 8
+TIMINGS = ["wall_s", "started_at", "ended_at", "device", "sweep"]
+
+
+class Driver:
+    """The process that runs a sweep; killed and started again at will."""
+
+    def __init__(self, name, env, log):
+        self.name, self.env, self.log = name, env, log
+        self.process, self.starts = None, 0
+
+    def start(self):
+        self.starts += 1
+        command = [sys.executable, "-m", "tests.faults.driver", self.name, str(TRIALS)]
+        with self.log.open("a") as stream:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=self.env, stdout=stream, stderr=stream
+            )
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def succeeded(self):
+        return self.process.poll() == 0
+
+
+class Harness:
+    """A cluster, the undisturbed results, and the faults done so far."""
+
+    def __init__(self, stack, folder):
+        self.stack, self.folder, self.log = stack, folder, folder / "driver.log"
+        self.trace = folder / "trace"
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_"))}
+        self.env |= stack.env() | {"GROK_CHECKPOINT_S": str(CHECKPOINT_S), "PYTHONUNBUFFERED": "1"}
+        self.done, self.lost, self.seconds, self.resubmitted = [], [], [], []
+        self.expected = None
+
+    def sweep(self, name, faults, dice):
+        """Run one sweep to its end with some faults on the way; raises what is wrong with it."""
+        # a store of its own: trials that another sweep has trained would not be trained again
+        store = f"s3://sweeps/{name}"
+        trace = self.trace / name
+        trace.mkdir(parents=True)
+        env = self.env | {"GROK_STORE": store, "GROK_TRACE": str(trace)}
+        driver = Driver(name, env, self.log)
+        hands = Faults(self.stack, driver, dice)
+        started = time.monotonic()
+        driver.start()
+        self.wait(driver, hands.workers, started)
+        for kind, quiet_s in faults:
+            time.sleep(quiet_s)
+            if driver.succeeded():
+                break
+            at, hit = time.time(), hands.do(kind)
+            if hit is not None:
+                self.done.append({"sweep": name, "kind": kind, "hit": hit, "at": at})
+            # the next fault comes upon a sweep that is at work and has saved again
+            self.wait(driver, hands.workers, started)
+            time.sleep(CHECKPOINT_S)
+        self.wait(driver, lambda: False, started)
+        killed = sum(f["kind"] == "driver" and f["sweep"] == name for f in self.done)
+        self.resubmitted.append(driver.starts - 1 - killed)
+        self.seconds.append(time.monotonic() - started)
+        self.lost += [{"sweep": name, **lost} for lost in lost_work(trace, self.done)]
+        self.check(name, Store(self.settings(store)))
+
+    def wait(self, driver, goes_on, started):
+        """Until work goes on or is done; a driver that has given up is started again."""
+        while not driver.succeeded() and not goes_on():
+            if driver.ended():
+                driver.start()
+            if time.monotonic() - started > SWEEP_S or driver.starts > MAX_STARTS:
+                driver.kill()
+                raise AssertionError(f"{driver.name} hangs: {self.log.read_text()[-3000:]}")
+            time.sleep(0.2)
+
+    def settings(self, store):
+        return Settings(store, self.stack.mlflow.uri, "", self.stack.s3.endpoint)
+
+    def check(self, name, store):
+        """Every promise about what a sweep leaves behind."""
+        ids = sorted(c.trial_id for c in configs(TRIALS))
+        trials, curves = (science(read_table(store, t, name)) for t in ("trials", "curves"))
+        assert sorted(trials["trial_id"]) == ids, "not one row a trial"
+        for key in store.list("tables"):
+            pq.read_table(pa.BufferReader(store.get(key)))
+        weights = {i: load_snapshot(store.get(snapshot_key(i, STEPS))).state.weights for i in ids}
+        for key in store.list("checkpoints"):
+            assert "state" not in key, f"{key} was left"
+            load_snapshot(store.get(key))
+        if self.expected is None:
+            self.expected = trials, curves, weights
+        for mine, whole in zip((trials, curves), self.expected, strict=False):
+            pd.testing.assert_frame_equal(mine, whole, check_exact=True)
+        for i in ids:
+            assert torch.equal(weights[i], self.expected[2][i]), f"weights of {i} differ"
+        self.check_runs(name, ids)
+
+    def check_runs(self, name, ids):
+        client = MlflowClient(self.stack.mlflow.uri)
+        experiment = client.get_experiment_by_name(name)
+        runs = client.search_runs([experiment.experiment_id])
+        assert sorted(r.data.tags.get("trial_id", "") for r in runs) == ["", *ids]
+        for run in runs:
+            assert run.info.status == "FINISHED", run.data.tags
+            if "trial_id" in run.data.tags:
+                assert run.data.metrics["steps_run"] == STEPS
+                history = client.get_metric_history(run.info.run_id, "loss")
+                steps = [m.step for m in history]
+                assert steps == sorted(set(steps)), "a point twice"
+                assert len(steps) == STEPS // EVERY + 1, "points are missing"
+
+    def report(self):
+        """What was done, and what it cost, as Markdown."""
+        lines = [
+            f"{len(self.done)} faults in {len(self.seconds) - 1} sweeps of {TRIALS} trials; "
+            f"resume points every {CHECKPOINT_S:g} s",
+            "",
+            "| fault | times | trials restarted | lost s: median | max |",
+            "|---|---|---|---|---|",
+        ]
+        for kind in Faults.KINDS:
+            times = sum(f["kind"] == kind for f in self.done)
+            lost = [x["lost_s"] for x in self.lost if x["kind"] == kind]
+            cells = [f"{statistics.median(lost):.1f}", f"{max(lost):.1f}"] if lost else ["-", "-"]
+            lines.append(f"| {kind} | {times} | {len(lost)} | {' | '.join(cells)} |")
+        again = sum(self.resubmitted)
+        lines += ["", f"drivers that gave up and were started again: {again}"]
+        return "\n".join(lines)
+
+
+def science(rows):
+    """What must not depend on what happened."""
+    rows = rows.drop(columns=[c for c in TIMINGS if c in rows])
+    return rows.sort_values(
+        ["trial_id", "steps_run" if "steps_run" in rows else "step"]
+    ).reset_index(drop=True)
+
+
+def lost_work(trace, faults):
+    """Of every trial that was started again: seconds of training that were done twice, and the
+    fault that came before."""
+    notes = []
+    for path in trace.iterdir():
+        lines = path.read_text().splitlines()
+        for line in lines:
+            with contextlib.suppress(ValueError):  # the last line of a killed worker may be half
+                notes.append({"file": path.name, **json.loads(line)})
+    notes.sort(key=lambda note: note["at"])
+    history, found = defaultdict(list), []
+    for note in notes:
+        for trial, step in note["steps"].items():
+            before = history[trial]
+            if before and before[-1]["file"] != note["file"]:
+                reached = next(b["at"] for b in before if b["step"] >= step)
+                last = before[-1]["at"]
+                kind = next((f["kind"] for f in reversed(faults) if f["at"] <= note["at"]), "none")
+                found.append({"trial": trial, "lost_s": max(0.0, last - reached), "kind": kind})
+                history[trial] = before = []
+            before.append({"file": note["file"], "at": note["at"], "step": step})
+    return found
+
+
+def run(count, seed, say=print):
+    """Do faults until `count` are done; returns the harness."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        place = Path(folder)
+        with running(place / "stack") as stack:
+            os.environ.update(stack.env())
+            harness = Harness(stack, place)
+            harness.sweep("undisturbed", [], random.Random(seed))
+            say(f"undisturbed: {harness.seconds[0]:.0f} s")
+            left, number = plan(seed, 4 * count), 0
+            while len(harness.done) < count:
+                number += 1
+                mine, left = left[:FAULTS_A_SWEEP], left[FAULTS_A_SWEEP:]
+                harness.sweep(f"faults{number}", mine, random.Random(f"{seed}-{number}"))
+                hit = [
+                    f"{f['kind']} ({f['hit']})"
+                    for f in harness.done
+                    if f["sweep"] == f"faults{number}"
+                ]
+                say(f"faults{number}: {harness.seconds[-1]:.0f} s, {', '.join(hit)}")
+            return harness
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--faults", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", help="file for all faults and what they cost")
+    args = parser.parse_args()
+    harness = run(args.faults, args.seed)
+    print(harness.report())
+    if args.json:
+        found = {"faults": harness.done, "lost": harness.lost, "seconds": harness.seconds}
+        Path(args.json).write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
