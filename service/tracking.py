@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import socket
 import tempfile
 import time
@@ -50,6 +51,8 @@ DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 KNOCK_S = 5.0
 UNREACHABLE = (MlflowException, OSError, SQLAlchemyError)
 """What MLflow raises when its server or database does not do what it should."""
+DENIED = re.compile("error code 40[13]|password authentication failed")
+"""Waiting will not help."""
 TRIAL_TAG, KIND_TAG = "trial_id", "grok.kind"
 CURVE_METRICS = ("loss", "train_acc", "val_acc", "val_acc_strict", "mem_share", "weight_norm")
 OUTCOME_METRICS = (
@@ -124,6 +127,12 @@ class Tracking:
             try:
                 return call()
             except UNREACHABLE as error:
+                if DENIED.search(str(error)):
+                    raise TrackingError(
+                        f"MLflow at {without_password(self.uri)} refuses: {reason(error)}. Set "
+                        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user who may "
+                        "write"
+                    ) from error
                 if time.monotonic() >= deadline:
                     raise TrackingError(
                         f"MLflow at {without_password(self.uri)} does not answer: {reason(error)}. "

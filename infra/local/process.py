@@ -87,10 +87,9 @@ class Server:
             known = json.loads(self.pid_file.read_text())
             process = psutil.Process(known["pid"])
             is_ours = abs(process.create_time() - known["born"]) < 1
-            alive = process.status() != psutil.STATUS_ZOMBIE
         except (OSError, ValueError, KeyError, psutil.Error):
             return None
-        return process if is_ours and alive else None
+        return process if is_ours and _is_alive(process) else None
 
     def kill(self) -> None:
         """As a crash would: nothing is closed in good order."""
@@ -102,32 +101,48 @@ class Server:
 
     def freeze(self) -> None:
         """It takes connections and does not answer, until `thaw`."""
-        for process in self._family():
+        for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.suspend()
 
     def thaw(self) -> None:
-        for process in self._family():
+        for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
 
-    def _family(self) -> list[psutil.Process]:
+    def family(self) -> list[psutil.Process]:
+        """The process and all that descend from it."""
         process = self.process()
-        return [] if process is None else [process, *process.children(recursive=True)]
+        if process is None:
+            return []
+        try:
+            return [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
     def _end(self, how: signal.Signals, patience_s: float) -> None:
-        family = self._family()
+        family = self.family()
         for process in family[:1] if patience_s else family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(how)
-        _, left = psutil.wait_procs(family, timeout=patience_s or STOP_S)
-        for process in left:
+        deadline = time.monotonic() + (patience_s or STOP_S)
+        while any(_is_alive(process) for process in family) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         with contextlib.suppress(ChildProcessError, OSError):
             if family:
                 os.waitpid(family[0].pid, 0)
         self.pid_file.unlink(missing_ok=True)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Not ended, and not ended without anybody who takes note of it."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_port() -> int:

@@ -88,12 +88,50 @@ class S3:
         client = self.client()
         with suppress(client.exceptions.BucketAlreadyOwnedByYou):
             client.create_bucket(Bucket=bucket)
+            # the parts of large objects lie in a container of their own, which this makes
+            upload = client.create_multipart_upload(Bucket=bucket, Key="none")["UploadId"]
+            client.abort_multipart_upload(Bucket=bucket, Key="none", UploadId=upload)
+
+    def let_in(self, key: Key, bucket: str, write: bool = True) -> None:
+        """Let a key that is no admin's read a bucket, and write it, and nothing else."""
+        from swift.common.direct_client import direct_post_container
+        from swift.common.ring import Ring
+        from swift.common.utils import Timestamp, set_swift_dir
+
+        # the gateway's own way to say so needs a memcached
+        set_swift_dir(str(self.folder))
+        account = f"AUTH_{key.user.split(':')[0]}"
+        ring = Ring(str(self.folder), ring_name="container")
+        rights = {"X-Container-Read": key.user, "X-Container-Write": key.user if write else ""}
+        for container in (bucket, f"{bucket}+segments"):
+            part, nodes = ring.get_nodes(account, container)
+            headers = rights | {"X-Timestamp": Timestamp.now().internal}
+            direct_post_container(nodes[0], part, account, container, headers=headers)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """The disk counts as full: what is written is refused, what is there can be read."""
+        self._reserve("100%")
+        try:
+            yield
+        finally:
+            self._reserve("0")
 
     def requests(self) -> list[tuple[str, str]]:
         """Method and path, with its query, of every request that the proxy has logged."""
         lines = self.servers[-1].log.read_text(errors="replace").splitlines()
         words = (line.split("GROK-S3 ", 1)[1].split() for line in lines if "GROK-S3 " in line)
         return [(word[0], word[1]) for word in words if len(word) > 1]
+
+    def _reserve(self, space: str) -> None:
+        """Space that must stay free on the disk."""
+        server = next(s for s in self.servers if s.name == "s3-object")
+        server.kill()
+        values = self._storage("object")
+        values["DEFAULT"]["fallocate_reserve"] = space
+        self._write("object", values)
+        server.start()
+        server.wait()
 
     def _server(self, kind: str) -> Server:
         program = Path(sys.executable).parent / f"swift-{kind}-server"
@@ -166,7 +204,12 @@ class S3:
         sections = {
             "DEFAULT": self._common("proxy"),
             "pipeline:main": {"pipeline": PIPELINE},
-            "app:proxy-server": {"use": "egg:swift#proxy", "account_autocreate": "true"},
+            "app:proxy-server": {
+                "use": "egg:swift#proxy",
+                "account_autocreate": "true",
+                # seconds for which a disk that was full once is not asked again
+                "error_suppression_interval": "1",
+            },
         }
         for name in PIPELINE.split()[:-1]:
             plugin = f"egg:swift#{name.replace('-', '_')}"

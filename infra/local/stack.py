@@ -37,8 +37,10 @@ class Stack:
         folder.mkdir(parents=True, exist_ok=True)
         chosen = self._kept("secrets.json", _new_secrets)
         ports = self._kept("ports.json", lambda: _new_ports(nodes, preferred))
-        self.key = Key("grok:sweeper", chosen["s3"])
-        self.s3 = S3(folder / "s3", [self.key], ports["s3"])
+        owner = Key("grok:owner", chosen["s3_owner"])
+        # as in infra/s3-policy.json: one bucket, and no right to make or list others
+        self.key = Key("grok:sweeper", chosen["s3"], is_admin=False)
+        self.s3 = S3(folder / "s3", [owner, self.key], ports["s3"])
         self.postgres = Postgres(folder / "postgres", chosen["postgres"], ports["postgres"])
         login = {"password": chosen["mlflow"], "session": chosen["session"]}
         s3_env = self.key.env(self.s3.endpoint)
@@ -75,6 +77,7 @@ class Stack:
         self.postgres.start()
         self.s3.wait()
         self.s3.create(BUCKET)
+        self.s3.let_in(self.key, BUCKET)
         self.postgres.wait()
         for database in ("mlflow", "mlflow_users"):
             self.postgres.create(database)
@@ -111,7 +114,8 @@ class Stack:
 
 
 def _new_secrets() -> dict[str, str]:
-    return {name: secrets.token_hex(24) for name in ("s3", "postgres", "mlflow", "session", "ray")}
+    names = ("s3_owner", "s3", "postgres", "mlflow", "session", "ray")
+    return {name: secrets.token_hex(24) for name in names}
 
 
 def _new_ports(nodes: int, preferred: bool) -> Mapping[str, Any]:

@@ -1,16 +1,18 @@
 """What can happen to a cluster, done for real, and undone as an operator or Kubernetes would: a
 server is started again, a node comes back as a new one."""
 
-import configparser
-import contextlib
+import os
 import random
-import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 
+ROOT = Path(__file__).resolve().parents[2]
 S3_AWAY_S = 20.0
-BACK_S = 3.0
+BACK_S = 2.0
 """Seconds until something that was killed is started again."""
 GRACE_S = 25.0
 """What a preempted worker has to save its pack."""
@@ -49,23 +51,18 @@ class Faults:
 
     def node(self):
         """A node with all that runs on it; the cluster gets another in its place."""
-        node = self.dice.choice(self.stack.ray.nodes)
-        node.kill()
-        time.sleep(BACK_S)
-        node.start()
-        node.wait()
-        return node.name
+        return self._replace(self.dice.choice(self.stack.ray.nodes))
 
     def preempt(self):
-        """SIGTERM to the workers of a node, which have a while to save and end."""
-        found = self.workers()
-        if not found:
-            return None
-        victim = self.dice.choice(found)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.send_signal(signal.SIGTERM)
-            victim.wait(GRACE_S)
-        return f"worker {victim.pid}"
+        """A node is taken away in good order: its workers are told to save, as by Kubernetes."""
+        node = self.dice.choice(self.stack.ray.nodes)
+        raylet = next(p for p in node.family() if p.name() == "raylet")
+        command = [sys.executable, "infra/drain.py", "--raylet", str(raylet.pid)]
+        subprocess.run(
+            [*command, "--seconds", str(GRACE_S)], cwd=ROOT, check=True, capture_output=True,
+            env=os.environ | self.stack.ray.env(),
+        )  # fmt: skip
+        return self._replace(node)
 
     def mlflow(self):
         return self._away(self.stack.mlflow)
@@ -88,21 +85,16 @@ class Faults:
 
     def full(self):
         """The disk below S3 counts as full: it refuses writes, reads go on."""
-        server = next(s for s in self.stack.s3.servers if s.name == "s3-object")
-        path = self.stack.s3.folder / "object.conf"
-        for reserve in ("100%", "0"):
-            config = configparser.RawConfigParser()
-            config.optionxform = str
-            config.read(path)
-            config["DEFAULT"]["fallocate_reserve"] = reserve
-            with path.open("w") as stream:
-                config.write(stream)
-            server.kill()
-            server.start()
-            server.wait()
-            if reserve != "0":
-                time.sleep(self.dice.uniform(2, 8))
+        with self.stack.s3.full():
+            time.sleep(self.dice.uniform(2, 8))
         return "object server"
+
+    def _replace(self, node):
+        node.kill()
+        time.sleep(BACK_S)
+        node.start()
+        node.wait()
+        return node.name
 
     def _away(self, server, seconds=BACK_S):
         server.kill()
@@ -113,17 +105,13 @@ class Faults:
 
     def workers(self):
         """Processes that train packs."""
-        found = []
-        for node in self.stack.ray.nodes:
-            process = node.process()
-            with contextlib.suppress(psutil.NoSuchProcess):
-                found += process.children(recursive=True) if process else []
+        found = [p for node in self.stack.ray.nodes for p in node.family()]
         return [p for p in found if _is_training(p)]
 
 
 def _is_training(process):
     try:
-        return process.cmdline()[:1] and "PackTrainable" in process.cmdline()[0]
+        return process.cmdline()[:1] and "Trainable" in process.cmdline()[0]
     except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
         return False
 
@@ -134,4 +122,4 @@ def plan(seed, count):
     kinds = []
     while len(kinds) < count:
         kinds += dice.sample(Faults.KINDS, len(Faults.KINDS))
-    return [(kind, dice.uniform(0.5, 4.0)) for kind in kinds[:count]]
+    return [(kind, dice.uniform(0.2, 2.0)) for kind in kinds[:count]]
