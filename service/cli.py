@@ -30,12 +30,17 @@ USER_ERRORS = (
 )
 """Errors whose message is meant for the user: shown without a traceback."""
 
+TRACKED = (commands.run_figures, commands.run_analyze, commands.run_publish)
+"""Commands that need MLflow besides the store."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         # the doctor says of settings too what is wrong with them
-        settings = None if args.run is commands.run_doctor else load_settings(args.store)
+        is_doctor = args.run is commands.run_doctor
+        tracking = args.run in TRACKED
+        settings = None if is_doctor else load_settings(args.store, tracking=tracking)
         return int(args.run(settings, args))
     except USER_ERRORS as error:
         print(f"grok: {error}", file=sys.stderr)

@@ -48,45 +48,52 @@ class SettingsError(ValueError):
     """The environment or the flags do not say where something is."""
 
 
-def load_settings(store: str | None = None, data_root: str | None = None) -> Settings:
+def load_settings(
+    store: str | None = None, data_root: str | None = None, tracking: bool = True
+) -> Settings:
     """Settings from flags first, then the environment, then defaults.
+
+    Args:
+        tracking: whether MLflow is needed; without, `tracking_uri` may be empty.
 
     Raises:
         SettingsError: an S3 store without MLFLOW_TRACKING_URI, or a store that is no folder or S3.
     """
     env = os.environ
-    place = store if store is not None else env.get("GROK_STORE", default_store())
-    if not place.strip():
-        raise SettingsError("store = '': need a folder or s3://bucket/prefix")
-    if "://" in place and not place.startswith("s3://"):
-        raise SettingsError(f"store = {place!r}: need a folder or s3://bucket/prefix")
-    if place.startswith("s3://"):
-        if not BUCKET.match(place):
-            raise SettingsError(
-                f"store = {place!r}: need s3://bucket/prefix; a bucket has 3 to 63 lower-case "
-                "letters, digits, '.' and '-'"
-            )
-    else:
-        folder = Path(place).expanduser().resolve()
-        if folder.exists() and not folder.is_dir():
-            raise SettingsError(f"store = {place!r} is a file: need a folder or s3://bucket/prefix")
-        place = str(folder)
-    tracking = env.get("MLFLOW_TRACKING_URI", "")
-    if not tracking:
-        if place.startswith("s3://"):
-            raise SettingsError(
-                f"store = {place!r} but MLFLOW_TRACKING_URI is not set: with an S3 store name the "
-                "MLflow server or database, such as http://host:5000 or postgresql://..."
-            )
-        tracking = f"sqlite:///{place}/mlflow.db"
+    place = _place(store if store is not None else env.get("GROK_STORE", default_store()))
+    uri = env.get("MLFLOW_TRACKING_URI", "")
+    if not uri and not place.startswith("s3://"):
+        uri = f"sqlite:///{place}/mlflow.db"
+    if tracking and not uri:
+        raise SettingsError(
+            f"store = {place!r} but MLFLOW_TRACKING_URI is not set: with an S3 store name the "
+            "MLflow server or database, such as http://host:5000 or postgresql://..."
+        )
     return Settings(
-        store=place.rstrip("/"),
-        tracking_uri=tracking,
+        store=place,
+        tracking_uri=uri,
         data_root=str(Path(data_root or env.get("GROK_DATA", "data")).expanduser().resolve()),
         s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
         s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
         checkpoint_s=_seconds("GROK_CHECKPOINT_S", Settings.checkpoint_s),
     )
+
+
+def _place(text: str) -> str:
+    """A store as it was named, checked: an absolute folder or `s3://bucket/prefix`."""
+    if text.startswith("s3://"):
+        if not BUCKET.match(text):
+            raise SettingsError(
+                f"store = {text!r}: need s3://bucket/prefix; a bucket has 3 to 63 lower-case "
+                "letters, digits, '.' and '-'"
+            )
+        return text.rstrip("/")
+    if "://" in text or not text.strip():
+        raise SettingsError(f"store = {text!r}: need a folder or s3://bucket/prefix")
+    folder = Path(text).expanduser().resolve()
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"store = {text!r} is a file: need a folder or s3://bucket/prefix")
+    return str(folder)
 
 
 def _seconds(name: str, default: float) -> float:

@@ -112,8 +112,11 @@ class Store:
         """Remove all objects below `prefix/`, and the folder."""
         self.patiently("delete", prefix, lambda: self.objects.delete_folder(prefix))
 
-    def patiently(self, verb: str, key: str, call: Callable[[], T]) -> T:
+    def patiently(self, verb: str, key: str, call: Callable[[], T], explain: bool = True) -> T:
         """What a call returns that reads or writes this store, tried again while that may help.
+
+        Args:
+            explain: turn errors that no waiting will mend into a StoreError too.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -128,7 +131,10 @@ class Store:
             except StoreError:
                 raise
             except Exception as error:
-                if not self.objects.is_passing(error) or time.monotonic() + wait > deadline:
+                is_passing = self.objects.is_passing(error)
+                if not (is_passing or explain):
+                    raise
+                if not is_passing or time.monotonic() + wait > deadline:
                     raise StoreError(
                         f"store {self.url}: cannot {verb} {key}: {self.objects.explain(error)}"
                     ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -139,7 +140,12 @@ def _load(
             if not store.is_s3:  # S3 has checksums of its own, and a request takes time
                 for key in keys:
                     parquet.check_path(store.fs, store.path(key))
-            found = _dataset(store, table_name, keys).to_table(columns=names, filter=chosen)
+            found = store.patiently(
+                "read",
+                f"tables/{table_name}",
+                partial(_read, store, table_name, keys, names, chosen),
+                explain=False,
+            )
             if "trial_id" in found.column_names and found.column("trial_id").null_count:
                 raise parquet.DamagedPartError("rows without a trial_id")
             return _filled(found, table)
@@ -155,6 +161,12 @@ def _load(
                 "its sweep again"
             ) from error
     raise AssertionError("a loop that returns or raises")
+
+
+def _read(
+    store: Store, table_name: str, keys: Sequence[str], names: Sequence[str], chosen: Any
+) -> pa.Table:
+    return _dataset(store, table_name, keys).to_table(columns=list(names), filter=chosen)
 
 
 def _dataset(store: Store, table_name: str, keys: Sequence[str]) -> ds.Dataset:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from ray import tune
+from ray.tune.execution import class_cache
 
 from service.heartbeat import TRAINING, Heartbeat
 from service.plan import Plan, Resources
@@ -20,6 +21,14 @@ from service.worker import PackJob, Trainer
 MAX_FAILURES = 10
 """Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
 that can be taken away; it goes on from its last resume points."""
+
+
+AWS_SECRETS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+}
 
 
 class SweepError(RuntimeError):
@@ -55,6 +64,9 @@ def train_packs(
         for configs in plan.packs
     ]
 
+    # Tune would copy the keys of S3 into a runtime environment, which Ray keeps and logs; nodes
+    # have keys of their own
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(AWS_SECRETS)
     progress = SweepProgress(plan)
     heartbeat.watch(TRAINING, progress.facts, packs=len(jobs), slots=resources.slots)
     store = Store(settings)

@@ -43,7 +43,6 @@ class Ray:
         self.head = self._server("ray-head", [
             "--head", "--port", str(self.ports["head"]), "--num-cpus", "0",
             "--dashboard-host", "127.0.0.1", "--dashboard-port", str(self.ports["dashboard"]),
-            "--temp-dir", str(temp),
         ], 0, self.ports["dashboard"])  # fmt: skip
         self.nodes = [self.node(i) for i in range(nodes)]
 
@@ -60,8 +59,9 @@ class Ray:
         self.token_file.write_text(self.token)
         self.head.start()
         self.head.wait()
-        for node in self.nodes:  # one by one: two at a time take the same name for a socket
+        for node in self.nodes:
             node.start()
+        for node in self.nodes:
             node.wait()
 
     def stop(self) -> None:
@@ -87,7 +87,9 @@ class Ray:
         command = [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
             "--node-ip-address", host(number), "--object-store-memory", str(OBJECTS_BYTES),
-            "--dashboard-agent-listen-port", str(agent), "--disable-usage-stats", *flags,
+            "--dashboard-agent-listen-port", str(agent), "--disable-usage-stats",
+            # as on machines of its own: what a job uploads is unpacked for every node
+            "--temp-dir", str(self.temp / str(number)), *flags,
         ]  # fmt: skip
         env = {
             **self.node_env,

@@ -77,6 +77,7 @@ class Harness:
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_"))}
         self.env |= stack.env() | {"GROK_CHECKPOINT_S": str(CHECKPOINT_S), "PYTHONUNBUFFERED": "1"}
         self.done, self.lost, self.seconds, self.resubmitted = [], [], [], []
+        self.gave_up = []
         self.expected, self.published = None, 0
 
     def sweep(self, name, faults, dice):
@@ -116,6 +117,7 @@ class Harness:
         """Until work goes on or is done; a driver that has given up is started again."""
         while not driver.succeeded() and not goes_on():
             if driver.ended():
+                self.gave_up.append(self.log.read_text()[-2000:])
                 driver.start()
             if time.monotonic() - started > SWEEP_S or driver.starts > MAX_STARTS:
                 driver.kill()
@@ -206,8 +208,10 @@ def lost_work(trace, faults):
             if before and before[-1]["file"] != note["file"]:
                 reached = next(b["at"] for b in before if b["step"] >= step)
                 last = before[-1]["at"]
-                kind = next((f["kind"] for f in reversed(faults) if f["at"] <= note["at"]), "none")
-                found.append({"trial": trial, "lost_s": max(0.0, last - reached), "kind": kind})
+                # a kill ends the notes of a worker at once
+                cause = min(faults, key=lambda f: abs(f["at"] - last), default={"kind": "none"})
+                lost_s = max(0.0, last - reached)
+                found.append({"trial": trial, "lost_s": lost_s, "kind": cause["kind"]})
                 history[trial] = before = []
             before.append({"file": note["file"], "at": note["at"], "step": step})
     return found
@@ -245,6 +249,8 @@ def main():
     args = parser.parse_args()
     harness = run(args.faults, args.seed)
     print(harness.report())
+    for said in harness.gave_up:
+        print("a driver gave up:", said, sep="\n", file=sys.stderr)
     if args.json:
         found = {"faults": harness.done, "lost": harness.lost, "seconds": harness.seconds}
         Path(args.json).write_text(json.dumps(found, indent=1))

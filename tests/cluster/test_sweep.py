@@ -1,0 +1,153 @@
+"""A sweep as users of a cluster run it: submitted as a job, on three nodes, into S3 and PostgreSQL;
+then what it left, what it asked of S3, and that none of its secrets is anywhere."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+import psutil
+import psycopg
+import pytest
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN_FILES = {"secrets.json", "env", "token", "proxy.conf", "basic_auth.ini"}
+"""Where the stack keeps its secrets, for their owner only to read."""
+
+
+@pytest.fixture(scope="module")
+def submitted(stack):
+    """What the job said, and what was asked of S3 meanwhile."""
+    before = len(stack.s3.requests())
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_", "MLFLOW_"))}
+    # the shell of whoever submits knows the cluster and its token, and no other secret
+    command = [str(Path(sys.executable).parent / "ray"), "job", "submit", "--working-dir", "."]
+    command += ["--", sys.executable, "sweeps/grok_phase.py", "--preset", "smoke"]
+    done = subprocess.run(
+        command, env=env | stack.ray.env(), cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr, stack.s3.requests()[before:]
+
+
+def test_it_leaves_tables_pictures_and_runs(submitted, stack, env):
+    said, _ = submitted
+    assert "4/4 trials" in said
+    assert "on 2 slots of 1 CPU" in said
+    trials = pd.read_parquet(f"{stack.store}/tables/trials", filesystem=None)
+    assert len(trials.query("sweep == 'smoke'")) == 4
+    client = MlflowClient(stack.mlflow.uri)
+    experiment = client.get_experiment_by_name("smoke")
+    assert experiment.artifact_location == f"{stack.store}/mlartifacts"
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(runs) == 5
+    trial = next(run for run in runs if "trial_id" in run.data.tags)
+    names = {item.path for item in client.list_artifacts(trial.info.run_id)}
+    assert names == {"figures", "checkpoint"}
+
+
+def test_its_state_is_seen_from_the_store_alone(submitted, stack):
+    """Without Ray, without MLflow: status needs the key of the store and nothing else."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "GROK_"))}
+    env |= stack.key.env(stack.s3.endpoint)
+    command = [sys.executable, "-m", "service.cli", "status", "--store", stack.store]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 trials done" in done.stdout
+
+
+def test_the_doctor_finds_nothing(submitted, stack, env):
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "doctor"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    assert "3 nodes" in done.stdout
+
+
+def test_it_needs_no_more_than_its_policy_grants(submitted, stack):
+    _, requests = submitted
+    asked = {action(method, unquote(path)) for method, path in requests if is_ours(path)}
+    policy = json.loads((ROOT / "infra" / "s3-policy.json").read_text())
+    actions = [part["Action"] for part in policy["Statement"]]
+    granted = {a for some in actions for a in ([some] if isinstance(some, str) else some)}
+    assert asked <= granted
+    assert granted - asked <= {"s3:AbortMultipartUpload"}  # of uploads that fail
+
+
+def is_ours(path):
+    return not path.startswith("/v1/") and not path.startswith("/healthcheck")
+
+
+def action(method, path):
+    """The right that a request needs."""
+    place, _, query = path.partition("?")
+    is_bucket = place.strip("/").count("/") == 0
+    if place == "/":
+        return "s3:ListAllMyBuckets"
+    if is_bucket:
+        if "location" in query:
+            return "s3:GetBucketLocation"
+        deleting = method == "POST" and "delete" in query
+        found = {"GET": "s3:ListBucket", "HEAD": "s3:ListBucket", "PUT": "s3:CreateBucket"}
+        return "s3:DeleteObject" if deleting else found.get(method, f"{method} of a bucket")
+    if method == "DELETE":
+        return "s3:AbortMultipartUpload" if "uploadId" in query else "s3:DeleteObject"
+    return {"GET": "s3:GetObject", "HEAD": "s3:GetObject"}.get(method, "s3:PutObject")
+
+
+# --- no secret anywhere --------------------------------------------------------------------------
+
+
+def test_no_secret_is_in_what_it_said(submitted, stack):
+    assert leaks(stack, [submitted[0].encode()]) == set()
+
+
+def test_no_secret_is_in_the_store(submitted, stack):
+    client = stack.s3.client()
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="sweeps")
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    assert len([key for key in keys if key.startswith("grok/")]) > 40
+    contents = (client.get_object(Bucket="sweeps", Key=key)["Body"].read() for key in keys)
+    assert leaks(stack, contents) == set()
+
+
+def test_no_secret_is_in_a_log_or_in_rays_folder(submitted, stack):
+    files = [p for root in (stack.folder, stack.ray.temp) for p in root.rglob("*") if p.is_file()]
+    logs = [p for p in files if p.name not in OWN_FILES and "data" not in p.parts]
+    assert len([p for p in logs if "session_" in str(p)]) > 20
+    assert leaks(stack, (p.read_bytes() for p in logs)) == set()
+
+
+def test_no_secret_is_in_mlflows_database(submitted, stack):
+    rows = []
+    with psycopg.connect(stack.postgres.uri("mlflow")) as connection:
+        tables = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
+        for (table,) in tables:
+            rows += connection.execute(f'SELECT t::text FROM "{table}" t').fetchall()
+    assert len(rows) > 100
+    assert leaks(stack, (row.encode() for (row,) in rows)) == set()
+
+
+def test_no_secret_is_in_a_runtime_environment_or_a_command_line(submitted, stack):
+    headers = {"Authorization": f"Bearer {stack.secrets['ray']}"}
+    request = urllib.request.Request(f"{stack.ray.dashboard}/api/jobs/", headers=headers)
+    jobs = urllib.request.urlopen(request, timeout=10).read()
+    assert b"grok_phase.py" in jobs
+    commands = []
+    for process in psutil.process_iter(["cmdline"]):
+        commands.append(" ".join(process.info["cmdline"] or []).encode())
+    assert leaks(stack, [jobs, *commands]) == set()
+
+
+def leaks(stack, texts):
+    """Names of the secrets that are in one of some texts."""
+    secrets = {name: value.encode() for name, value in stack.secrets.items()}
+    return {name for text in texts for name, value in secrets.items() if value in text}
