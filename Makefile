@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
 
-.PHONY: demo smoke ui test slow check lint format docs bench bench-gpu clean
+.PHONY: demo smoke ui up down test slow faults check lint format docs bench bench-gpu lock audit clean
 
 demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
 	$(BIN)/python sweeps/grok_phase.py --preset demo --store $(STORE)
@@ -16,13 +16,22 @@ ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000
 	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db --host 127.0.0.1
 
+up: $(VENV)/.stack          ## S3, PostgreSQL, MLflow and a Ray cluster on this machine
+	@$(BIN)/python -m infra.local up
+
+down: $(VENV)/.stack        ## stop them; their data stay in .stack/
+	@$(BIN)/python -m infra.local down
+
 check: lint test            ## what CI runs
 
-test: $(VENV)/.dev          ## the test suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev          ## the test suite; most of it waits for servers, hence three processes
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 slow: $(VENV)/.dev          ## the tests that CI has no time for
 	$(BIN)/python -m pytest -m slow
+
+faults: $(VENV)/.dev        ## two hundred faults on a cluster of one's own: about an hour
+	$(BIN)/python -m tests.faults.harness --faults 200 --seed 1 --json faults.json
 
 lint: $(VENV)/.dev          ## style, format and types
 	$(BIN)/ruff check .
@@ -45,6 +54,14 @@ bench: $(VENV)/.dev         ## speed on this machine's CPU: about half an hour
 bench-gpu:                  ## speed on a GPU: 8 minutes, with torch and numpy alone
 	$(PYTHON) tests/benchmarks/fused_training.py --device cuda --json fused_training_cuda.json
 
+lock: $(VENV)/.dev          ## requirements.lock, with hashes, from pyproject.toml and constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/python infra/lock.py
+
+audit: $(VENV)/.dev         ## known vulnerabilities of what is locked; asks the package index
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+
 clean:                      ## remove the environment, not the results
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
@@ -54,6 +71,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	@echo "setting up $(VENV): about two minutes, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.stack: $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[stack]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -2,21 +2,22 @@
 
 Two kinds of file. A *state* holds everything that resuming needs, bit for bit: weights, both AdamW
 moments, weight average, step and curve (noise is a function of the step, so no generator state). A
-*snapshot* holds what analyses need: averaged weights and curve.
+*snapshot* holds what analyses need: averaged weights and curve. A checksum tells a damaged file
+from one that only looks like a member.
 
 Shapes: n parameters of a member, E evaluations.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
+from grokmodel import sealed
 from grokmodel.config import SCIENCE_VERSION, TrialConfig
 from grokmodel.model import Layout
 from grokmodel.optim import OptimState
@@ -35,6 +36,10 @@ class CheckpointError(ValueError):
     def __init__(self, origin: str | Path, problem: str) -> None:
         super().__init__(f"{origin}: {problem}")
         self.origin = str(origin)
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[CheckpointError], tuple[str, str]]:
+        return type(self), (self.origin, self.problem)
 
 
 def dump_state(member: Member) -> bytes:
@@ -59,6 +64,8 @@ def load_state(data: bytes, origin: str | Path = "checkpoint") -> Member:
     step = tensors.get("step")
     if step is None or step.shape != (1,) or step.dtype != torch.int64:
         raise CheckpointError(origin, "no step counter; need a state, not a snapshot")
+    if int(step) != (curve[-1].step if curve else 0):
+        raise CheckpointError(origin, f"step {int(step)}; need that of the curve's last row")
     return Member(config, OptimState(step=step, **rows), curve, wall_s)
 
 
@@ -81,8 +88,7 @@ def _dump(member: Member, tensors: dict[str, Tensor]) -> bytes:
         "curve_fields": EVALUATION_FIELDS,
         "wall_s": member.wall_s,
     }
-    tensors = {name: t.contiguous() for name, t in tensors.items()}
-    return save(tensors | {"curve": curve}, {"grok": json.dumps(header)})
+    return sealed.dump({**tensors, "curve": curve}, header)
 
 
 def _load(
@@ -90,33 +96,45 @@ def _load(
 ) -> tuple[TrialConfig, dict[str, Tensor], list[Evaluation], float]:
     header = _header(data, origin)
     try:
-        tensors = load(data)
+        tensors = sealed.load(data)
         config = TrialConfig.from_dict(header["config"])
         fields = tuple(header["curve_fields"])
         curve = tensors.pop("curve")
         wall_s = float(header["wall_s"])
-    except (SafetensorError, LookupError, TypeError, ValueError) as error:
+    except (sealed.DamagedError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(origin, f"damaged ({error}); need a file written by grok") from error
-    shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
-    if not shaped or not torch.isfinite(curve[:, 0]).all():
-        raise CheckpointError(origin, f"curve of {fields}; need {EVALUATION_FIELDS}")
-    rows = [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
-    return config, tensors, rows, wall_s
+    if not 0 <= wall_s < math.inf:
+        raise CheckpointError(origin, f"wall_s is {wall_s}; need seconds, 0 or more")
+    return config, tensors, _curve(curve, fields, config, origin), wall_s
 
 
-def _header(data: bytes, origin: str | Path) -> dict:  # type: ignore[type-arg]
-    """The JSON header, checked; safetensors parse it without running anything."""
+def _header(data: bytes, origin: str | Path) -> dict[str, Any]:
     try:
-        size = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-        header = json.loads(metadata["grok"])
+        header = sealed.header(data)
         found = (header["format"], header["science_version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(origin, f"not a grok checkpoint ({error!r})") from error
+    except (sealed.DamagedError, KeyError) as error:
+        raise CheckpointError(origin, f"not a grok checkpoint ({error})") from error
     if found not in ((FORMAT, SCIENCE_VERSION), (WITH_KEY_BIAS, SCIENCE_VERSION)):
         need = (FORMAT, SCIENCE_VERSION)
         raise CheckpointError(origin, f"format and science version {found}; need {need}")
-    return dict(header)
+    return header
+
+
+def _curve(
+    curve: Tensor, fields: tuple[object, ...], config: TrialConfig, origin: str | Path
+) -> list[Evaluation]:
+    """Evaluations, whose steps ascend and are within the trial's budget."""
+    shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
+    if not shaped or curve.dtype != torch.float64:
+        raise CheckpointError(origin, f"curve of {fields}; need float64 of {EVALUATION_FIELDS}")
+    steps = curve[:, 0]
+    whole = bool((steps == steps.round()).all() and (steps >= 0).all())
+    if not whole or not (steps <= config.steps).all() or not (steps.diff() > 0).all():
+        raise CheckpointError(
+            origin,
+            f"curve at steps {steps.tolist()[:9]}; need ascending ones, up to {config.steps}",
+        )
+    return [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
 
 
 def _row(tensors: dict[str, Tensor], name: str, config: TrialConfig, origin: str | Path) -> Tensor:

@@ -11,61 +11,21 @@ import functools
 import hashlib
 import json
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
+
+import numpy as np
+
+from grokmodel.limits import ConfigError, check_values
+
+__all__ = ["DEFAULTS", "FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
 
 SCIENCE_VERSION = 1
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
 
-OPERATIONS = ("add", "sub", "mul", "div")
-DATASETS = (
-    "glyphs",
-    "emnist",
-    "emnist-balanced",
-    "emnist-letters",
-    "emnist-byclass",
-    "kuzushiji49",
-)
-VARIANTS = ("baseline", "sandwich")
-NORMS = ("pre", "ffn", "none")
-ACTIVATIONS = ("gelu", "swiglu")
-SPLITS = ("ordered", "unordered")
-LOSSES = ("x0", "velocity")
-T_DISTRIBUTIONS = ("logit-normal", "uniform")
-PRECISIONS = ("float32", "bfloat16")
-
-MIN_P = 3
-MAX_SIZE = 65_536
-"""Largest width, FFN and batch: beyond it a number is more likely a slip than a wish."""
-MAX_SEED = 2**31 - 2
-"""Noise is keyed by the seed as an int32."""
-PRIME_OPERATIONS = ("div",)
-"""Operations that are only defined when P is prime (every b != 0 has an inverse)."""
-
 LATER_FIELDS = ("precision",)
 """Fields added when there were results already: their defaults are what every trial did before.
 The identity leaves them out while they have these, so that those results keep their ids."""
-
-CHOICES = {"op": OPERATIONS, "data": DATASETS, "split": SPLITS, "variant": VARIANTS, "norm": NORMS}
-CHOICES |= {"activation": ACTIVATIONS, "loss": LOSSES, "t_distribution": T_DISTRIBUTIONS}
-CHOICES |= {"precision": PRECISIONS}
-"""Field -> its possible values."""
-_ONE = ("N", "patch", "heads", "steps", "eval_every", "eval_pairs", "t_levels")
-AT_LEAST = {"P": MIN_P, **dict.fromkeys(_ONE, 1), "warmup": 0}
-"""Field -> its smallest value."""
-RANGES = {"side": (8, 64), "depth": (1, 8), "seed": (0, MAX_SEED), "width": (2, MAX_SIZE)}
-RANGES |= {"ffn": (1, MAX_SIZE), "batch": (1, MAX_SIZE)}
-RANGES |= {"sample_steps": (1, 1000), "final_sample_steps": (1, 1000)}
-"""Field -> its smallest and largest value."""
-
-
-class ConfigError(ValueError):
-    """A config field has a value that it cannot have. Names field, value and what is allowed."""
-
-    def __init__(self, field: str, value: object, allowed: str) -> None:
-        super().__init__(f"{field} = {value!r} is not allowed: it must be {allowed}")
-        self.field = field
-        self.value = value
-        self.allowed = allowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +41,7 @@ class TrialConfig:
     data: str = "glyphs"
     """Where the symbol images come from: one of DATASETS (`emnist` is its by-merge set)."""
     P: int = 31
-    """Modulus: number of symbols, 3 or more; a prime for `div`."""
+    """Modulus: number of symbols, 3 to 256; a prime for `div`."""
     N: int = 1
     """Images per symbol, 1 or more."""
     train_fraction: float = 0.6
@@ -165,7 +125,7 @@ class TrialConfig:
                 object.__setattr__(self, name, _typed(name, wanted, value))
         if self.patch == 0:
             object.__setattr__(self, "patch", self.side)
-        check_config(self)
+        check_values(vars(self))
 
     @functools.cached_property
     def shape(self) -> PackShape:
@@ -252,63 +212,19 @@ def _pack_shape(*values: Any) -> PackShape:
     return PackShape(**dict(zip(_SHAPE_FIELDS, values)))
 
 
-def is_prime(n: int) -> bool:
-    return n >= 2 and all(n % k for k in range(2, int(n**0.5) + 1))
-
-
 def _typed(name: str, wanted: type, value: object) -> object:
     """Coerce lossless numbers (3 -> 3.0, numpy scalars) so that equal configs hash equally."""
     if wanted is bool or wanted is str:
         if not isinstance(value, wanted):
             raise ConfigError(name, value, f"a {wanted.__name__}")
         return value
-    if isinstance(value, bool | str):
+    if not isinstance(value, Real | np.number) or isinstance(value, bool):
         raise ConfigError(name, value, f"of type {wanted.__name__}")
     try:
         number = wanted(value)
-        same = number == value
+        same = bool(number == value)
     except (TypeError, ValueError, OverflowError):
         same = False
     if not same:  # also true of NaN, and of 1.5 where an int is wanted
         raise ConfigError(name, value, f"of type {wanted.__name__}")
     return number + 0.0 if wanted is float else number  # -0.0 becomes 0.0
-
-
-def check_config(c: TrialConfig) -> None:
-    """Raise ConfigError for the first field of `c` that is out of range."""
-    values = vars(c)
-    for field, allowed in CHOICES.items():
-        if values[field] not in allowed:
-            raise ConfigError(field, values[field], f"one of {', '.join(allowed)}")
-    for field, low in AT_LEAST.items():
-        if values[field] < low:
-            raise ConfigError(field, values[field], f"{low} or more")
-    for field, (low, high) in RANGES.items():
-        if not low <= values[field] <= high:
-            raise ConfigError(field, values[field], f"from {low} to {high}")
-    finite = float("inf")
-    for field in ("train_fraction", "t_clip"):
-        if not 0 < values[field] < 1:
-            raise ConfigError(field, values[field], "inside (0, 1)")
-    for field in ("beta1", "beta2", "ema"):
-        if not 0 <= values[field] < 1:
-            raise ConfigError(field, values[field], "in [0, 1)")
-    for field in ("lr", "init_scale", "t_std"):
-        if not 0 < values[field] < finite:
-            raise ConfigError(field, values[field], "above 0 and finite")
-    if not 0 <= c.weight_decay < finite:
-        raise ConfigError("weight_decay", c.weight_decay, "0 or more and finite")
-    if not -finite < c.t_mean < finite:
-        raise ConfigError("t_mean", c.t_mean, "finite")
-    if c.side % c.patch:
-        raise ConfigError("patch", c.patch, f"a divisor of side = {c.side}")
-    if c.batch % c.t_levels:
-        raise ConfigError("t_levels", c.t_levels, f"a divisor of batch = {c.batch}")
-    if c.steps % c.eval_every:
-        raise ConfigError("steps", c.steps, f"a multiple of eval_every = {c.eval_every}")
-    if c.width % c.heads:
-        raise ConfigError("heads", c.heads, f"a divisor of width = {c.width}")
-    if c.width % 2:
-        raise ConfigError("width", c.width, "even (time features come in sine/cosine pairs)")
-    if c.op in PRIME_OPERATIONS and not is_prime(c.P):
-        raise ConfigError("P", c.P, f"a prime for op = {c.op!r}")

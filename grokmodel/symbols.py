@@ -9,6 +9,7 @@ Shapes: P classes, N images a class, S side in pixels.
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import zlib
@@ -16,10 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from torch import Tensor
 
 from grokmodel.config import ConfigError
@@ -28,6 +30,8 @@ HELD_OUT = 64
 """Held-out images a class, at most."""
 IDX_LABELS, IDX_IMAGES = 2049, 2051
 """Magic numbers of the IDX format (uint8, 1 and 3 dimensions)."""
+NPY_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+"""Version of an npy file -> what reads its header."""
 
 EMNIST_FILES = {
     "emnist": "bymerge",
@@ -116,12 +120,16 @@ def load_bank(data: str, P: int, N: int, side: int, root: str | Path | None = No
     most = min(map(len, pool))
     kept = min(map(len, heldout))
     pool_PKSS = _scaled(np.stack([x[: max(N, min(most, 1000))] for x in pool]), side)
-    return SymbolBank(
+    bank = SymbolBank(
         images=pool_PKSS[:, :N],
         heldout=_scaled(np.stack([x[:kept] for x in heldout]), side),
         pool=pool_PKSS,
         labels=tuple(names.get(int(k), str(k)) for k in classes[:P]),
     )
+    if not bank.std > 0:
+        raise DataError(f"{folder}: the first images of {P} classes of {data} are all alike; "
+                        "need images that differ")  # fmt: skip
+    return bank
 
 
 def resize(images: np.ndarray, side: int) -> np.ndarray:
@@ -188,23 +196,27 @@ def _read(path: Path, hint: str, decode: Callable[[bytes], bytes]) -> bytes:
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:
-        where = f"put {hint} there, or name their folder by --data-root or GROK_DATA"
-        raise DataError(f"{path}: not found; {where}") from None
+        raise DataError(_not_found(path, hint)) from None
     except OSError as error:  # includes gzip.BadGzipFile
         raise DataError(f"{path}: cannot be read ({error}); need {hint}") from error
     except (EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged gzip ({error}); need {hint}") from error
 
 
+def _not_found(path: Path, hint: str) -> str:
+    where = f"put {hint} there, or name their folder by --data-root or GROK_DATA"
+    return f"{path}: not found; {where}"
+
+
 def _emnist_names(folder: Path, kind: str) -> dict[int, str]:
     """Label -> character, from the mapping file if it is there."""
     path = folder / f"emnist-{kind}-mapping.txt"
-    if not path.exists():
-        return {}
     try:
+        if not path.exists():
+            return {}
         rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
         return {int(row[0]): chr(int(row[1])) for row in rows}
-    except (ValueError, IndexError, OverflowError) as error:
+    except (OSError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"{path}: {error}; need lines of 'label code'") from error
 
 
@@ -226,15 +238,29 @@ def read_kuzushiji(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_npz(path: Path, dims: int) -> np.ndarray:
     hint = "the official Kuzushiji-49 npz files: http://codh.rois.ac.jp/kmnist/"
-    if not path.exists():
-        where = f"put {hint} there, or name their folder by --data-root or GROK_DATA"
-        raise DataError(f"{path}: not found; {where}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            array = archive["arr_0"]
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        with ZipFile(path) as archive:
+            array = _npy(archive.read("arr_0.npy"))
+    except FileNotFoundError:
+        raise DataError(_not_found(path, hint)) from None
+    except Exception as error:  # a damaged archive raises whatever its parts raise
         raise DataError(f"{path}: damaged ({error}); need {hint}") from error
     if array.dtype != np.uint8 or array.ndim != dims:
         found = f"{array.dtype} with {array.ndim} dimensions"
         raise DataError(f"{path}: arr_0 is {found}; need uint8 with {dims}")
     return array
+
+
+def _npy(raw: bytes) -> np.ndarray:
+    """The array of an npy file; never unpickles, and takes no more memory than there are bytes."""
+    file = io.BytesIO(raw)
+    version = npy.read_magic(file)
+    if version not in NPY_HEADERS:
+        raise ValueError(f"npy version {version}; need 1.0 or 2.0")
+    shape, is_fortran, dtype = NPY_HEADERS[version](file)
+    if dtype.hasobject:
+        raise ValueError("pickled objects; need numbers")
+    body = raw[file.tell() :]
+    if min(shape, default=0) < 0 or len(body) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{len(body)} bytes of data for an array of shape {shape}")
+    return np.frombuffer(body, dtype).reshape(shape, order="F" if is_fortran else "C")

@@ -24,8 +24,8 @@ from grokmodel.symbols import EMNIST_FILES, DataError, read_emnist, read_kuzushi
 from service import endpoints
 from service.doctor import FAIL, NOTE, OK, WARNING, Check, Finding
 from service.environment import PACKAGES
-from service.garbage import size_words, sweep_names
-from service.manifest import read_manifest
+from service.garbage import size_words
+from service.manifest import read_manifest, sweep_names
 from service.schema import TABLES
 from service.settings import Settings
 from service.storage import Store, StoreError
@@ -157,7 +157,7 @@ def manifests(settings: Settings) -> Iterator[Finding]:
             damaged += 1
             yield Finding("sweeps", FAIL, str(error))
     if not damaged:
-        yield Finding("sweeps", OK, f"{len(names)} sweeps, their manifests can be read")
+        yield Finding("sweeps", OK, f"manifests of {len(names)}, all can be read")
 
 
 def tables(settings: Settings) -> Iterator[Finding]:

@@ -13,8 +13,7 @@ from service import compaction, garbage, outbox, report_page, sweep_figures, tri
 from service.analyses import LEVELS_T, chosen
 from service.analysis_plan import Wish, missing, representatives
 from service.dictionary import dictionary
-from service.garbage import sweep_names
-from service.manifest import read_manifest
+from service.manifest import read_manifest, sweep_names
 from service.settings import Settings
 from service.status import status_of
 from service.storage import Store, StoreError

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import ray
 import torch
-from safetensors.torch import load, save
 
+from grokmodel import sealed
 from grokmodel.config import TrialConfig
 from grokmodel.decoder import (
     CnnDecoder,
@@ -22,6 +23,8 @@ from grokmodel.symbols import SymbolBank, load_bank
 from service import storage
 from service.settings import Settings
 from service.storage import Store
+
+log = logging.getLogger("grok")
 
 
 def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None:
@@ -42,12 +45,31 @@ def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
         return TemplateDecoder(bank)
     path = storage.decoder_key(decoder_key(bank))
     data = store.get_or_none(path)
-    if data is None:
-        model = train_decoder(bank)
-        store.put(path, save(model.state_dict()))
-        return model
+    if data is not None:
+        try:
+            return _loaded(data, P, side)
+        except sealed.DamagedError as error:
+            log.warning("training a decoder again: %s: damaged (%s)", store.uri(path), error)
+    model = train_decoder(bank)
+    store.put(path, sealed.dump(model.state_dict(), {}))
+    return model
+
+
+def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
+    """The CNN of a file.
+
+    Raises:
+        DamagedError: it is not one of P classes at this side, or has changed since it was written.
+    """
     model = CnnDecoder(P, side)
-    model.load_state_dict(load(data))
+    found, needed = sealed.load(data), model.state_dict()
+    kinds = [{name: (t.shape, t.dtype) for name, t in x.items()} for x in (found, needed)]
+    if kinds[0] != kinds[1]:
+        odd = sorted(name for name in found | needed if kinds[0].get(name) != kinds[1].get(name))
+        raise sealed.DamagedError(f"{', '.join(odd[:3])} are missing, unknown or of another shape")
+    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+        raise sealed.DamagedError("it has weights that are not finite")
+    model.load_state_dict(found)
     return model.eval()
 
 

@@ -187,8 +187,8 @@ def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> F
     accuracies(ax, frame)
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     loss = ax.twinx()
-    loss.plot(frame["step"], frame["loss"], color=LOSS_COLOR, lw=1, ls=":")
-    loss.set_yscale("log")
+    loss.plot(frame["step"], frame["loss"].astype(float), color=LOSS_COLOR, lw=1, ls=":")
+    log_scale(loss, "y")
     loss.set_ylabel("training loss (dotted)")
     ax.set_title(f"{trial_title(row)} — {row['phase']}", fontsize=9)
     return figure
@@ -237,11 +237,18 @@ def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
 
 def step_axis(ax: Axes) -> None:
     """Training steps on a logarithmic axis, with plain numbers."""
-    ax.set_xscale("log")
+    log_scale(ax, "x")
     ax.xaxis.set_major_formatter(_steps)
     ax.xaxis.set_minor_formatter(_minor_steps)
     ax.tick_params(axis="x", which="both", labelsize=7.5)
     ax.set_xlabel("training step")
+
+
+def log_scale(ax: Axes, which: str) -> None:
+    """A logarithmic axis, if anything drawn can stand on one: a trial that diverges at once has
+    neither a step above 0 nor a finite loss."""
+    if getattr(ax.dataLim, f"minpos{which}") < math.inf:
+        ax.set(**{f"{which}scale": "log"})
 
 
 def legend(ax: Axes, columns: int, *others: Axes) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from service import storage
 from service.heartbeat import SILENT_S
-from service.manifest import read_manifest
+from service.manifest import read_manifest, sweep_names
 from service.storage import Entry, Store, StoreError
 from service.tables import read_table
 
@@ -119,12 +119,6 @@ def references(store: Store) -> References:
     with_rows = {_folder(entry, 2) for entry in store.entries("tables/trials")}
     sweeps = {*names, *(name.removeprefix("sweep=") for name in with_rows)}
     return References(frozenset(sweeps), frozenset(planned), frozenset(rows["trial_id"]))
-
-
-def sweep_names(store: Store) -> list[str]:
-    """Sweeps that have a manifest."""
-    keys = (key.removeprefix("sweeps/") for key in store.list("sweeps"))
-    return [key.removesuffix(".json") for key in keys if key.endswith(".json")]
 
 
 def is_temporary(entry: Entry) -> bool:

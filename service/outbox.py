@@ -78,7 +78,8 @@ def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking)
         status = "FINISHED"
     files = _files(store, f"{storage.figures_prefix(sweep)}/")
     report = files.pop("figures/report.html", None)
-    top = {"report.html": report, "plan.json": store.get_or_none(storage.sweep_key(sweep))}
+    plan = manifest.to_json(sweep) if manifest else None
+    top = {"report.html": report, "plan.json": plan}
     files |= {name: data for name, data in top.items() if data is not None}
     tracking.log_sweep(files, settings_table(trials) if len(trials) else "", status)
     _unmark(store, key, seen)

@@ -4,7 +4,7 @@
     checkpoints/<trial_id>/step=<n>.safetensors   snapshots for analyses; the last is the result
     decoders/<key>.safetensors                    image classifiers, shared by trials
     tables/<table>/sweep=<name>/<part>.parquet
-    sweeps/<name>.json                            the sweep's configs
+    sweeps/<name>/<part>.json                     the sweep's configs
     figures/<sweep>/...                           about the whole sweep; report.html
     trial_figures/<sweep>/<trial_id>/...
     progress/<sweep>/<driver>.json                what a driver that runs says of itself
@@ -187,8 +187,9 @@ def table_key(table: str, sweep: str, part: str) -> str:
     return f"tables/{table}/sweep={sweep}/{part}.parquet"
 
 
-def sweep_key(sweep: str) -> str:
-    return f"sweeps/{sweep}.json"
+def sweep_key(sweep: str, part: str = "") -> str:
+    """A part of a sweep's manifest; without a name the only one, as it was before."""
+    return f"sweeps/{sweep}/{part}.json" if part else f"sweeps/{sweep}.json"
 
 
 def figures_prefix(sweep: str) -> str:

@@ -57,7 +57,7 @@ def training(row: Row, frames: Frames) -> Figure:
         ("excluded_loss", SKY, "excluded"),
     ):
         line(ax, progress, column, color, name, marker="o")
-    ax.set_yscale("log")
+    figures.log_scale(ax, "y")
     figures.step_axis(ax)
     _stages(ax, row, progress)
     ax.set_ylabel("squared error a pixel at t = 1")

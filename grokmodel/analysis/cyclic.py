@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from grokmodel.config import is_prime
+from grokmodel.limits import is_prime
 
 PLAIN, LOG = "plain", "log"
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from grokmodel import noise
-from grokmodel.config import MAX_SEED
+from grokmodel.limits import MAX_SEED
 from grokmodel.pack import Banks, Member, Pack
 
 LossAndGrad = Callable[[Tensor, int], tuple[Tensor, Tensor]]

@@ -12,12 +12,6 @@ from service.settings import Settings
 from service.storage import Store
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:  # one stack is enough, however many processes run the tests
-        if "cluster" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-
-
 @pytest.fixture(scope="session")
 def place():
     """A folder that PostgreSQL, which is never root, can enter."""

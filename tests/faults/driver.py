@@ -1,4 +1,4 @@
-"""The sweep that faults are done to: `python -m tests.faults.driver NAME TRIALS`.
+"""The sweep that faults are done to: `python -m tests.faults.driver NAME TRIALS [STEPS]`.
 
 Real training at a set pace, so that a fault finds it in the middle on any machine; every round is
 noted in the folder GROK_TRACE, from which the harness reads what a fault has cost.
@@ -46,9 +46,10 @@ def note(trace, members):
 
 def main():
     name, count = sys.argv[1], int(sys.argv[2])
+    steps = int(sys.argv[3]) if len(sys.argv) > 3 else STEPS
     trainer = partial(paced_trainer, os.environ["GROK_TRACE"])
     try:
-        run_sweep(name, configs(count), load_settings(), print, "none", trainer=trainer)
+        run_sweep(name, configs(count, steps), load_settings(), print, "none", trainer=trainer)
     except (SweepError, StoreError, TrackingError) as error:
         print(f"driver: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ python -m tests.faults.harness --faults 200 --seed 1
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import statistics
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 import pyarrow as pa
@@ -33,7 +35,7 @@ from tests.faults.faults import Faults, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINT_S = 2.0
-SLACK_S = 2.0
+SLACK_S = 3.0
 """Beyond an interval: a round, and the time that a resume point takes to arrive."""
 SWEEP_S = 300.0
 TRIALS = 12
@@ -100,8 +102,9 @@ class Harness:
             if hit is not None:
                 self.done.append({"sweep": name, "kind": kind, "hit": hit, "at": at})
             # the next fault comes upon a sweep that is at work and has saved again
+            ended = time.time()
             self.wait(driver, hands.workers, started)
-            time.sleep(CHECKPOINT_S)
+            self.wait(driver, lambda: self.has_saved(store, ended), started)  # noqa: B023
         self.wait(driver, lambda: False, started)
         killed = sum(f["kind"] == "driver" and f["sweep"] == name for f in self.done)
         self.resubmitted.append(driver.starts - 1 - killed)
@@ -122,7 +125,19 @@ class Harness:
             if time.monotonic() - started > SWEEP_S or driver.starts > MAX_STARTS:
                 driver.kill()
                 raise AssertionError(f"{driver.name} hangs: {self.log.read_text()[-3000:]}")
-            time.sleep(0.2)
+            time.sleep(0.5)
+
+    def has_saved(self, store, since):
+        """Whether a resume point or a row was written after a time."""
+        place = Store(self.settings(store))
+        states = (e for e in place.entries("checkpoints") if e.key.endswith("state.safetensors"))
+        # listings tell whole seconds
+        new = (
+            e
+            for e in [*states, *place.entries("tables/trials")]
+            if e.modified.timestamp() > since + 1
+        )
+        return any(True for _ in new)
 
     def settings(self, store):
         return Settings(store, self.stack.mlflow.uri, "", self.stack.s3.endpoint)
@@ -217,18 +232,18 @@ def lost_work(trace, faults):
     return found
 
 
-def run(count, seed, say=print):
-    """Do faults until `count` are done; returns the harness."""
+def run(count, seed, say=print, minutes=math.inf):
+    """Do faults until `count` are done, or the time is over; returns the harness."""
+    deadline = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)
         place = Path(folder)
-        with running(place / "stack") as stack:
-            os.environ.update(stack.env())
+        with running(place / "stack") as stack, patch.dict(os.environ, stack.env()):
             harness = Harness(stack, place)
             harness.sweep("undisturbed", [], random.Random(seed))
             say(f"undisturbed: {harness.seconds[0]:.0f} s")
             left, number = plan(seed, 4 * count), 0
-            while len(harness.done) < count:
+            while len(harness.done) < count and time.monotonic() < deadline:
                 number += 1
                 mine, left = left[:FAULTS_A_SWEEP], left[FAULTS_A_SWEEP:]
                 harness.sweep(f"faults{number}", mine, random.Random(f"{seed}-{number}"))
@@ -245,9 +260,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--faults", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no sweep after")
     parser.add_argument("--json", help="file for all faults and what they cost")
     args = parser.parse_args()
-    harness = run(args.faults, args.seed)
+    harness = run(args.faults, args.seed, minutes=args.minutes)
     print(harness.report())
     for said in harness.gave_up:
         print("a driver gave up:", said, sep="\n", file=sys.stderr)

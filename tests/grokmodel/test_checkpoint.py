@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from grokmodel import checkpoint
+from grokmodel import checkpoint, sealed
 from grokmodel.checkpoint import (
     CheckpointError,
     dump_snapshot,
@@ -46,11 +46,11 @@ def trained():
     return member
 
 
-def rewritten(data, **changes):
-    """A checkpoint with other entries in its header."""
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["grok"])
-    return save(load(data), {"grok": json.dumps(header | changes)})
+def rewritten(data, tensors=None, **changes):
+    """A checkpoint with other tensors or entries in its header, as another program would write."""
+    header = sealed.header(data) | changes
+    del header[sealed.CHECKSUM]
+    return save(load(data) if tensors is None else tensors, {"grok": json.dumps(header)})
 
 
 # --- resuming ------------------------------------------------------------------------------------
@@ -231,10 +231,8 @@ def test_a_state_without_its_step_is_refused(trained):
     data = dump_state(trained)
     tensors = load(data)
     tensors.pop("step")
-    size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + size])["__metadata__"]
     with pytest.raises(CheckpointError, match="no step counter"):
-        load_state(save(tensors, metadata))
+        load_state(rewritten(data, tensors))
 
 
 def test_weights_of_another_shape_are_refused(trained):
@@ -264,14 +262,32 @@ def test_a_header_with_a_wrong_entry_is_refused(trained, changes):
 
 def test_a_curve_that_makes_no_sense_is_refused(trained):
     data = dump_state(trained)
-    size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-    for curve in (torch.zeros(3), torch.zeros(3, 2), torch.full((2, 7), torch.nan)):
-        with pytest.raises(CheckpointError):
-            load_state(save(load(data) | {"curve": curve.double()}, metadata))
+    kept = load(data)["curve"]
+    backwards, beyond = kept.flip(0), kept + 1000.0
+    for curve in (kept[0], kept[:, :2], torch.full((2, 7), torch.nan), backwards, beyond):
+        with pytest.raises(CheckpointError, match="curve"):
+            load_state(rewritten(data, load(data) | {"curve": curve.double().contiguous()}))
+    with pytest.raises(CheckpointError, match="need float64"):
+        load_state(rewritten(data, load(data) | {"curve": kept.to(torch.complex64)}))
 
 
-def test_a_flipped_byte_is_refused_or_leaves_a_well_formed_member(trained):
+@pytest.mark.parametrize("wall_s", [float("nan"), float("inf"), -1.0])
+def test_a_time_that_makes_no_sense_is_refused(trained, wall_s):
+    with pytest.raises(CheckpointError, match="wall_s is"):
+        load_state(rewritten(dump_state(trained), wall_s=wall_s))
+
+
+def test_a_step_that_is_not_the_curves_is_refused(trained):
+    data = dump_state(trained)
+    with pytest.raises(CheckpointError, match="step 15; need that of the curve"):
+        load_state(rewritten(data, load(data) | {"step": torch.tensor([15])}))
+
+
+def test_a_file_without_a_checksum_is_read(trained):
+    assert_identical(load_state(rewritten(dump_state(trained))), trained)
+
+
+def test_a_flipped_byte_is_noticed(trained):
     data = dump_state(trained)
     rng = np.random.default_rng(0)
     size = int.from_bytes(data[:8], "little")
@@ -283,7 +299,7 @@ def test_a_flipped_byte_is_refused_or_leaves_a_well_formed_member(trained):
             member = load_state(bytes(damaged))
         except CheckpointError:
             continue
-        assert member.state.weights.shape == trained.state.weights.shape
+        assert_identical(member, trained)  # such as a space that is now a tab
 
 
 # --- the format before ---------------------------------------------------------------------------
@@ -301,9 +317,7 @@ def as_before(member):
             if key.endswith(".key.w"):
                 row.append(torch.ones(member.config.width))
         tensors[name] = torch.cat(row)
-    header = rewritten(data, format=checkpoint.WITH_KEY_BIAS)
-    size = int.from_bytes(header[:8], "little")
-    return save(tensors, {"grok": json.loads(header[8 : 8 + size])["__metadata__"]["grok"]})
+    return rewritten(data, tensors, format=checkpoint.WITH_KEY_BIAS)
 
 
 @pytest.mark.parametrize("changes", [{}, {"depth": 2, "variant": "sandwich"}])

@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 
 from grokmodel.config import (
+    LATER_FIELDS,
+    SCIENCE_VERSION,
+    ConfigError,
+    PackShape,
+    TrialConfig,
+)
+from grokmodel.limits import (
     ACTIVATIONS,
     DATASETS,
-    LATER_FIELDS,
     LOSSES,
     NORMS,
     OPERATIONS,
     PRECISIONS,
-    SCIENCE_VERSION,
     SPLITS,
     T_DISTRIBUTIONS,
     VARIANTS,
-    ConfigError,
-    PackShape,
-    TrialConfig,
     is_prime,
 )
 from tests.grokmodel.tiny import tiny
@@ -85,17 +87,17 @@ CHOICES = {
     "precision": PRECISIONS,
 }
 OUT_OF_RANGE = [
-    ("P", 2, "3 or more"),
-    ("N", 0, "1 or more"),
+    ("P", 2, "from 3 to 256"),
+    ("N", 0, "from 1 to"),
     ("side", 7, "from 8 to 64"),
     ("side", 65, "from 8 to 64"),
-    ("patch", -1, "1 or more"),
+    ("patch", -1, "from 1 to"),
     ("patch", 3, "a divisor of side = 8"),
     ("width", 0, "from 2 to"),
     ("width", 17, "even"),
     ("depth", 0, "from 1 to 8"),
     ("depth", 9, "from 1 to 8"),
-    ("heads", 0, "1 or more"),
+    ("heads", 0, "from 1 to"),
     ("heads", 3, "a divisor of width = 16"),
     ("ffn", 0, "from 1 to"),
     ("train_fraction", 0.0, "inside (0, 1)"),
@@ -110,15 +112,15 @@ OUT_OF_RANGE = [
     ("t_std", 0.0, "above 0"),
     ("weight_decay", -1.0, "0 or more"),
     ("batch", 0, "from 1 to"),
-    ("t_levels", 0, "1 or more"),
+    ("t_levels", 0, "from 1 to"),
     ("t_levels", 5, "a divisor of batch = 32"),
     ("sample_steps", 0, "from 1 to"),
     ("final_sample_steps", 0, "from 1 to"),
-    ("steps", 0, "1 or more"),
+    ("steps", 0, "from 1 to"),
     ("steps", 21, "a multiple of eval_every = 5"),
-    ("eval_every", 0, "1 or more"),
-    ("eval_pairs", 0, "1 or more"),
-    ("warmup", -1, "0 or more"),
+    ("eval_every", 0, "from 1 to"),
+    ("eval_pairs", 0, "from 1 to"),
+    ("warmup", -1, "from 0 to"),
     ("seed", -1, "from 0 to 2147483646"),
 ]
 

@@ -44,7 +44,12 @@ def test_all_is_well_with_a_good_store(store, capsys):
     out = capsys.readouterr().out
     assert FAIL not in out
     assert "all is well" in out
-    for part in ("1 parts, all can be read", "1 sweeps", "a local Ray will be started", "glyphs"):
+    for part in (
+        "1 parts, all can be read",
+        "manifests of 1",
+        "a local Ray will be started",
+        "glyphs",
+    ):
         assert part in out
     assert store.list("preflight") == []
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from service import storage
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
 

@@ -1,0 +1,62 @@
+"""Two drivers at once, of one sweep and of sweeps that share trials: no row twice, none damaged."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from grokmodel.checkpoint import load_snapshot
+from service.manifest import read_manifest
+from service.settings import Settings
+from service.storage import Store, snapshot_key
+from service.tables import read_table
+from tests.faults.driver import EVERY, configs
+
+STEPS = 120
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def drive(stack, store, trace, sweeps):
+    """Run sweeps, each (name, trials), at the same time; returns what they said."""
+    env = os.environ | stack.env() | {"GROK_STORE": store, "GROK_TRACE": str(trace)}
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.driver", name, str(count), str(STEPS)],
+            cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for name, count in sweeps
+    ]  # fmt: skip
+    said = [driver.communicate(timeout=300)[0] for driver in drivers]
+    assert [driver.returncode for driver in drivers] == [0] * len(drivers), said
+    return said
+
+
+@pytest.fixture(params=["one sweep", "shared trials"])
+def ended(request, stack, env, tmp_path):
+    """The store that two drivers have left, and their sweeps."""
+    same = request.param == "one sweep"
+    sweeps = [("twice", 6), ("twice", 6)] if same else [("first", 6), ("second", 4)]
+    place = f"s3://sweeps/{request.param.replace(' ', '-')}"
+    drive(stack, place, tmp_path, sweeps)
+    return Store(Settings(place, stack.mlflow.uri, "", stack.s3.endpoint)), dict(sweeps)
+
+
+def test_readers_see_every_row_once_and_nothing_is_damaged(ended, stack, env):
+    store, sweeps = ended
+    client = MlflowClient(stack.mlflow.uri)
+    for name, count in sweeps.items():
+        ids = {c.trial_id for c in configs(count, STEPS)}
+        trials, curves = (read_table(store, table, name) for table in ("trials", "curves"))
+        assert sorted(trials["trial_id"]) == sorted(ids)
+        assert len(curves) == count * (STEPS // EVERY + 1)
+        assert set(read_manifest(store, name).trials) == ids
+        experiment = client.get_experiment_by_name(name)
+        runs = client.search_runs([experiment.experiment_id])
+        assert sorted(r.data.tags.get("trial_id", "") for r in runs) == ["", *sorted(ids)]
+        for trial_id in ids:
+            load_snapshot(store.get(snapshot_key(trial_id, STEPS)))
+    assert len(read_table(store, "trials")) == max(sweeps.values())  # a trial of two sweeps is one
+    assert not [key for key in store.list("checkpoints") if "state" in key]

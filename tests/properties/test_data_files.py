@@ -1,0 +1,199 @@
+"""Damaged data files: a DataError that names the file, or images that can be trained on."""
+
+import gzip
+import io
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from grokmodel.config import ConfigError
+from grokmodel.symbols import IDX_IMAGES, DataError, load_bank
+from tests.grokmodel.test_symbols import random_part, write_emnist, write_kuzushiji
+from tests.properties.strategies import Damage, damages, share
+
+DATA = ("emnist", "kuzushiji49")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder with small files of both kinds."""
+    folder = tmp_path_factory.mktemp("whole")
+    for part, seed in (("train", 1), ("test", 2)):
+        images, labels = random_part(seed, per_class=2)
+        write_emnist(folder, part, images, labels)
+        write_kuzushiji(folder, part, images, labels)
+    names = "".join(f"{k} {ord('A') + k}\n" for k in range(13))
+    (folder / "emnist-bymerge-mapping.txt").write_text(names)
+    return folder
+
+
+@pytest.fixture
+def folder(whole, tmp_path):
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(whole, tmp_path / "data", dirs_exist_ok=True))
+
+
+FILES = st.sampled_from(
+    [
+        *(f"emnist-bymerge-{part}-images-idx3-ubyte.gz" for part in ("train", "test")),
+        *(f"emnist-bymerge-{part}-labels-idx1-ubyte.gz" for part in ("train", "test")),
+        "emnist-bymerge-mapping.txt",
+        *(f"k49-{part}-{what}.npz" for part in ("train", "test") for what in ("imgs", "labels")),
+    ]
+)
+
+
+def load_or_refused(folder, name):
+    """Load what the file is part of; it has to be a bank that trains, or an error in words."""
+    data = "emnist" if name.startswith("emnist") else "kuzushiji49"
+    try:
+        bank = load_bank(data, 3, 2, 9, folder)
+    except DataError as refusal:
+        error = str(refusal)
+        assert str(folder) in error
+        assert len(error.splitlines()) == 1
+        return None
+    except ConfigError as refusal:  # fewer classes or images than before
+        assert refusal.field in ("P", "N")  # noqa: PT017
+        return None
+    assert np.isfinite(bank.standardized()).all()
+    assert bank.images.shape == (3, 2, 9, 9)
+    return bank
+
+
+@share(3)
+@given(name=FILES, damage=damages())
+def test_a_damaged_file_is_named_or_still_valid(folder, whole, name, damage):
+    (folder / name).write_bytes(damage((whole / name).read_bytes()))
+    load_or_refused(folder, name)
+    shutil.copy(whole / name, folder / name)
+
+
+@share(1.5)
+@given(name=FILES.filter(lambda name: name.endswith("gz")), damage=damages())
+@example("emnist-bymerge-train-images-idx3-ubyte.gz", Damage("zero", 0.5, 1, b""))
+def test_damage_inside_the_gzip_is_named_or_still_valid(folder, whole, name, damage):
+    raw = gzip.decompress((whole / name).read_bytes())
+    (folder / name).write_bytes(gzip.compress(damage(raw)))
+    load_or_refused(folder, name)
+    shutil.copy(whole / name, folder / name)
+
+
+@share(1.5)
+@given(name=FILES.filter(lambda name: name.endswith("npz")), damage=damages())
+def test_damage_inside_the_npz_is_named_or_still_valid(folder, whole, name, damage):
+    with zipfile.ZipFile(whole / name) as archive:
+        raw = archive.read("arr_0.npy")
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr("arr_0.npy", damage(raw))
+    load_or_refused(folder, name)
+    shutil.copy(whole / name, folder / name)
+
+
+@share(1)
+@given(FILES, FILES)
+def test_a_file_in_the_place_of_another_is_named_or_fits(folder, whole, name, other):
+    shutil.copy(whole / other, folder / name)
+    load_or_refused(folder, name)
+    shutil.copy(whole / name, folder / name)
+
+
+@share(1)
+@given(FILES.filter(lambda name: "mapping" not in name), st.sampled_from(["gone", "empty", "dir"]))
+def test_a_file_that_is_none_is_named(folder, whole, name, kind):
+    (folder / name).unlink()
+    if kind == "empty":
+        (folder / name).touch()
+    elif kind == "dir":
+        (folder / name).mkdir()
+    assert load_or_refused(folder, name) is None
+    if kind == "dir":
+        (folder / name).rmdir()
+    shutil.copy(whole / name, folder / name)
+
+
+def npy_header(shape, descr="|u1", order=False):
+    text = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text + b"\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        npy_header((10**6, 10**4, 10**4)),
+        npy_header((2**62, 28, 28)),
+        npy_header((-1, 28, 28)) + bytes(784),
+        npy_header((1, 28, 28), descr="|O") + bytes(784),
+        npy_header((0, 28, 28)),
+        npy_header((1, 2), descr="<M8[zz]"),
+        b"\x93NUMPY\x01\x00\xff\xff{",
+        b"",
+    ],
+)
+def test_an_npz_file_that_promises_the_moon_is_named(folder, raw):
+    with zipfile.ZipFile(folder / "k49-train-imgs.npz", "w") as archive:
+        archive.writestr("arr_0.npy", raw)
+    with pytest.raises(DataError, match=r"k49-train-"):
+        load_bank("kuzushiji49", 3, 2, 9, folder)
+
+
+def test_an_idx_file_that_promises_the_moon_is_named(folder):
+    name = "emnist-bymerge-train-images-idx3-ubyte.gz"
+    raw = struct.pack(">4I", IDX_IMAGES, *[2**32 - 1] * 3)
+    (folder / name).write_bytes(gzip.compress(raw))
+    with pytest.raises(DataError, match="bytes of data; its header"):
+        load_bank("emnist", 3, 2, 9, folder)
+
+
+def test_an_encrypted_archive_is_named(folder):
+    path = folder / "k49-train-imgs.npz"
+    data = bytearray(path.read_bytes())
+    for head, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(head) + flags] |= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged"):
+        load_bank("kuzushiji49", 3, 2, 9, folder)
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_images_that_are_all_alike_are_refused(folder, data):
+    """They have no variance to scale to one."""
+    labels = np.repeat(np.arange(13), 2).astype(np.uint8)
+    blank = np.full((26, 28, 28), 9, np.uint8)
+    {"emnist": write_emnist, "kuzushiji49": write_kuzushiji}[data](folder, "train", blank, labels)
+    with pytest.raises(DataError, match="all alike"):
+        load_bank(data, 3, 2, 9, folder)
+
+
+def test_a_fortran_array_is_read_as_numpy_does(folder):
+    images, labels = random_part(5, per_class=2)
+    write_kuzushiji(folder, "train", np.asfortranarray(images), labels)
+    bank = load_bank("kuzushiji49", 3, 2, 28, folder)
+    np.testing.assert_allclose(bank.images[0], images[labels == 0] / np.float32(255), rtol=1e-6)
+
+
+def test_a_mapping_that_is_a_folder_is_named(folder):
+    path = folder / "emnist-bymerge-mapping.txt"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=r"mapping\.txt"):
+        load_bank("emnist", 3, 2, 9, folder)
+
+
+def test_a_data_folder_that_is_a_file_is_named(folder):
+    for data in DATA:
+        with pytest.raises(DataError, match=r"need the official|not found"):
+            load_bank(data, 3, 2, 9, folder / "emnist-bymerge-mapping.txt")
+
+
+def test_npz_files_of_numpy_are_read():
+    """What the tests damage is what numpy writes."""
+    out = io.BytesIO()
+    np.savez(out, np.zeros(3, np.uint8))
+    assert zipfile.ZipFile(out).namelist() == ["arr_0.npy"]

@@ -1,0 +1,169 @@
+"""Manifests and writes: a damaged file is named, half a file is never seen."""
+
+import errno
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from service import storage
+from service.manifest import read_manifest, write_manifest
+from service.plan import Plan
+from service.settings import Settings
+from service.storage import Store, StoreError
+from tests.properties.strategies import damages, share
+from tests.service.tiny import tiny_config
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = tuple(tiny_config(seed=s) for s in range(2))
+IDS = [c.trial_id for c in CONFIGS]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=6,
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(Settings(str(tmp_path / "store"), "", "", None))
+
+
+def manifest_or_named(store, data):
+    """What is read of these bytes, or None if they are refused by name."""
+    store.put(storage.sweep_key("mine"), data)
+    try:
+        return read_manifest(store, "mine")
+    except StoreError as refusal:
+        error = str(refusal)
+    assert "sweeps/mine.json: damaged (" in error
+    assert "delete it and run the sweep again" in error
+    assert len(error) < 700
+    return None
+
+
+def assert_manifest(found):
+    assert isinstance(found.experiment_id, str)
+    assert all(len(i) == 16 and isinstance(c, dict) for i, c in found.trials.items())
+
+
+# --- manifests -----------------------------------------------------------------------------------
+
+
+@share(1)
+@given(damage=damages())
+def test_a_damaged_manifest_is_named_or_still_one(store, damage):
+    write_manifest(store, Plan("whole", CONFIGS, (), (), ()), "1")
+    (key,) = store.list("sweeps/whole")
+    found = manifest_or_named(store, damage(store.get(key)))
+    if found is not None:
+        assert_manifest(found)
+    store.delete(storage.sweep_key("mine"))
+
+
+@share(2)
+@given(body=JSON, trials=JSON, experiment=JSON)
+@example({}, {"0123456789abcdef": 5}, "1")
+@example({}, {"../../x": {}}, "1")
+@example({}, [["a", 1]], "1")
+@example({}, {}, None)
+def test_any_json_is_no_manifest_or_a_whole_one(store, body, trials, experiment):
+    for whole in (body, {"experiment_id": experiment, "trials": trials}):
+        found = manifest_or_named(store, json.dumps(whole).encode())
+        if found is not None:
+            assert_manifest(found)
+
+
+def test_deeply_nested_json_is_named(store):
+    assert manifest_or_named(store, b"[" * 100_000) is None
+
+
+def test_bytes_that_are_no_text_are_named_without_quoting_them(store):
+    assert manifest_or_named(store, b'{"a": "' + b"\xff" * 50_000) is None
+
+
+def test_a_manifest_of_a_newer_version_is_read_and_kept(store):
+    """What it says that this version does not know is not lost when the sweep is run again."""
+    newer = {IDS[0]: CONFIGS[0].to_dict() | {"colour": "blue"}}
+    whole = {"experiment_id": "1", "trials": newer, "later": 5}
+    assert manifest_or_named(store, json.dumps(whole).encode()).trials == newer
+    write_manifest(store, Plan("mine", CONFIGS[1:], (), (), ()), "1")
+    assert read_manifest(store, "mine").trials == newer | {IDS[1]: CONFIGS[1].to_dict()}
+
+
+# --- writes that fail ----------------------------------------------------------------------------
+
+LIMITED = """
+import resource, signal, sys
+from service.settings import Settings
+from service.storage import Store, StoreError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+store = Store(Settings(sys.argv[1], "", "", None), patience_s=0.0)
+try:
+    store.put("a/key", bytes(1_000_000))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("before", [None, b"what was there"])
+def test_a_write_that_is_cut_short_leaves_what_was_there(store, before):
+    """By a limit on the size of files, as a full disk would."""
+    if before is not None:
+        store.put("a/key", before)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, store.url], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "File too large" in done.stdout
+    assert store.get_or_none("a/key") == before
+    files = [p for p in Path(store.url).rglob("*") if p.is_file()]
+    assert len(files) == (before is not None)
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 4096
+
+
+class FullDisk:
+    """A file that takes half of what it is given."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def write(self, data):
+        self.file.write(data[: len(data) // 2])
+        self.file.flush()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(store, monkeypatch):
+    opened = Path.open
+
+    def full(path, mode="r", *args, **kwargs):
+        file = opened(path, mode, *args, **kwargs)
+        return FullDisk(file) if "w" in mode or "x" in mode else file
+
+    store.put("a/key", b"old")
+    store.patience_s = 0.0
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises((OSError, StoreError), match="No space left"):
+            store.put("a/key", b"new" * 1000)
+        with pytest.raises((OSError, StoreError), match="No space left"):
+            write_manifest(store, Plan("mine", CONFIGS, (), (), ()), "1")
+    assert store.get("a/key") == b"old"
+    assert read_manifest(store, "mine") is None
+    assert [p.name for p in Path(store.url).rglob("*") if p.is_file()] == ["key"]

@@ -1,0 +1,107 @@
+"""The whole life of a trial in one process: trained, recorded, analysed, drawn."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from grokmodel.decoder import TemplateDecoder
+from grokmodel.pack import bank_key
+from grokmodel.symbols import load_bank
+from grokmodel.task import split_pairs
+from grokmodel.train import train
+from service import report_page, sweep_figures, trial_figures
+from service.analyses import ANALYSES, BY_NAME
+from service.analysis import Job, Worker
+from service.analysis_plan import Wish
+from service.recorder import Recorder
+from service.settings import Settings
+from service.storage import Store
+from service.tables import read_table
+from service.worker import restore
+from service.writer import Writer
+from tests.grokmodel.tiny import CPU, synthetic_bank
+
+SWEEP = "life"
+FOUND = Counter()
+"""What the trials of this process came to, for `--hypothesis-show-statistics` of a kind."""
+
+
+class NobodyWatches:
+    """A publisher without a server."""
+
+    def offer(self, name, send):
+        pass
+
+
+class Life:
+    """One trial in a store of its own; its parts in the order in which a sweep does them."""
+
+    def __init__(self, config, folder):
+        split_pairs(config)  # what `check_data` asks before a sweep starts
+        self.config = config
+        self.store = Store(Settings(str(folder / "store"), "", "", None))
+        self.banks = {bank_key(config): self._bank(folder)}
+        self.decoders = {key: TemplateDecoder(bank) for key, bank in self.banks.items()}
+
+    def _bank(self, folder):
+        c = self.config
+        if c.N == 1:  # what a user would get; to draw more takes long
+            return load_bank(c.data, c.P, c.N, c.side, folder)
+        return synthetic_bank(c.P, c.N, c.side)
+
+    def train(self):
+        """Until it has finished; half-way it is put down and taken up again."""
+        member = restore(self.store, self.config)
+        with Writer() as writer:
+            places = (self.store, SWEEP, writer, NobodyWatches(), self.banks, self.decoders, CPU)
+            recorder = Recorder(*places, checkpoint_s=0.0)
+            recorder.begin([member])
+            for round_ in train([member], self.banks, self.decoders, CPU):
+                recorder.record(round_)
+                if not member.finished:
+                    recorder.saving.result()
+                    assert restore(self.store, self.config).step == member.step
+        self.trial_row = read_table(self.store, "trials", SWEEP).to_dict("records")[0]
+        self.curve = read_table(self.store, "curves", SWEEP)
+        FOUND[self.trial_row["phase"]] += 1
+        return self.trial_row
+
+    def analyse(self, names=tuple(BY_NAME)):
+        """Rows of the analyses. Weights may be so large that activations are infinite, which an
+        analysis has to say; whatever else goes wrong in one is raised."""
+        settings = Settings(self.store.url, "", "", None)
+        worker = Worker(Job(SWEEP, settings, Wish()), self.store)
+        worker.banks, worker.decoders = self.banks, self.decoders
+        for analysis in ANALYSES:
+            if analysis.name in names:
+                members = worker.checkpoints(self.trial_row, analysis.over_training)
+                try:
+                    found = analysis.run(members, worker.context(members))
+                except ValueError as error:
+                    if "not finite" not in str(error):
+                        raise
+                    continue
+                worker.write(analysis, [(self.trial_row, members)], members, found, 0.1)
+
+    def draw(self):
+        """All figures of the trial and of the sweep, and the report."""
+        keys = trial_figures.publish(self.store, SWEEP, self.trial_row)
+        keys += sweep_figures.draw(self.store, SWEEP)
+        return [*keys, report_page.publish(self.store, SWEEP)]
+
+
+def lives(config):
+    """A context with the life of a trial, in a folder that is gone afterwards."""
+    return _Folder(config)
+
+
+class _Folder:
+    def __init__(self, config):
+        self.config = config
+        self.folder = tempfile.TemporaryDirectory()
+
+    def __enter__(self):
+        return Life(self.config, Path(self.folder.name))
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
