@@ -72,7 +72,7 @@ def load_settings(
     return Settings(
         store=place,
         tracking_uri=uri,
-        data_root=str(Path(data_root or env.get("GROK_DATA", "data")).expanduser().resolve()),
+        data_root=str(_folder("data-root", data_root or env.get("GROK_DATA", "data"))),
         s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
         s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
         checkpoint_s=_seconds("GROK_CHECKPOINT_S", Settings.checkpoint_s),
@@ -90,10 +90,20 @@ def _place(text: str) -> str:
         return text.rstrip("/")
     if "://" in text or not text.strip():
         raise SettingsError(f"store = {text!r}: need a folder or s3://bucket/prefix")
-    folder = Path(text).expanduser().resolve()
+    folder = _folder("store", text)
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"store = {text!r} is a file: need a folder or s3://bucket/prefix")
     return str(folder)
+
+
+def _folder(name: str, text: str) -> Path:
+    """An absolute path, which need not be there."""
+    try:
+        folder = Path(text).expanduser().resolve()
+        folder.exists()  # a name too long, or not a name at all, shows here
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SettingsError(f"{name} = {text[:200]!r}: {error!s:.200}; need a folder") from error
+    return folder
 
 
 def _seconds(name: str, default: float) -> float:
@@ -115,4 +125,5 @@ def default_store() -> str:
 
 def without_password(text: str) -> str:
     """The text with the passwords of all URIs in it as three stars."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", text)
+    # to the last @ before the next URI: a password may have @ and / in it
+    return re.sub(r"(://[^:/@\s]*):(?:(?!://)\S)*@", r"\1:***@", text)

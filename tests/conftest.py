@@ -12,6 +12,7 @@ TOGETHER = ("cluster", "faults")
 """Folders whose tests share servers, so that one process runs them."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """A file's tests share fixtures: with several processes, one of them has the file."""
     here = Path(__file__).parent

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from base64 import b64encode
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,6 +15,8 @@ import psutil
 import psycopg
 import pytest
 from mlflow import MlflowClient
+
+from infra.local.mlflow import ADMIN
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_FILES = {"secrets.json", "env", "token", "proxy.conf", "basic_auth.ini"}
@@ -50,6 +53,11 @@ def test_it_leaves_tables_pictures_and_runs(submitted, stack, env):
     trial = next(run for run in runs if "trial_id" in run.data.tags)
     names = {item.path for item in client.list_artifacts(trial.info.run_id)}
     assert names == {"figures", "checkpoint"}
+    picture = f"{stack.mlflow.uri}/get-artifact?path=figures/curve.png&run_uuid={trial.info.run_id}"
+    login = b64encode(f"{ADMIN}:{stack.secrets['mlflow']}".encode()).decode()
+    request = urllib.request.Request(picture, headers={"Authorization": f"Basic {login}"})
+    shown = urllib.request.urlopen(request, timeout=30).read()  # the server has it from S3
+    assert shown.startswith(b"\x89PNG")
 
 
 def test_its_state_is_seen_from_the_store_alone(submitted, stack):
