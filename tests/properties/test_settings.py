@@ -17,6 +17,13 @@ TEXTS = st.one_of(
         ["file:///x", "http://u:p@h:5", "sqlite:///x.db", "/", ".", "..", "//", "a://"]
     ),
 )
+
+
+def could_be(text):
+    """Not the home of a user who does not exist: see the end of this file."""
+    return text == "~" or not text.startswith("~")
+
+
 SCHEMES = st.sampled_from(["http", "https", "postgresql", "postgresql+psycopg2", "mysql", "s3"])
 USERS = st.one_of(
     st.just(""),
@@ -35,7 +42,7 @@ def here(monkeypatch, tmp_path):
 
 
 @share(3)
-@given(values=st.dictionaries(st.sampled_from(NAMES), TEXTS))
+@given(values=st.dictionaries(st.sampled_from(NAMES), TEXTS.filter(could_be)))
 @example({"GROK_STORE": "s3://"})
 @example({"GROK_STORE": ""})
 def test_any_environment_gives_settings_or_is_refused(tmp_path, values):
