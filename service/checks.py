@@ -17,11 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from packaging.requirements import Requirement
 
 from grokmodel.symbols import EMNIST_FILES, DataError, read_emnist, read_kuzushiji
-from service import endpoints
+from service import endpoints, parquet
 from service.doctor import FAIL, NOTE, OK, WARNING, Check, Finding
 from service.environment import PACKAGES
 from service.garbage import size_words
@@ -189,14 +188,14 @@ def _wrong(place: Store, key: str) -> str | None:
     """What is wrong with a part; empty if nothing is, or if it went meanwhile."""
     table = TABLES.get(key.split("/")[1])
     try:
-        with pq.ParquetFile(place.path(key), filesystem=place.fs) as file:
+        with parquet.opened(place.fs, place.path(key)) as file:
             file.read()
             known = {f.name: f.type for f in table.arrow} if table else {}
             odd = [f.name for f in file.schema_arrow if known.get(f.name, f.type) != f.type]
         return f"columns {', '.join(odd)} have other types" if odd else ""
     except FileNotFoundError:
         return ""
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+    except (pa.ArrowException, parquet.DamagedPartError, OSError) as error:
         return (str(error).splitlines() or [repr(error)])[0]
 
 

@@ -24,8 +24,8 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from service import parquet
 from service.schema import TABLES, Table
 from service.storage import Entry, Store, StoreError
 from service.tables import TableError, outdated, parquet_bytes, part_key
@@ -243,11 +243,11 @@ def _read(
         TableError: it is damaged.
     """
     try:
-        with pq.ParquetFile(store.path(key), filesystem=store.fs) as file:
+        with parquet.opened(store.fs, store.path(key)) as file:
             return file.read(columns), file.schema_arrow
     except FileNotFoundError:
         return None
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+    except (pa.ArrowException, parquet.DamagedPartError, OSError) as error:
         raise TableError(
             f"table {table_name}: {store.uri(key)}: {error}; delete it and run its sweep again"
         ) from error

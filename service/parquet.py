@@ -68,3 +68,13 @@ def check_path(filesystem: fs.FileSystem, path: str) -> None:
     """The same of a file by its path."""
     with filesystem.open_input_file(path) as file:
         check(file)
+
+
+def opened(filesystem: fs.FileSystem, path: str) -> pq.ParquetFile:
+    """A file to be read, its footer checked and its pages checked as they are read.
+
+    Raises:
+        DamagedPartError: see `check`.
+    """
+    check_path(filesystem, path)
+    return pq.ParquetFile(path, filesystem=filesystem, page_checksum_verification=True)
