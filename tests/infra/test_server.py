@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -39,7 +40,7 @@ def server():
     def here(text):
         """What it says of the cluster, said of this machine."""
         text = text.replace("@postgres:5432", f"@127.0.0.1:{database.port}")
-        text = text.replace("0.0.0.0", "127.0.0.1").replace("5000", str(port))
+        text = re.sub(r"\b5000\b", str(port), text.replace("0.0.0.0", "127.0.0.1"))
         return text.replace("$(GROK_STORE)", "s3://grok-sweep/runs")
 
     container = mlflow_container()
