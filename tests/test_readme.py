@@ -39,7 +39,8 @@ def test_sweep_commands_parse_and_make_valid_configs():
 
 
 def test_grok_commands_parse():
-    found = commands(r"(?:^|[ `/])grok ((?:status|figures|table|analyze|costs|publish|doctor|compact|gc)\b.*)")
+    verbs = "status|figures|table|analyze|costs|publish|doctor|compact|gc"
+    found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
     assert found
     for flags in found:
         cli.build_parser().parse_args(flags)
