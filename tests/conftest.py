@@ -12,7 +12,7 @@ TOGETHER = ("cluster", "faults")
 """Folders whose tests share servers, so that one process runs them."""
 
 LONG = ("cluster", "faults", "sweeps")
-"""Folders whose tests take longest: they begin first, so that no process waits for them at the end."""
+"""Folders whose tests take longest: they begin first, so that no process waits for them."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
