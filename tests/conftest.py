@@ -15,7 +15,7 @@ LONG = ("cluster", "faults", "sweeps")
 """Folders whose tests take longest: they begin first, so that no process waits for them."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """A file's tests share fixtures: with several processes, one of them has the file."""
     here = Path(__file__).parent
@@ -24,3 +24,4 @@ def pytest_collection_modifyitems(items):
         folder = item.path.relative_to(here).parts[0]
         name = folder if folder in TOGETHER else str(item.path)
         item.add_marker(pytest.mark.xdist_group(name))
+    return (yield)

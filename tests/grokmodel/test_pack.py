@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from grokmodel import noise
-from grokmodel.config import PRECISIONS
+from grokmodel.limits import PRECISIONS
 from grokmodel.model import patchify
 from grokmodel.pack import Member, Pack, bank_key, stack_padded, with_results
 from tests.grokmodel.tiny import (

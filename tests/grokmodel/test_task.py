@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from grokmodel.config import OPERATIONS, ConfigError
+from grokmodel.limits import OPERATIONS, ConfigError
 from grokmodel.task import UNDEFINED, result_table, split_pairs
 from tests.grokmodel.tiny import tiny
 

@@ -169,7 +169,9 @@ def test_a_sweep_can_be_extended_under_its_name(environment):
     sweep(environment, "--preset", "smoke", "--seeds", "1")
     out = sweep(environment, "--preset", "smoke", "--seeds", "2", "--weight-decay", "1")
     assert "2 trials, 1 done already, 0 known from other sweeps, 1 to train" in out
-    assert "smoke: 3 of 3 trials done" in grok(environment, "status")
+    said = grok(environment, "status")
+    assert "smoke: ended" in said
+    assert "3 of 3 trials done" in said
 
 
 def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environment):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from grokmodel.analysis.cyclic import LOG, PLAIN, cyclic_order, primitive_root
-from grokmodel.config import OPERATIONS
+from grokmodel.limits import OPERATIONS
 from grokmodel.task import UNDEFINED, result_table
 
 PRIMES = [5, 7, 11, 23]

@@ -8,7 +8,7 @@ from grokmodel import flow
 from grokmodel.analysis.activations import record
 from grokmodel.analysis.probe import all_pairs, shares
 from grokmodel.analysis.timesteps import some_pairs
-from grokmodel.config import OPERATIONS
+from grokmodel.limits import OPERATIONS
 from grokmodel.task import UNDEFINED, result_table, split_pairs
 from tests.grokmodel.analysis.handmade import (
     lookup_config,

@@ -18,7 +18,7 @@ from grokmodel.analysis.timesteps import (
     swaps,
     timesteps,
 )
-from grokmodel.config import OPERATIONS
+from grokmodel.limits import OPERATIONS
 from grokmodel.task import UNDEFINED, result_table
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
