@@ -25,7 +25,7 @@ down: $(VENV)/.stack        ## stop them; their data stay in .stack/
 check: lint test            ## what CI runs
 
 test: $(VENV)/.dev          ## the test suite; most of it waits for servers, hence three processes
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 slow: $(VENV)/.dev          ## the tests that CI has no time for
 	$(BIN)/python -m pytest -m slow

@@ -120,7 +120,8 @@ class Harness:
         """Until work goes on or is done; a driver that has given up is started again."""
         while not driver.succeeded() and not goes_on():
             if driver.ended():
-                self.gave_up.append(self.log.read_text()[-2000:])
+                code = driver.process.returncode
+                self.gave_up.append(f"exit code {code}: {self.log.read_text()[-2000:]}")
                 driver.start()
             if time.monotonic() - started > SWEEP_S or driver.starts > MAX_STARTS:
                 driver.kill()
