@@ -70,6 +70,8 @@ def start_ray() -> None:
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     ray.init(
+        # not whatever cluster happens to run on this machine
+        address=None if "RAY_ADDRESS" in os.environ else "local",
         runtime_env={"env_vars": WORKER_ENV | set_up_mlflow()},
         logging_level=logging.WARNING,
         log_to_driver=True,
