@@ -28,7 +28,7 @@ from grokmodel.checkpoint import load_snapshot
 from infra.local.stack import running
 from service import outbox
 from service.settings import Settings
-from service.storage import Store, snapshot_key
+from service.storage import LAST_RETRY_S, Store, snapshot_key
 from service.tables import read_table
 from tests.faults.driver import EVERY, STEPS, configs
 from tests.faults.faults import Faults, plan
@@ -100,7 +100,8 @@ class Harness:
                 break
             at, hit = time.time(), hands.do(kind)
             if hit is not None:
-                self.done.append({"sweep": name, "kind": kind, "hit": hit, "at": at})
+                fault = {"sweep": name, "kind": kind, "hit": hit, "at": at, "until": time.time()}
+                self.done.append(fault)
             # the next fault comes upon a sweep that is at work and has saved again
             ended = time.time()
             self.wait(driver, hands.workers, started)
@@ -182,13 +183,19 @@ class Harness:
             f"{len(self.done)} faults in {len(self.seconds) - 1} sweeps of {TRIALS} trials; "
             f"resume points every {CHECKPOINT_S:g} s",
             "",
-            "| fault | times | trials restarted | lost s: median | max |",
-            "|---|---|---|---|---|",
+            "| fault | times | trials restarted | lost s: median | max | max with store away |",
+            "|---|---|---|---|---|---|",
         ]
         for kind in Faults.KINDS:
             times = sum(f["kind"] == kind for f in self.done)
-            lost = [x["lost_s"] for x in self.lost if x["kind"] == kind]
-            cells = [f"{statistics.median(lost):.1f}", f"{max(lost):.1f}"] if lost else ["-", "-"]
+            mine = [x for x in self.lost if x["kind"] == kind]
+            lost = [x["lost_s"] for x in mine]
+            found = (
+                [statistics.median(lost), max(lost), max(x["trained_twice_s"] for x in mine)]
+                if mine
+                else []
+            )
+            cells = [f"{x:.1f}" for x in found] or ["-"] * 3
             lines.append(f"| {kind} | {times} | {len(lost)} | {' | '.join(cells)} |")
         again = sum(self.resubmitted)
         lines += [
@@ -208,8 +215,8 @@ def science(rows):
 
 
 def lost_work(trace, faults):
-    """Of every trial that was started again: seconds of training that were done twice, and the
-    fault that came before."""
+    """Of every trial that was started again: seconds of training that were done twice, those of
+    them in which the store could have taken a resume point, and the fault that came before."""
     notes = []
     for path in trace.iterdir():
         lines = path.read_text().splitlines()
@@ -226,11 +233,31 @@ def lost_work(trace, faults):
                 last = before[-1]["at"]
                 # a kill ends the notes of a worker at once
                 cause = min(faults, key=lambda f: abs(f["at"] - last), default={"kind": "none"})
-                lost_s = max(0.0, last - reached)
-                found.append({"trial": trial, "lost_s": lost_s, "kind": cause["kind"]})
+                twice_s = max(0.0, last - reached)
+                lost_s = max(0.0, twice_s - store_away_s(reached, last, faults))
+                found.append(
+                    {
+                        "trial": trial,
+                        "lost_s": lost_s,
+                        "trained_twice_s": twice_s,
+                        "kind": cause["kind"],
+                    }
+                )
                 history[trial] = before = []
             before.append({"file": note["file"], "at": note["at"], "step": step})
     return found
+
+
+def store_away_s(start, end, faults):
+    """Seconds between two times in which the store took nothing: training goes on meanwhile, and
+    what is tried again afterwards may have waited for its turn."""
+    spans = [(f["at"], f["until"] + LAST_RETRY_S) for f in faults if f["kind"] in ("s3", "full")]
+    total = 0.0
+    for at, until in sorted(spans):
+        at, until = max(start, at), min(end, until)
+        total += max(0.0, until - at)
+        start = max(start, until)
+    return total
 
 
 def run(count, seed, say=print, minutes=math.inf):

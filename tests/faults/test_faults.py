@@ -30,6 +30,9 @@ def test_lost_work_is_what_was_trained_twice(tmp_path):
     for name, notes in (("old", old), ("new", new)):
         lines = [f'{{"at": {at}, "pid": 1, "steps": {{"t": {step}}}}}' for at, step in notes]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + '\n{"at": 1')  # cut by the kill
-    faults = [{"kind": "s3", "at": 90.0}, {"kind": "worker", "at": 103.2}]
+    faults = [{"kind": "mlflow", "at": 90.0}, {"kind": "worker", "at": 103.2}]
     (lost,) = lost_work(tmp_path, faults)
-    assert (lost["lost_s"], lost["kind"]) == (2.0, "worker")
+    assert (lost["lost_s"], lost["trained_twice_s"], lost["kind"]) == (2.0, 2.0, "worker")
+    faults.append({"kind": "s3", "at": 101.5, "until": 102.0})  # nothing could be saved after that
+    (lost,) = lost_work(tmp_path, faults)
+    assert (lost["lost_s"], lost["trained_twice_s"]) == (0.5, 2.0)
