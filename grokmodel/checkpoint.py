@@ -21,7 +21,7 @@ from grokmodel import sealed
 from grokmodel.config import SCIENCE_VERSION, TrialConfig
 from grokmodel.model import Layout
 from grokmodel.optim import OptimState
-from grokmodel.outcome import EVALUATION_FIELDS, Evaluation
+from grokmodel.outcome import EVALUATION_FIELDS, FIRST_FIELDS, Evaluation
 from grokmodel.pack import Member
 
 FORMAT = "grok-member-2"
@@ -124,7 +124,8 @@ def _curve(
     curve: Tensor, fields: tuple[object, ...], config: TrialConfig, origin: str | Path
 ) -> list[Evaluation]:
     """Evaluations, whose steps ascend and are within the trial's budget."""
-    shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
+    known = fields in (EVALUATION_FIELDS, FIRST_FIELDS)
+    shaped = known and curve.ndim == 2 and curve.shape[1] == len(fields)
     if not shaped or curve.dtype != torch.float64:
         raise CheckpointError(origin, f"curve of {fields}; need float64 of {EVALUATION_FIELDS}")
     steps = curve[:, 0]

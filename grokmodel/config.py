@@ -23,7 +23,7 @@ __all__ = ["DEFAULTS", "FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
 SCIENCE_VERSION = 1
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
 
-LATER_FIELDS = ("precision",)
+LATER_FIELDS = ("precision", "alphabet")
 """Fields added when there were results already: their defaults are what every trial did before.
 The identity leaves them out while they have these, so that those results keep their ids."""
 
@@ -40,6 +40,9 @@ class TrialConfig:
     """Operation on Z_P that gives c from a and b: one of OPERATIONS."""
     data: str = "glyphs"
     """Where the symbol images come from: one of DATASETS (`emnist` is its by-merge set)."""
+    alphabet: str = "plain"
+    """Which symbols come first: `plain`, the order of the data; `distinct`, an order of EMNIST in
+    which those that look alike come last (see `alphabets.py`)."""
     P: int = 31
     """Modulus: number of symbols, 3 to 256; a prime for `div`."""
     N: int = 1

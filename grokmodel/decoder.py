@@ -2,8 +2,8 @@
 
 With one image a symbol the nearest template decides. With more, a small CNN does; it is trained on
 images that may be in the bank, with noise added, and is accepted only if it names at least 98 % of
-the held-out images correctly. A decoder depends on its images alone, so all trials of a bank share
-it.
+the held-out images correctly: a quick one if that suffices, as it does for glyphs, else a larger
+one. A decoder depends on its images alone, so all trials of a bank share it.
 
 Shapes: B images, S side.
 """
@@ -11,6 +11,7 @@ Shapes: B images, S side.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -24,11 +25,35 @@ DECODER_VERSION = 1
 """Raised when the recipe below changes; part of a decoder's key."""
 ACCEPTED = 0.98
 """Least accuracy on held-out images."""
-AT_ONCE = 4096
+AT_ONCE = 1024
 """Images that the CNN sees at a time: its features are many times their size."""
-EPOCHS, BATCH, LR = 12, 256, 2e-3
+BATCH = 256
 NOISE = 0.25
 """Standard deviation of the noise added in training, at most, in units of full ink."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A size of CNN and how it is trained."""
+
+    channels: tuple[int, ...]
+    """Of its convolutions; 0 halves the resolution."""
+    epochs: int
+    lr: float
+    affine: float
+    """Standard deviation of the entries of random affine maps, added to the identity."""
+    elastic: float
+    """Standard deviation of a smooth random displacement, in units of half a side."""
+    smoothing: float
+    """Share of the target that goes to all classes alike."""
+
+
+RECIPES = {
+    "quick": Recipe((24, 0, 48, 0, 64), 12, 2e-3, 0.06, 0.0, 0.0),
+    "careful": Recipe((32, 32, 0, 64, 64, 0, 128), 40, 3e-3, 0.10, 0.06, 0.05),
+}
+"""In the order in which they are tried. On 23 classes of EMNIST, 300 images each, the first reads
+0.966 of the held-out images and takes 20 s on a core, the second 0.98 and two to three minutes."""
 
 
 class DecoderError(RuntimeError):
@@ -53,17 +78,24 @@ class TemplateDecoder:
 
 
 class CnnDecoder(nn.Module):
-    """Three convolutions, two linear maps."""
+    """Three to five convolutions, two linear maps."""
 
-    def __init__(self, P: int, side: int) -> None:
+    def __init__(self, P: int, side: int, recipe: str = "quick") -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(24, 48, 3, padding=1), nn.BatchNorm2d(48), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(48, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
-        )  # fmt: skip
+        self.recipe = recipe
+        layers: list[nn.Module] = []
+        before, S = 1, side
+        for channels in RECIPES[recipe].channels:
+            if channels:
+                layers += [nn.Conv2d(before, channels, 3, padding=1), nn.BatchNorm2d(channels)]
+                layers += [nn.ReLU()]
+                before = channels
+            else:
+                layers += [nn.MaxPool2d(2)]
+                S //= 2
+        self.features = nn.Sequential(*layers)
         self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(64 * (side // 4) ** 2, 128), nn.ReLU(), nn.Dropout(0.3),
+            nn.Flatten(), nn.Linear(before * S**2, 128), nn.ReLU(), nn.Dropout(0.3),
             nn.Linear(128, P),
         )  # fmt: skip
 
@@ -90,38 +122,57 @@ def decoder_key(bank: SymbolBank) -> str:
 
 
 def train_decoder(bank: SymbolBank) -> CnnDecoder:
-    """Train the CNN of a bank on its pool.
+    """The first CNN, of those of RECIPES trained on the bank's pool, that is good enough.
 
     Raises:
         DecoderError: accuracy on the held-out images stays below ACCEPTED.
     """
+    *others, last = RECIPES
+    for recipe in others:
+        model = fit_decoder(bank, recipe)
+        try:
+            _accept(model, bank)
+        except DecoderError:
+            continue
+        return model
+    model = fit_decoder(bank, last)
+    _accept(model, bank)
+    return model
+
+
+def fit_decoder(bank: SymbolBank, name: str) -> CnnDecoder:
+    """Train a CNN on a bank's pool by one of RECIPES, whatever comes of it."""
+    recipe = RECIPES[name]
     P, K = bank.pool.shape[:2]
     images = torch.from_numpy(bank.pool).flatten(0, 1)
     labels = torch.arange(P).repeat_interleave(K)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = CnnDecoder(P, bank.images.shape[-1])
-        steps = EPOCHS * -(-len(images) // BATCH)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
+        model = CnnDecoder(P, bank.images.shape[-1], name)
+        steps = recipe.epochs * -(-len(images) // BATCH)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps)
         model.train()
-        for _ in range(EPOCHS):
+        for _ in range(recipe.epochs):
             for index in torch.randperm(len(images)).split(BATCH):
-                loss = F.cross_entropy(model(_augmented(images[index])), labels[index])
+                guess = model(_augmented(images[index], recipe))
+                loss = F.cross_entropy(guess, labels[index], label_smoothing=recipe.smoothing)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-    model.eval()
-    _accept(model, bank)
-    return model
+    return model.eval()
 
 
-def _augmented(images_BSS: Tensor) -> Tensor:
-    """Random small affine maps and white noise of random strength."""
-    B = len(images_BSS)
-    matrix = torch.eye(2, 3).repeat(B, 1, 1) + 0.06 * torch.randn(B, 2, 3)
-    grid = F.affine_grid(matrix, [B, 1, *images_BSS.shape[1:]], align_corners=False)
+def _augmented(images_BSS: Tensor, recipe: Recipe) -> Tensor:
+    """Random small affine maps, elastic displacements, and white noise of random strength."""
+    B, S = images_BSS.shape[:2]
+    matrix = torch.eye(2, 3).repeat(B, 1, 1) + recipe.affine * torch.randn(B, 2, 3)
+    grid = F.affine_grid(matrix, [B, 1, S, S], align_corners=False)
+    if recipe.elastic:
+        coarse = recipe.elastic * torch.randn(B, 2, 4, 4)
+        smooth = F.interpolate(coarse, size=(S, S), mode="bicubic", align_corners=True)
+        grid = grid + smooth.permute(0, 2, 3, 1)
     moved = F.grid_sample(images_BSS[:, None], grid, align_corners=False)[:, 0]
     return moved + NOISE * torch.rand(B, 1, 1) * torch.randn_like(moved)
 
@@ -142,5 +193,6 @@ def _accept(model: CnnDecoder, bank: SymbolBank) -> None:
         ]
         raise DecoderError(
             f"the decoder of {P} symbols reads {accuracy:.4f} of the held-out images; need "
-            f"{ACCEPTED}. Most often {', '.join(worst)}. Use fewer symbols, a larger side or N = 1"
+            f"{ACCEPTED}. Most often {', '.join(worst)}. Use alphabet = 'distinct' (EMNIST), fewer "
+            "symbols, a larger side or N = 1"
         )

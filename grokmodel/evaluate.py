@@ -18,6 +18,7 @@ from torch import Tensor
 
 from grokmodel import flow, noise
 from grokmodel.decoder import Decoder
+from grokmodel.gallery import Gallery
 from grokmodel.model import denoise, unpatchify
 from grokmodel.outcome import Evaluation
 from grokmodel.pack import BankKey, Banks, Pack, bank_key, stack_padded, with_results
@@ -35,8 +36,11 @@ class Accuracy:
     val: float
     strict: float
     """NaN where no held-out pair has a held-out mirror."""
-    copies: float
+    copies: float = math.nan
     """Share of samples for training pairs that copy one training image; NaN for N = 1."""
+    heldout: float = math.nan
+    """Like `val`, with operands shown by images that never train; NaN for N = 1."""
+    strict_heldout: float = math.nan
 
 
 @torch.no_grad()
@@ -47,7 +51,9 @@ def evaluate(pack: Pack, decoders: Decoders, banks: Banks, losses: Tensor) -> li
     steps = pack.state.step.tolist()
     rows = zip(steps, losses.tolist(), accuracies, norms, strict=True)
     return [
-        Evaluation(step, loss, a.train, a.val, a.strict, a.copies, norm)
+        Evaluation(
+            step, loss, a.train, a.val, a.strict, a.copies, norm, a.heldout, a.strict_heldout
+        )
         for step, loss, a, norm in rows
     ]
 
@@ -61,34 +67,53 @@ def accuracy(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[A
     val_x, val_c = _sample_pairs(pack, val, noise.EVAL_VAL, steps)
     right_train = _right(pack, train_x, train_c, decoders, banks)
     right_val = _right(pack, val_x, val_c, decoders, banks)
+    right_heldout = None
+    if pack.heldout is not None:
+        heldout_x, _ = _sample_pairs(pack, val, noise.EVAL_VAL, steps, pack.heldout)
+        right_heldout = _right(pack, heldout_x, val_c, decoders, banks)
     out = []
     for i, member in enumerate(pack.members):
         n, k = len(train[i]), len(val[i])
-        strict = right_val[i, :k][pack.splits[i].strict[:k]]
-        copies = _copies(pack, i, train_x[i, :n]) if member.config.N > 1 else math.nan
-        shares = (_mean(right_train[i, :n]), _mean(right_val[i, :k]), _mean(strict))
-        out.append(Accuracy(*shares, copies))
+        is_strict = pack.splits[i].strict[:k]
+        found = right_val[i, :k]
+        shares = [_mean(right_train[i, :n]), _mean(found), _mean(found[is_strict])]
+        if member.config.N > 1:
+            shares.append(_copies(pack, i, train_x[i, :n]))
+        if member.config.N > 1 and right_heldout is not None:
+            found = right_heldout[i, :k]
+            shares += [_mean(found), _mean(found[is_strict])]
+        out.append(Accuracy(*shares))
     return out
 
 
 def _sample_pairs(
-    pack: Pack, pairs: list[np.ndarray], stream: int, steps: int
+    pack: Pack,
+    pairs: list[np.ndarray],
+    stream: int,
+    steps: int,
+    gallery: Gallery | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Samples (M, Q, S, S) for each member's pairs, padded, and the right classes (M, Q)."""
     configs = [m.config for m in pack.members]
     triplets = [with_results(c, p) for c, p in zip(configs, pairs)]
     triplet_MQ3 = stack_padded(triplets).to(pack.device)
-    samples = sample_images(pack, triplet_MQ3[..., :2], stream, steps)
+    samples = sample_images(pack, triplet_MQ3[..., :2], stream, steps, gallery)
     return samples, triplet_MQ3[..., 2]
 
 
 @torch.no_grad()
-def sample_images(pack: Pack, pair_MQ2: Tensor, stream: int, steps: int) -> Tensor:
-    """Draw the result image of every pair (a, b): standardized pixels (M, Q, S, S)."""
+def sample_images(
+    pack: Pack, pair_MQ2: Tensor, stream: int, steps: int, gallery: Gallery | None = None
+) -> Tensor:
+    """Draw the result image of every pair (a, b): standardized pixels (M, Q, S, S).
+
+    Args:
+        gallery: whose images show the operands; by default those that train.
+    """
     shape = pack.shape
     params = pack.params(pack.state.average)
-    image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, pack.state.step)
-    operands = pack.operands(params, image_MQ2)
+    image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, pack.state.step, gallery)
+    operands = pack.operands(params, image_MQ2, gallery)
     C, X = shape.tokens_per_image, shape.token_dim
     Q = pair_MQ2.shape[1]
     start = noise.normal(pack.seed_M, stream, pack.state.step, Q, C * X)
@@ -118,10 +143,10 @@ def _right(
 
 def _copies(pack: Pack, i: int, x_QSS: Tensor) -> float:
     """Share of samples that copy one training image."""
-    first = int(pack.offset_M[i])
+    first = int(pack.bank.offset_M[i])
     config = pack.members[i].config
     count = config.P * config.N
-    bank = unpatchify(pack.images[first : first + count], pack.shape.patch).flatten(1)
+    bank = unpatchify(pack.bank.images[first : first + count], pack.shape.patch).flatten(1)
     return float(is_copy(x_QSS.flatten(1), bank).float().mean())
 
 

@@ -17,6 +17,7 @@ DATASETS = (
     "emnist-byclass",
     "kuzushiji49",
 )
+ALPHABETS = ("plain", "distinct")
 VARIANTS = ("baseline", "sandwich")
 NORMS = ("pre", "ffn", "none")
 ACTIVATIONS = ("gelu", "swiglu")
@@ -43,7 +44,7 @@ PRIME_OPERATIONS = ("div",)
 
 CHOICES = {"op": OPERATIONS, "data": DATASETS, "split": SPLITS, "variant": VARIANTS, "norm": NORMS}
 CHOICES |= {"activation": ACTIVATIONS, "loss": LOSSES, "t_distribution": T_DISTRIBUTIONS}
-CHOICES |= {"precision": PRECISIONS}
+CHOICES |= {"precision": PRECISIONS, "alphabet": ALPHABETS}
 """Field -> its possible values."""
 RANGES = {"P": (3, MAX_P), "side": (8, 64), "depth": (1, 8), "seed": (0, MAX_SEED)}
 RANGES |= {"width": (2, MAX_SIZE), "warmup": (0, MAX_STEPS)}

@@ -51,9 +51,15 @@ class Evaluation:
     """Share of samples for training pairs that copy one training image; NaN for N = 1."""
     weight_norm: float
     """Euclidean norm of all weights."""
+    val_acc_heldout: float = math.nan
+    """Like `val_acc`, with operands shown by images that never train; NaN for N = 1."""
+    val_acc_strict_heldout: float = math.nan
+    """Like `val_acc_strict`, with operands shown by images that never train; NaN for N = 1."""
 
 
 EVALUATION_FIELDS = tuple(field.name for field in dataclasses.fields(Evaluation))
+FIRST_FIELDS = EVALUATION_FIELDS[: EVALUATION_FIELDS.index("weight_norm") + 1]
+"""Those that every curve has had from the first version on."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class Outcome:
     train_acc: float
     val_acc: float
     val_acc_strict: float
+    val_acc_heldout: float
+    val_acc_strict_heldout: float
     train_step: int | None
     """First step from which train_acc stays >= 0.95 for three evaluations; None: never."""
     val_step: int | None
@@ -87,6 +95,8 @@ def outcome(curve: Sequence[Evaluation]) -> Outcome:
         train_acc=last.train_acc,
         val_acc=last.val_acc,
         val_acc_strict=last.val_acc_strict,
+        val_acc_heldout=last.val_acc_heldout,
+        val_acc_strict_heldout=last.val_acc_strict_heldout,
         train_step=train_step,
         val_step=val_step,
         val_step_strict=strict_step,

@@ -19,8 +19,9 @@ from torch import Tensor
 from grokmodel import flow, noise, optim
 from grokmodel.attention import ImageTable
 from grokmodel.config import TrialConfig
+from grokmodel.gallery import Gallery
 from grokmodel.layers import Params, embed
-from grokmodel.model import Layout, denoise, patchify
+from grokmodel.model import Layout, denoise
 from grokmodel.outcome import Evaluation, outcome, settled
 from grokmodel.program import CapturedStep
 from grokmodel.symbols import SymbolBank
@@ -61,13 +62,13 @@ class Member:
         return outcome(self.curve).phase if self.curve else "confusion"
 
 
-BankKey = tuple[str, int, int, int]
+BankKey = tuple[str, int, int, int, str]
 Banks = Mapping[BankKey, SymbolBank]
 
 
 def bank_key(config: TrialConfig) -> BankKey:
-    """What identifies the image bank of a trial."""
-    return (config.data, config.P, config.N, config.side)
+    """What identifies the image bank of a trial: arguments of `symbols.load_bank`."""
+    return (config.data, config.P, config.N, config.side, config.alphabet)
 
 
 class Pack:
@@ -106,31 +107,20 @@ class Pack:
     # --- data on the device ----------------------------------------------------------------------
 
     def _load_images(self, banks: Banks) -> None:
-        """One copy of every distinct bank, whatever the number of members that use it."""
-        offsets: dict[BankKey, int] = {}
-        parts: list[Tensor] = []
-        total = 0
-        for member in self.members:
-            key = bank_key(member.config)
-            if key not in offsets:
-                images = torch.from_numpy(banks[key].standardized()).flatten(0, 1)
-                offsets[key] = total
-                parts.append(patchify(images, self.shape.patch))
-                total += len(images)
-        self.images = torch.cat(parts).to(self.device)
-        self.offset_M = self._column([offsets[bank_key(m.config)] for m in self.members])
-        self.N_M = self._column([m.config.N for m in self.members])
+        own = [banks[bank_key(m.config)] for m in self.members]
+        patch = self.shape.patch
+        self.bank = Gallery.load([b.standardized for b in own], patch, self.device)
+        self.heldout: Gallery | None = None
         self.single_image = all(m.config.N == 1 for m in self.members)
+        if not self.single_image and any(b.heldout.size for b in own):
+            held_out = [b.standardized_heldout for b in own]
+            self.heldout = Gallery.load(held_out, patch, self.device)
         self.tables = self._image_tables()
 
     def _image_tables(self) -> Tensor | None:
         """All images of each member, (M, K, C, X), if they are fewer than the rows of a batch."""
         counts = [m.config.P * m.config.N for m in self.members]
-        if max(counts) > self.shape.batch:
-            return None
-        row_K = torch.arange(max(counts), device=self.device)
-        row_MK = (row_K + self.offset_M[:, None]).clamp(max=len(self.images) - 1)
-        return self.images[row_MK]
+        return None if max(counts) > self.shape.batch else self.bank.of_members(counts)
 
     def _load_pairs(self) -> None:
         triplets = [with_results(m.config, s.train) for m, s in zip(self.members, self.splits)]
@@ -197,7 +187,7 @@ class Pack:
         B = self.shape.batch
         triplet_MB3 = self._draw_pairs(step_M, B)
         image_MB3 = self.draw_images(triplet_MB3, noise.TRAIN_IMAGE, step_M)
-        x0_MBCX = self.images[image_MB3[..., 2]]
+        x0_MBCX = self.bank.images[image_MB3[..., 2]]
         t_MT = flow.training_times(
             self.seed_M, step_M, self.shape.t_levels, self.t_mean_M, self.t_std_M, self.t_uniform_M
         )
@@ -217,24 +207,33 @@ class Pack:
         index_MB = torch.minimum(index_MB, self.n_train_M[:, None] - 1)
         return self.train_MT3.gather(1, index_MB[..., None].expand(-1, -1, 3))
 
-    def draw_images(self, classes_MBk: Tensor, stream: int, step_M: Tensor) -> Tensor:
-        """A random image of each class, as rows of `images`: same shape as `classes_MBk`."""
-        base_MBk = self.offset_M[:, None, None] + classes_MBk * self.N_M[:, None, None]
+    def draw_images(
+        self, classes_MBk: Tensor, stream: int, step_M: Tensor, gallery: Gallery | None = None
+    ) -> Tensor:
+        """A random image of each class, as rows of a gallery: same shape as `classes_MBk`.
+
+        Args:
+            gallery: by default the bank.
+        """
         if self.single_image:
-            return base_MBk
+            return self.bank.rows(classes_MBk, None)
         M, B, k = classes_MBk.shape
         u_MBk = noise.uniform(self.seed_M, stream, step_M, B * k).view(M, B, k)
-        return base_MBk + (u_MBk * self.N_M[:, None, None]).long()
+        return (gallery or self.bank).rows(classes_MBk, u_MBk)
 
-    def operands(self, params: Params, image_MB2: Tensor) -> Tensor | ImageTable:
-        """The operands of a batch, in the way that is fastest for `denoise`."""
-        if self.tables is None:
-            return self.embed_operands(params, image_MB2)
-        return ImageTable(self.tables, image_MB2 - self.offset_M[:, None, None])
+    def operands(
+        self, params: Params, image_MB2: Tensor, gallery: Gallery | None = None
+    ) -> Tensor | ImageTable:
+        """The operands of a batch, rows of a gallery, in the way that is fastest for `denoise`."""
+        if self.tables is None or gallery:
+            return self.embed_operands(params, image_MB2, gallery)
+        return ImageTable(self.tables, image_MB2 - self.bank.offset_M[:, None, None])
 
-    def embed_operands(self, params: Params, image_MB2: Tensor) -> Tensor:
+    def embed_operands(
+        self, params: Params, image_MB2: Tensor, gallery: Gallery | None = None
+    ) -> Tensor:
         """Embedded tokens of both operands, (M, B, 2C, D)."""
-        return embed(params, self.images[image_MB2]).flatten(2, 3)
+        return embed(params, (gallery or self.bank).images[image_MB2]).flatten(2, 3)
 
     # --- membership ------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
+from grokmodel.alphabets import PLAIN, check_alphabet, symbol_order
 from grokmodel.config import ConfigError
 
 HELD_OUT = 64
@@ -39,8 +40,6 @@ EMNIST_FILES = {
     "emnist-letters": "letters",
     "emnist-byclass": "byclass",
 }
-FIRST_CLASS = {"emnist": 10, "emnist-balanced": 10, "emnist-byclass": 10}
-"""Class that becomes symbol 0: letters come before digits, which they resemble (0/O, 1/I)."""
 
 
 class DataError(ValueError):
@@ -70,9 +69,15 @@ class SymbolBank:
         """Standard deviation of all pixels about the mean image."""
         return float((self.images - self.mean).std())
 
+    @cached_property
     def standardized(self) -> np.ndarray:
         """The images centred per pixel and scaled to unit variance: what a model sees."""
         return (self.images - self.mean) / self.std
+
+    @cached_property
+    def standardized_heldout(self) -> np.ndarray:
+        """The held-out images by the mean and scale of those that train."""
+        return (self.heldout - self.mean) / self.std
 
     def ink(self, standardized: Tensor) -> Tensor:
         """Back from standardized pixels (..., S, S) to ink units: [0, 1], give or take."""
@@ -80,16 +85,25 @@ class SymbolBank:
         return standardized * self.std + mean
 
 
-def load_bank(data: str, P: int, N: int, side: int, root: str | Path | None = None) -> SymbolBank:
+def load_bank(
+    data: str,
+    P: int,
+    N: int,
+    side: int,
+    alphabet: str = PLAIN,
+    root: str | Path | None = None,
+) -> SymbolBank:
     """The bank of the first P symbols of `data`.
 
     Args:
+        alphabet: `plain` or `distinct`, see `alphabets.py`.
         root: folder of the data files; default `GROK_DATA`. Not used by `glyphs`.
 
     Raises:
         DataError: a file is missing, damaged or not what its name says.
         ConfigError: the data have fewer than P classes, or fewer than N images in one of them.
     """
+    check_alphabet(data, alphabet)
     if data == "glyphs":
         from grokmodel.glyphs import glyph_bank
 
@@ -105,7 +119,7 @@ def load_bank(data: str, P: int, N: int, side: int, root: str | Path | None = No
         names = {}
     else:
         raise ConfigError("data", data, f"glyphs, kuzushiji49 or one of {', '.join(EMNIST_FILES)}")
-    classes = _symbol_order(train[1], FIRST_CLASS.get(data, 0))
+    classes = symbol_order(np.unique(train[1]), data, alphabet)
     if len(classes) < P:
         raise ConfigError("P", P, f"{len(classes)} or less, the classes of {data} in {folder}")
     pool, heldout = [], []
@@ -149,12 +163,6 @@ def resize(images: np.ndarray, side: int) -> np.ndarray:
 
 def _scaled(images: np.ndarray, side: int) -> np.ndarray:
     return resize(images.astype(np.float32) / 255.0, side)
-
-
-def _symbol_order(labels: np.ndarray, first: int) -> np.ndarray:
-    """Classes from `first` on, then those before it."""
-    classes = np.unique(labels)
-    return np.concatenate([classes[classes >= first], classes[classes < first]])
 
 
 # --- EMNIST: gzip IDX ----------------------------------------------------------------------------

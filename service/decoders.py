@@ -11,6 +11,7 @@ import torch
 from grokmodel import sealed
 from grokmodel.config import TrialConfig
 from grokmodel.decoder import (
+    RECIPES,
     CnnDecoder,
     Decoder,
     TemplateDecoder,
@@ -40,7 +41,7 @@ def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None
 
 def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
     """The bank's decoder: a template match, or the CNN from the store, trained if need be."""
-    _, P, N, side = key
+    _, P, N, side, _ = key
     if not needs_training(N):
         return TemplateDecoder(bank)
     path = storage.decoder_key(decoder_key(bank))
@@ -51,7 +52,7 @@ def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
         except sealed.DamagedError as error:
             log.warning("training a decoder again: %s: damaged (%s)", store.uri(path), error)
     model = train_decoder(bank)
-    store.put(path, sealed.dump(model.state_dict(), {}))
+    store.put(path, sealed.dump(model.state_dict(), {"recipe": model.recipe}))
     return model
 
 
@@ -61,7 +62,10 @@ def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
     Raises:
         DamagedError: it is not one of P classes at this side, or has changed since it was written.
     """
-    model = CnnDecoder(P, side)
+    recipe = str(sealed.header(data).get("recipe", "quick"))  # files of before have none
+    if recipe not in RECIPES:
+        raise sealed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
+    model = CnnDecoder(P, side, recipe)
     found, needed = sealed.load(data), model.state_dict()
     kinds = [{name: (t.shape, t.dtype) for name, t in x.items()} for x in (found, needed)]
     if kinds[0] != kinds[1]:

@@ -30,6 +30,8 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
         "train_acc_final": final.train,
         "val_acc_final": final.val,
         "val_acc_strict_final": final.strict,
+        "val_acc_heldout_final": final.heldout,
+        "val_acc_strict_heldout_final": final.strict_heldout,
         "train_acc_1step": one_step.train,
         "val_acc_1step": one_step.val,
         "val_acc_strict_1step": one_step.strict,

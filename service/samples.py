@@ -32,7 +32,7 @@ def sample_sheets(pack: Pack, banks: Banks) -> list[np.ndarray]:
     # the same draw as inside sample_images: images are a function of seed, stream and step
     shown = pack.draw_images(triplet_MQ3[..., :2], noise.EVAL_IMAGE, pack.state.step)
     truth = pack.draw_images(triplet_MQ3[..., 2:], noise.EVAL_IMAGE, pack.state.step)
-    known = unpatchify(pack.images[torch.cat([shown, truth], dim=-1)], pack.shape.patch)
+    known = unpatchify(pack.bank.images[torch.cat([shown, truth], dim=-1)], pack.shape.patch)
     out = []
     for i, member in enumerate(pack.members):
         n = len(pairs[i])

@@ -30,6 +30,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.config import TrialConfig
+from grokmodel.outcome import EVALUATION_FIELDS
 from service.rows import config_of
 from service.settings import without_password
 
@@ -54,7 +55,7 @@ UNREACHABLE = (MlflowException, OSError, SQLAlchemyError)
 DENIED = re.compile("error code 40[13]|password authentication failed")
 """Waiting will not help."""
 TRIAL_TAG, KIND_TAG = "trial_id", "grok.kind"
-CURVE_METRICS = ("loss", "train_acc", "val_acc", "val_acc_strict", "mem_share", "weight_norm")
+CURVE_METRICS = EVALUATION_FIELDS[1:]
 OUTCOME_METRICS = (
     "train_step",
     "val_step",
@@ -67,6 +68,8 @@ OUTCOME_METRICS = (
     "val_acc_final",
     "val_acc_strict_final",
     "val_acc_strict_1step",
+    "val_acc_heldout_final",
+    "val_acc_strict_heldout_final",
 )
 
 T = TypeVar("T")

@@ -65,8 +65,8 @@ def basins(grid: Probe, decoders: Decoders) -> list[list[BasinRow]]:
 
 def _copies(probe: Probe, i: int, x_QX: Tensor) -> Tensor:
     """(Q,) bool: the end is one of the member's training images, or as good as."""
-    first, count = int(probe.pack.offset_M[i]), probe.P * probe.members[i].config.N
-    return is_copy(x_QX, probe.pack.images[first : first + count].flatten(1))
+    first, count = int(probe.pack.bank.offset_M[i]), probe.P * probe.members[i].config.N
+    return is_copy(x_QX, probe.pack.bank.images[first : first + count].flatten(1))
 
 
 def _row(pairs: str, right_Q: Tensor, copy_Q: Tensor) -> BasinRow:

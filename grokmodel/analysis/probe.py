@@ -95,7 +95,7 @@ class Probe:
         classes = self.c_MQ if c_MQ is None else c_MQ
         # stream of its own, so that the image of c says nothing about those of a and b
         image = self.pack.draw_images(classes[..., None], noise.SITE_TARGET, self._draw(draw))
-        return self.pack.images[image[..., 0]].flatten(2)
+        return self.pack.bank.images[image[..., 0]].flatten(2)
 
     def noise(self, draw: int = 0) -> Tensor:
         """(M, Q, X) standard normal start of a sample."""
@@ -147,8 +147,8 @@ class Probe:
         """(M, P, X) mean standardized image of every class."""
         out = []
         for i, member in enumerate(self.members):
-            first, N = int(self.pack.offset_M[i]), member.config.N
-            images = self.pack.images[first : first + self.P * N].flatten(1)
+            first, N = int(self.pack.bank.offset_M[i]), member.config.N
+            images = self.pack.bank.images[first : first + self.P * N].flatten(1)
             out.append(images.unflatten(0, (self.P, N)).mean(1))
         return torch.stack(out)
 

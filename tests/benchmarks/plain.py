@@ -27,7 +27,7 @@ class PlainTrial:
         self.split = split_pairs(config)
         table = torch.from_numpy(result_table(config.op, config.P))
         self.table = table.to(device)
-        self.images = torch.from_numpy(bank.standardized()[:, 0]).to(device)
+        self.images = torch.from_numpy(bank.standardized[:, 0]).to(device)
         self.pairs = torch.from_numpy(self.split.train).to(device)
         torch.manual_seed(config.seed)
         self.model = Reference(config.shape).to(device)

@@ -15,6 +15,7 @@ from grokmodel.checkpoint import (
     load_state,
 )
 from grokmodel.model import Layout
+from grokmodel.outcome import FIRST_FIELDS
 from grokmodel.pack import Member
 from tests.grokmodel.tiny import curve_array, rounds, tiny, train_together
 
@@ -222,6 +223,17 @@ def test_another_format_is_refused(trained):
         load_state(rewritten(dump_state(trained), format="grok-member-0"))
 
 
+def test_a_curve_from_before_held_out_images_is_read_as_one_that_has_not_measured_them(trained):
+    data = dump_state(trained)
+    tensors = load(data)
+    tensors["curve"] = tensors["curve"][:, : len(FIRST_FIELDS)].contiguous()
+    member = load_state(rewritten(data, tensors, curve_fields=FIRST_FIELDS))
+    known, missing = np.split(curve_array(member.curve), [len(FIRST_FIELDS)], axis=1)
+    np.testing.assert_array_equal(known, curve_array(trained.curve)[:, : len(FIRST_FIELDS)])
+    assert np.isnan(missing).all()
+    assert missing.shape[1] == 2
+
+
 def test_a_snapshot_is_no_state(trained):
     with pytest.raises(CheckpointError, match="weights is None; need float32"):
         load_state(dump_snapshot(trained))
@@ -264,7 +276,7 @@ def test_a_curve_that_makes_no_sense_is_refused(trained):
     data = dump_state(trained)
     kept = load(data)["curve"]
     backwards, beyond = kept.flip(0), kept + 1000.0
-    for curve in (kept[0], kept[:, :2], torch.full((2, 7), torch.nan), backwards, beyond):
+    for curve in (kept[0], kept[:, :2], torch.full((2, 9), torch.nan), backwards, beyond):
         with pytest.raises(CheckpointError, match="curve"):
             load_state(rewritten(data, load(data) | {"curve": curve.double().contiguous()}))
     with pytest.raises(CheckpointError, match="need float64"):

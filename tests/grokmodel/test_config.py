@@ -16,6 +16,7 @@ from grokmodel.config import (
 )
 from grokmodel.limits import (
     ACTIVATIONS,
+    ALPHABETS,
     DATASETS,
     LOSSES,
     NORMS,
@@ -42,6 +43,7 @@ OTHER_VALUE = {
     "P": 11,
     "N": 2,
     "train_fraction": 0.51,
+    "alphabet": "distinct",
     "split": "unordered",
     "side": 16,
     "patch": 4,
@@ -85,6 +87,7 @@ CHOICES = {
     "loss": LOSSES,
     "t_distribution": T_DISTRIBUTIONS,
     "precision": PRECISIONS,
+    "alphabet": ALPHABETS,
 }
 OUT_OF_RANGE = [
     ("P", 2, "from 3 to 256"),

@@ -7,6 +7,7 @@ import torch
 from grokmodel import decoder
 from grokmodel.decoder import (
     ACCEPTED,
+    RECIPES,
     CnnDecoder,
     DecoderError,
     TemplateDecoder,
@@ -91,6 +92,12 @@ def test_a_new_recipe_changes_the_key(monkeypatch):
 # --- training ------------------------------------------------------------------------------------
 
 
+def hurried(monkeypatch, epochs):
+    """Recipes that are over soon."""
+    short = {k: dataclasses.replace(r, epochs=epochs) for k, r in decoder.RECIPES.items()}
+    monkeypatch.setattr(decoder, "RECIPES", short)
+
+
 @pytest.fixture(scope="module")
 def trained(varied_glyphs):
     return train_decoder(varied_glyphs)
@@ -109,21 +116,21 @@ def test_a_decoder_reads_each_image_for_itself(trained, varied_glyphs):
 
 
 def test_a_decoder_of_meaningless_images_is_refused(monkeypatch):
-    monkeypatch.setattr(decoder, "EPOCHS", 2)
+    hurried(monkeypatch, 2)
     words = rf"of 5 symbols reads 0\.\d+ of the held-out.*need {ACCEPTED}.*[A-E] read as [A-E]"
     with pytest.raises(DecoderError, match=words):
         train_decoder(noise_bank())
 
 
 def test_without_held_out_images_no_decoder_is_accepted(monkeypatch):
-    monkeypatch.setattr(decoder, "EPOCHS", 1)
+    hurried(monkeypatch, 1)
     bank = noise_bank()
     with pytest.raises(DecoderError, match="no held-out images"):
         train_decoder(dataclasses.replace(bank, heldout=bank.heldout[:, :0]))
 
 
 def test_training_is_repeatable_and_leaves_the_global_generator_alone(monkeypatch):
-    monkeypatch.setattr(decoder, "EPOCHS", 2)
+    hurried(monkeypatch, 2)
     monkeypatch.setattr(decoder, "ACCEPTED", 0.0)
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -135,6 +142,24 @@ def test_training_is_repeatable_and_leaves_the_global_generator_alone(monkeypatc
         assert torch.equal(p, q)
 
 
+def test_the_larger_recipe_comes_only_where_the_quick_one_fails(
+    monkeypatch, trained, varied_glyphs
+):
+    assert trained.recipe == "quick"
+    tried = []
+
+    def accept(model, bank):
+        tried.append(model.recipe)
+        if model.recipe == "quick":
+            raise DecoderError("not good enough")
+
+    hurried(monkeypatch, 1)
+    monkeypatch.setattr(decoder, "_accept", accept)
+    assert train_decoder(noise_bank()).recipe == "careful"
+    assert tried == ["quick", "careful"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("side", [8, 9, 11, 16, 30, 64])
-def test_a_decoder_fits_every_side(side):
-    assert CnnDecoder(7, side)(torch.zeros(2, side, side)).shape == (2, 7)
+def test_a_decoder_fits_every_side(side, recipe):
+    assert CnnDecoder(7, side, recipe).eval()(torch.zeros(2, side, side)).shape == (2, 7)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -7,8 +8,9 @@ import torch
 from grokmodel import noise
 from grokmodel.evaluate import accuracy, evaluate, sample_images
 from grokmodel.model import Layout
-from grokmodel.pack import Member, Pack
+from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.task import result_table
+from tests.grokmodel.analysis.handmade import lookup_config, lookup_member, rule_table
 from tests.grokmodel.tiny import (
     CPU,
     banks_for,
@@ -30,7 +32,7 @@ def always(config, image):
 
 def always_symbol(config, symbol, number=0):
     bank = synthetic_bank(config.P, config.N, config.side)
-    return always(config, bank.standardized()[symbol, number])
+    return always(config, bank.standardized[symbol, number])
 
 
 def accuracies(*members, steps=3):
@@ -105,6 +107,42 @@ def test_without_strict_pairs_strict_accuracy_is_nan():
     assert not math.isnan(found.val)
 
 
+def adder_with_held_out(held_out):
+    """Accuracies of a perfect adder of two images a symbol whose held-out images are these."""
+    config = lookup_config(N=2, eval_pairs=999)
+    bank = synthetic_bank(config.P, 2, config.side)
+    member = lookup_member(config, bank, rule_table(config))
+    banks = {bank_key(config): dataclasses.replace(bank, heldout=held_out(bank.images))}
+    (found,) = accuracy(Pack([member], banks, CPU), decoders_for(banks), banks, 2)
+    return found
+
+
+def test_held_out_images_of_the_same_symbols_are_added_as_well():
+    found = adder_with_held_out(lambda images: images)
+    assert (found.val, found.heldout, found.strict_heldout) == (1, 1, 1)
+
+
+def test_operands_really_are_shown_by_held_out_images():
+    """A symbol shown as its successor: sums are off by two, which a bank's images never tell."""
+    found = adder_with_held_out(lambda images: np.roll(images, -1, axis=0))
+    assert (found.train, found.val, found.strict) == (1, 1, 1)
+    assert (found.heldout, found.strict_heldout) == (0, 0)
+
+
+def test_without_held_out_images_their_accuracy_is_nan():
+    found = adder_with_held_out(lambda images: images[:, :0])
+    assert found.val == 1
+    assert math.isnan(found.heldout)
+    assert math.isnan(found.strict_heldout)
+
+
+def test_held_out_images_are_asked_of_varied_symbols_only():
+    """Also beside a pack-mate that has them."""
+    single, varied = accuracies(*(Member.start(tiny(N=N, eval_pairs=999)) for N in (1, 3)))
+    assert math.isnan(single.heldout)
+    assert varied.heldout >= 0
+
+
 def test_with_few_evaluation_pairs_the_first_ones_are_taken():
     config = tiny(P=11, eval_pairs=25)
     member = always_symbol(config, 3)
@@ -155,12 +193,12 @@ def test_a_training_image_is_a_copy(number):
 
 
 def test_the_middle_of_two_training_images_is_no_copy():
-    images = synthetic_bank(7, 3, 8).standardized()
+    images = synthetic_bank(7, 3, 8).standardized
     assert copies(always(tiny(N=3), (images[4, 0] + images[4, 1]) / 2)) == 0.0
 
 
 def test_near_means_a_third_of_the_way_to_the_second_nearest():
-    images = synthetic_bank(7, 2, 8).standardized()
+    images = synthetic_bank(7, 2, 8).standardized
     first, second = images[3]
     for share, is_copy in ((0.2, 1.0), (0.24, 1.0), (0.26, 0.0), (0.4, 0.0)):
         assert copies(always(tiny(N=2), first + share * (second - first))) == is_copy
@@ -174,7 +212,7 @@ def test_copies_are_counted_for_varied_symbols_only():
 
 def test_copies_are_looked_for_among_the_images_of_the_member_itself():
     """Both predict an image of the second member's bank; the first has another bank."""
-    foreign = synthetic_bank(9, 2, 8).standardized()[8, 1]
+    foreign = synthetic_bank(9, 2, 8).standardized[8, 1]
     found = accuracies(always(tiny(N=2), foreign), always(tiny(P=9, N=2), foreign))
     assert [a.copies for a in found] == [0.0, 1.0]
 
@@ -187,7 +225,7 @@ def test_samples_of_a_constant_prediction_are_that_image():
     pack = Pack([member], banks_for(member.config), CPU)
     pairs = torch.tensor([[[0, 1], [2, 3], [6, 6]]])
     samples = sample_images(pack, pairs, noise.EVAL_VAL, 4)
-    expected = torch.from_numpy(synthetic_bank(7, 1, 8).standardized()[5])
+    expected = torch.from_numpy(synthetic_bank(7, 1, 8).standardized[5])
     torch.testing.assert_close(samples, expected.expand(1, 3, 8, 8).reshape(1, 3, 8, 8))
 
 

@@ -155,7 +155,7 @@ def test_drawn_images_show_the_class_asked_for_and_are_spread_evenly():
     pack = pack_of(*configs)
     classes = torch.arange(5).repeat(600).view(1, -1, 3).expand(3, -1, 3)
     rows = pack.draw_images(classes, noise.TRAIN_IMAGE, torch.tensor([1, 1, 1]))
-    for config, offset, found in zip(configs, pack.offset_M.tolist(), rows):
+    for config, offset, found in zip(configs, pack.bank.offset_M.tolist(), rows):
         local = found - offset
         assert torch.equal(local // config.N, classes[0])
         counts = torch.bincount((local % config.N).flatten(), minlength=config.N)
@@ -165,16 +165,32 @@ def test_drawn_images_show_the_class_asked_for_and_are_spread_evenly():
 
 def test_an_image_is_stored_once_whatever_the_number_of_members():
     pack = pack_of(tiny(), tiny(seed=2), tiny(seed=3, lr=0.1), tiny(P=9), tiny(N=2))
-    assert len(pack.images) == 7 + 9 + 2 * 7
+    assert len(pack.bank.images) == 7 + 9 + 2 * 7
+
+
+def test_tables_of_members_that_share_a_bank_take_no_memory_of_their_own():
+    one, many = (pack_of(*(tiny(seed=k) for k in range(n))).tables for n in (1, 5))
+    assert many.shape == (5, *one.shape[1:])
+    assert many.untyped_storage().nbytes() == one.untyped_storage().nbytes()
+
+
+def test_members_of_one_bank_train_as_members_of_two_copies_of_it():
+    configs = [tiny(seed=1), tiny(seed=2)]
+    shared = pack_of(*configs)
+    apart = pack_of(*configs)
+    apart.tables = shared.tables.clone()
+    for pack in (shared, apart):
+        pack.step()
+    assert torch.equal(shared.state.weights, apart.state.weights)
 
 
 def test_each_member_finds_the_images_of_its_own_bank():
     configs = [tiny(P=9), tiny(), tiny(N=2)]
     pack = pack_of(*configs)
-    for config, offset in zip(configs, pack.offset_M.tolist()):
+    for config, offset in zip(configs, pack.bank.offset_M.tolist()):
         bank = synthetic_bank(config.P, config.N, config.side)
-        expected = patchify(torch.from_numpy(bank.standardized()).flatten(0, 1), config.patch)
-        assert torch.equal(pack.images[offset : offset + len(expected)], expected)
+        expected = patchify(torch.from_numpy(bank.standardized).flatten(0, 1), config.patch)
+        assert torch.equal(pack.bank.images[offset : offset + len(expected)], expected)
 
 
 def test_the_loss_is_known_when_the_prediction_is_always_grey():
@@ -185,7 +201,7 @@ def test_the_loss_is_known_when_the_prediction_is_always_grey():
     params = pack.layout.views(pack.state.weights)
     step = torch.tensor([7])
     results = pack._draw_pairs(step, 512)[0, :, 2]
-    power = pack.images.square().mean((1, 2))
+    power = pack.bank.images.square().mean((1, 2))
     torch.testing.assert_close(pack.loss(params, step)[0], power[results].mean())
 
 

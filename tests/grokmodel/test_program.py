@@ -19,7 +19,7 @@ KINDS = [
 def without_content(pack):
     """The pack with all its tensors on the meta device."""
     pack.device = torch.device("meta")
-    for holder in (pack, pack.state, pack.hyper):
+    for holder in (pack, pack.bank, pack.state, pack.hyper):
         for name, value in vars(holder).items():
             if isinstance(value, torch.Tensor):
                 object.__setattr__(holder, name, value.to("meta"))

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from grokmodel.alphabets import DISTINCT_ORDER, MERGED
 from grokmodel.config import ConfigError
+from grokmodel.limits import ALPHABETS
 from grokmodel.symbols import (
     IDX_IMAGES,
     IDX_LABELS,
@@ -114,7 +116,7 @@ def test_the_same_side_changes_nothing():
 
 
 def test_standardized_images_are_centred_per_pixel_with_unit_variance():
-    seen = synthetic_bank(7, 3, 8).standardized()
+    seen = synthetic_bank(7, 3, 8).standardized
     assert seen.dtype == np.float32
     np.testing.assert_allclose(seen.mean((0, 1)), 0, atol=1e-5)
     assert seen.std() == pytest.approx(1, abs=1e-5)
@@ -122,7 +124,7 @@ def test_standardized_images_are_centred_per_pixel_with_unit_variance():
 
 def test_ink_undoes_standardized():
     bank = synthetic_bank(7, 3, 8)
-    back = bank.ink(torch.from_numpy(bank.standardized()))
+    back = bank.ink(torch.from_numpy(bank.standardized))
     np.testing.assert_allclose(back.numpy(), bank.images, atol=1e-6)
 
 
@@ -139,12 +141,42 @@ def test_reading_turns_the_stored_images_upright(emnist):
 
 def test_letters_come_before_digits_and_are_named_by_the_mapping(emnist):
     folder, _ = emnist
-    assert load_bank("emnist", 5, 1, 28, folder).labels == ("A", "B", "C", "0", "1")
+    assert load_bank("emnist", 5, 1, 28, root=folder).labels == ("A", "B", "C", "0", "1")
+
+
+def test_a_distinct_alphabet_begins_with_the_least_alike_of_the_classes_there_are(emnist):
+    """The files hold the digits, A, B and C."""
+    labels = load_bank("emnist", CLASSES, 1, 28, "distinct", root=emnist[0]).labels
+    assert labels == tuple(c for c in DISTINCT_ORDER if c in "ABC0123456789")
+    assert (labels[0], labels[-1]) == ("A", "1")
+
+
+def test_a_distinct_alphabet_shows_the_images_of_its_labels(emnist):
+    plain, distinct = (load_bank("emnist", CLASSES, 2, 28, a, root=emnist[0]) for a in ALPHABETS)
+    for symbol, label in enumerate(distinct.labels):
+        expected = plain.pool[plain.labels.index(label)]
+        np.testing.assert_array_equal(distinct.pool[symbol], expected)
+
+
+def test_every_merged_class_stands_in_the_distinct_order_once():
+    assert sorted(DISTINCT_ORDER) == sorted(MERGED)
+
+
+def test_the_first_symbols_of_a_distinct_alphabet_have_no_look_alikes():
+    """Pairs that share a stroke in handwriting."""
+    for pair in ("IL", "1I", "1L", "0O", "fF", "9q", "9g", "gq", "5S", "2Z", "tT", "6b", "4Y"):
+        assert not set(pair) <= set(DISTINCT_ORDER[:35]), pair
+
+
+@pytest.mark.parametrize("data", ["glyphs", "kuzushiji49", "emnist-letters"])
+def test_data_without_a_distinct_alphabet_say_so(data, tmp_path):
+    with pytest.raises(ConfigError, match=r"alphabet = 'distinct'.*emnist and emnist-balanced"):
+        load_bank(data, 3, 1, 28, "distinct", root=tmp_path)
 
 
 def test_a_bank_holds_the_images_of_its_classes(emnist):
     folder, parts = emnist
-    bank = load_bank("emnist", 4, 2, 28, folder)
+    bank = load_bank("emnist", 4, 2, 28, root=folder)
     for symbol, label in enumerate([10, 11, 12, 0]):
         for part, found in (("train", bank.pool), ("test", bank.heldout)):
             images, labels = parts[part]
@@ -154,7 +186,7 @@ def test_a_bank_holds_the_images_of_its_classes(emnist):
 
 
 def test_a_bank_has_images_of_the_side_asked_for(emnist):
-    bank = load_bank("emnist", 3, 2, 16, emnist[0])
+    bank = load_bank("emnist", 3, 2, 16, root=emnist[0])
     assert bank.images.shape == (3, 2, 16, 16)
     assert bank.images.dtype == np.float32
     assert bank.images.min() >= 0
@@ -166,19 +198,19 @@ def test_classes_of_unequal_size_are_cut_to_the_smallest(emnist):
     images, labels = parts["test"]
     keep = np.arange(len(labels)) != np.flatnonzero(labels == 11)[0]
     write_emnist(folder, "test", images[keep], labels[keep])
-    assert load_bank("emnist", 3, 1, 28, folder).heldout.shape[1] == PER_CLASS - 1
+    assert load_bank("emnist", 3, 1, 28, root=folder).heldout.shape[1] == PER_CLASS - 1
 
 
 def test_labels_are_class_numbers_without_a_mapping_file(emnist):
     folder, _ = emnist
     (folder / "emnist-bymerge-mapping.txt").unlink()
-    assert load_bank("emnist", 3, 1, 28, folder).labels == ("10", "11", "12")
+    assert load_bank("emnist", 3, 1, 28, root=folder).labels == ("10", "11", "12")
 
 
 def test_letters_files_start_with_their_first_class(tmp_path):
     for part in ("train", "test"):
         write_emnist(tmp_path, part, *random_part(1), kind="letters")
-    assert load_bank("emnist-letters", 3, 1, 28, tmp_path).labels == ("0", "1", "2")
+    assert load_bank("emnist-letters", 3, 1, 28, root=tmp_path).labels == ("0", "1", "2")
 
 
 def test_the_folder_comes_from_the_environment_when_none_is_given(emnist, monkeypatch):
@@ -188,13 +220,13 @@ def test_the_folder_comes_from_the_environment_when_none_is_given(emnist, monkey
 
 def test_data_of_an_unknown_name_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"mnist-9.*glyphs, kuzushiji49.*emnist-letters"):
-        load_bank("mnist-9", 3, 1, 28, tmp_path)
+        load_bank("mnist-9", 3, 1, 28, root=tmp_path)
 
 
 def test_more_symbols_than_classes_are_refused(emnist):
     folder, _ = emnist
     with pytest.raises(ConfigError) as caught:
-        load_bank("emnist", CLASSES + 1, 1, 28, folder)
+        load_bank("emnist", CLASSES + 1, 1, 28, root=folder)
     assert (caught.value.field, caught.value.value) == ("P", CLASSES + 1)
     assert f"{CLASSES} or less" in str(caught.value)
     assert str(folder) in str(caught.value)
@@ -203,7 +235,7 @@ def test_more_symbols_than_classes_are_refused(emnist):
 def test_more_images_than_a_class_has_are_refused(emnist):
     folder, _ = emnist
     with pytest.raises(ConfigError) as caught:
-        load_bank("emnist", 3, PER_CLASS + 1, 28, folder)
+        load_bank("emnist", 3, PER_CLASS + 1, 28, root=folder)
     assert (caught.value.field, caught.value.value) == ("N", PER_CLASS + 1)
     assert f"{PER_CLASS} or less" in str(caught.value)
     assert str(folder) in str(caught.value)
@@ -242,7 +274,7 @@ def test_a_damaged_image_file_is_named_with_what_is_wrong(emnist, damage):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        load_bank("emnist", 3, 1, 28, folder)
+        load_bank("emnist", 3, 1, 28, root=folder)
     assert str(path) in str(caught.value)
     assert words in str(caught.value)
     assert "need" in str(caught.value) or "official" in str(caught.value)
@@ -253,7 +285,7 @@ def test_a_damaged_label_file_is_named(emnist):
     path = emnist_path(folder, "test", "labels")
     path.write_bytes(gzip.compress(idx_bytes(np.zeros((1, 28, 28), np.uint8))))
     with pytest.raises(DataError, match=f"{path.name}.*2051.*need {IDX_LABELS}"):
-        load_bank("emnist", 3, 1, 28, folder)
+        load_bank("emnist", 3, 1, 28, root=folder)
 
 
 def test_as_many_labels_as_images_are_needed(emnist):
@@ -261,7 +293,7 @@ def test_as_many_labels_as_images_are_needed(emnist):
     labels = parts["train"][1][:-1]
     emnist_path(folder, "train", "labels").write_bytes(gzip.compress(idx_bytes(labels)))
     with pytest.raises(DataError, match=r"emnist-bymerge-train.*52 images but 51 labels"):
-        load_bank("emnist", 3, 1, 28, folder)
+        load_bank("emnist", 3, 1, 28, root=folder)
 
 
 @pytest.mark.parametrize("text", ["ten 65", "10", "10 -5", "10 99999999999", "\x00"])
@@ -269,14 +301,14 @@ def test_a_damaged_mapping_file_is_named(emnist, text):
     folder, _ = emnist
     (folder / "emnist-bymerge-mapping.txt").write_text(text)
     with pytest.raises(DataError, match=r"emnist-bymerge-mapping\.txt.*need lines of"):
-        load_bank("emnist", 3, 1, 28, folder)
+        load_bank("emnist", 3, 1, 28, root=folder)
 
 
 def test_a_file_without_items_has_no_classes(emnist):
     folder, _ = emnist
     write_emnist(folder, "train", np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))
     with pytest.raises(ConfigError, match=r"P = 3.*0 or less"):
-        load_bank("emnist", 3, 1, 28, folder)
+        load_bank("emnist", 3, 1, 28, root=folder)
 
 
 def test_an_idx_file_reads_back_as_written(tmp_path):
@@ -289,13 +321,13 @@ def test_an_idx_file_reads_back_as_written(tmp_path):
 
 
 def test_the_first_real_symbols_are_the_letters(emnist_folder):
-    bank = load_bank("emnist", 23, 4, 16, emnist_folder)
+    bank = load_bank("emnist", 23, 4, 16, root=emnist_folder)
     assert "".join(bank.labels) == "ABCDEFGHIJKLMNOPQRSTUVW"
     assert bank.images.shape == (23, 4, 16, 16)
 
 
 def test_real_letters_stand_upright(emnist_folder):
-    bank = load_bank("emnist", 23, 100, 28, emnist_folder)
+    bank = load_bank("emnist", 23, 100, 28, root=emnist_folder)
     shape = dict(zip(bank.labels, bank.images.mean(1)))
     assert shape["T"][:14].sum() > 1.2 * shape["T"][14:].sum()  # the bar is at the top
     assert shape["L"][14:].sum() > 1.2 * shape["L"][:14].sum()  # the foot is at the bottom
@@ -303,7 +335,7 @@ def test_real_letters_stand_upright(emnist_folder):
 
 
 def test_no_real_image_both_trains_and_is_held_out(emnist_folder):
-    bank = load_bank("emnist", 10, 4, 28, emnist_folder)
+    bank = load_bank("emnist", 10, 4, 28, root=emnist_folder)
     pool = {image.tobytes() for image in bank.pool.reshape(-1, 28, 28)}
     held_out = {image.tobytes() for image in bank.heldout.reshape(-1, 28, 28)}
     assert len(held_out) > 100
@@ -323,7 +355,7 @@ def test_kuzushiji_files_read_back_as_written(kuzushiji):
 
 def test_a_kuzushiji_bank_holds_the_images_of_its_classes(kuzushiji):
     folder, parts = kuzushiji
-    bank = load_bank("kuzushiji49", 3, 2, 28, folder)
+    bank = load_bank("kuzushiji49", 3, 2, 28, root=folder)
     images, labels = parts["train"]
     np.testing.assert_allclose(
         bank.pool[1], images[labels == 1].astype(np.float32) / 255, rtol=1e-6
@@ -365,7 +397,7 @@ def test_a_damaged_npz_file_is_named_with_what_is_wrong(kuzushiji, damage):
     apply, words = NPZ_DAMAGE[damage]
     apply(folder / "k49-train-imgs.npz")
     with pytest.raises(DataError) as caught:
-        load_bank("kuzushiji49", 3, 1, 28, folder)
+        load_bank("kuzushiji49", 3, 1, 28, root=folder)
     assert str(folder / "k49-train-") in str(caught.value)
     assert words in str(caught.value)
 
@@ -384,13 +416,13 @@ def test_an_npz_file_cannot_run_code(kuzushiji):
     folder, _ = kuzushiji
     np.savez(folder / "k49-train-imgs.npz", np.array([MakesAFile(folder / "ran")], dtype=object))
     with pytest.raises(DataError, match=r"k49-train-imgs\.npz"):
-        load_bank("kuzushiji49", 3, 1, 28, folder)
+        load_bank("kuzushiji49", 3, 1, 28, root=folder)
     assert not (folder / "ran").exists()
 
 
 def test_kuzushiji_banks_check_classes_and_images(kuzushiji):
     folder, _ = kuzushiji
     with pytest.raises(ConfigError, match=f"P = 50.*{CLASSES} or less"):
-        load_bank("kuzushiji49", 50, 1, 28, folder)
+        load_bank("kuzushiji49", 50, 1, 28, root=folder)
     with pytest.raises(ConfigError, match=f"N = 99.*{PER_CLASS} or less"):
-        load_bank("kuzushiji49", 3, 99, 28, folder)
+        load_bank("kuzushiji49", 3, 99, 28, root=folder)

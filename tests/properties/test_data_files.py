@@ -53,7 +53,7 @@ def load_or_refused(folder, name):
     """Load what the file is part of; it has to be a bank that trains, or an error in words."""
     data = "emnist" if name.startswith("emnist") else "kuzushiji49"
     try:
-        bank = load_bank(data, 3, 2, 9, folder)
+        bank = load_bank(data, 3, 2, 9, root=folder)
     except DataError as refusal:
         error = str(refusal)
         assert str(folder) in error
@@ -62,7 +62,7 @@ def load_or_refused(folder, name):
     except ConfigError as refusal:  # fewer classes or images than before
         assert refusal.field in ("P", "N")  # noqa: PT017
         return None
-    assert np.isfinite(bank.standardized()).all()
+    assert np.isfinite(bank.standardized).all()
     assert bank.images.shape == (3, 2, 9, 9)
     return bank
 
@@ -140,7 +140,7 @@ def test_an_npz_file_that_promises_the_moon_is_named(folder, raw):
     with zipfile.ZipFile(folder / "k49-train-imgs.npz", "w") as archive:
         archive.writestr("arr_0.npy", raw)
     with pytest.raises(DataError, match=r"k49-train-"):
-        load_bank("kuzushiji49", 3, 2, 9, folder)
+        load_bank("kuzushiji49", 3, 2, 9, root=folder)
 
 
 def test_an_idx_file_that_promises_the_moon_is_named(folder):
@@ -148,7 +148,7 @@ def test_an_idx_file_that_promises_the_moon_is_named(folder):
     raw = struct.pack(">4I", IDX_IMAGES, *[2**32 - 1] * 3)
     (folder / name).write_bytes(gzip.compress(raw))
     with pytest.raises(DataError, match="bytes of data; its header"):
-        load_bank("emnist", 3, 2, 9, folder)
+        load_bank("emnist", 3, 2, 9, root=folder)
 
 
 def test_an_encrypted_archive_is_named(folder):
@@ -158,7 +158,7 @@ def test_an_encrypted_archive_is_named(folder):
         data[data.index(head) + flags] |= 1
     path.write_bytes(data)
     with pytest.raises(DataError, match="damaged"):
-        load_bank("kuzushiji49", 3, 2, 9, folder)
+        load_bank("kuzushiji49", 3, 2, 9, root=folder)
 
 
 @pytest.mark.parametrize("data", DATA)
@@ -168,13 +168,13 @@ def test_images_that_are_all_alike_are_refused(folder, data):
     blank = np.full((26, 28, 28), 9, np.uint8)
     {"emnist": write_emnist, "kuzushiji49": write_kuzushiji}[data](folder, "train", blank, labels)
     with pytest.raises(DataError, match="all alike"):
-        load_bank(data, 3, 2, 9, folder)
+        load_bank(data, 3, 2, 9, root=folder)
 
 
 def test_a_fortran_array_is_read_as_numpy_does(folder):
     images, labels = random_part(5, per_class=2)
     write_kuzushiji(folder, "train", np.asfortranarray(images), labels)
-    bank = load_bank("kuzushiji49", 3, 2, 28, folder)
+    bank = load_bank("kuzushiji49", 3, 2, 28, root=folder)
     np.testing.assert_allclose(bank.images[0], images[labels == 0] / np.float32(255), rtol=1e-6)
 
 
@@ -183,13 +183,13 @@ def test_a_mapping_that_is_a_folder_is_named(folder):
     path.unlink()
     path.mkdir()
     with pytest.raises(DataError, match=r"mapping\.txt"):
-        load_bank("emnist", 3, 2, 9, folder)
+        load_bank("emnist", 3, 2, 9, root=folder)
 
 
 def test_a_data_folder_that_is_a_file_is_named(folder):
     for data in DATA:
         with pytest.raises(DataError, match=r"need the official|not found"):
-            load_bank(data, 3, 2, 9, folder / "emnist-bymerge-mapping.txt")
+            load_bank(data, 3, 2, 9, root=folder / "emnist-bymerge-mapping.txt")
 
 
 def test_npz_files_of_numpy_are_read():

@@ -46,7 +46,7 @@ class Life:
     def _bank(self, folder):
         c = self.config
         if c.N == 1:  # what a user would get; to draw more takes long
-            return load_bank(c.data, c.P, c.N, c.side, folder)
+            return load_bank(c.data, c.P, c.N, c.side, root=folder)
         return synthetic_bank(c.P, c.N, c.side)
 
     def train(self):

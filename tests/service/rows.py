@@ -1,11 +1,18 @@
 """Rows of finished trials, made without training."""
 
 from grokmodel.evaluate import Accuracy
-from grokmodel.outcome import Evaluation
+from grokmodel.outcome import EVALUATION_FIELDS, Evaluation
 from grokmodel.pack import Member
 from service.rows import curve_rows, trial_row
 
 NAN = float("nan")
+
+
+def curve_row(trial_id, step, **fields):
+    """One evaluation, its numbers made up; what only N > 1 has is missing."""
+    row = dict.fromkeys(EVALUATION_FIELDS, 0.5)
+    row |= dict.fromkeys(("mem_share", "val_acc_heldout", "val_acc_strict_heldout"))
+    return {**row, "trial_id": trial_id, "step": step, **fields}
 
 
 def finished_member(config, accuracy=1.0):

@@ -17,13 +17,8 @@ from service.rows import config_of
 from service.schema import SCHEMA_VERSION, TABLES
 from service.storage import Entry, Store, StoreError, table_key
 from service.tables import TableError, part_key, read_rows, read_table, write_rows
-from tests.service.rows import finished_row
+from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
-
-
-def curve_row(trial_id, step, **fields):
-    row = dict.fromkeys(("loss", "train_acc", "val_acc", "val_acc_strict", "weight_norm"), 0.5)
-    return {"trial_id": trial_id, "step": step, "mem_share": None, **row, **fields}
 
 
 def write_curves(store, trials, sweep="one", steps=(0, 10)):

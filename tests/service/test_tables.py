@@ -20,13 +20,8 @@ from service.tables import (
     read_table,
     write_rows,
 )
-from tests.service.rows import finished_row
+from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
-
-
-def curve_row(trial_id, step, **fields):
-    row = dict.fromkeys(("loss", "train_acc", "val_acc", "val_acc_strict", "weight_norm"), 0.5)
-    return {"trial_id": trial_id, "step": step, "mem_share": None, **row, **fields}
 
 
 def test_a_row_read_back_is_the_row_written(store):

@@ -99,7 +99,7 @@ def lookup_member(config, bank, table, drawn=None):
         drawn: (P, X) standardized images; by default the mean image of every class.
     """
     P, E = config.P, config.width // 2
-    seen = torch.from_numpy(bank.standardized()).flatten(2).double()  # (P, N, X)
+    seen = torch.from_numpy(bank.standardized).flatten(2).double()  # (P, N, X)
     N, X = seen.shape[1:]
     member = Member.start(config)
     member.state.average.zero_()

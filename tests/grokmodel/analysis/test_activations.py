@@ -117,7 +117,7 @@ def test_the_grid_at_a_b_belongs_to_the_operands_a_and_b():
     config = tiny()
     member = random_member(config)
     (grids,) = grids_of(member)
-    seen = torch.from_numpy(next(iter(banks_for(config).values())).standardized()).flatten(1)
+    seen = torch.from_numpy(next(iter(banks_for(config).values())).standardized).flatten(1)
     embed = Layout(config.shape).views(member.state.average)["embed.w"][0]
     expected = ((seen - seen[0]) @ embed).numpy()
     of_a, of_b = (grids[f"embedding[{x}]", NO_HEAD] for x in "ab")

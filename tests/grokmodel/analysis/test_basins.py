@@ -59,7 +59,7 @@ def test_shares_sum_to_one_whatever_is_right_or_copied():
 def test_training_images_are_copies_and_their_means_are_not(patch, N):
     configs = [tiny(N=1, patch=patch), tiny(N=N, patch=patch, seed=2)]
     probe = probe_of(*map(random_member, configs))
-    images = probe.pack.images[int(probe.pack.offset_M[1]) :][: P * N].flatten(1)
+    images = probe.pack.bank.images[int(probe.pack.bank.offset_M[1]) :][: P * N].flatten(1)
     assert _copies(probe, 1, images).all()
     assert _copies(probe, 1, images + 0.02).all()
     assert not _copies(probe, 1, (images + images.roll(N, 0)) / 2).any(), "between two classes"
@@ -67,7 +67,7 @@ def test_training_images_are_copies_and_their_means_are_not(patch, N):
 
 def test_copies_are_those_of_the_members_own_bank():
     probe = probe_of(random_member(tiny(N=1)), random_member(tiny(N=2, seed=2)))
-    of_first, of_second = (x.flatten(1) for x in probe.pack.images.split([P, 2 * P]))
+    of_first, of_second = (x.flatten(1) for x in probe.pack.bank.images.split([P, 2 * P]))
     assert _copies(probe, 0, of_first).all()
     # the first image of all is the same in both banks; the others are as near to one as to two
     assert _copies(probe, 1, of_first).tolist() == [True] + [False] * (P - 1)
@@ -135,7 +135,7 @@ def test_the_first_image_of_the_right_class_is_a_copy():
     config = lookup_config(N=2)
     banks = banks_for(config)
     (bank,) = banks.values()
-    first = torch.from_numpy(bank.standardized()[:, 0]).flatten(1)
+    first = torch.from_numpy(bank.standardized[:, 0]).flatten(1)
     rows = basins_of(lookup_member(config, bank, rule_table(config), first), banks)
     assert all(shares(row) == (1, 0, 0, 1) for row in rows.values())
 

@@ -31,7 +31,7 @@ def some_members(**changes):
 
 
 def image_of(bank, classes):
-    return torch.from_numpy(bank.standardized()[classes, 0]).flatten(-2)
+    return torch.from_numpy(bank.standardized[classes, 0]).flatten(-2)
 
 
 # --- pairs ---------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_templates_are_the_mean_images_of_the_members_own_banks(patch):
     banks = banks_for(*configs)
     probe = probe_of(*map(random_member, configs), banks=banks)
     for found, bank in zip(probe.templates(), banks.values()):
-        expected = torch.from_numpy(bank.standardized().mean(1))
+        expected = torch.from_numpy(bank.standardized.mean(1))
         tokens = expected.view(P, 8 // patch, patch, 8 // patch, patch).transpose(2, 3)
         torch.testing.assert_close(found, tokens.reshape(P, -1))
 
@@ -126,7 +126,7 @@ def test_the_image_of_a_result_is_drawn_apart_from_those_of_the_operands():
     """All pairs are (0, 0), whose result is 0: which of its images is shown, for a, b and c?"""
     N, Q = 4, 400
     probe = probe_of(random_member(tiny(N=N)), pairs=np.zeros((1, Q, 2), int))
-    images = probe.pack.images[:N].flatten(1)
+    images = probe.pack.bank.images[:N].flatten(1)
     of_c = torch.cdist(probe.targets()[0], images).argmin(1)
     embedded = probe.pack.embed_operands(
         probe.params, torch.tensor([[[0, 0], [1, 1], [2, 2], [3, 3]]])

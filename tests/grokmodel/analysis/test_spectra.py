@@ -91,7 +91,7 @@ def test_a_row_has_the_shares_of_the_grid_of_its_site():
 def test_the_target_has_the_power_of_the_templates_in_the_products(op):
     config = tiny(op=op, P=11, N=2)
     (bank,) = banks_for(config).values()
-    templates = bank.standardized().mean(1)[list(cyclic_order(op, 11).elements)]
+    templates = bank.standardized.mean(1)[list(cyclic_order(op, 11).elements)]
     power = (np.abs(np.fft.rfft(templates.reshape(len(templates), -1), axis=0)) ** 2).sum(1)[1:]
     if op in ("mul", "div"):
         power[-1] /= 2  # rfft counts the frequency of alternating signs once, the others twice
