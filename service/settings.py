@@ -29,13 +29,16 @@ class Settings:
     """AWS_REGION or AWS_DEFAULT_REGION."""
     checkpoint_s: float = 30.0
     """Seconds between resume points, the work that a kill can cost; GROK_CHECKPOINT_S."""
+    optuna: str = ""
+    """Database of Optuna's studies; GROK_OPTUNA, by default SQLite inside a folder store."""
 
     def __repr__(self) -> str:
         return f"Settings({self.store!r}, {without_password(self.tracking_uri)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """What other processes get: never a password. They take it from their own environment."""
-        return vars(self) | {"tracking_uri": without_password(self.tracking_uri)}
+        kept = {name: without_password(getattr(self, name)) for name in ("tracking_uri", "optuna")}
+        return vars(self) | kept
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         mine = os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -75,6 +78,7 @@ def load_settings(
         data_root=str(_folder("data-root", data_root or env.get("GROK_DATA", "data"))),
         s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
         s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+        optuna=_database(env.get("GROK_OPTUNA", "")),
         checkpoint_s=_seconds("GROK_CHECKPOINT_S", Settings.checkpoint_s),
     )
 
@@ -104,6 +108,14 @@ def _folder(name: str, text: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise SettingsError(f"{name} = {text[:200]!r}: {error!s:.200}; need a folder") from error
     return folder
+
+
+def _database(text: str) -> str:
+    if text and "://" not in text:
+        raise SettingsError(
+            f"GROK_OPTUNA = {text!r}: need sqlite:///FILE or postgresql://user@host/database"
+        )
+    return text
 
 
 def _seconds(name: str, default: float) -> float:

@@ -11,8 +11,6 @@ sweep goes on where it stopped, and trained trials are never trained twice.
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +18,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from grokmodel.config import ConfigError, TrialConfig
+from grokmodel.config import ConfigError
 from service.cli import USER_ERRORS
-from service.plan import MAX_TRIALS
 from service.preview import check_data, dry_run
 from service.settings import load_settings
 from service.summary import closing_words, phase_table
+from sweeps import flags
+from sweeps.flags import say
 from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
-
-SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(args.store, args.data_root)
     name = sweep_name(args)
-    if args.gpus is not None and args.gpus < 1:
-        raise ConfigError("--gpus", args.gpus, "1 or more; left out, those that are there")
+    flags.check_gpus(args)
     scope = args.analyses or PRESET_ANALYSES.get(args.preset, "all")
     configs = preset_configs(args.preset, overrides(args))
     check_data(configs, settings)
@@ -80,10 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), help="a start that flags override")
     parser.add_argument("--name", help="name of the sweep (default: that of the preset)")
-    parser.add_argument(
-        "--store", help="folder or s3://bucket/prefix (default: GROK_STORE, ./runs)"
-    )
-    parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
+    flags.add_places(parser)
     parser.add_argument(
         "--analyses",
         choices=("all", "quick", "none"),
@@ -91,52 +84,23 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: that of the preset, all)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
-    parser.add_argument(
-        "--gpus",
-        type=int,
-        metavar="N",
-        help="plan for N GPUs, which an autoscaling cluster starts (default: those that are there)",
-    )
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1")
-    axes = parser.add_argument_group("axes, one or more values each")
-    for field in dataclasses.fields(TrialConfig):
-        convert: Any = {"int": int, "float": float, "bool": _bool, "str": str}[str(field.type)]
-        default = f"default {field.default}"
-        names = [f"--{field.name.replace('_', '-')}"]
-        axes.add_argument(*names, dest=field.name, type=convert, nargs="+", help=default)
+    flags.add_fields(parser, "axes, one or more values each", nargs="+")
     return parser
-
-
-def say(line: str) -> None:
-    print(f"grok: {line}", flush=True)
 
 
 def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
     """The axes that were given as flags."""
-    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(TrialConfig)}
-    axes = {name: values for name, values in given.items() if values is not None}
+    axes = flags.given_fields(args)
     if args.seeds is not None:
         if "seed" in axes:
             raise ConfigError("--seeds", args.seeds, "left out when --seed is given")
-        if not 1 <= args.seeds <= MAX_TRIALS:
-            raise ConfigError("--seeds", args.seeds, f"from 1 to {MAX_TRIALS}")
-        axes["seed"] = list(range(args.seeds))
+        axes["seed"] = flags.seeds(args.seeds)
     return axes
 
 
 def sweep_name(args: argparse.Namespace) -> str:
-    name = args.name if args.name is not None else args.preset or "sweep"
-    if not SWEEP_NAME.fullmatch(name):
-        raise ConfigError(
-            "--name", name, "a letter, then up to 63 letters, digits, '.', '_' or '-'"
-        )
-    return str(name)
-
-
-def _bool(text: str) -> bool:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    raise argparse.ArgumentTypeError(f"{text!r}: need true or false")
+    return flags.checked_name(args.name if args.name is not None else args.preset or "sweep")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The boundary between two sides of a plane of configs, from few of its points."""

@@ -1,0 +1,107 @@
+"""The picture of a boundary: inferred sides shaded, observed points by phase, the line between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from grokmodel.outcome import PHASES
+from service import figures
+from service.boundary.lattice import Belief, Point, edges
+from service.boundary.plane import Axis, Plane
+from service.figures import PHASE_COLORS
+
+SHADES = ("#F4EFE6", "#DCEFE8")
+"""The side that has not generalised (or learned), and the one that has."""
+MOST_TICKS = 8
+CELL_IN = 0.3
+"""Inches a cell, within the bounds of a page."""
+
+
+def draw(
+    plane: Plane, tolerance: int, belief: Belief, phases: Mapping[Point, Sequence[str]]
+) -> Figure:
+    """The lattice, a square a point; a dot where a point was observed."""
+    nx, ny = plane.shape
+    width, height = (min(max(CELL_IN * n, 2.4), 7.0) for n in (nx, ny))
+    figure, axes = figures.new_figure(width + 2.4, height + 1.0)
+    ax: Axes = axes[0, 0]
+    ax.imshow(
+        belief.side_XY.T, origin="lower", cmap=ListedColormap(SHADES), vmin=0, vmax=1, aspect="auto"
+    )
+    ax.add_collection(LineCollection(_steps(belief), colors="black", linewidths=1.8, zorder=2))
+    size = min(110.0, (0.55 * 72 * min(width / nx, height / ny)) ** 2)
+    for point, found in phases.items():
+        _dot(ax, point, found, size)
+    _ticks(ax, plane)
+    ax.set_title(_title(plane, tolerance, phases), fontsize=9)
+    figure.legend(
+        handles=_handles(plane, phases), loc="outside right upper", frameon=False, fontsize=8
+    )
+    return figure
+
+
+def _dot(ax: Axes, point: Point, found: Sequence[str], size: float) -> None:
+    """A point in the colour of its commonest phase; how many seeds have it, if not all."""
+    counts = Counter(found)
+    phase = max(PHASES, key=counts.__getitem__)
+    ax.scatter(*point, s=size, color=PHASE_COLORS[phase], edgecolors="black", lw=0.5, zorder=3)
+    if counts[phase] < len(found):
+        text = f"{counts[phase]}/{len(found)}"
+        ax.text(*point, text, fontsize=5, ha="center", va="center", zorder=4)
+
+
+def _steps(belief: Belief) -> list[list[tuple[float, float]]]:
+    """The line between the squares of each edge's two points."""
+    lines = []
+    for (x, y), (x2, _) in edges(belief.side_XY):
+        if x != x2:
+            lines.append([(x + 0.5, y - 0.5), (x + 0.5, y + 0.5)])
+        else:
+            lines.append([(x - 0.5, y + 0.5), (x + 0.5, y + 0.5)])
+    return lines
+
+
+def _ticks(ax: Axes, plane: Plane) -> None:
+    for axis, name in ((plane.x, "x"), (plane.y, "y")):
+        every = -(-len(axis) // MOST_TICKS)
+        places = np.arange(0, len(axis), every)
+        labels = [f"{axis.values[i]:.3g}" for i in places]
+        getattr(ax, f"set_{name}ticks")(places, labels)
+        getattr(ax, f"set_{name}label")(_label(axis))
+    ax.tick_params(labelsize=8, length=2)
+
+
+def _label(axis: Axis) -> str:
+    name = figures.UNITS.get(axis.field, axis.field)
+    return f"{name} (log)" if axis.log else name
+
+
+def _title(plane: Plane, tolerance: int, phases: Mapping[Point, Sequence[str]]) -> str:
+    size = plane.shape[0] * plane.shape[1]
+    return f"{len(phases)} of {size} points observed; tolerance {cells_in_words(tolerance)}"
+
+
+def cells_in_words(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
+def _handles(plane: Plane, phases: Mapping[Point, Sequence[str]]) -> list[Patch | Line2D]:
+    seen = {phase for found in phases.values() for phase in found}
+    dots = [
+        Line2D([], [], ls="", marker="o", color=PHASE_COLORS[p], mec="black", mew=0.5, label=p)
+        for p in PHASES
+        if p in seen
+    ]
+    sides = [Patch(facecolor=c, edgecolor="#999999", label=t, lw=0.5)
+             for c, t in zip(SHADES[::-1], (plane.what, f"not {plane.what}"))]  # fmt: skip
+    line = Line2D([], [], color="black", lw=1.8, label="boundary")
+    return [*dots, *sides, line]

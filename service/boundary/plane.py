@@ -1,0 +1,170 @@
+"""A plane of two config fields: its lattice of points, and the trials of each point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grokmodel.config import FIELD_TYPES, ConfigError, TrialConfig
+from grokmodel.outcome import COMPREHENSION, GROKKING, MEMORIZATION
+from service.boundary.lattice import Point
+
+LOG_FIELDS = ("weight_decay", "lr", "N", "init_scale", "batch", "steps", "width", "ffn")
+"""Fields whose values people space by factors."""
+SIDES = {
+    "generalised": (GROKKING, COMPREHENSION),
+    "learned": (MEMORIZATION, GROKKING, COMPREHENSION),
+}
+"""What tells sides apart -> the phases of one side: strict pairs learned, or training pairs."""
+LEAST_CELLS = 3
+"""Values an axis: with fewer there is nothing to look for between them."""
+MOST_POINTS = 10_000
+"""Points of a lattice: each round weighs all of them."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One config field and the values that it takes, ascending."""
+
+    field: str
+    values: tuple[float, ...]
+    log: bool
+    """Whether the values are spaced by factors."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two axes, and everything else fixed."""
+
+    x: Axis
+    y: Axis
+    fixed: Mapping[str, Any]
+    """Config field -> value, of those that are given."""
+    seeds: tuple[int, ...]
+    """Each point is trained once with each."""
+    what: str = "generalised"
+    """What tells its sides apart: one of SIDES."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.x), len(self.y)
+
+    def values(self, point: Point) -> dict[str, float]:
+        """What the two fields are at a point."""
+        return {
+            self.x.field: self.x.values[point[0]],
+            self.y.field: self.y.values[point[1]],
+        }
+
+    def configs(self, point: Point) -> list[TrialConfig]:
+        """The trials of a point, one a seed.
+
+        Raises:
+            ConfigError: such a trial cannot be.
+        """
+        values = {**self.fixed, **self.values(point)}
+        return [TrialConfig.from_dict({**values, "seed": seed}) for seed in self.seeds]
+
+    def share(self, phases: Sequence[str]) -> float:
+        """Share of a point's trials that are on the side that `what` names."""
+        return sum(phase in SIDES[self.what] for phase in phases) / len(phases)
+
+    def check(self) -> None:
+        """Raise ConfigError for the first point that cannot be trained."""
+        for x in range(len(self.x)):
+            for y in range(len(self.y)):
+                self.configs((x, y))
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two planes the same, as JSON has it."""
+        return {
+            "x": [self.x.field, list(self.x.values)],
+            "y": [self.y.field, list(self.y.values)],
+            "fixed": self.configs((0, 0))[0].to_dict() | {self.x.field: None, self.y.field: None},
+            "seeds": list(self.seeds),
+            "what": self.what,
+        }
+
+
+def make_plane(
+    x: Axis, y: Axis, fixed: Mapping[str, Any], seeds: Sequence[int], what: str = "generalised"
+) -> Plane:
+    """A plane, checked.
+
+    Raises:
+        ConfigError: one field twice, too many points, or a point whose config is not allowed.
+    """
+    if x.field == y.field:
+        raise ConfigError("--y", y.field, f"another field than that of --x, {x.field}")
+    for axis in (x, y):
+        if axis.field in fixed:
+            flag = f"--{axis.field.replace('_', '-')}"
+            raise ConfigError(flag, fixed[axis.field], f"left out: {axis.field} is an axis")
+    if len(x) * len(y) > MOST_POINTS:
+        raise ConfigError("--cells", (len(x), len(y)), f"such that points are <= {MOST_POINTS}")
+    plane = Plane(x, y, dict(fixed), tuple(seeds), what)
+    plane.check()
+    return plane
+
+
+def spaced_axis(flag: str, field: str, low: float, high: float, cells: int, log: bool) -> Axis:
+    """Values from low to high; those of an integer field are rounded, and each there once.
+
+    Raises:
+        ConfigError: names the flag and what is wrong with it.
+    """
+    _check_field(flag, field)
+    if cells < LEAST_CELLS:
+        raise ConfigError("--cells", cells, f"{LEAST_CELLS} or more along each axis")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(flag, (field, low, high), "LOW below HIGH, both finite")
+    if log and low <= 0:
+        words = f"above 0 for a log axis: take {flag}-scale linear, or {flag}-values"
+        raise ConfigError(f"{flag} {field}", low, words)
+    if cells > MOST_POINTS:
+        raise ConfigError("--cells", cells, f"at most {MOST_POINTS}")
+    numbers = np.geomspace(low, high, cells) if log else np.linspace(low, high, cells)
+    return _axis(flag, field, [low, *map(_short, numbers[1:-1]), high], log)
+
+
+def listed_axis(flag: str, field: str, values: Sequence[float], log: bool | None) -> Axis:
+    """The values as they are given, in order; log is that of the axis in the study, if possible."""
+    _check_field(flag, field)
+    return _axis(flag, field, values, min(values) > 0 and is_log(field) if log is None else log)
+
+
+def is_log(field: str) -> bool:
+    return field in LOG_FIELDS
+
+
+def _axis(flag: str, field: str, values: Sequence[float], log: bool) -> Axis:
+    whole = FIELD_TYPES[field] is int
+    if whole and any(not math.isfinite(v) for v in values):
+        raise ConfigError(flag, tuple(values), "finite numbers")
+    distinct = sorted({round(v) if whole else float(v) for v in values})
+    if len(distinct) < LEAST_CELLS:
+        words = f"a range with {LEAST_CELLS} or more different values"
+        raise ConfigError(f"{flag} {field}", tuple(distinct), words)
+    if log and distinct[0] <= 0:
+        raise ConfigError(f"{flag} {field}", distinct[0], "above 0 for a log axis")
+    return Axis(field, tuple(distinct), log)
+
+
+def _check_field(flag: str, field: str) -> None:
+    allowed = [
+        name for name, kind in FIELD_TYPES.items() if kind in (int, float) and name != "seed"
+    ]
+    if field not in allowed:
+        raise ConfigError(flag, field, f"a config field that is a number: {', '.join(allowed)}")
+
+
+def _short(value: float) -> float:
+    """Six digits are enough to tell cells apart, and can be typed again."""
+    return float(f"{value:.6g}")

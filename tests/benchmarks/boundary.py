@@ -1,0 +1,246 @@
+"""How many points a search for the boundary takes, and how far from the dense grid's it ends.
+
+    python tests/benchmarks/boundary.py --synthetic 100       a few minutes: truths made up
+    python tests/benchmarks/boundary.py --store DIR           real training, about ten minutes
+    python tests/benchmarks/boundary.py --store DIR --plane generalised --size 12   half an hour
+
+*Synthetic*: sides of a 16 x 16 lattice by formulas, with seeds that draw each. *Real*, on built-in
+glyphs: `learned`, learning rate against weight decay, tiny models told apart by whether training
+pairs are learned; `generalised`, weight decay against training fraction, models of the demo told
+apart by whether strict pairs are. The search comes first, then the rest of the lattice is trained;
+both see the same trials.
+
+Distances are in cells, between the middles of edges, along the axis where they are farther apart.
+`there`: from the edge of the found boundary that is farthest from the dense one; `back`: from the
+edge of the dense one that is farthest from the found one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import torch
+
+from grokmodel.config import TrialConfig
+from grokmodel.decoder import TemplateDecoder
+from grokmodel.evaluate import Accuracy
+from grokmodel.pack import Member, bank_key
+from grokmodel.symbols import load_bank
+from grokmodel.train import train
+from service.boundary import lattice as boundary
+from service.boundary import search as bs
+from service.boundary.lattice import Bools, Floats
+from service.boundary.plane import SIDES, Plane, make_plane, spaced_axis
+from service.boundary.study import BoundaryStudy, storage_url
+from service.rows import trial_row
+from service.settings import load_settings
+from service.storage import Store
+from service.tables import read_table, write_rows
+from tests.benchmarks import machine
+
+SIZE, PACK, MEMBERS = 16, 8, 8
+TINY = {"P": 11, "side": 8, "width": 32, "ffn": 32, "batch": 64, "t_levels": 16, "steps": 400}
+TINY |= {"eval_every": 25, "eval_pairs": 128, "sample_steps": 2, "final_sample_steps": 2}
+TINY |= {"train_fraction": 0.7}
+DEMO = {"P": 31, "batch": 384, "t_levels": 48, "steps": 1500, "eval_every": 125}
+
+
+# --- synthetic truths ----------------------------------------------------------------------------
+
+
+def truths(seed: int, size: int = SIZE) -> Iterator[tuple[str, Floats]]:
+    """Named shares over a lattice, each with both sides in it."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(*[(np.arange(size) + 0.5) / size] * 2, indexing="ij")
+    angle = rng.uniform(0, 2 * np.pi)
+    across = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5)
+    height = 0.45 + rng.uniform(0.1, 0.25) * np.sin(rng.uniform(2, 6) * x + rng.uniform(0, 6))
+    turn, (cx, cy), (a, b) = (
+        rng.uniform(0, np.pi),
+        rng.uniform(0.25, 0.75, 2),
+        rng.uniform(0.17, 0.33, 2),
+    )
+    u = np.cos(turn) * (x - cx) + np.sin(turn) * (y - cy)
+    v = np.cos(turn) * (y - cy) - np.sin(turn) * (x - cx)
+    bend = across + rng.uniform(-0.3, 0.3) * (x - 0.5) ** 2 - rng.uniform(-0.12, 0.12)
+    fields = {  # positive on one side; in units of the plane
+        "straight": across - rng.uniform(-0.25, 0.25),
+        "curved": y - height,
+        "hyperbola": (x + 0.05) * (y + 0.05) - rng.uniform(0.1, 0.4),
+        "island": 0.25 * (1 - np.hypot(u / a, v / b)),
+        "two boundaries": rng.uniform(0.15, 0.22) - np.abs(bend),
+        "thin band": rng.uniform(0.045, 0.1) - np.abs(across - rng.uniform(-0.25, 0.25)),
+    }
+    for name, field in fields.items():
+        if (field > 0).any() and (field <= 0).any():
+            yield name, (field > 0).astype(float)
+    for name in ("straight", "hyperbola", "island"):
+        probability = 1 / (1 + np.exp(-2 * size * fields[name]))
+        share = rng.binomial(3, probability) / 3
+        if (share >= 0.5).any() and (share < 0.5).any():
+            yield f"{name}, three noisy seeds", share
+
+
+def searched(share_XY: Floats, pack: int = PACK, tolerance: int = 1) -> tuple[Floats, Bools, int]:
+    """What a search observes of a truth, the sides it comes to, and its rounds."""
+    seen_XY, most, rounds = np.full(share_XY.shape, np.nan), share_XY.size // 4, 0
+    batch = boundary.first_points(share_XY.shape, tolerance)
+    while batch:
+        for point in batch:
+            seen_XY[point] = share_XY[point]
+        rounds += 1
+        left = most - int((~np.isnan(seen_XY)).sum())
+        batch = boundary.propose(seen_XY, min(pack, left), tolerance)
+    return seen_XY, boundary.believe(seen_XY).side_XY, rounds
+
+
+def synthetic(count: int) -> tuple[list[str], list[list[str]]]:
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for seed in range(count):
+        for name, share_XY in truths(seed):
+            seen_XY, side_XY, rounds = searched(share_XY)
+            dense_XY = share_XY >= 0.5
+            there, back = boundary.distance(side_XY, dense_XY), boundary.distance(dense_XY, side_XY)
+            is_open = boundary.unresolved(seen_XY, side_XY, 1).any()
+            points = float((~np.isnan(seen_XY)).sum())
+            found.setdefault(name, []).append((points, there, back, rounds, float(is_open)))
+    rows = []
+    for name, cases in found.items():
+        points, there, back, rounds, is_open = np.array(cases).T
+        rows.append([
+            name, str(len(cases)), f"{np.median(points):.0f} ({points.max():.0f})",
+            f"{np.median(points) / SIZE**2:.0%} ({points.max() / SIZE**2:.0%})",
+            f"{there.max():g}", f"{np.mean(back <= 1):.0%}", f"{back.max():g}",
+            f"{rounds.mean():.1f}", f"{is_open.mean():.0%}",
+        ])  # fmt: skip
+    head = ["truth", "planes", "points, median (most)", "share", "there, most", "back <= 1",
+            "back, most", "rounds", "not resolved"]  # fmt: skip
+    return head, rows
+
+
+# --- real training -------------------------------------------------------------------------------
+
+
+def real_plane(what: str, size: int, seed: int) -> Plane:
+    if what == "learned":
+        x = spaced_axis("--x", "lr", 1e-3, 0.05, size, log=True)
+        y = spaced_axis("--y", "weight_decay", 0.1, 10, size, log=True)
+        return make_plane(x, y, TINY, [seed], what)
+    x = spaced_axis("--x", "weight_decay", 0.3, 30, size, log=True)
+    y = spaced_axis("--y", "train_fraction", 0.3, 0.9, size, log=False)
+    return make_plane(x, y, DEMO, [seed], what)
+
+
+class Trainer:
+    """Trains what a table lacks, in packs in this process: results are those of a sweep, which
+    trains the same packs in Ray's workers, and rounds cost no start of workers."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store, self.name = store, name
+
+    def __call__(self, configs: Sequence[TrialConfig]) -> None:
+        known = set(read_table(self.store, "trials", self.name)["trial_id"])
+        todo = [config for config in configs if config.trial_id not in known]
+        for at in range(0, len(todo), MEMBERS):
+            self._train(todo[at : at + MEMBERS])
+            quiet(f"{self.name}: {min(at + MEMBERS, len(todo))}/{len(todo)} trials")
+
+    def _train(self, configs: Sequence[TrialConfig]) -> None:
+        members = [Member.start(config) for config in configs]
+        banks = {key: load_bank(*key, root="data") for key in {bank_key(c) for c in configs}}
+        decoders = {key: TemplateDecoder(bank) for key, bank in banks.items()}
+        for _ in train(members, banks, decoders, torch.device("cpu")):
+            pass
+        rows = []
+        for member in members:  # the last evaluation stands for the final one
+            last = member.curve[-1]
+            found = Accuracy(last.train_acc, last.val_acc, last.val_acc_strict, float("nan"))
+            rows.append(trial_row(member, found, found, "cpu"))
+        write_rows(self.store, "trials", self.name, rows)
+
+
+def real(
+    what: str, size: int, seed: int, pack: int, folder: str
+) -> tuple[list[str], list[list[str]]]:
+    """The search, then the rest of the dense lattice."""
+    torch.set_num_threads(1)
+    settings, plane = load_settings(folder), real_plane(what, size, seed)
+    store, search = Store(settings), bs.make_search(f"{what}-{seed}", plane, 1, None)
+    study = BoundaryStudy(search.name, plane, storage_url(settings))
+    train_ = Trainer(store, search.name)
+    found = bs.find_boundary(search, study, store, train_, lambda: pack, quiet)
+    points = list(np.ndindex(plane.shape))
+    train_([config for point in points for config in plane.configs(point)])
+    trials = read_table(store, "trials", search.name)
+    phase_of = dict(zip(trials["trial_id"], trials["phase"]))
+    share_XY = np.array([
+        plane.share([phase_of[c.trial_id] for c in plane.configs(point)]) for point in points
+    ]).reshape(plane.shape)  # fmt: skip
+    return compared(found, share_XY, trials)
+
+
+def compared(found: Any, share_XY: Floats, trials: Any) -> tuple[list[str], list[list[str]]]:
+    dense_XY, side_XY = share_XY >= 0.5, found.belief.side_XY
+    there, back = boundary.distance(side_XY, dense_XY), boundary.distance(dense_XY, side_XY)
+    plane = found.search.plane
+    mine = {c.trial_id for point in found.phases for c in plane.configs(point)}
+    seconds = trials.loc[trials["trial_id"].isin(mine), "wall_s"].sum()
+    head = ["", "points", "share", "training", "edges", "there", "back", "wrong sides"]
+    seed, part = plane.seeds[0], f"{found.points / share_XY.size:.0%}"
+    one = [f"search, seed {seed}", str(found.points), part, f"{seconds:.0f} s",
+           str(len(boundary.edges(side_XY))), f"{there:g}", f"{back:g}",
+           f"{(dense_XY != side_XY).sum()} of {share_XY.size}"]  # fmt: skip
+    seconds = trials["wall_s"].sum()
+    all_ = [f"dense grid, seed {seed}", str(share_XY.size), "100%", f"{seconds:.0f} s",
+            str(len(boundary.edges(dense_XY))), "", "", ""]  # fmt: skip
+    return head, [one, all_]
+
+
+def quiet(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--synthetic", type=int, metavar="N", help="N planes of each kind, no training"
+    )
+    parser.add_argument("--plane", choices=tuple(SIDES), default="learned", help="real training")
+    parser.add_argument(
+        "--size", type=int, default=SIZE, help="points along each axis, real training"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of all trials, real training")
+    parser.add_argument("--pack", type=int, default=PACK, help="points a round, real training")
+    parser.add_argument("--store", help="folder to keep (default: a temporary one)")
+    parser.add_argument("--json", help="file for all numbers")
+    args = parser.parse_args()
+    if args.synthetic:
+        head, rows = synthetic(args.synthetic)
+    elif args.store:
+        head, rows = real(args.plane, args.size, args.seed, args.pack, args.store)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            head, rows = real(args.plane, args.size, args.seed, args.pack, folder)
+    print(markdown(head, rows))
+    found = {"machine": machine.describe("cpu"), "head": head, "rows": rows}
+    machine.write_json(args.json, found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""A search for a boundary with real training, as a user starts it; then the same command again."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+
+from sweeps import grok_boundary
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "sweeps" / "grok_boundary.py"
+TIMEOUT_S = 300
+PLANE = ["--what", "learned", "--x", "lr", "3e-4", "0.1", "--y", "weight_decay", "0.1", "30"]
+MODEL = ["--P", "5", "--side", "8", "--width", "32", "--ffn", "32", "--batch", "32"]
+MODEL += ["--t-levels", "8", "--steps", "200", "--eval-every", "20", "--eval-pairs", "64"]
+MODEL += ["--sample-steps", "1", "--final-sample-steps", "1"]
+TINY = ["--name", "tiny", "--cells", "5", "5", "--pack", "9", *PLANE, *MODEL]
+"""A plane in which some models learn their training pairs, in half a second each."""
+TWICE = """
+import sys
+from sweeps import grok_boundary
+print("first", grok_boundary.main(sys.argv[1:]), flush=True)
+print("again", grok_boundary.main(sys.argv[1:]), flush=True)
+"""
+
+
+@pytest.fixture
+def environment(tmp_path):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_", "MLFLOW_"))}
+    return env | {"GROK_STORE": str(tmp_path / "store")}
+
+
+def start(environment, *command):
+    return subprocess.run(
+        [sys.executable, *command], env=environment, cwd=ROOT, capture_output=True, text=True,
+        timeout=TIMEOUT_S,
+    )  # fmt: skip
+
+
+def test_a_search_leaves_a_boundary_and_is_not_run_twice(environment):
+    done = start(environment, "-c", TWICE, *TINY)
+    assert "first 0" in done.stdout, done.stdout + done.stderr
+    first, again = done.stdout.split("first 0")
+    assert "again 0" in again
+    assert "to train in" in first
+    assert "to train in" not in again
+    assert re.search(r"boundary known to 1 cell; \d+ of 25 points", again)
+
+    store = Path(environment["GROK_STORE"])
+    trials = pd.read_parquet(store / "tables" / "trials")
+    assert len(trials) == trials["trial_id"].nunique()
+    said = json.loads((store / "figures" / "tiny" / "boundary.json").read_text())
+    assert said["known"]
+    assert {point["learned"] for point in said["points"]} == {True, False}
+    assert sum(point["status"] == "observed" for point in said["points"]) == len(trials) < 25
+    phase_at = trials.set_index(["lr", "weight_decay"])["phase"]
+    for point in said["points"]:
+        if point["status"] == "observed":
+            assert point["phases"] == [phase_at[point["x"], point["y"]]]
+    assert {".json", ".png", ".svg", ".html"} <= {
+        path.suffix for path in (store / "figures" / "tiny").iterdir()
+    }
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{store}/optuna.db")
+    assert {i for trial in study.trials for i in trial.user_attrs["trial_ids"]} == set(
+        trials["trial_id"]
+    )
+
+
+def test_the_commands_of_the_document_make_valid_planes():
+    text = (ROOT / "docs" / "boundary.md").read_text().replace("\\\n", " ")
+    found = re.findall(r"python sweeps/grok_boundary\.py (.*)", text)
+    assert found
+    for flags in found:
+        args = grok_boundary.build_parser().parse_args(shlex.split(flags))
+        assert len(grok_boundary.plane_of(args).x) >= 3
+
+
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(environment):
+    done = start(environment, str(SCRIPT), *TINY, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for words in ("5 x 5 points", "first round   9 points", "at most       18", "optuna.db"):
+        assert words in done.stdout
+    assert not Path(environment["GROK_STORE"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--x", "lr", "1", "0.1", "--y", "P", "11", "31"], "LOW below HIGH"),
+        (["--x", "lr", "--y", "P", "11", "31"], "--x-values"),
+        (["--x", "lr", "0.1", "1", "--y", "lr", "0.1", "1"], "another field"),
+        (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--P", "5"], "--P = 5"),
+        (["--x", "weight_decay", "0", "1", "--y", "P", "11", "31"], "linear"),
+        (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--pack", "0"], "--pack = 0"),
+        (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--gpus", "0"], "--gpus = 0"),
+        (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--name", "a/b"], "--name = 'a/b'"),
+        (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--width", "15"], "width = 15"),
+        (
+            ["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--seed", "1", "--seeds", "2"],
+            "--seeds = 2",
+        ),
+    ],
+)
+def test_bad_input_gets_one_clear_line(flags, words, capsys, tmp_path):
+    assert grok_boundary.main([*flags, "--store", str(tmp_path / "store")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert words in said
+    assert not (tmp_path / "store").exists()
