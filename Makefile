@@ -4,13 +4,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
 
-.PHONY: demo smoke ui up down test slow faults check lint format docs bench bench-gpu lock audit clean
+.PHONY: demo smoke reproduce ui up down test slow faults check lint format docs bench bench-gpu lock audit clean
 
 demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
 	$(BIN)/python sweeps/grok_phase.py --preset demo --store $(STORE)
 
 smoke: $(VENV)/.run         ## four tiny trials: does everything work?
 	$(BIN)/python sweeps/grok_phase.py --preset smoke --store $(STORE)
+
+reproduce: $(VENV)/.run     ## the paper's experiments, as far as two hours go: REPRODUCTION.md
+	$(BIN)/grok reproduce --budget 2h --store $(STORE)
 
 ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000
 	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
@@ -50,6 +53,7 @@ bench: $(VENV)/.dev         ## speed on this machine's CPU: about half an hour
 	$(BIN)/python tests/benchmarks/sweep_overhead.py --json sweep_overhead.json
 	$(BIN)/python tests/benchmarks/tables_scale.py --json tables_scale.json
 	$(BIN)/python tests/benchmarks/tracking_stall.py --json tracking_stall.json
+	$(BIN)/python tests/benchmarks/boundary.py --synthetic 40 --json boundary.json
 
 bench-gpu:                  ## speed on a GPU: 8 minutes, with torch and numpy alone
 	$(PYTHON) tests/benchmarks/fused_training.py --device cuda --json fused_training_cuda.json

@@ -1,11 +1,12 @@
-"""`grok`: everything that is not starting a sweep."""
+"""The commands of `grok` that start no sweep; `sweeps/grok.py` adds those that do."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from grokmodel.config import ConfigError
 from grokmodel.decoder import DecoderError
@@ -34,13 +35,18 @@ TRACKED = (commands.run_figures, commands.run_analyze, commands.run_publish)
 """Commands that need MLflow besides the store."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+Extend = Callable[[Any], None]
+"""Adds commands to the subparsers; each sets `run`, and `tracked` if it needs MLflow."""
+
+
+def main(argv: Sequence[str] | None = None, extend: Extend | None = None) -> int:
+    args = build_parser(extend).parse_args(argv)
     try:
         # the doctor says of settings too what is wrong with them
         is_doctor = args.run is commands.run_doctor
-        tracking = args.run in TRACKED
-        settings = None if is_doctor else load_settings(args.store, tracking=tracking)
+        tracking = args.run in TRACKED or getattr(args, "tracked", False)
+        data_root = getattr(args, "data_root", None)
+        settings = None if is_doctor else load_settings(args.store, data_root, tracking)
         return int(args.run(settings, args))
     except USER_ERRORS as error:
         print(f"grok: {error}", file=sys.stderr)
@@ -50,9 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="grok", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="command")
+    if extend:
+        extend(verbs)
     status = verbs.add_parser("status", help="sweeps in the store, their trials and phases")
     status.add_argument("--sweep", help="only this one")
     status.add_argument("--json", action="store_true", help="for programs")

@@ -3,12 +3,9 @@ config fields to lists of values and stands for their grid."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from grokmodel.config import TrialConfig
 from service.plan import expand, unique
-
-Block = dict[str, list[Any]]
+from sweeps.paper import Block, full_blocks
 
 SMOKE: list[Block] = [
     {
@@ -41,24 +38,8 @@ DEMO: list[Block] = [
 ]
 """24 trials on built-in glyphs over weight decay and training fraction."""
 
-PAPER: list[Block] = [
-    # grokking with one image a symbol, at the paper's width, over moduli
-    {
-        "data": ["emnist"],
-        "P": [23, 27, 31, 35],
-        "N": [1],
-        "side": [32],
-        "width": [512],
-        "ffn": [512],
-        "heads": [4],
-        "train_fraction": [0.9],
-        "weight_decay": [1.0, 3.0],
-        "seed": [0, 1, 2],
-        "steps": [20_000],
-        "eval_every": [500],
-    },
-]
-"""The paper's scale: P = 23 to 35 on EMNIST at width 512 and side 32. Meant for a GPU."""
+PAPER: list[Block] = full_blocks()
+"""Every experiment of the paper at its own scale; `grok reproduce` runs what a budget allows."""
 
 _EMNIST: Block = {
     "data": ["emnist"],

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from service import cli
-from sweeps import grok_phase
+from sweeps import grok_phase, reproduce
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = ("README.md", "CONTRIBUTING.md", "REPRODUCTION.md")
+DOCUMENTS = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def text_of(document):
@@ -39,11 +40,11 @@ def test_sweep_commands_parse_and_make_valid_configs():
 
 
 def test_grok_commands_parse():
-    verbs = "status|figures|table|analyze|costs|publish|doctor|compact|gc"
+    verbs = "status|figures|table|analyze|costs|publish|doctor|compact|gc|reproduce"
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
     assert found
     for flags in found:
-        cli.build_parser().parse_args(flags)
+        cli.build_parser(reproduce.add_command).parse_args(flags)
 
 
 def test_benchmarks_have_the_flags_that_documents_give_them():

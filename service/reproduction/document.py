@@ -1,0 +1,176 @@
+"""REPRODUCTION.md: claims of the paper, our numbers, verdicts. Made from the tables alone."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from grokmodel.config import SCIENCE_VERSION
+from service.environment import cpu_name, git_commit
+from service.reproduction import mirror
+from service.reproduction.claims import CLAIMS, Claim, Judged, judge
+from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, VERDICTS, Evidence, Ran
+
+PAPER = "[arXiv 2604.17673](https://arxiv.org/abs/2604.17673)"
+WORDS = {REPRODUCED: "reproduced", PARTLY: "partly", NOT: "not reproduced", NOT_RUN: "not run"}
+RULES = """\
+Verdicts are computed from the tables by the rule that stands with each claim. `strict` pairs are
+validation pairs whose mirror (b, a) did not train either; numbers are median (lowest to highest)
+over trials. Learned means an accuracy of 0.95 for three evaluations in a row.
+
+- **reproduced**: the rule is met by all experiments of the claim, at the paper's scale and on its
+  images.
+- **partly**: the weaker half of the rule is met; or the rule itself, but at a smaller scale
+  or in a neighbouring regime only.
+- **not reproduced**: neither is met *at the scale given*. Of a smaller scale this says what our
+  smaller models did not show, not that the paper is wrong.
+- **not run**: there are no trials to judge by, or none that learned what the claim is about. Trials
+  of a neighbouring regime may support a claim in their stead, but not refute it; a claim on other
+  data is not judged by stand-ins for them.
+
+The paper's scale means its data, image side, width, FFN, moduli and R. Optimiser, noise levels,
+initial weights and the number of heads are ours at every scale ([docs/recipe.md](docs/recipe.md)).
+The paper's numbers are those of its text and figures as far as we have them; `curve` means that it
+shows one and we hold no number of it. The command under a claim runs its experiments alone; with a
+larger budget it runs them at a larger scale."""
+
+
+def machine() -> dict[str, str]:
+    """What this runs on, and of which version."""
+    gpus = torch.cuda.device_count()
+    device = f"{gpus} x {torch.cuda.get_device_name()}" if gpus else f"{cpu_name()}, no GPU"
+    return {
+        "device": f"{os.cpu_count()} CPUs, {device}",
+        "commit": git_commit(),
+        "versions": ", ".join(
+            [f"Python {platform.python_version()}"]
+            + [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "ray", "mlflow")]
+            + [f"science version {SCIENCE_VERSION}"]
+        ),
+    }
+
+
+def document(
+    evidence: Evidence, about: Mapping[str, str], figures: Sequence[tuple[str, str]] = ()
+) -> str:
+    """The whole document.
+
+    Args:
+        about: `budget`, `date` and what `machine` says.
+        figures: path, relative to the document, and caption of each.
+    """
+    judged = [judge(claim, evidence) for claim in CLAIMS]
+    parts = [_head(judged, about), _table(judged), "## How to read a verdict", RULES,
+             "## What was run", _experiments(evidence), *_figures(figures),
+             "## Claim by claim", *(_section(j, evidence) for j in judged),
+             "## The mirror leak", _mirror_words(), "\n".join(mirror.section(evidence)),
+             "## Not run, and did not come out", _open(judged, evidence)]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(judged: Sequence[Judged], about: Mapping[str, str]) -> str:
+    counts = Counter(j.verdict for j in judged)
+    said = ", ".join(f"{counts[v]} {WORDS[v]}" for v in VERDICTS)
+    return f"""# The paper reproduced
+
+"Grokking of Diffusion Models: Case Study on Modular Addition" ({PAPER}),
+claim by claim. Written by `grok reproduce`; every number of ours is read from the tables of its
+sweeps and none is typed in.
+
+**Of {len(judged)} claims: {said}.** Last run {about["date"]} with a budget of
+{about["budget"]} on {about["device"]}. Commit `{about["commit"]}`; {about["versions"]}."""
+
+
+def _table(judged: Sequence[Judged]) -> str:
+    lines = ["| claim | the paper | ours | scale | verdict |", "|---|---|---|---|---|"]
+    for j in judged:
+        c = j.claim
+        ours = _cell(j.finding.short or (j.finding.measured or ("-",))[0])
+        ours += " (with one image a symbol)" if j.from_stand_in else ""
+        lines.append(f"| [{c.id}](#{c.id}): {c.statement} | {c.number} | {ours} | "
+                     f"{', '.join(j.scales) or '-'} | **{WORDS[j.verdict]}** |")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _experiments(evidence: Evidence) -> str:
+    lines = ["| experiment | scale | trials | what that is |", "|---|---|---|---|"]
+    for ran in evidence.ran.values():
+        done = f"{ran.done} of {ran.planned}" if ran.sweep else "-"
+        what = ran.words if ran.sweep else f"not run: {ran.reason}"
+        lines.append(f"| `{ran.experiment}`: {ran.title} | {ran.scale or '-'} | {done} | "
+                     f"{_cell(what)} |")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _figures(figures: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"![{caption.split('.')[0]}]({path})\n\n*{caption}*" for path, caption in figures]
+
+
+def _section(j: Judged, evidence: Evidence) -> str:
+    c = j.claim
+    lines = [f"### {c.id}", "", f"{c.statement} ({c.where}) The paper: {c.number}.", ""]
+    lines += [f"- {line}" for line in j.finding.measured]
+    if not evidence.of(c.experiments):
+        lines += [f"- not run: {name}: {_reason(evidence, name)}" for name in c.experiments]
+    rests = "; ".join(f"`{r.experiment}` at {r.scale}, {r.done} of {r.planned} trials"
+                      for r in _ran(j, evidence))  # fmt: skip
+    lines += ["", f"*Rule.* {c.rule}", "", f"**{WORDS[j.verdict].capitalize()}**{_why(j)}"]
+    lines[-1] += f" It rests on {rests}." if rests and j.verdict != NOT_RUN else ""
+    return "\n".join([*lines, "", f"    {command(c)}"])
+
+
+def _ran(j: Judged, evidence: Evidence) -> list[Ran]:
+    return evidence.of(j.claim.stand_in if j.from_stand_in else j.claim.experiments)
+
+
+def _why(j: Judged) -> str:
+    if j.from_stand_in and j.verdict == NOT_RUN:
+        return ": with many images a symbol; the numbers are of one image, which cannot refute it."
+    if j.from_stand_in:
+        return (
+            ": judged on trials with one image a symbol, as there are none with many that learned."
+        )
+    return ": the rule is met, but not at the paper's scale throughout." if j.capped else "."
+
+
+def _reason(evidence: Evidence, name: str) -> str:
+    ran = evidence.ran.get(name)
+    return ran.reason if ran and ran.reason else "not asked for"
+
+
+def command(claim: Claim) -> str:
+    """What runs the experiments of a claim and writes the document again."""
+    return f"grok reproduce --only {' '.join(claim.experiments)} --budget 2h"
+
+
+def _mirror_words() -> str:
+    return (
+        "`a + b = b + a`. The paper splits ordered pairs, so most validation pairs have their "
+        "mirror in training: can its validation accuracies be explained by that alone?"
+    )
+
+
+def _open(judged: Sequence[Judged], evidence: Evidence) -> str:
+    lines = []
+    for j in judged:
+        if j.verdict in (NOT, NOT_RUN):
+            why = j.finding.short or "; ".join(j.finding.measured[:1])
+            lines.append(f"- {j.claim.id}, {WORDS[j.verdict]}" + (f": {why}" if why else ""))
+    for ran in evidence.ran.values():
+        if not ran.sweep:
+            lines.append(f"- experiment `{ran.experiment}` was not run: {ran.reason}")
+        elif not ran.is_full:
+            rest = "" if ran.done == ran.planned else f", {ran.done} of {ran.planned} trials"
+            why = f": {ran.reason}" if ran.reason else ""
+            lines.append(f"- experiment `{ran.experiment}` was run at scale {ran.scale}{rest}, "
+                         f"not at the paper's{why}")  # fmt: skip
+    return "\n".join(lines) or "Everything was run at the paper's scale and came out."

@@ -1,0 +1,121 @@
+"""What the tables hold for a claim: the sweeps of its experiments, their rows, numbers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not", "not run"
+VERDICTS = (REPRODUCED, PARTLY, NOT, NOT_RUN)
+BEYOND_MIRROR = 0.5
+"""Share of the strict pairs that must be right at the end for an accuracy on all validation pairs
+to count: a memoriser that ignores order reaches 0.95 on these in some splits."""
+ABOUT = ("trial_id", "data", "P", "N", "variant", "depth", "heads", "ffn", "split", "seed", "phase",
+         "learned", "n_strict", "n_val")  # fmt: skip
+"""Columns of a trial that its analyses are told apart by."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What there is of an experiment in a store."""
+
+    experiment: str
+    title: str
+    sweep: str = ""
+    """Empty: it was not run, for `reason`."""
+    scale: str = ""
+    words: str = ""
+    """What the scale is."""
+    is_full: bool = False
+    """The paper's scale, all of it, on the paper's images."""
+    stand_in: bool = False
+    """On other images than the paper's."""
+    planned: int = 0
+    """Trials that the scale has."""
+    done: int = 0
+    reason: str = ""
+    """Why it was not run, or not larger."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the tables say of a claim."""
+
+    verdict: str
+    measured: tuple[str, ...]
+    """Numbers in words, the most telling first."""
+    short: str = ""
+    """The first of them, for a table."""
+
+
+@dataclass
+class Evidence:
+    """The experiments of a reproduction and their tables."""
+
+    read: Callable[[str, str], pd.DataFrame]
+    """(table, sweep) -> its rows."""
+    ran: Mapping[str, Ran]
+    _cache: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+
+    def of(self, experiments: Sequence[str]) -> list[Ran]:
+        """Those of these experiments that have finished trials."""
+        found = (self.ran.get(name) for name in experiments)
+        return [ran for ran in found if ran is not None and ran.sweep and ran.done]
+
+    def table(self, name: str, experiments: Sequence[str]) -> pd.DataFrame:
+        """Rows of these experiments, each with its experiment, scale and what its trial was."""
+        parts = [rows for ran in self.of(experiments) if len(rows := self._rows(name, ran))]
+        if not parts:
+            return pd.DataFrame()
+        rows = pd.concat(parts, ignore_index=True)
+        own = [c for c in rows if c not in ("experiment", "scale", "sweep")]
+        return rows.drop_duplicates(own, ignore_index=True)  # trials that experiments share
+
+    def _rows(self, name: str, ran: Ran) -> pd.DataFrame:
+        key = (name, ran.sweep)
+        if key not in self._cache:
+            rows = self.read(name, ran.sweep)
+            if name == "trials":
+                rows = rows.assign(learned=has_learned(rows))
+            else:
+                rows = rows.merge(self._rows("trials", ran)[list(ABOUT)], on="trial_id")
+            self._cache[key] = rows.assign(experiment=ran.experiment, scale=ran.scale)
+        return self._cache[key]
+
+
+def has_learned(trials: pd.DataFrame) -> pd.Series:
+    """Which trials learned the held-out pairs, and not only their mirrors: see BEYOND_MIRROR."""
+    beyond = trials["val_acc_strict"].fillna(0.0) >= BEYOND_MIRROR
+    return trials["val_step_strict"].notna() | (trials["val_step"].notna() & beyond)
+
+
+def learned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of trials that learned the held-out pairs."""
+    return rows if rows.empty else rows[rows["learned"]]
+
+
+def spread(values: pd.Series, digits: int = 2) -> str:
+    """`median (lowest to highest)`."""
+    known = values.dropna()
+    if known.empty:
+        return "never"
+    low, mid, high = (f"{v:,.{digits}f}" for v in (known.min(), known.median(), known.max()))
+    return f"{mid} ({low} to {high})" if len(known) > 1 else mid
+
+
+def counted(trials: pd.DataFrame) -> str:
+    """`6 trials, 3 seeds`."""
+    seeds = trials["seed"].nunique()
+    words = f"{len(trials)} trial{'s' * (len(trials) != 1)}"
+    return f"{words}, {seeds} seed{'s' * (seeds != 1)}"
+
+
+def worst_of(verdicts: Sequence[str]) -> str:
+    """Of parts of a claim: reproduced if all are, partly if half of them are at least partly."""
+    if all(v == REPRODUCED for v in verdicts):
+        return REPRODUCED
+    if all(v == NOT_RUN for v in verdicts):
+        return NOT_RUN
+    return PARTLY if 2 * sum(v in (REPRODUCED, PARTLY) for v in verdicts) >= len(verdicts) else NOT

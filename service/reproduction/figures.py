@@ -1,0 +1,124 @@
+"""The figures of REPRODUCTION.md, from table rows."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from grokmodel.outcome import LEARNED
+from service.figures import GREY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
+from service.reproduction.evidence import Evidence
+from service.reproduction.mechanism import PAPER_RECTIFY
+from service.reproduction.mirror import CONTROL
+
+LINES = (
+    ("train_acc", "training", TRAIN_COLOR),
+    ("val_acc", "validation", VAL_COLOR),
+    ("val_acc_strict", "strict", STRICT_COLOR),
+)
+COLUMNS = 4
+
+
+def draw(evidence: Evidence) -> dict[str, tuple[Figure, str]]:
+    """Name -> figure and caption; only those that there is something to draw for."""
+    found = {"curves": _curves(evidence), "levels": _levels(evidence)}
+    return {name: pair for name, pair in found.items() if pair is not None}
+
+
+def _curves(evidence: Evidence) -> tuple[Figure, str] | None:
+    rows = evidence.table("curves", tuple(evidence.ran))
+    if rows.empty:
+        return None
+    keys = ["experiment", "scale", "data", "P", "N", "variant", "depth", "ffn"]
+    order = {name: i for i, name in enumerate(evidence.ran)}
+    panels = sorted(rows.groupby(keys), key=lambda p: (order[p[0][0]], p[0][1:]))
+    across = min(COLUMNS, len(panels))
+    down = math.ceil(len(panels) / across)
+    figure = Figure(figsize=(max(2.9 * across, 5.8), 2.25 * down + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(down, across, squeeze=False, sharey=True).flat)
+    for ax, (key, mine) in zip(axes, panels):
+        _curve_panel(ax, mine, key)
+    for ax in axes[::across]:
+        ax.set_ylabel("accuracy", fontsize=8)
+    for ax in axes[len(panels):]:  # fmt: skip
+        ax.set_visible(False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    caption = (
+        "Accuracy over training steps, median and range over seeds, of every experiment that was "
+        "run. The paper: training accuracy first, validation accuracy long after. Dashed: what a "
+        "memoriser that ignores order scores on just these validation pairs (none without a leak)."
+    )
+    return figure, caption
+
+
+def _curve_panel(ax: Axes, rows: pd.DataFrame, key: tuple[object, ...]) -> None:
+    for column, label, color in LINES:
+        if column == "val_acc" and key[0] == CONTROL:
+            continue  # all validation pairs are strict there
+        by_step = rows.groupby("step")[column]
+        # seeds that settled stopped: they keep their last value in what is drawn
+        wide = rows.pivot_table(index="step", columns="trial_id", values=column).ffill()
+        ax.plot(wide.index, wide.median(axis=1), color=color, label=label, lw=1.6)
+        if by_step.ngroups:
+            ax.fill_between(wide.index, wide.min(axis=1), wide.max(axis=1), color=color, alpha=0.15)
+    if key[0] != CONTROL:
+        splits = rows.drop_duplicates("trial_id")
+        strict = splits["n_strict"] / splits["n_val"]
+        ax.axhline(
+            (1 - strict + strict / splits["P"]).mean(),
+            color="#555555",
+            ls="--",
+            lw=0.9,
+            label="memoriser",
+        )
+    ax.axhline(LEARNED, color=GREY, lw=0.6)
+    ax.set_ylim(-0.03, 1.03)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8)
+    ax.set_title(_title(key), fontsize=8)
+    ax.set_xlabel("step", fontsize=8)
+
+
+def _title(key: tuple[object, ...]) -> str:
+    experiment, scale, data, P, N, variant, depth, _ = key
+    extra = [str(variant)] * (variant != "baseline") + [f"depth {depth}"] * (depth != 1)
+    return f"{experiment} ({scale})\n" + ", ".join([str(data), f"P = {P}", f"N = {N}", *extra])
+
+
+def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
+    experiments = tuple(name for name in evidence.ran if name != CONTROL)
+    steps, critical = (evidence.table(name, experiments) for name in ("timesteps", "critical"))
+    if steps.empty or critical.empty:
+        return None
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for N, color in ((1, SKY), (4, VAL_COLOR), (256, STRICT_COLOR)):
+        mine = steps[(steps["N"] == N) & (steps["P"] == 23)]
+        for i, (_, trial) in enumerate(mine.groupby("trial_id")):
+            left.plot(trial["level"], trial["rectify_acc"], color=color, lw=1.2,
+                      label=f"ours, N = {N}" if i == 0 else None)  # fmt: skip
+        points = critical[critical["N"] == N].dropna(subset=["observed"])
+        if len(points):
+            right.plot(points["predicted"].astype(float), points["observed"].astype(float), "o",
+                       color=color, alpha=0.8, label=f"ours, N = {N}")  # fmt: skip
+    left.plot(list(PAPER_RECTIFY), list(PAPER_RECTIFY.values()), "D", color=RED,
+              label="the paper, N = 256")  # fmt: skip
+    left.set(xlabel="noise level at the start, of 50", ylabel="rectify accuracy, P = 23")
+    right.plot([0, 50], [0, 50], color=GREY, lw=1, label="predicted = observed")
+    right.set(xlabel="predicted critical level", ylabel="observed critical level")
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(frameon=False, fontsize=8)
+    caption = (
+        "Left: samples that start from a wrong result noised to a level and end at a + b. Right: "
+        "the critical level predicted from the entropy against the observed one; the paper reports "
+        "that they align."
+    )
+    return figure, caption

@@ -1,0 +1,204 @@
+"""Which scale of each experiment a budget pays for: by measured cost, the same every time.
+
+What a step costs is measured once a store and kept there: the same command makes the same choice
+again, also when the machine is busier than it was.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import torch
+
+from grokmodel.config import ConfigError, PackShape, TrialConfig
+from service import capacity
+from service.plan import Plan, Resources, pack, step_cost
+from service.storage import Store
+from sweeps.paper import Experiment, Scale
+
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+OVERHEAD_S = 40.0
+"""A sweep's start, figures and report."""
+EFFICIENCY = 4.0
+"""A larger shape may be this many times cheaper a weight than a smaller one: bounds a guess."""
+COSTS_KEY = "reproduction/costs.json"
+LEVEL_ROWS = 51 * 300 * 26
+"""Rows that the analysis `timesteps` samples: levels, pairs, Euler steps on average."""
+GRID_ROWS = 51 * 2 + 20
+"""Passes over all P² pairs: entropies by level, spectra, identities, heads."""
+
+Lacking = Callable[[Scale], str]
+
+
+class CostModel(Protocol):
+    """Wall seconds of scales."""
+
+    def of(self, scale: Scale) -> float:
+        """Measured."""
+        ...
+
+    def at_least(self, scale: Scale) -> float:
+        """A lower bound that needs no measurement."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What becomes of one experiment."""
+
+    experiment: Experiment
+    scale: Scale | None
+    """None: it is not run."""
+    seconds: float
+    """Estimated."""
+    reason: str = ""
+    """Why it is not run, or not larger; empty where it is run in full."""
+
+
+def parse_budget(text: str) -> float:
+    """Seconds of `90s`, `20m`, `2h` or `3d`.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
+    seconds = float(match[1]) * UNITS_S[match[2]] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigError("--budget", text, "a time such as 90s, 20m, 2h or 3d")
+    return seconds
+
+
+def choose(
+    experiments: Sequence[Experiment], budget_s: float, costs: CostModel, lacking: Lacking
+) -> list[Choice]:
+    """The scale of each experiment that a budget pays for.
+
+    Scales are taken up one after the other, the cheapest for its weight first, until the next one
+    would go beyond the budget. That order does not depend on the budget, so more time never makes
+    an experiment smaller.
+
+    Args:
+        lacking: why a scale cannot be run here at all, such as data that are not there; or nothing.
+    """
+    possible = {e.name: possible_scales(e, lacking) for e in experiments}
+    taken: dict[str, tuple[Scale, float]] = {}
+    queue: list[tuple[float, int, bool, int]] = []  # cost a weight, experiment, measured?, scale
+
+    def offer(i: int, k: int, measured: bool) -> None:
+        if k < len(scales := possible[experiments[i].name]):
+            ask = costs.of if measured else costs.at_least
+            heapq.heappush(queue, (ask(scales[k]) / experiments[i].weight, i, measured, k))
+
+    for i in range(len(experiments)):
+        offer(i, 0, measured=False)
+    while queue:
+        ratio, i, measured, k = heapq.heappop(queue)
+        name, seconds = experiments[i].name, ratio * experiments[i].weight
+        others = sum(cost for other, (_, cost) in taken.items() if other != name)
+        if others + seconds > budget_s:
+            break
+        if measured:
+            taken[name] = (possible[name][k], seconds)
+        offer(i, k + measured, measured=not measured)
+    return [_choice(e, possible[e.name], taken.get(e.name), costs, lacking) for e in experiments]
+
+
+def possible_scales(experiment: Experiment, lacking: Lacking) -> list[Scale]:
+    """Those whose data are there, the smallest first; stand-ins only if there is nothing else."""
+    found = [scale for scale in reversed(experiment.scales) if not lacking(scale)]
+    return [scale for scale in found if not scale.stand_in] or found
+
+
+def _choice(
+    experiment: Experiment,
+    possible: Sequence[Scale],
+    taken: tuple[Scale, float] | None,
+    costs: CostModel,
+    lacking: Lacking,
+) -> Choice:
+    """With the reason why it is not larger."""
+    scale, seconds = taken or (None, 0.0)
+    rest = possible[possible.index(scale) + 1 :] if scale else possible
+    why = lacking(experiment.scales[0])
+    if rest:
+        more = duration(costs.at_least(rest[0]))
+        why = f"the budget ends before {rest[0].name}, {more} or more"
+    return Choice(experiment, scale, seconds, why)
+
+
+class Costs:
+    """Seconds a step and member of every shape, measured when asked for and kept in the store."""
+
+    def __init__(self, store: Store, data_root: str, resources: Resources) -> None:
+        self.store, self.data_root, self.resources = store, data_root, resources
+        self.kind = f"{resources.kind} {capacity.this_device()}"
+        data = store.get_or_none(COSTS_KEY)
+        self.known: dict[str, float] = json.loads(data) if data else {}
+
+    def of(self, scale: Scale) -> float:
+        """By what its shapes take here."""
+        return self._wall(scale.configs, self._measured)
+
+    def at_least(self, scale: Scale) -> float:
+        """By what is known of its shapes, or of others."""
+        return self._wall(scale.configs, self._at_least)
+
+    def _wall(
+        self, configs: Sequence[TrialConfig], seconds_of: Callable[[TrialConfig], float]
+    ) -> float:
+        work = [equivalent_steps(c) * seconds_of(c) for c in configs]
+        return max(sum(work) / self.resources.slots, *work) + OVERHEAD_S
+
+    def _at_least(self, config: TrialConfig) -> float:
+        """What is known of the shape, or what the largest known one suggests."""
+        if (name := self._name(config.shape)) in self.known:
+            return self.known[name]
+        mine = [v for k, v in self.known.items() if k.startswith(f"per weight, {self.kind}")]
+        return min(mine, default=0.0) / EFFICIENCY * step_cost(config)
+
+    def _measured(self, config: TrialConfig) -> float:
+        name = self._name(config.shape)
+        if name not in self.known:
+            seconds = self._measure(config)
+            self.known[name] = seconds
+            rate = f"per weight, {self.kind}, {name}"
+            self.known[rate] = seconds / step_cost(config)
+            self.store.put(COSTS_KEY, json.dumps(self.known, indent=1, sort_keys=True).encode())
+        return self.known[name]
+
+    def _measure(self, config: TrialConfig) -> float:
+        torch.set_num_threads(max(1, int(self.resources.cpus)))
+        most: Mapping[PackShape, int] = {}
+        members: tuple[TrialConfig, ...] = (config,)
+        if self.resources.gpus:  # members are nearly free there
+            most = capacity.most_members_here([config], self.data_root)
+            members = pack([config] * most[config.shape], self.resources, most)[0]
+        plan = Plan("", members, (), (), (members,))
+        return capacity.step_seconds(plan, self.data_root)[config.shape]
+
+    def _name(self, shape: PackShape) -> str:
+        return f"{self.kind}: {json.dumps(asdict(shape), sort_keys=True)}"
+
+
+def equivalent_steps(config: TrialConfig) -> float:
+    """Training steps that cost as much as a trial with its evaluations and analyses: a step goes
+    three times over its batch, a sample once a level."""
+    evaluations = config.steps / config.eval_every + config.final_sample_steps / config.sample_steps
+    rows = evaluations * 2 * config.eval_pairs * config.sample_steps
+    rows += LEVEL_ROWS + GRID_ROWS * config.P**2
+    return config.steps + rows / (3 * config.batch)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them."""
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86_400:.1f} days"

@@ -1,0 +1,155 @@
+"""The experiments of the paper (arXiv 2604.17673), each at its full scale and at smaller ones.
+
+An experiment is a list of blocks in the notation of `presets`. Its scales go from the paper's own
+down to what a laptop does in minutes; `budget` chooses among them. What a smaller scale changes is
+said in its words, which end up in the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grokmodel.config import TrialConfig
+from service.plan import expand, unique
+
+Block = dict[str, list[Any]]
+
+EMNIST_P = (23, 27, 31, 35)
+KUZUSHIJI_P = (39, 43, 47)
+
+DIVERSE: Block = {
+    "alphabet": ["distinct"],
+    "weight_decay": [0.1],
+    "t_mean": [2.0],
+    "t_std": [1.0],
+    "batch": [1024],
+}
+"""What trials with several images a symbol have in place of the defaults: their recipe, once. Their
+alphabet has no look-alikes, because the decoder must tell classes apart on images it never saw."""
+
+_RUN: Block = {"data": ["emnist"], "train_fraction": [0.9], "weight_decay": [2.0]}
+_PAPER: Block = {
+    **_RUN, "side": [32], "width": [512], "ffn": [512], "heads": [4], "seed": [0, 1, 2],
+    "steps": [20_000], "eval_every": [500],
+}  # fmt: skip
+_HALF: Block = {**_PAPER, "width": [256], "ffn": [256], "steps": [10_000]}
+_SMALL: Block = {
+    **_RUN, "side": [16], "width": [128], "ffn": [128], "heads": [1], "seed": [0, 1, 2],
+    "steps": [5000], "eval_every": [250],
+}  # fmt: skip
+_BRIEF: Block = {**_SMALL, "steps": [3000], "seed": [0, 1]}
+_DIVERSE_PAPER: Block = {**_PAPER, **DIVERSE, "steps": [60_000], "eval_every": [1000]}
+_DIVERSE_HALF: Block = {**_HALF, **DIVERSE, "steps": [30_000], "eval_every": [1000]}
+_DIVERSE_SMALL: Block = {
+    **_SMALL, **DIVERSE, "width": [256], "ffn": [512], "heads": [4], "steps": [10_000],
+    "eval_every": [500], "seed": [0, 1],
+}  # fmt: skip
+_DIVERSE_BRIEF: Block = {**_DIVERSE_SMALL, "width": [128], "steps": [4000], "seed": [0]}
+
+_FULL_WORDS = "the paper's: side 32, width 512, FFN 512, 4 heads, 3 seeds"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One size of an experiment."""
+
+    name: str
+    """`full` is the paper's."""
+    words: str
+    """What it is, for the document."""
+    blocks: tuple[Block, ...]
+    stand_in: bool = False
+    """Other images than the paper's."""
+
+    @property
+    def configs(self) -> list[TrialConfig]:
+        """All trials, each once."""
+        return unique(config for block in self.blocks for config in expand(block))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the paper did once."""
+
+    name: str
+    title: str
+    weight: int
+    """What it is worth: one of twice the weight may take twice the time."""
+    scales: tuple[Scale, ...]
+    """The full one first, then ever smaller ones."""
+
+    def sweep(self, scale: Scale) -> str:
+        """Name of its sweep."""
+        return f"paper-{self.name}-{scale.name}"
+
+
+def _scales(change: Block, *more: Block, diverse: bool = False) -> tuple[Scale, ...]:
+    """The four scales with some axes changed; more blocks with further changes come on top."""
+    sizes = (
+        ("full", _FULL_WORDS, _DIVERSE_PAPER if diverse else _PAPER),
+        ("half", "side 32, width 256, 3 seeds", _DIVERSE_HALF if diverse else _HALF),
+        ("small", "side 16, width 256, FFN 512, 4 heads, 2 seeds", _DIVERSE_SMALL)
+        if diverse
+        else ("small", "side 16, width 128, 1 head, 3 seeds", _SMALL),
+        ("brief", "side 16, width 128, FFN 512, 4 heads, 1 seed, 4,000 steps", _DIVERSE_BRIEF)
+        if diverse
+        else ("brief", "side 16, width 128, 1 head, 2 seeds, 3,000 steps", _BRIEF),
+    )
+    blocks = (change, *({**change, **m} for m in more))
+    return tuple(
+        Scale(name, words, tuple({**size, **_wider(block, size)} for block in blocks))
+        for name, words, size in sizes
+    )
+
+
+def _wider(block: Block, size: Block) -> Block:
+    """FFNs given as a multiple of the size's own."""
+    times = block.get("ffn")
+    return {**block, "ffn": [t * f for t in times for f in size["ffn"]]} if times else block
+
+
+def _glyphs(scale: Scale) -> Scale:
+    """The same on built-in glyphs, for whoever lacks the data."""
+    words = f"built-in glyphs instead of Kuzushiji-49, {scale.words}"
+    blocks = tuple({**block, "data": ["glyphs"]} for block in scale.blocks)
+    return Scale(f"glyphs-{scale.name}", words, blocks, stand_in=True)
+
+
+_KUZUSHIJI: Block = {
+    "data": ["kuzushiji49"], "alphabet": ["plain"], "P": list(KUZUSHIJI_P), "N": [1]
+}  # fmt: skip
+_SANDWICH: Block = {"N": [256], "variant": ["sandwich"]}
+_KUZUSHIJI_SCALES = _scales(_KUZUSHIJI)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment("n1", "Grokking with one image a symbol, P = 23", 4,
+               _scales({"P": [23], "N": [1]})),
+    Experiment("unordered", "Control of ours: a pair and its mirror on the same side", 4,
+               _scales({"P": list(EMNIST_P), "N": [1], "split": ["unordered"]})),
+    Experiment("moduli", "One image a symbol, P = 27, 31, 35", 5,
+               _scales({"P": list(EMNIST_P[1:]), "N": [1]})),
+    Experiment("kuzushiji", "Kuzushiji-49, one image a symbol, P = 39, 43, 47", 4,
+               (*_KUZUSHIJI_SCALES, *map(_glyphs, _KUZUSHIJI_SCALES[-2:]))),
+    Experiment("n4", "Grokking with 4 images a symbol, P = 23", 3,
+               _scales({"P": [23], "N": [4]}, diverse=True)),
+    Experiment("n256", "Grokking with 256 images a symbol, sandwich, P = 23", 5,
+               _scales({"P": [23], **_SANDWICH}, diverse=True)),
+    Experiment("variants", "Baseline and widened baseline (FFN twice as wide) with 256 images", 2,
+               _scales({"P": [23], "N": [256]}, {"ffn": [2]}, diverse=True)),
+    Experiment("depth2", "Two blocks, one image a symbol, P = 23", 3,
+               _scales({"P": [23], "N": [1], "depth": [2]})),
+    Experiment("depth2-n256", "Two blocks, 256 images a symbol, P = 23", 2,
+               _scales({"P": [23], "N": [256], "depth": [2]}, diverse=True)),
+    Experiment("critical", "Critical level with 256 images, sandwich, P = 27, 31, 35", 2,
+               _scales({"P": list(EMNIST_P[1:]), **_SANDWICH}, diverse=True)),
+    Experiment("critical-kuzushiji", "Critical level on Kuzushiji-49 with 256 images, sandwich", 2,
+               _scales({**_KUZUSHIJI, **_SANDWICH}, diverse=True)),
+)  # fmt: skip
+"""In the order in which they are run."""
+BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
+
+
+def full_blocks(experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Block]:
+    """All experiments at the paper's scale."""
+    return [block for experiment in experiments for block in experiment.scales[0].blocks]
