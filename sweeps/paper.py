@@ -21,10 +21,9 @@ KUZUSHIJI_P = (39, 43, 47)
 
 DIVERSE: Block = {
     "alphabet": ["distinct"],
-    "weight_decay": [0.1],
-    "t_mean": [2.0],
-    "t_std": [1.0],
-    "batch": [1024],
+    "weight_decay": [1.0],
+    "ema": [0.998],
+    "sample_steps": [1],
 }
 """What trials with several images a symbol have in place of the defaults: their recipe, once. Their
 alphabet has no look-alikes, because the decoder must tell classes apart on images it never saw."""
@@ -46,7 +45,7 @@ _DIVERSE_SMALL: Block = {
     **_SMALL, **DIVERSE, "width": [256], "ffn": [512], "heads": [4], "steps": [10_000],
     "eval_every": [500], "seed": [0, 1],
 }  # fmt: skip
-_DIVERSE_BRIEF: Block = {**_DIVERSE_SMALL, "width": [128], "steps": [4000], "seed": [0]}
+_DIVERSE_BRIEF: Block = {**_DIVERSE_SMALL, "width": [128], "seed": [0]}
 
 _FULL_WORDS = "the paper's: side 32, width 512, FFN 512, 4 heads, 3 seeds"
 
@@ -93,7 +92,7 @@ def _scales(change: Block, *more: Block, diverse: bool = False) -> tuple[Scale, 
         ("small", "side 16, width 256, FFN 512, 4 heads, 2 seeds", _DIVERSE_SMALL)
         if diverse
         else ("small", "side 16, width 128, 1 head, 3 seeds", _SMALL),
-        ("brief", "side 16, width 128, FFN 512, 4 heads, 1 seed, 4,000 steps", _DIVERSE_BRIEF)
+        ("brief", "side 16, width 128, FFN 512, 4 heads, 1 seed", _DIVERSE_BRIEF)
         if diverse
         else ("brief", "side 16, width 128, 1 head, 2 seeds, 3,000 steps", _BRIEF),
     )
@@ -148,6 +147,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 )  # fmt: skip
 """In the order in which they are run."""
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
+
+
+def small_blocks(*names: str) -> list[Block]:
+    """Some experiments at their smallest scale on the paper's images."""
+    own = [[s for s in BY_NAME[name].scales if not s.stand_in] for name in names]
+    return [block for scales in own for block in scales[-1].blocks]
 
 
 def full_blocks(experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Block]:

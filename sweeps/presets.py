@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from grokmodel.config import TrialConfig
 from service.plan import expand, unique
-from sweeps.paper import Block, full_blocks
+from sweeps.paper import Block, full_blocks, small_blocks
 
 SMOKE: list[Block] = [
     {
@@ -64,7 +64,11 @@ RECIPE: list[Block] = [
 ]
 """The recipe on EMNIST with three seeds, and one change at a time: the table of docs/recipe.md."""
 
+VARIANTS: list[Block] = small_blocks("n256", "variants")
+"""256 images a symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
+
 PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
+PRESETS |= {"variants": VARIANTS}
 
 
 PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}
