@@ -41,19 +41,28 @@ Extend = Callable[[Any], None]
 
 def main(argv: Sequence[str] | None = None, extend: Extend | None = None) -> int:
     args = build_parser(extend).parse_args(argv)
+    return exit_code("grok", lambda: _run(args))
+
+
+def exit_code(program: str, work: Callable[[], int]) -> int:
+    """What the work returns; 2 and a line for an error of the user's, 130 if it is stopped."""
     try:
-        # the doctor says of settings too what is wrong with them
-        is_doctor = args.run is commands.run_doctor
-        tracking = args.run in TRACKED or getattr(args, "tracked", False)
-        data_root = getattr(args, "data_root", None)
-        settings = None if is_doctor else load_settings(args.store, data_root, tracking)
-        return int(args.run(settings, args))
+        return work()
     except USER_ERRORS as error:
-        print(f"grok: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("grok: stopped; run the same command again to go on", file=sys.stderr)
+        print(f"{program}: stopped; run the same command again to go on", file=sys.stderr)
         return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    # the doctor says of settings too what is wrong with them
+    is_doctor = args.run is commands.run_doctor
+    tracking = args.run in TRACKED or getattr(args, "tracked", False)
+    data_root = getattr(args, "data_root", None)
+    settings = None if is_doctor else load_settings(args.store, data_root, tracking)
+    return int(args.run(settings, args))
 
 
 def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:

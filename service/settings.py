@@ -85,6 +85,8 @@ def load_settings(
 
 def _place(text: str) -> str:
     """A store as it was named, checked: an absolute folder or `s3://bucket/prefix`."""
+    if not isinstance(text, str):  # `--store=--` is a list to argparse
+        raise SettingsError("store = '--': need a folder or s3://bucket/prefix")
     if text.startswith("s3://"):
         if not BUCKET.match(text):
             raise SettingsError(

@@ -80,9 +80,8 @@ def train_packs(
             name=name,
             storage_path=store.path("ray"),
             storage_filesystem=store.fs,
-            checkpoint_config=tune.CheckpointConfig(
-                checkpoint_at_end=False
-            ),  # packs have their own
+            # packs have checkpoints of their own
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             callbacks=[progress],
             verbose=0,

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from grokmodel.config import ConfigError, TrialConfig
 from service.boundary.plane import SIDES, Axis, Plane, is_log, listed_axis, make_plane, spaced_axis
-from service.cli import USER_ERRORS
+from service.cli import exit_code
 from service.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
 from sweeps import flags
@@ -32,14 +32,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    try:
-        return run(args)
-    except USER_ERRORS as error:
-        print(f"grok_boundary: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("grok_boundary: stopped; run the same command again to go on", file=sys.stderr)
-        return 130
+    return exit_code("grok_boundary", lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> int:

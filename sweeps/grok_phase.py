@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from grokmodel.config import ConfigError
-from service.cli import USER_ERRORS
+from service.cli import exit_code
 from service.preview import check_data, dry_run
 from service.settings import load_settings
 from service.summary import closing_words, phase_table
@@ -30,14 +30,7 @@ from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    try:
-        return run(args)
-    except USER_ERRORS as error:
-        print(f"grok_phase: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("grok_phase: stopped; run the same command again to go on", file=sys.stderr)
-        return 130
+    return exit_code("grok_phase", lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,12 +9,12 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local.process import Server, free_port
+from infra.local.process import OneServer, Server, free_port
 
 ADMIN = "grok"
 
 
-class Mlflow:
+class Mlflow(OneServer):
     """`mlflow server` with basic authentication.
 
     Args:
@@ -66,15 +66,6 @@ class Mlflow:
             os.chmod(self.config, 0o600)
             config.write(stream)
         self.server.start()
-
-    def wait(self) -> None:
-        self.server.wait()
-
-    def stop(self) -> None:
-        self.server.stop()
-
-    def kill(self) -> None:
-        self.server.kill()
 
     def env(self) -> dict[str, str]:
         """What a client needs."""

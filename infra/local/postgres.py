@@ -11,14 +11,14 @@ from urllib.parse import quote
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from infra.local.process import Server, ServerError, free_port
+from infra.local.process import OneServer, Server, ServerError, free_port
 
 OWNER = "mlflow"
 NOBODY = 65534
 """Whom the server runs as when one is root, which PostgreSQL refuses."""
 
 
-class Postgres:
+class Postgres(OneServer):
     """A server over a folder, for one user with a password.
 
     Args:
@@ -44,15 +44,6 @@ class Postgres:
             # what a killed server leaves; the pid in it may be somebody else's by now
             (self.data / "postmaster.pid").unlink(missing_ok=True)
         self.server.start()
-
-    def wait(self) -> None:
-        self.server.wait()
-
-    def stop(self) -> None:
-        self.server.stop()
-
-    def kill(self) -> None:
-        self.server.kill()
 
     def uri(self, database: str) -> str:
         """With the password in it: for an environment or a file of one's own, nothing else."""

@@ -137,6 +137,21 @@ class Server:
         self.pid_file.unlink(missing_ok=True)
 
 
+class OneServer:
+    """What a part of the stack has that is one server, and is started in a way of its own."""
+
+    server: Server
+
+    def wait(self) -> None:
+        self.server.wait()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def kill(self) -> None:
+        self.server.kill()
+
+
 def _is_alive(process: psutil.Process) -> bool:
     """Not ended, and not ended without anybody who takes note of it."""
     try:

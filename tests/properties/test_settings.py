@@ -100,6 +100,12 @@ def test_settings_do_not_show_a_password():
     assert "secret" not in str(vars(settings).keys())
 
 
+def test_two_dashes_are_no_store():
+    """`--store=--` comes as a list from argparse."""
+    with pytest.raises(SettingsError, match="store = '--'"):
+        load_settings([])
+
+
 @pytest.mark.parametrize("place", ["~nobody-of-this-name/x", "x" * 5000, "a\0b", "\ud800"])
 @pytest.mark.parametrize("what", ["store", "data_root"])
 def test_a_place_that_cannot_be_is_refused(what, place):
