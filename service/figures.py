@@ -182,8 +182,9 @@ def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> F
     # every trial has one, so its margins are set here: to compute them is most of the drawing
     figure = Figure(figsize=(6.0, 3.4))
     FigureCanvasAgg(figure)
-    ax: Axes = figure.add_axes((0.09, 0.225, 0.79, 0.70))
     frame = pd.DataFrame(curve)
+    below = 0.275 if has_heldout(frame) else 0.225  # a second line of the legend
+    ax: Axes = figure.add_axes((0.09, below, 0.79, 0.925 - below))
     accuracies(ax, frame)
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     loss = ax.twinx()
@@ -220,12 +221,18 @@ def _one_after_another(curves: pd.DataFrame, trial_ids: pd.Series) -> pd.DataFra
 
 
 def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
-    """The three accuracies of a curve over its steps; a row without a step is a gap."""
-    lines = (
+    """The accuracies of a curve over its steps, those by images that never train where there are
+    any; a row without a step is a gap."""
+    lines: tuple[tuple[str, str, str, str], ...] = (
         ("train_acc", TRAIN_COLOR, "-", "training pairs"),
         ("val_acc", VAL_COLOR, "--", "validation pairs"),
         ("val_acc_strict", STRICT_COLOR, "-", "strict pairs (mirror held out)"),
     )
+    if has_heldout(frame):
+        lines += (
+            ("val_acc_heldout", VAL_COLOR, ":", "validation, unseen images"),
+            ("val_acc_strict_heldout", STRICT_COLOR, ":", "strict, unseen images"),
+        )
     frame = frame[~(frame["step"] <= 0)]  # the axis is logarithmic
     for column, color, style, name in lines:
         ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=name)
@@ -233,6 +240,11 @@ def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
     step_axis(ax)
     ax.set_ylim(-0.02, 1.02)
     ax.set_ylabel("accuracy (share of pairs)")
+
+
+def has_heldout(frame: pd.DataFrame) -> bool:
+    """Whether anything was measured by images that never train."""
+    return "val_acc_heldout" in frame and bool(frame["val_acc_heldout"].notna().any())
 
 
 def step_axis(ax: Axes) -> None:

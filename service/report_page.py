@@ -32,6 +32,8 @@ OUTCOMES = {
     "val_acc_strict": "strict",
     "val_acc_strict_final": "strict, final steps",
     "val_acc_strict_1step": "strict, 1 step",
+    "val_acc_heldout": "val, unseen images",
+    "val_acc_strict_heldout": "strict, unseen images",
     "train_step": "train step",
     "val_step_strict": "strict step",
     "tau_rule": "tau rule",

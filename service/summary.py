@@ -20,6 +20,11 @@ RESULTS = {
     "val_acc_strict_1step": "strict, 1 step",
     "val_acc_strict_final": "strict, 50 steps",
 }
+HELD_OUT = {
+    "val_acc_heldout": "val, unseen images",
+    "val_acc_strict_heldout": "strict, unseen images",
+}
+"""By images that never train: shown where there are several images a symbol."""
 
 
 def phase_table(trials: pd.DataFrame) -> str:
@@ -49,7 +54,8 @@ def settings_table(trials: pd.DataFrame) -> str:
     varied = [name for name in names if trials[name].nunique() > 1]
     usual = {name: trials[name].mode()[0] for name in varied}
     steps = ("train_step", "val_step_strict")
-    head = ["setting", "seeds", "phases", *RESULTS.values(), "train step", "strict step", "s"]
+    results = RESULTS | (HELD_OUT if trials["val_acc_heldout"].notna().any() else {})
+    head = ["setting", "seeds", "phases", *results.values(), "train step", "strict step", "s"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     groups = trials.groupby(varied) if varied else [((), trials)]
     for key, group in groups:
@@ -60,7 +66,7 @@ def settings_table(trials: pd.DataFrame) -> str:
             ", ".join(odd) or "as below",
             str(len(group)),
             ", ".join(f"{n} {phase}" for phase, n in counts.items()),
-            *(_spread(group[column]) for column in RESULTS),
+            *(_spread(group[column]) for column in results),
             *(_step(group[column]) for column in steps),
             f"{group['wall_s'].median():.0f}",
         ]

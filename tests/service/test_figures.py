@@ -104,6 +104,18 @@ def test_default_planes_are_the_axes_that_vary():
     assert sweep_figures.default_planes(trials) == [("P", "weight_decay")]
 
 
+def test_unseen_images_are_drawn_where_they_were_measured():
+    row, curve = finished_row(tiny_config()), finished_curve(tiny_config())
+    names = [text.get_text() for text in figures.trial_curve(row, curve).legends[0].get_texts()]
+    assert not [name for name in names if "unseen" in name]
+    seen = [{**e, "val_acc_heldout": 0.5, "val_acc_strict_heldout": 0.25} for e in curve]
+    figure = figures.trial_curve(row, seen)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "strict, unseen images" in names
+    line = next(x for x in figure.axes[0].lines if x.get_label() == "strict, unseen images")
+    assert set(line.get_ydata()) == {0.25}
+
+
 def test_the_curves_of_a_phase_are_as_many_lines_as_trials_and_never_joined(monkeypatch):
     trials = pd.DataFrame({"trial_id": ["a", "b", "c"], "phase": "grokking"})
     steps = [0, 10, 20, 40]

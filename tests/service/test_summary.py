@@ -41,6 +41,13 @@ def test_steps_say_how_many_trials_have_them():
     assert "never" in lines[3]
 
 
+def test_unseen_images_have_columns_where_they_were_measured():
+    frame = trials(P=11)
+    assert "unseen" not in settings_table(frame)
+    seen = frame.assign(val_acc_heldout=0.5, val_acc_strict_heldout=0.25)
+    assert "| 0.50 (0.50-0.50) | 0.25 (0.25-0.25) |" in settings_table(seen)
+
+
 def test_closing_words_name_every_place_and_no_password():
     uri = "postgresql://me:hunter2@db:5432/mlflow"
     text = closing_words(
