@@ -27,6 +27,9 @@ from service.storage import Store
 
 log = logging.getLogger("grok")
 
+FIRST = next(iter(RECIPES))
+"""The recipe of before there was a choice."""
+
 
 def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None:
     """Train the decoders that the trials need and the store does not have, as Ray tasks.
@@ -62,11 +65,9 @@ def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
     Raises:
         DamagedError: it is not one of P classes at this side, or has changed since it was written.
     """
-    recipe = str(sealed.header(data).get("recipe", "quick"))  # files of before have none
-    if recipe not in RECIPES:
-        raise sealed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
-    model = CnnDecoder(P, side, recipe)
-    found, needed = sealed.load(data), model.state_dict()
+    found = sealed.load(data)
+    model = CnnDecoder(P, side, _recipe(data))
+    needed = model.state_dict()
     kinds = [{name: (t.shape, t.dtype) for name, t in x.items()} for x in (found, needed)]
     if kinds[0] != kinds[1]:
         odd = sorted(name for name in found | needed if kinds[0].get(name) != kinds[1].get(name))
@@ -75,6 +76,17 @@ def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
         raise sealed.DamagedError("it has weights that are not finite")
     model.load_state_dict(found)
     return model.eval()
+
+
+def _recipe(data: bytes) -> str:
+    """Name of the recipe by which the CNN of a file was trained; older files name none."""
+    try:
+        recipe = str(sealed.header(data).get("recipe", FIRST))
+    except sealed.DamagedError:  # older than the header
+        return FIRST
+    if recipe not in RECIPES:
+        raise sealed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
+    return recipe
 
 
 def _prepare(key: BankKey, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import LEARNED, PHASES
@@ -59,6 +60,8 @@ UNITS = {
 PLANE_COLUMNS = ("data", "phase", "seed", "train_step", "val_step_strict")
 """What the figures of a plane need of `trials`, apart from its axes."""
 DPI = 150
+LOG_FROM = 4.0
+"""Ratio of the largest to the smallest loss from which its axis is logarithmic."""
 MAX_LINES = 300
 """Trials in a panel of curves: more could not be told apart."""
 
@@ -189,7 +192,7 @@ def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> F
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     loss = ax.twinx()
     loss.plot(frame["step"], frame["loss"].astype(float), color=LOSS_COLOR, lw=1, ls=":")
-    log_scale(loss, "y")
+    loss_axis(loss, frame["loss"].astype(float))
     loss.set_ylabel("training loss (dotted)")
     ax.set_title(f"{trial_title(row)} — {row['phase']}", fontsize=9)
     return figure
@@ -254,6 +257,17 @@ def step_axis(ax: Axes) -> None:
     ax.xaxis.set_minor_formatter(_minor_steps)
     ax.tick_params(axis="x", which="both", labelsize=7.5)
     ax.set_xlabel("training step")
+
+
+def loss_axis(ax: Axes, losses: pd.Series) -> None:
+    """A logarithmic axis with plain numbers; where losses differ little, a linear one."""
+    known = losses[(losses > 0) & np.isfinite(losses)]
+    if known.empty or known.max() < LOG_FROM * known.min():
+        return
+    log_scale(ax, "y")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def log_scale(ax: Axes, which: str) -> None:

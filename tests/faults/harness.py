@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINT_S = 2.0
 SLACK_S = 3.0
 """Beyond an interval: a round, and the time that a resume point takes to arrive."""
-SWEEP_S = 300.0
+SWEEP_S = 600.0
 TRIALS = 12
 FAULTS_A_SWEEP = 7
 MAX_STARTS = 8

@@ -19,7 +19,7 @@ from grokmodel.checkpoint import (
     load_state,
 )
 from grokmodel.config import FIELD_TYPES
-from grokmodel.decoder import CnnDecoder, decoder_key
+from grokmodel.decoder import RECIPES, CnnDecoder, decoder_key
 from service import decoders, storage
 from service.decoders import _loaded
 from service.settings import Settings
@@ -35,7 +35,7 @@ HEAD = 8 + int.from_bytes(STATE[:8], "little")
 """Bytes of a state before its tensors."""
 torch.manual_seed(0)
 DECODER = CnnDecoder(5, 9).eval()
-SEALED = sealed.dump(DECODER.state_dict(), {})
+SEALED = sealed.dump(DECODER.state_dict(), {"recipe": "quick"})
 
 
 def read(reader, data):
@@ -207,6 +207,15 @@ def test_a_damaged_decoder_is_noticed_or_what_was_written(damage):
         assert torch.equal(found.state_dict()[name], tensor)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_decoder_comes_back_by_the_recipe_that_made_it(recipe):
+    model = CnnDecoder(5, 9, recipe)
+    found = _loaded(sealed.dump(model.state_dict(), {"recipe": recipe}), 5, 9)
+    assert found.recipe == recipe
+    with pytest.raises(sealed.DamagedError, match="recipe 'best'"):
+        _loaded(sealed.dump(model.state_dict(), {"recipe": "best"}), 5, 9)
+
+
 def test_a_decoder_without_a_checksum_is_read():
     assert _loaded(save(DECODER.state_dict()), 5, 9)
 
@@ -223,6 +232,6 @@ def test_a_damaged_decoder_is_trained_again(tmp_path, monkeypatch, caplog):
     key = storage.decoder_key(decoder_key(bank))
     store.put(key, SEALED[:-1])
     monkeypatch.setattr(decoders, "train_decoder", lambda bank: DECODER)
-    assert decoders.get_decoder(store, ("glyphs", 5, 2, 9), bank) is DECODER
+    assert decoders.get_decoder(store, ("glyphs", 5, 2, 9, "plain"), bank) is DECODER
     assert key in caplog.text
     assert store.get(key) == SEALED
