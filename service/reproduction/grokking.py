@@ -20,6 +20,8 @@ from service.reproduction.evidence import (
     worst_of,
 )
 
+FAR = 0.2
+"""Accuracy that samples of many steps may be worse by before both are told."""
 MOST = 2 / 3
 """Share of the trials of a setting that must show a thing."""
 
@@ -99,8 +101,18 @@ def in_words(trials: pd.DataFrame) -> str:
         f"{counted(trials)}: {phases}. Final accuracy on all validation pairs "
         f"{spread(trials['val_acc_final'])}{unseen}, on strict ones "
         f"{spread(trials['val_acc_strict_final'])}, {right:,} of {pairs:,} right in all. "
-        f"Learned: {when}"
+        f"Learned: {when}{_few_steps(trials)}"
     )
+
+
+def _few_steps(trials: pd.DataFrame) -> str:
+    """What single-step samples say, where those of many steps say much less."""
+    if not (trials["train_acc_1step"] > trials["train_acc_final"] + FAR).any():
+        return ""
+    pairs = (("training", "train_acc_1step"), ("validation", "val_acc_1step"),
+             ("strict", "val_acc_strict_1step"))  # fmt: skip
+    found = ", ".join(f"{name} {spread(trials[column])}" for name, column in pairs)
+    return f". By samples of a single step: {found}"
 
 
 def _steps(values: pd.Series) -> str:

@@ -23,6 +23,7 @@ from service.reproduction.evidence import (
     worst_of,
 )
 from service.reproduction.figures import draw
+from service.reproduction.grokking import in_words
 from service.reproduction.mechanism import PAPER_RECTIFY, carrier_count
 from service.schema import TABLES
 
@@ -38,7 +39,8 @@ def trial(i=0, **fields):
         "heads": 1, "ffn": 128, "width": 128, "side": 16, "split": "ordered", "seed": i,
         "phase": "grokking", "train_step": 250.0, "val_step": 1000.0, "val_step_strict": 1500.0,
         "val_acc": 1.0, "val_acc_strict": 1.0, "val_acc_final": 1.0, "val_acc_strict_final": 1.0,
-        "n_strict": 6, "n_val": 53,
+        "train_acc_final": 1.0, "train_acc_1step": 1.0, "val_acc_1step": 1.0,
+        "val_acc_strict_1step": 1.0, "n_strict": 6, "n_val": 53,
     }  # fmt: skip
     return row | fields
 
@@ -73,6 +75,13 @@ def trials(*kinds):
 
 
 # --- training ------------------------------------------------------------------------------------
+
+
+def test_single_step_samples_are_told_where_many_steps_lose_much():
+    whole = pd.DataFrame([trial()])
+    assert "single step" not in in_words(whole)
+    lost = whole.assign(train_acc_final=0.4, val_acc_1step=0.92)
+    assert "By samples of a single step: training 1.00, validation 0.92" in in_words(lost)
 
 
 @pytest.mark.parametrize(
