@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=100_000, help="trials in the store")
     parser.add_argument("--part-rows", type=int, default=256, help="rows a Parquet file")
     parser.add_argument("--json", metavar="FILE", help="write all numbers here")
+    parser.add_argument("--no-targets", action="store_true", help="times are not judged")
     args = parser.parse_args(argv)
     print(f"{args.rows} trials in parts of {args.part_rows}")
     print(f"{'':<68}{'seconds':>9}{'target':>9}")
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = {"rows": args.rows, "part_rows": args.part_rows, "machine": about}
     report["measures"] = [{**asdict(m), "missed": m.missed} for m in measures]
     machine.write_json(args.json, report)
-    return int(any(m.missed for m in measures))
+    return int(not args.no_targets and any(m.missed for m in measures))
 
 
 def measured(store: Store, rows: int, part_rows: int) -> Iterator[Measure]:
