@@ -79,7 +79,8 @@ def accuracy(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[A
         shares = [_mean(right_train[i, :n]), _mean(found), _mean(found[is_strict])]
         if member.config.N > 1:
             shares.append(_copies(pack, i, train_x[i, :n]))
-        if member.config.N > 1 and right_heldout is not None:
+        has_heldout = banks[bank_key(member.config)].heldout.size > 0
+        if member.config.N > 1 and right_heldout is not None and has_heldout:
             found = right_heldout[i, :k]
             shares += [_mean(found), _mean(found[is_strict])]
         out.append(Accuracy(*shares))

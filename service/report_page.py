@@ -19,7 +19,8 @@ from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
 from service import outbox, storage
 from service.analysis_plan import representatives
-from service.figures import DPI, PHASE_COLORS, varied_axes
+from service.figures import DPI, PHASE_COLORS
+from service.phase_figures import varied_axes
 from service.storage import Store
 from service.sweep_figures import MEASURES, measure
 from service.tables import read_table

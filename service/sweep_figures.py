@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokmodel.outcome import PHASES
-from service import figures, storage
+from service import figures, phase_figures, storage
 from service.analysis_plan import representatives
 from service.figures import PHASE_COLORS
 from service.storage import Store
@@ -47,8 +47,8 @@ def draw(
         return []
     drawn: dict[str, Figure] = {}
     for x, y in planes or default_planes(trials):
-        drawn[f"phase-{x}-{y}"] = figures.phase_diagram(trials, x, y)
-        drawn[f"grok-step-{x}-{y}"] = figures.grok_steps(trials, x, y)
+        drawn[f"phase-{x}-{y}"] = phase_figures.phase_diagram(trials, x, y)
+        drawn[f"grok-step-{x}-{y}"] = phase_figures.grok_steps(trials, x, y)
     if planes is None:
         curves = read_table(store, "curves", sweep)
         drawn["curves"] = figures.sweep_curves(trials, curves)
@@ -67,12 +67,12 @@ def read_trials(store: Store, sweep: str, planes: list[tuple[str, str]] | None) 
     if planes is None:
         return read_table(store, "trials", sweep)
     axes = itertools.chain.from_iterable(planes)
-    return read_table(store, "trials", sweep, columns=sorted({*axes, *figures.PLANE_COLUMNS}))
+    return read_table(store, "trials", sweep, columns=sorted({*axes, *phase_figures.PLANE_COLUMNS}))
 
 
 def default_planes(trials: pd.DataFrame) -> list[tuple[str, str]]:
     """Every pair of axes that the trials vary; weight decay against training fraction if none."""
-    axes = figures.varied_axes(trials)
+    axes = phase_figures.varied_axes(trials)
     if not axes:
         return [DEFAULT_PLANE]
     if len(axes) == 1:

@@ -18,6 +18,7 @@ from service import figures
 from service.boundary.lattice import Belief, Point, edges
 from service.boundary.plane import Axis, Plane
 from service.figures import PHASE_COLORS
+from service.phase_figures import UNITS
 
 SHADES = ("#F4EFE6", "#DCEFE8")
 """The side that has not generalised (or learned), and the one that has."""
@@ -81,7 +82,7 @@ def _ticks(ax: Axes, plane: Plane) -> None:
 
 
 def _label(axis: Axis) -> str:
-    name = figures.UNITS.get(axis.field, axis.field)
+    name = UNITS.get(axis.field, axis.field)
     return f"{name} (log)" if axis.log else name
 
 

@@ -125,15 +125,17 @@ def edge_ends(side_XY: Bools) -> Bools:
 def distance(side_XY: Bools, other_XY: Bools) -> float:
     """Cells from the edge of one boundary that is farthest from the other one, to that one.
 
-    Between the middles of edges, along the axis where they are farther apart; 0 if there is no
-    edge, infinite if only the other one has none.
+    0 if there is no edge.
     """
+    return float(distances(side_XY, other_XY).max(initial=0.0))
+
+
+def distances(side_XY: Bools, other_XY: Bools) -> Floats:
+    """Cells from every edge of one boundary to the nearest of the other one, infinite if that has
+    none: between the middles of edges, along the axis where they are farther apart."""
     middles, others = edges(side_XY).mean(axis=1), edges(other_XY).mean(axis=1)
-    if not len(middles):
-        return 0.0
-    if not len(others):
-        return math.inf
-    return float(np.abs(middles[:, None] - others).max(axis=-1).min(axis=1).max())
+    apart = np.abs(middles[:, None] - others).max(axis=-1)
+    return apart.min(axis=1, initial=math.inf)
 
 
 def _most_useful(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from grokmodel.analysis.fourier import Spectrum
 from service.reproduction.evidence import (
     NOT,
     NOT_RUN,
@@ -95,11 +96,9 @@ def key_frequencies(evidence: Evidence, experiments: Sequence[str]) -> Finding:
     if rows.empty:
         return untested(at_p(evidence.table("trials", experiments)))
     rows = rows[rows["site"].str.endswith(NEURONS) & (rows["t"] == 1.0)]
-    power = rows["fve_a"] + rows["fve_b"] + rows["fve_ab"]
-    rows = rows.assign(power=power)
     groups = dict(list(rows.groupby("trial_id")))
     keys = pd.Series({i: int(g["is_key"].sum()) for i, g in groups.items()})
-    carriers = pd.Series({i: carrier_count(g["power"].to_numpy()) for i, g in groups.items()})
+    carriers = pd.Series({i: len(spectrum(g).carriers) for i, g in groups.items()})
     in_all = rows.groupby("trial_id")["frequency"].nunique()
     entropy = rows.groupby("trial_id")["entropy"].first()
     which = [
@@ -117,10 +116,10 @@ def key_frequencies(evidence: Evidence, experiments: Sequence[str]) -> Finding:
     return Finding(by_share(keys > 0, bool((keys > 0).any())), tuple(lines), short)
 
 
-def carrier_count(power: np.ndarray) -> int:
-    """Size of the smallest set with 90 % of the power."""
-    shares = np.sort(power)[::-1].cumsum() / max(power.sum(), 1e-12)
-    return int(np.searchsorted(shares, 0.9 - 1e-12) + 1)
+def spectrum(rows: pd.DataFrame) -> Spectrum:
+    """What the rows of one site say, a row a frequency."""
+    k, a, b, ab = (rows[c].to_numpy() for c in ("frequency", "fve_a", "fve_b", "fve_ab"))
+    return Spectrum(k, a, b, ab, cross=0.0)
 
 
 def heads_specialise(evidence: Evidence, experiments: Sequence[str]) -> Finding:

@@ -193,14 +193,17 @@ def compared(found: Any, share_XY: Floats, trials: Any) -> tuple[list[str], list
     plane = found.search.plane
     mine = {c.trial_id for point in found.phases for c in plane.configs(point)}
     seconds = trials.loc[trials["trial_id"].isin(mine), "wall_s"].sum()
-    head = ["", "points", "share", "training", "edges", "there", "back", "wrong sides"]
+    wrong = (dense_XY != side_XY).sum()
+    near = int((boundary.distances(dense_XY, side_XY) <= 1).sum())
+    head = ["", "points", "share", "training", "edges", "there", "back", "dense edges within 1",
+            "wrong sides"]  # fmt: skip
     seed, part = plane.seeds[0], f"{found.points / share_XY.size:.0%}"
     one = [f"search, seed {seed}", str(found.points), part, f"{seconds:.0f} s",
            str(len(boundary.edges(side_XY))), f"{there:g}", f"{back:g}",
-           f"{(dense_XY != side_XY).sum()} of {share_XY.size}"]  # fmt: skip
+           f"{near} of {len(boundary.edges(dense_XY))}", f"{wrong} of {share_XY.size}"]  # fmt: skip
     seconds = trials["wall_s"].sum()
     all_ = [f"dense grid, seed {seed}", str(share_XY.size), "100%", f"{seconds:.0f} s",
-            str(len(boundary.edges(dense_XY))), "", "", ""]  # fmt: skip
+            str(len(boundary.edges(dense_XY))), "", "", "", ""]  # fmt: skip
     return head, [one, all_]
 
 

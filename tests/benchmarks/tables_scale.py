@@ -25,7 +25,7 @@ import pandas as pd
 
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
-from service import figures, sweep_figures
+from service import figures, phase_figures, sweep_figures
 from service.compaction import compact
 from service.plan import Plan, Resources, expand, make_plan
 from service.schema import TABLES
@@ -175,7 +175,7 @@ def write(store: Store, rows: Sequence[dict[str, Any]], part_rows: int) -> None:
 def draw_phases(store: Store) -> bytes:
     """What `grok figures --x --y` does for its first picture."""
     trials = sweep_figures.read_trials(store, SWEEP, [PLANE])
-    return figures.png(figures.phase_diagram(trials, *PLANE))
+    return figures.png(phase_figures.phase_diagram(trials, *PLANE))
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

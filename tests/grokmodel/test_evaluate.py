@@ -136,6 +136,18 @@ def test_without_held_out_images_their_accuracy_is_nan():
     assert math.isnan(found.strict_heldout)
 
 
+def test_a_pack_mate_with_held_out_images_lends_none():
+    configs = [lookup_config(N=2), lookup_config(N=2, data="kuzushiji49")]
+    bank = synthetic_bank(7, 2, 8)
+    without = dataclasses.replace(bank, heldout=bank.heldout[:, :0])
+    banks = dict(zip(map(bank_key, configs), (bank, without)))
+    members = [lookup_member(c, banks[bank_key(c)], rule_table(c)) for c in configs]
+    has, lacks = accuracy(Pack(members, banks, CPU), decoders_for(banks), banks, 2)
+    assert has.heldout >= 0
+    assert math.isnan(lacks.heldout)
+    assert math.isnan(lacks.strict_heldout)
+
+
 def test_held_out_images_are_asked_of_varied_symbols_only():
     """Also beside a pack-mate that has them."""
     single, varied = accuracies(*(Member.start(tiny(N=N, eval_pairs=999)) for N in (1, 3)))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service import figures, sweep_figures
+from service import figures, phase_figures, sweep_figures
 from service.tables import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
@@ -30,7 +30,7 @@ def test_a_cell_shows_its_commonest_phase_and_share():
         (0, 0.5, 2, "grokking"),
         (1, 0.5, 0, "grokking"),
     )
-    figure = figures.phase_diagram(trials, "weight_decay", "train_fraction")
+    figure = phase_figures.phase_diagram(trials, "weight_decay", "train_fraction")
     assert sorted(texts(figure)) == ["grok\n1/1", "mem\n2/3"]
     colors = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
     assert len(set(colors)) == 2
@@ -38,11 +38,11 @@ def test_a_cell_shows_its_commonest_phase_and_share():
 
 def test_of_phases_that_are_as_common_the_first_is_shown():
     trials = trials_of((0, 0.5, 0, "comprehension"), (0, 0.5, 1, "memorization"))
-    figure = figures.phase_diagram(trials, "weight_decay", "train_fraction")
+    figure = phase_figures.phase_diagram(trials, "weight_decay", "train_fraction")
     assert texts(figure) == ["mem\n1/2"]
 
 
-@pytest.mark.parametrize("draw", [figures.phase_diagram, figures.grok_steps])
+@pytest.mark.parametrize("draw", [phase_figures.phase_diagram, phase_figures.grok_steps])
 def test_a_plane_may_have_one_axis_twice(draw):
     trials = trials_of((0, 0.5, 0, "grokking"), (1, 0.5, 0, "grokking"), (1, 0.5, 1, "confusion"))
     shown = texts(draw(trials, "weight_decay", "weight_decay"))
@@ -51,7 +51,7 @@ def test_a_plane_may_have_one_axis_twice(draw):
 
 
 def test_axes_are_named_and_ticks_are_values():
-    figure = figures.phase_diagram(trials_of((0, 0.5, 0, "grokking")), "weight_decay", "P")
+    figure = phase_figures.phase_diagram(trials_of((0, 0.5, 0, "grokking")), "weight_decay", "P")
     ax = figure.axes[0]
     assert ax.get_xlabel() == "weight decay"
     assert ax.get_ylabel() == "modulus P"
@@ -62,7 +62,7 @@ def test_grok_steps_show_median_and_never():
     trials = trials_of((0, 0.5, 0, "memorization"), (1, 0.5, 0, "grokking"))
     trials["val_step_strict"] = [None, 2000]
     trials["train_step"] = [500, 500]
-    shown = texts(figures.grok_steps(trials, "weight_decay", "train_fraction"))
+    shown = texts(phase_figures.grok_steps(trials, "weight_decay", "train_fraction"))
     assert shown == ["never", "2,000\n1/1", "never", "1,500\n1/1"]
 
 
@@ -94,7 +94,7 @@ def test_a_plane_from_the_store_shows_all_its_trials(store):
     write_rows(store, "trials", "sweep", rows[:1])
     keys = sweep_figures.draw(store, "sweep", planes=[("weight_decay", "P")])
     assert len(keys) == 4
-    figure = figures.phase_diagram(pd.DataFrame(rows), "weight_decay", "P")
+    figure = phase_figures.phase_diagram(pd.DataFrame(rows), "weight_decay", "P")
     assert store.get("figures/sweep/phase-weight_decay-P.svg") == figures.svg(figure)
 
 

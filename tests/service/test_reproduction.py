@@ -24,7 +24,7 @@ from service.reproduction.evidence import (
 )
 from service.reproduction.figures import draw
 from service.reproduction.grokking import in_words
-from service.reproduction.mechanism import PAPER_RECTIFY, carrier_count
+from service.reproduction.mechanism import PAPER_RECTIFY, spectrum
 from service.schema import TABLES
 
 ABOUT = {"budget": "20m", "date": "2026-01-02", "device": "a machine", "commit": "abc"}
@@ -190,9 +190,10 @@ def test_frequencies_of_trials_that_learned_nothing_tell_nothing():
     assert "none of 2 trials" in judged.finding.measured[0]
 
 
-def test_carriers_are_counted():
-    assert carrier_count(np.array([0.5, 0.4, 0.1])) == 2
-    assert carrier_count(np.full(10, 0.1)) == 9
+def test_rows_of_a_site_are_its_spectrum():
+    power = {"fve_a": [0.2, 0.0, 0.1, 0.0], "fve_b": [0.0, 0.1, 0.1, 0.0]}
+    rows = pd.DataFrame({"frequency": [1, 2, 3, 4], **power, "fve_ab": [0.0, 0.4, 0.0, 0.1]})
+    assert spectrum(rows).carriers == (1, 2, 3)  # 0.2, 0.5, 0.2, 0.1 of the power
 
 
 @pytest.mark.parametrize(
