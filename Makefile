@@ -17,7 +17,7 @@ reproduce: $(VENV)/.run     ## the paper's experiments, as far as two hours go: 
 
 ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000
 	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
-	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db --host 127.0.0.1
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db --host 127.0.0.1
 
 up: $(VENV)/.stack          ## S3, PostgreSQL, MLflow and a Ray cluster on this machine
 	@$(BIN)/python -m infra.local up

@@ -1,11 +1,20 @@
 """What holds for all tests."""
 
+import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
+
+from tests.environment import PRIORITY, user_environment
 
 # before numpy is loaded: tiny matrices lose from threads, much so on a busy machine
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ |= PRIORITY
 
+ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("faults/test_faults.py", "sweeps/test_grok_phase.py", "sweeps/test_reproduce.py")
 LONG = ("cluster", "sweeps")
 """Files and folders whose tests take longest: they begin first, so that no process waits for them
@@ -21,3 +30,24 @@ def rank(path):
     if path.as_posix() in LONGEST:
         return LONGEST.index(path.as_posix())
     return len(LONGEST) + (path.parts[0] not in LONG)
+
+
+@pytest.fixture(scope="session")
+def smoke_store(tmp_path_factory, worker_id):
+    """What `python sweeps/grok_phase.py --preset smoke` leaves, and in `said` what it printed: run
+    once for all processes of the tests, so to be looked at or copied, not changed."""
+    base = tmp_path_factory.getbasetemp()
+    place = base if worker_id == "master" else base.parent
+    store, said = place / "smoke" / "store", place / "smoke" / "said"
+    with (place / "smoke.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            store.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, str(ROOT / "sweeps" / "grok_phase.py"), "--preset", "smoke"]
+            done = subprocess.run(
+                command, env=user_environment(GROK_STORE=str(store)), cwd=ROOT,
+                capture_output=True, text=True, timeout=600,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout + done.stderr
+            said.write_text(done.stdout)
+    return store

@@ -11,6 +11,8 @@ import time
 import urllib.request
 
 START_S = 120
+WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""MLflow would start several processes more, for work with language models."""
 
 
 def free_port():
@@ -39,7 +41,7 @@ class MlflowServer:
         place = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         with open(f"{self.folder}/server.log", "a") as log:
             self.process = subprocess.Popen(
-                [*self.command, *store, *place], cwd=self.folder,
+                [*self.command, *store, *place], cwd=self.folder, env=os.environ | WITHOUT_JOBS,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + START_S

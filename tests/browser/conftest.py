@@ -1,4 +1,4 @@
-"""A headless Chromium, and a real sweep with its report and MLflow's pages."""
+"""A headless Chromium, and MLflow's pages over a real sweep."""
 
 import os
 import shutil
@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+
+from tests.tracking_servers import WITHOUT_JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
@@ -42,27 +44,16 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def sweep(tmp_path_factory):
-    """The store of a real sweep of four tiny trials, made as a user makes it."""
-    store = tmp_path_factory.mktemp("sweep") / "store"
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_", "MLFLOW_"))}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "sweeps" / "grok_phase.py"), "--preset", "smoke"],
-        env=env | {"GROK_STORE": str(store)}, cwd=ROOT, capture_output=True, text=True, timeout=400,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return store
-
-
-@pytest.fixture(scope="session")
-def mlflow_url(sweep):
+def mlflow_url(smoke_store):
     """MLflow's pages over the sweep's database."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri"]
-    command += [f"sqlite:///{sweep}/mlflow.db", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command += [f"sqlite:///{smoke_store}/mlflow.db", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        command, env=os.environ | WITHOUT_JOBS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(url, server)

@@ -10,13 +10,13 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def trials(sweep):
-    return pd.read_parquet(sweep / "tables" / "trials")
+def trials(smoke_store):
+    return pd.read_parquet(smoke_store / "tables" / "trials")
 
 
 @pytest.fixture
-def report(browser, sweep):
-    browser.get(f"file://{sweep}/figures/smoke/report.html")
+def report(browser, smoke_store):
+    browser.get(f"file://{smoke_store}/figures/smoke/report.html")
     return browser
 
 
@@ -67,8 +67,8 @@ def test_a_click_sorts_a_table_and_a_word_filters_it(report):
     box.clear()
 
 
-def test_mlflow_shows_the_report_of_the_sweep(browser, mlflow_url, sweep, trials):
-    client = MlflowClient(f"sqlite:///{sweep}/mlflow.db")
+def test_mlflow_shows_the_report_of_the_sweep(browser, mlflow_url, smoke_store, trials):
+    client = MlflowClient(f"sqlite:///{smoke_store}/mlflow.db")
     experiment = client.get_experiment_by_name("smoke").experiment_id
     (parent,) = client.search_runs([experiment], "tags.`grok.kind` = 'sweep'")
     browser.get(

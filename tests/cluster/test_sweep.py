@@ -2,7 +2,6 @@
 then what it left, what it asked of S3, and that none of its secrets is anywhere."""
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from infra.local.mlflow import ADMIN
+from tests.environment import user_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_FILES = {"secrets.json", "env", "token", "proxy.conf", "basic_auth.ini"}
@@ -27,13 +27,13 @@ OWN_FILES = {"secrets.json", "env", "token", "proxy.conf", "basic_auth.ini"}
 def submitted(stack):
     """What the job said, and what was asked of S3 meanwhile."""
     before = len(stack.s3.requests())
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_", "MLFLOW_"))}
     # the shell of whoever submits knows the cluster and its token, and no other secret
     command = [str(Path(sys.executable).parent / "ray"), "job", "submit", "--working-dir", "."]
     command += ["--", sys.executable, "sweeps/grok_phase.py", "--preset", "smoke"]
     done = subprocess.run(
-        command, env=env | stack.ray.env(), cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
+        command, cwd=ROOT, env=user_environment(**stack.ray.env()),
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr, stack.s3.requests()[before:]
 
@@ -60,10 +60,18 @@ def test_it_leaves_tables_pictures_and_runs(submitted, stack, env):
     assert shown.startswith(b"\x89PNG")
 
 
+def test_only_the_source_was_uploaded(submitted, stack):
+    packages = "*/session_2*/runtime_resources/working_dir_files/_ray_pkg_*/sweeps/grok_phase.py"
+    found = [script.parents[1] for script in stack.ray.temp.glob(packages)]
+    assert found
+    for package in found:
+        assert not (package / ".venv").exists()
+        assert sum(p.stat().st_size for p in package.rglob("*") if p.is_file()) < 2_000_000
+
+
 def test_its_state_is_seen_from_the_store_alone(submitted, stack):
     """Without Ray, without MLflow: status needs the key of the store and nothing else."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "GROK_"))}
-    env |= stack.key.env(stack.s3.endpoint)
+    env = user_environment(**stack.key.env(stack.s3.endpoint))
     command = [sys.executable, "-m", "service.cli", "status", "--store", stack.store]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

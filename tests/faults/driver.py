@@ -19,8 +19,8 @@ from service.tracking import TrackingError
 from service.training import SweepError
 from tests.service.tiny import tiny_config
 
-STEPS, EVERY = 400, 10
-PACE_S = 0.2
+STEPS, EVERY = 80, 2
+PACE_S = 0.25
 """Seconds a round, at least."""
 
 

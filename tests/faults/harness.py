@@ -30,6 +30,7 @@ from service import outbox
 from service.settings import Settings
 from service.storage import LAST_RETRY_S, Store, snapshot_key
 from service.tables import read_table
+from tests.environment import user_environment
 from tests.faults.driver import EVERY, STEPS, configs
 from tests.faults.faults import Faults, plan
 
@@ -76,8 +77,8 @@ class Harness:
     def __init__(self, stack, folder):
         self.stack, self.folder, self.log = stack, folder, folder / "driver.log"
         self.trace = folder / "trace"
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_"))}
-        self.env |= stack.env() | {"GROK_CHECKPOINT_S": str(CHECKPOINT_S), "PYTHONUNBUFFERED": "1"}
+        self.env = user_environment(GROK_CHECKPOINT_S=str(CHECKPOINT_S), PYTHONUNBUFFERED="1")
+        self.env |= stack.env()
         self.done, self.lost, self.seconds, self.resubmitted = [], [], [], []
         self.gave_up = []
         self.expected, self.published = None, 0
@@ -127,7 +128,7 @@ class Harness:
             if time.monotonic() - started > SWEEP_S or driver.starts > MAX_STARTS:
                 driver.kill()
                 raise AssertionError(f"{driver.name} hangs: {self.log.read_text()[-3000:]}")
-            time.sleep(0.5)
+            time.sleep(1.0)
 
     def has_saved(self, store, since):
         """Whether a resume point or a row was written after a time."""

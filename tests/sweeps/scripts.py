@@ -12,7 +12,7 @@ def run_script(script, folder):
     """What the script prints last, as JSON; it gets the folder as its argument."""
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

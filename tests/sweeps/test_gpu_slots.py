@@ -15,7 +15,7 @@ from sweeps.presets import preset_configs
 ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, logging_level="error")
 assert str(cluster_resources()) == "1 GPU, 1 CPU"
 lines = []
-configs = preset_configs("smoke", {"seed": list(range(6)), "weight_decay": [1.0]})
+configs = preset_configs("smoke", {"seed": list(range(6)), "weight_decay": [1.0], "steps": [50]})
 run_sweep("gpu", configs, load_settings(sys.argv[1]), lines.append, "none")
 print(json.dumps(lines))
 """

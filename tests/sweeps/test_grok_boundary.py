@@ -1,7 +1,6 @@
 """A search for a boundary with real training, as a user starts it; then the same command again."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -13,10 +12,11 @@ import pandas as pd
 import pytest
 
 from sweeps import grok_boundary
+from tests.environment import user_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "sweeps" / "grok_boundary.py"
-TIMEOUT_S = 300
+TIMEOUT_S = 600
 PLANE = ["--what", "learned", "--x", "lr", "3e-4", "0.1", "--y", "weight_decay", "0.1", "30"]
 MODEL = ["--P", "5", "--side", "8", "--width", "32", "--ffn", "32", "--batch", "32"]
 MODEL += ["--t-levels", "8", "--steps", "200", "--eval-every", "20", "--eval-pairs", "64"]
@@ -26,6 +26,7 @@ TINY = ["--name", "tiny", "--cells", "5", "5", "--pack", "9", *PLANE, *MODEL]
 TWICE = """
 import sys
 from sweeps import grok_boundary
+from tests.environment import user_environment
 print("first", grok_boundary.main(sys.argv[1:]), flush=True)
 print("again", grok_boundary.main(sys.argv[1:]), flush=True)
 """
@@ -33,8 +34,7 @@ print("again", grok_boundary.main(sys.argv[1:]), flush=True)
 
 @pytest.fixture
 def environment(tmp_path):
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GROK_", "MLFLOW_"))}
-    return env | {"GROK_STORE": str(tmp_path / "store")}
+    return user_environment(GROK_STORE=str(tmp_path / "store"))
 
 
 def start(environment, *command):
