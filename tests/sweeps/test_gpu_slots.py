@@ -2,6 +2,7 @@
 processes that it gives it to train on the CPU."""
 
 import pandas as pd
+import pytest
 
 from tests.sweeps.scripts import run_script
 
@@ -21,6 +22,7 @@ print(json.dumps(lines))
 """
 
 
+@pytest.mark.slow
 def test_a_sweep_on_a_gpu_measures_its_packs_and_trains_every_trial_once(tmp_path):
     planned = run_script(SWEEP, tmp_path)[0]
     assert "6 to train" in planned
