@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,15 +46,22 @@ def main(argv: Sequence[str] | None = None, extend: Extend | None = None) -> int
 
 
 def exit_code(program: str, work: Callable[[], int]) -> int:
-    """What the work returns; 2 and a line for an error of the user's, 130 if it is stopped."""
+    """What the work returns; 2 and a line for an error of the user's, 130 if it is stopped, 141 if
+    whoever reads its output, such as `head`, has enough."""
     try:
-        return work()
+        code = work()
+        sys.stdout.flush()
+        return code
     except USER_ERRORS as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: stopped; run the same command again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # what is still buffered has to go somewhere when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +34,16 @@ def test_status_counts_done_and_planned(sweep, capsys):
 def test_status_of_an_empty_store_says_how_to_start(store, capsys):
     assert cli.main(["status", "--store", store.url]) == 0
     assert "grok_phase.py --preset demo" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_enough_ends_a_command_without_a_word():
+    """As in `grok status | head -1`."""
+    command = [sys.executable, "-m", "service.cli", "columns"]
+    grok = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    grok.stdout.close()
+    assert grok.wait(60) == 141
+    assert grok.stderr.read() == ""
+    grok.stderr.close()
 
 
 def test_status_for_programs(sweep, capsys):
