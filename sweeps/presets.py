@@ -67,8 +67,27 @@ RECIPE: list[Block] = [
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images a symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
 
+_IMAGES: Block = {
+    "data": ["glyphs"],
+    "P": [31],
+    "train_fraction": [0.8],
+    "variant": ["sandwich"],
+    "weight_decay": [1.0],
+    "steps": [8000],
+    "eval_every": [500],
+    "eval_pairs": [256],
+    "sample_steps": [1],
+    "ema": [0.995],
+}
+IMAGES: list[Block] = [
+    {**_IMAGES, "N": [4], "weight_decay": [0.5, 1.0], "steps": [24_000]},
+    {**_IMAGES, "N": [1, 2, 4, 8], "weight_decay": [1.0, 2.0]},
+    {**_IMAGES, "N": [1, 2, 4, 8], "variant": ["baseline"]},
+]
+"""How much later the rule comes with every doubling of the images a symbol (docs/diverse.md)."""
+
 PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
-PRESETS |= {"variants": VARIANTS}
+PRESETS |= {"variants": VARIANTS, "images": IMAGES}
 
 
 PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}
