@@ -74,7 +74,7 @@ def test_a_sweep_does_not_start_without_its_server(tmp_path):
     refused = start(tmp_path / "store", uri)
     out, _ = refused.communicate(timeout=TIMEOUT_S)
     assert refused.returncode == 2
-    assert time.monotonic() - begun < 90  # imports and ten seconds; MLflow by itself tries for minutes
+    assert time.monotonic() - begun < 90  # MLflow by itself tries for minutes
     assert out.count("\n") == 1
     assert f"MLflow at {uri} does not answer" in out
     left = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
