@@ -18,6 +18,7 @@ from matplotlib.patches import Patch, Rectangle
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
 from service.figures import PHASE_COLORS, PHASE_LABELS, new_figure
+from service.summary import counted
 
 UNITS = {
     "P": "modulus P",
@@ -119,4 +120,4 @@ def _short(value: Any) -> str:
 
 def _title(trials: pd.DataFrame) -> str:
     data = ", ".join(sorted(trials["data"].unique()))
-    return f"{data}; {trials['seed'].nunique()} seeds; {len(trials)} trials"
+    return f"{data}; {counted(trials)}"

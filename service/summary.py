@@ -27,6 +27,13 @@ HELD_OUT = {
 """By images that never train: shown where there are several images a symbol."""
 
 
+def counted(trials: pd.DataFrame) -> str:
+    """`6 trials, 3 seeds`."""
+    seeds = trials["seed"].nunique()
+    words = f"{len(trials)} trial{'s' * (len(trials) != 1)}"
+    return f"{words}, {seeds} seed{'s' * (seeds != 1)}"
+
+
 def phase_table(trials: pd.DataFrame) -> str:
     """Trials by phase as text, with what a reader asks next: when, and how well."""
     if trials.empty:

@@ -105,13 +105,6 @@ def spread(values: pd.Series, digits: int = 2) -> str:
     return f"{mid} ({low} to {high})" if len(known) > 1 else mid
 
 
-def counted(trials: pd.DataFrame) -> str:
-    """`6 trials, 3 seeds`."""
-    seeds = trials["seed"].nunique()
-    words = f"{len(trials)} trial{'s' * (len(trials) != 1)}"
-    return f"{words}, {seeds} seed{'s' * (seeds != 1)}"
-
-
 def worst_of(verdicts: Sequence[str]) -> str:
     """Of parts of a claim: reproduced if all are, partly if half of them are at least partly."""
     if all(v == REPRODUCED for v in verdicts):

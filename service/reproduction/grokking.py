@@ -15,10 +15,10 @@ from service.reproduction.evidence import (
     REPRODUCED,
     Evidence,
     Finding,
-    counted,
     spread,
     worst_of,
 )
+from service.summary import counted
 
 FAR = 0.2
 """Accuracy that samples of many steps may be worse by before both are told."""

@@ -15,11 +15,11 @@ from service.reproduction.evidence import (
     REPRODUCED,
     Evidence,
     Finding,
-    counted,
     learned,
     spread,
 )
 from service.reproduction.grokking import MOST
+from service.summary import counted
 
 NEURONS = ".ffn.pre"
 HEAD_SITES = ("score[a]", "weighted_value[a]")
