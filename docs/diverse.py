@@ -16,8 +16,8 @@ SHOWN = ("step", "train_acc", "val_acc", "val_acc_strict", "val_acc_heldout")
 AT = (2000, 5000, 10_000)
 
 store = sys.argv[1]
-trials = pd.read_parquet(f"{store}/tables/trials").query("sweep in ['variants', 'control']")
-trials = trials.sort_values(["split", "variant", "ffn"], ascending=[True, False, True])
+trials = pd.read_parquet(f"{store}/tables/trials").query("sweep == 'variants'")
+trials = trials.sort_values(["variant", "ffn"], ascending=[False, True])
 curves = pd.read_parquet(f"{store}/tables/curves").drop_duplicates(["trial_id", "step"])
 figure, axes = figures.new_figure(3.1 * len(trials), 3.0, 1, len(trials))
 print(f"| trial | strict pairs | {' | '.join(SHOWN)} |")
@@ -25,7 +25,6 @@ print("|---" * (len(SHOWN) + 2) + "|")
 for ax, trial in zip(axes[0], trials.itertuples()):
     curve = curves[curves["trial_id"] == trial.trial_id].sort_values("step")
     name = f"{trial.variant}, FFN {trial.ffn}"
-    name += ", no mirrors" if trial.split == "unordered" else ""
     figures.accuracies(ax, curve)
     ax.set_title(f"{name}\n{trial.n_strict} strict pairs", fontsize=9)
     ax.label_outer()

@@ -25,12 +25,13 @@ from grokmodel.evaluate import Accuracy, Decoders, accuracy
 from grokmodel.pack import Banks, Member, Pack
 from grokmodel.train import Round
 from service import figures, outbox, storage
+from service.metrics import thinned
 from service.publisher import Publisher
 from service.rows import Row, curve_rows, trial_row
 from service.samples import sample_sheets, sheet_png
 from service.storage import Store
 from service.tables import write_rows
-from service.tracking import Tracking, thinned
+from service.tracking import Tracking
 from service.writer import Writer
 
 FINISHED_AT_ONCE = 16

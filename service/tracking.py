@@ -1,8 +1,8 @@
 """MLflow: the window on a sweep. Experiment = sweep; parent run = the sweep; child run = a trial.
 
 A run is found by its tag before it is made, one made twice is taken back, and metrics are sent
-again with the same timestamps, so logging twice changes nothing. Curves are thinned here; the full
-ones are in the `curves` table.
+again with the same timestamps, so logging twice changes nothing. Curves are thinned; the full ones
+are in the `curves` table.
 
 Every call may take long or raise. Only `Tracking.start` and `open_sweep` are for those who can
 wait; the others are made by a `Publisher`.
@@ -11,7 +11,6 @@ wait; the others are made by a `Publisher`.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
 import socket
@@ -23,19 +22,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunInfo, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.config import TrialConfig
-from grokmodel.outcome import EVALUATION_FIELDS
+from service.metrics import curve_metrics, outcome_metrics, thinned
 from service.rows import config_of
 from service.settings import without_password
 
-MAX_POINTS = 200
-"""Points a metric, log-spaced, at most."""
 METRICS_A_CALL = 800
 """Below MLflow's limit of 1,000 metrics, params and tags together, with room for the latter."""
 ENVIRONMENT = {
@@ -55,22 +51,6 @@ UNREACHABLE = (MlflowException, OSError, SQLAlchemyError)
 DENIED = re.compile("error code 40[13]|password authentication failed")
 """Waiting will not help."""
 TRIAL_TAG, KIND_TAG = "trial_id", "grok.kind"
-CURVE_METRICS = EVALUATION_FIELDS[1:]
-OUTCOME_METRICS = (
-    "train_step",
-    "val_step",
-    "val_step_strict",
-    "tau_rule",
-    "tau_mem",
-    "steps_run",
-    "wall_s",
-    "train_acc_final",
-    "val_acc_final",
-    "val_acc_strict_final",
-    "val_acc_strict_1step",
-    "val_acc_heldout_final",
-    "val_acc_strict_heldout_final",
-)
 
 T = TypeVar("T")
 
@@ -188,9 +168,8 @@ class Tracking:
         config = config_of(row)
         self._watched.pop(config.trial_id, None)
         run = self.trial_run(config)
-        step = int(row["steps_run"])
         metrics = curve_metrics(thinned(curve), run.start_time)
-        metrics += _metrics(row, OUTCOME_METRICS, step, run.start_time)
+        metrics += outcome_metrics(row, run.start_time)
         tags = {"phase": row["phase"], "device": row["device"]}
         self._log(run.run_id, metrics, config.to_dict(), tags)
         self.log_files(run.run_id, files)
@@ -271,31 +250,6 @@ def knock(uri: str) -> None:
     usual = DATABASE_PORTS.get(parts.scheme.split("+")[0])
     if usual and parts.hostname:
         socket.create_connection((parts.hostname, parts.port or usual), KNOCK_S).close()
-
-
-def curve_metrics(curve: Sequence[Mapping[str, Any]], start_ms: int) -> list[Metric]:
-    """Rows of the `curves` table as metrics over steps."""
-    return [m for row in curve for m in _metrics(row, CURVE_METRICS, int(row["step"]), start_ms)]
-
-
-def _metrics(
-    row: Mapping[str, Any], names: Sequence[str], step: int, start_ms: int
-) -> list[Metric]:
-    """What is finite of some columns; the timestamp is a function of the step, as it is a key."""
-    return [
-        Metric(name, float(row[name]), start_ms + step, step)
-        for name in names
-        if row[name] is not None and math.isfinite(row[name])
-    ]
-
-
-def thinned(curve: Sequence[T]) -> list[T]:
-    """At most MAX_POINTS rows: log-spaced, with the first and the last."""
-    n = len(curve)
-    if n <= MAX_POINTS:
-        return list(curve)
-    index = np.unique(np.geomspace(1, n, MAX_POINTS).round().astype(int) - 1)
-    return [curve[i] for i in index]
 
 
 def reason(error: Exception) -> str:

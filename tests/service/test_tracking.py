@@ -3,7 +3,8 @@
 import pytest
 from mlflow import MlflowClient
 
-from service.tracking import MAX_POINTS, Tracking, thinned
+from service.metrics import MAX_POINTS, thinned
+from service.tracking import Tracking
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 
