@@ -1,0 +1,82 @@
+"""Rows of trials as evidence, and the verdict on them."""
+
+import pandas as pd
+
+from service.reproduction.claims import BY_ID, CLAIMS, judge
+from service.reproduction.evidence import Evidence, Ran
+from service.schema import TABLES
+
+ABOUT = {"budget": "20m", "date": "2026-01-02", "device": "a machine", "commit": "abc"}
+ABOUT |= {"versions": "Python 3"}
+EXPERIMENTS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.experiments))
+ALL, FEW = range(1, 12), (1, 3, 7, 9)
+
+
+def trial(i=0, **fields):
+    """A row of a trial that groks."""
+    row = {
+        "trial_id": f"t{i}", "data": "emnist", "P": 23, "N": 1, "variant": "baseline", "depth": 1,
+        "heads": 1, "ffn": 128, "width": 128, "side": 16, "split": "ordered", "seed": i,
+        "phase": "grokking", "train_step": 250.0, "val_step": 1000.0, "val_step_strict": 1500.0,
+        "val_acc": 1.0, "val_acc_strict": 1.0, "val_acc_final": 1.0, "val_acc_strict_final": 1.0,
+        "train_acc_final": 1.0, "train_acc_1step": 1.0, "val_acc_1step": 1.0,
+        "val_acc_strict_1step": 1.0, "n_strict": 6, "n_val": 53,
+    }  # fmt: skip
+    return row | fields
+
+
+FAILED = {"phase": "memorization", "val_step": None, "val_step_strict": None, "val_acc": 0.2}
+FAILED |= {"val_acc_strict": 0.0, "val_acc_final": 0.2, "val_acc_strict_final": 0.0}
+MIRROR_ONLY = FAILED | {"val_step": 250.0, "val_acc": 0.96, "val_acc_final": 0.96}
+LATE_ONLY = {"phase": "comprehension"}
+
+
+def evidence(tables, is_full=True, reason=""):
+    """Evidence of experiments -> tables -> rows; those that are not named were not run."""
+    ran = {name: Ran(name, name, reason=reason or "no data") for name in EXPERIMENTS}
+    for name, mine in tables.items():
+        count = len(mine["trials"])
+        ran[name] = Ran(name, name, f"paper-{name}", "full" if is_full else "small", "words",
+                        is_full, planned=count, done=count)  # fmt: skip
+
+    def read(table, sweep):
+        rows = tables[sweep.removeprefix("paper-")].get(table, [])
+        return pd.DataFrame(rows) if rows else TABLES[table].arrow.empty_table().to_pandas()
+
+    return Evidence(read, ran)
+
+
+def verdict(claim, tables, **how):
+    return judge(BY_ID[claim], evidence(tables, **how)).verdict
+
+
+def trials(*kinds):
+    return {"trials": [trial(i, **kind) for i, kind in enumerate(kinds)]}
+
+
+def spectra(i, keys, site="block0.ffn.pre", head=-1):
+    """Eleven frequencies of which `keys` have all the power, or all alike."""
+    power = {k: 1 / len(keys) if k in keys else 0.0 for k in range(1, 12)}
+    return [
+        {"trial_id": f"t{i}", "site": site, "head": head, "t": 1.0, "frequency": k,
+         "fve_a": p, "fve_b": 0.0, "fve_ab": 0.0, "is_key": len(keys) <= 5 and k in keys,
+         "entropy": 0.5}
+        for k, p in power.items()
+    ]  # fmt: skip
+
+
+def identities(i, first, second, fve, key=(1,), direction="cos"):
+    names = ("cos_cos", "sin_sin") if direction == "cos" else ("cos_sin", "sin_cos")
+    zero = dict.fromkeys(("cos_cos", "sin_sin", "cos_sin", "sin_cos"), 0.0)
+    return [
+        zero | {"trial_id": f"t{i}", "control": -1, "direction": direction, "frequency": k,
+                names[0]: first if k == 1 else first / 100,
+                names[1]: second if k == 1 else second / 100,
+                "fve": fve if k == 1 else 0.1, "fve_rule": fve, "is_key": k in key}
+        for k in range(1, 12)
+    ]  # fmt: skip
+
+
+def timesteps(values):
+    rows = [dict(zip(("level", "rectify_acc"), pair)) for pair in values.items()]
+    return [row | {"trial_id": "t0"} for row in rows]
