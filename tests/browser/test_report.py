@@ -16,8 +16,18 @@ def trials(smoke_store):
 
 @pytest.fixture
 def report(browser, smoke_store):
+    browser.get("about:blank")  # a new page each time: what an earlier test did to it is gone
     browser.get(f"file://{smoke_store}/figures/smoke/report.html")
+    wait_for_all_of_it(browser)
     return browser
+
+
+def wait_for_all_of_it(page):
+    """Chromium's driver may hand over a local page that is still being read."""
+    page.find_element(By.ID, "trial-count")
+    WebDriverWait(page, 60).until(
+        lambda page: page.execute_script("return document.readyState") == "complete"
+    )
 
 
 def trial_table(page):
@@ -64,7 +74,6 @@ def test_a_click_sorts_a_table_and_a_word_filters_it(report):
     wanted = rows_of(table)[0][0]
     box.send_keys(wanted)
     assert [row[0] for row in rows_of(table)] == [wanted]
-    box.clear()
 
 
 def test_mlflow_shows_the_report_of_the_sweep(browser, mlflow_url, smoke_store, trials):
@@ -77,6 +86,7 @@ def test_mlflow_shows_the_report_of_the_sweep(browser, mlflow_url, smoke_store, 
     frame = WebDriverWait(browser, 60).until(lambda page: page.find_element(By.TAG_NAME, "iframe"))
     browser.switch_to.frame(frame)
     try:
+        wait_for_all_of_it(browser)
         assert browser.find_element(By.ID, "trial-count").text == str(len(trials))
         assert len(rows_of(trial_table(browser))) == len(trials)
     finally:
