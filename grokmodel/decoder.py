@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grokmodel.errors import UserError
 from grokmodel.symbols import SymbolBank
 
 DECODER_VERSION = 1
@@ -56,7 +57,7 @@ RECIPES = {
 0.966 of the held-out images and takes 20 s on a core, the second 0.98 and two to three minutes."""
 
 
-class DecoderError(RuntimeError):
+class DecoderError(UserError, RuntimeError):
     """No decoder of this bank is good enough. Names the accuracy and the worst confusions."""
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from grokmodel.errors import UserError
+
 OPERATIONS = ("add", "sub", "mul", "div")
 DATASETS = (
     "glyphs",
@@ -64,7 +66,7 @@ MOST_SHOWN = 200
 """Characters of a value in a message."""
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A config field has a value that it cannot have. Names field, value and what is allowed."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from grokmodel.alphabets import PLAIN, check_alphabet, symbol_order
 from grokmodel.config import ConfigError
+from grokmodel.errors import UserError
 
 HELD_OUT = 64
 """Held-out images a class, at most."""
@@ -42,7 +43,7 @@ EMNIST_FILES = {
 }
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """A data file is missing, damaged or too small. Names the file, what was found and needed."""
 
 

@@ -9,33 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from grokmodel.config import ConfigError
-from grokmodel.decoder import DecoderError
-from grokmodel.symbols import DataError
+from grokmodel.errors import UserError
 from service import commands
-from service.analyses import BY_NAME
 from service.compaction import COMPACTED
 from service.garbage import OLDER_THAN_H
-from service.settings import SettingsError, load_settings
-from service.storage import StoreError
-from service.tables import TableError
-from service.tracking import TrackingError
+from service.settings import Settings, load_settings
 
-USER_ERRORS = (
-    ConfigError,
-    DataError,
-    DecoderError,
-    SettingsError,
-    StoreError,
-    TableError,
-    TrackingError,
-)
-"""Errors whose message is meant for the user: shown without a traceback."""
-
-TRACKED = (commands.run_figures, commands.run_analyze, commands.run_publish)
-"""Commands that need MLflow besides the store."""
-
-
+Command = Callable[[Settings, argparse.Namespace], int]
 Extend = Callable[[Any], None]
 """Adds commands to the subparsers; each sets `run`, and `tracked` if it needs MLflow."""
 
@@ -52,7 +32,7 @@ def exit_code(program: str, work: Callable[[], int]) -> int:
         code = work()
         sys.stdout.flush()
         return code
-    except USER_ERRORS as error:
+    except UserError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -67,7 +47,7 @@ def exit_code(program: str, work: Callable[[], int]) -> int:
 def _run(args: argparse.Namespace) -> int:
     # the doctor says of settings too what is wrong with them
     is_doctor = args.run is commands.run_doctor
-    tracking = args.run in TRACKED or getattr(args, "tracked", False)
+    tracking = getattr(args, "tracked", False)
     data_root = getattr(args, "data_root", None)
     settings = None if is_doctor else load_settings(args.store, data_root, tracking)
     return int(args.run(settings, args))
@@ -86,26 +66,26 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     drawing.add_argument("--sweep", required=True)
     drawing.add_argument("--x", help="config column, such as weight_decay")
     drawing.add_argument("--y", help="config column, such as train_fraction")
-    drawing.set_defaults(run=commands.run_figures)
+    drawing.set_defaults(run=_later("run_figures"), tracked=True)
     drawing.add_argument(
         "--trials", nargs="+", metavar="ID", help="trials to draw (default: one a phase); or all"
     )
     analyzing = verbs.add_parser("analyze", help="do the analyses that a sweep lacks")
     analyzing.add_argument("--sweep", required=True)
     analyzing.add_argument(
-        "--only", type=_names, metavar="A,B", help=f"of {', '.join(BY_NAME)} (default: all)"
+        "--only", type=_names, metavar="A,B", help="names such as spectra,heads (default: all)"
     )
     analyzing.add_argument("--t", type=_levels, metavar="T,T", help="spectra at these noise levels")
-    analyzing.set_defaults(run=commands.run_analyze)
+    analyzing.set_defaults(run=_later("run_analyze"), tracked=True)
     publishing = verbs.add_parser("publish", help="send to MLflow what it lacks of a sweep")
     publishing.add_argument("--sweep", required=True)
     publishing.add_argument(
         "--all", action="store_true", help="everything again, such as to a new tracking server"
     )
-    publishing.set_defaults(run=commands.run_publish)
+    publishing.set_defaults(run=_later("run_publish"), tracked=True)
     costs = verbs.add_parser("costs", help="what each analysis of a sweep took, in Markdown")
     costs.add_argument("--sweep", required=True)
-    costs.set_defaults(run=commands.run_costs)
+    costs.set_defaults(run=_later("run_costs"))
     columns = verbs.add_parser("columns", help="all tables and columns, in Markdown")
     columns.set_defaults(run=commands.run_columns)
     table = verbs.add_parser("table", help="a sweep as a Markdown table, one line a setting")
@@ -129,6 +109,17 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     for command in (*every, doctor, merging, cleaning):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     return parser
+
+
+def _later(name: str) -> Command:
+    """A command of `result_commands`, which takes seconds to load."""
+
+    def run(settings: Settings, args: argparse.Namespace) -> int:
+        from service import result_commands  # torch, MLflow and matplotlib: only when needed
+
+        return int(getattr(result_commands, name)(settings, args))
+
+    return run
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from typing import Protocol
 
 from pyarrow.fs import FileSystem, LocalFileSystem
 
+from grokmodel.errors import UserError
 
-class StoreError(RuntimeError):
+
+class StoreError(UserError, RuntimeError):
     """The store cannot be used. Names the store, what failed and what would help."""
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grokmodel.errors import UserError
+
 DEFAULT_STORE = "runs"
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#]+)*/*$")
 
@@ -47,7 +49,7 @@ class Settings:
         vars(self).update(state)
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError, ValueError):
     """The environment or the flags do not say where something is."""
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from grokmodel.errors import UserError
 from service import parquet
 from service.schema import SCHEMA_VERSION, TABLES, Table
 from service.storage import Store, table_key
@@ -29,7 +30,7 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 5.0
 """Seconds before it lists again: doubled from the first to the last."""
 
 
-class TableError(RuntimeError):
+class TableError(UserError, RuntimeError):
     """A table cannot be written or read. Names the table, what was found and what is needed."""
 
 

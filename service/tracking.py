@@ -28,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.config import TrialConfig
+from grokmodel.errors import UserError
 from service.metrics import curve_metrics, outcome_metrics, thinned
 from service.rows import config_of
 from service.settings import without_password
@@ -55,7 +56,7 @@ TRIAL_TAG, KIND_TAG = "trial_id", "grok.kind"
 T = TypeVar("T")
 
 
-class TrackingError(RuntimeError):
+class TrackingError(UserError, RuntimeError):
     """MLflow cannot be reached. Names its URI, what it said and what would help."""
 
 

@@ -30,33 +30,12 @@ from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, read_table
 from sweeps.budget import Choice, Costs, choose, duration, parse_budget
-from sweeps.paper import BY_NAME, EXPERIMENTS, Experiment, Scale
+from sweeps.paper import EXPERIMENTS, Experiment, Scale
 
 STATE_KEY = "reproduction/state.json"
 WISH = Wish(("spectra", "heads", "identities", "timesteps"))
 """The analyses that claims rest on."""
 Say = Callable[[str], None]
-
-
-def add_command(verbs: Any) -> None:
-    """Add `reproduce` to the commands of `grok`."""
-    parser = verbs.add_parser(
-        "reproduce", help="run the paper's experiments, write REPRODUCTION.md"
-    )
-    parser.add_argument(
-        "--budget", default="2h", metavar="TIME",
-        help="for everything on this machine, such as 20m, 2h or 3d (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(BY_NAME),
-                        help=f"of {', '.join(BY_NAME)} (default: all)")  # fmt: skip
-    parser.add_argument("--out", default="REPRODUCTION.md", metavar="FILE",
-                        help="figures go to docs/ beside it (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
-    parser.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--dry-run", action="store_true", help="print what would be run, and its cost")
-    how.add_argument("--no-run", action="store_true", help="write the document from the tables")
-    parser.set_defaults(run=run, tracked=True)
 
 
 def run(

@@ -1,6 +1,7 @@
 """Imports point down only: sweeps -> service -> grokmodel, which needs little itself."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def test_no_import_points_up(layer):
 def test_grokmodel_needs_torch_numpy_and_safetensors_only():
     for path in modules("grokmodel"):
         assert imported_packages(path) <= GROKMODEL_MAY | ALSO_MAY.get(path.name, set()), path
+
+
+def test_grok_loads_what_takes_seconds_only_when_it_is_needed():
+    program = "import sys; from sweeps import grok; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not {"torch", "mlflow", "ray", "matplotlib"} & set(done.stdout.split())
 
 
 def test_modules_stay_short():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service import cli
-from sweeps import grok_phase, reproduce
+from sweeps import grok, grok_phase
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = ("README.md", "CONTRIBUTING.md", "REPRODUCTION.md")
@@ -44,7 +44,7 @@ def test_grok_commands_parse():
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
     assert found
     for flags in found:
-        cli.build_parser(reproduce.add_command).parse_args(flags)
+        cli.build_parser(grok.add_reproduce).parse_args(flags)
 
 
 def test_benchmarks_have_the_flags_that_documents_give_them():
