@@ -23,7 +23,7 @@ __all__ = ["DEFAULTS", "FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
 SCIENCE_VERSION = 1
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
 
-LATER_FIELDS = ("precision", "alphabet")
+LATER_FIELDS = ("precision", "alphabet", "sandwich_ffn", "sandwich_skip")
 """Fields added when there were results already: their defaults are what every trial did before.
 The identity leaves them out while they have these, so that those results keep their ids."""
 
@@ -66,6 +66,12 @@ class TrialConfig:
     """Hidden units of the feed-forward network."""
     variant: str = "baseline"
     """`baseline`: attention, FFN; `sandwich`: one more FFN between embedding and attention."""
+    sandwich_ffn: int = 0
+    """Hidden units of the sandwich's own FFN, the one before attention; 0 stands for `ffn`, and for
+    the baseline, which has none."""
+    sandwich_skip: bool = True
+    """Residual connection around the sandwich's own FFN; without it, attention sees of an image
+    only what that FFN makes of it. True for the baseline."""
     norm: str = "ffn"
     """Where LayerNorm stands: `pre` (attention, FFN and output), `ffn` (FFN only) or `none`."""
     activation: str = "gelu"
@@ -129,6 +135,11 @@ class TrialConfig:
         if self.patch == 0:
             object.__setattr__(self, "patch", self.side)
         check_values(vars(self))
+        # one model, one id
+        if self.variant == "baseline" or self.sandwich_ffn == self.ffn:
+            object.__setattr__(self, "sandwich_ffn", 0)
+        if self.variant == "baseline":
+            object.__setattr__(self, "sandwich_skip", True)
 
     @functools.cached_property
     def shape(self) -> PackShape:
@@ -180,6 +191,8 @@ class PackShape:
     heads: int
     ffn: int
     variant: str
+    sandwich_ffn: int
+    sandwich_skip: bool
     norm: str
     activation: str
     input_gate: bool

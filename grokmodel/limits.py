@@ -51,6 +51,7 @@ CHOICES |= {"precision": PRECISIONS, "alphabet": ALPHABETS}
 RANGES = {"P": (3, MAX_P), "side": (8, 64), "depth": (1, 8), "seed": (0, MAX_SEED)}
 RANGES |= {"width": (2, MAX_SIZE), "warmup": (0, MAX_STEPS)}
 RANGES |= dict.fromkeys(("N", "patch", "heads", "ffn", "batch", "t_levels"), (1, MAX_SIZE))
+RANGES |= {"sandwich_ffn": (0, MAX_SIZE)}
 RANGES |= dict.fromkeys(("steps", "eval_every", "eval_pairs"), (1, MAX_STEPS))
 RANGES |= dict.fromkeys(("sample_steps", "final_sample_steps"), (1, 1000))
 """Field -> its smallest and largest value."""
@@ -121,10 +122,11 @@ def _check_sizes(c: Mapping[str, Any]) -> None:
     images = c["P"] * c["N"] * c["side"] ** 2
     if images > MAX_NUMBERS:
         raise ConfigError("N", c["N"], f"such that P * N * side^2 = {images} is {_AT_MOST}")
-    widest = max(c["width"], c["ffn"])
-    weights = c["depth"] * c["width"] * (10 * c["width"] + 2 * c["ffn"])
+    field = max(("width", "ffn", "sandwich_ffn"), key=lambda name: c[name])
+    widest = c[field]
+    blocks = c["depth"] * c["width"] * (10 * c["width"] + 2 * c["ffn"])
+    weights = blocks + c["width"] * 2 * c["sandwich_ffn"]
     if weights > MAX_NUMBERS:
-        field = "width" if c["width"] == widest else "ffn"
         raise ConfigError(field, widest, f"such that the model's {weights} weights are {_AT_MOST}")
     activations = c["batch"] * 3 * (c["side"] // c["patch"]) ** 2 * widest
     if activations > MAX_NUMBERS:

@@ -47,7 +47,6 @@ class Layout:
     def entries(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of one member's parameter, in storage order."""
         s, D = self.shape, self.shape.width
-        ffn_in = s.ffn * (2 if s.activation == "swiglu" else 1)
         out: dict[str, tuple[int, ...]] = {}
 
         def add(name: str, fan_in: int, fan_out: int, bias: bool = True) -> None:
@@ -55,21 +54,21 @@ class Layout:
             if bias:
                 out[f"{name}.b"] = (fan_out,)
 
-        def add_ffn(name: str) -> None:
-            add(f"{name}.up", D, ffn_in)
-            add(f"{name}.down", s.ffn, D)
+        def add_ffn(name: str, hidden: int) -> None:
+            add(f"{name}.up", D, hidden * (2 if s.activation == "swiglu" else 1))
+            add(f"{name}.down", hidden, D)
 
         add("embed", s.token_dim, D)
         out["position"] = (3 * s.tokens_per_image, D)
         add("time", D, D)
         if s.variant == "sandwich":
             add("sandwich.mod", D, 3 * D)
-            add_ffn("sandwich.ffn")
+            add_ffn("sandwich.ffn", s.sandwich_ffn or s.ffn)
         for i in range(s.depth):
             add(f"block{i}.mod", D, 6 * D)
             for name in ("query", "key", "value", "out"):
                 add(f"block{i}.{name}", D, D, bias=name != "key")  # softmax cannot see it
-            add_ffn(f"block{i}.ffn")
+            add_ffn(f"block{i}.ffn", s.ffn)
         add("final.mod", D, 2 * D)
         add("final", D, s.token_dim)
         return out
@@ -192,7 +191,8 @@ def _blocks(
         if shape.variant == "sandwich":
             shift, scale, gate = modulation(p, "sandwich.mod", time, 3)
             pre = modulate(norm(h, shape.norm in ("pre", "ffn")), shift, scale)
-            h = torch.addcmul(h, gate, ffn(p, "sandwich.ffn", shape, pre, tap))
+            made = ffn(p, "sandwich.ffn", shape, pre, tap)
+            h = torch.addcmul(h, gate, made) if shape.sandwich_skip else gate * made
         for i in range(shape.depth - 1):
             h = _block(p, f"block{i}", shape, [h], time, tap)
         context, current = h.split([2 * C, C], dim=-2)

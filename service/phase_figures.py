@@ -25,6 +25,7 @@ UNITS = {
     "N": "images per symbol N",
     "width": "width D",
     "ffn": "FFN hidden units",
+    "sandwich_ffn": "hidden units of the sandwich's own FFN",
     "weight_decay": "weight decay",
     "lr": "learning rate",
     "train_fraction": "training fraction R",

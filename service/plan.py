@@ -153,8 +153,11 @@ def pack(
 def step_cost(config: TrialConfig) -> float:
     """Relative cost of one step, to order packs: weights touched per row."""
     tokens = 3 * config.tokens_per_image
-    per_token = config.width * (4 * config.width + 2 * config.ffn + 2 * config.patch**2)
-    return float(config.batch * tokens * config.depth * per_token)
+    per_block = 4 * config.width + 2 * config.ffn + 2 * config.patch**2
+    hidden = config.depth * per_block
+    if config.variant == "sandwich":
+        hidden += 2 * (config.sandwich_ffn or config.ffn)
+    return float(config.batch * tokens * config.width * hidden)
 
 
 def cost(plan: Plan, seconds: Mapping[PackShape, float], resources: Resources) -> float:

@@ -51,6 +51,8 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
     ]
     for shape, value in seconds.items():
         name = f"width {shape.width}, FFN {shape.ffn}, side {shape.side}, {shape.variant}"
+        if shape.sandwich_ffn:
+            name += f" of FFN {shape.sandwich_ffn}"
         lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
     wall = cost(plan, seconds, resources)
     lines.append(

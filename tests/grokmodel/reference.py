@@ -9,11 +9,11 @@ from torch import nn
 
 
 class FeedForward(nn.Module):
-    def __init__(self, shape):
+    def __init__(self, shape, hidden):
         super().__init__()
         self.gated = shape.activation == "swiglu"
-        self.up = nn.Linear(shape.width, shape.ffn * (2 if self.gated else 1))
-        self.down = nn.Linear(shape.ffn, shape.width)
+        self.up = nn.Linear(shape.width, hidden * (2 if self.gated else 1))
+        self.down = nn.Linear(hidden, shape.width)
 
     def forward(self, x):
         if not self.gated:
@@ -27,13 +27,15 @@ class Sandwich(nn.Module):
 
     def __init__(self, shape):
         super().__init__()
+        self.skip = shape.sandwich_skip
         self.mod = nn.Linear(shape.width, 3 * shape.width)
-        self.ffn = FeedForward(shape)
+        self.ffn = FeedForward(shape, shape.sandwich_ffn or shape.ffn)
         self.norm = layer_norm(shape, shape.norm in ("pre", "ffn"))
 
     def forward(self, x, time):
         shift, scale, gate = self.mod(time)[:, None].chunk(3, dim=-1)
-        return x + (1 + gate) * self.ffn(self.norm(x) * (1 + scale) + shift)
+        made = (1 + gate) * self.ffn(self.norm(x) * (1 + scale) + shift)
+        return x + made if self.skip else made
 
 
 class Block(nn.Module):
@@ -46,7 +48,7 @@ class Block(nn.Module):
         self.mod = nn.Linear(D, 6 * D)
         self.query, self.value, self.out = (nn.Linear(D, D) for _ in range(3))
         self.key = nn.Linear(D, D, bias=False)
-        self.ffn = FeedForward(shape)
+        self.ffn = FeedForward(shape, shape.ffn)
         self.norm1 = layer_norm(shape, shape.norm == "pre")
         self.norm2 = layer_norm(shape, shape.norm in ("pre", "ffn"))
 

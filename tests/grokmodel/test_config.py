@@ -52,6 +52,8 @@ OTHER_VALUE = {
     "heads": 2,
     "ffn": 17,
     "variant": "sandwich",
+    "sandwich_ffn": 19,
+    "sandwich_skip": False,
     "norm": "pre",
     "activation": "swiglu",
     "init_scale": 0.77,
@@ -103,6 +105,7 @@ OUT_OF_RANGE = [
     ("heads", 0, "from 1 to"),
     ("heads", 3, "a divisor of width = 16"),
     ("ffn", 0, "from 1 to"),
+    ("sandwich_ffn", -1, "from 0 to"),
     ("train_fraction", 0.0, "inside (0, 1)"),
     ("train_fraction", 1.0, "inside (0, 1)"),
     ("t_clip", 0.0, "inside (0, 1)"),
@@ -128,8 +131,18 @@ OUT_OF_RANGE = [
 ]
 
 
+ONLY_OF_A_SANDWICH = ("sandwich_ffn", "sandwich_skip")
+LATER_ONES = {"variant": "sandwich"} | {field: OTHER_VALUE[field] for field in LATER_FIELDS}
+
+
 def fields_of_type(name):
     return [f.name for f in dataclasses.fields(TrialConfig) if f.type == name]
+
+
+def changed_in(field):
+    """A config with another value of a field, and the same one without."""
+    base = {"variant": "sandwich"} if field in ONLY_OF_A_SANDWICH else {}
+    return tiny(**base, **{field: OTHER_VALUE[field]}), tiny(**base)
 
 
 def error_of(**changes):
@@ -150,7 +163,7 @@ def test_another_config_has_the_trial_id_of_the_stored_results():
     assert TrialConfig(**OTHER_TRIAL).trial_id == OTHER_TRIAL_ID, WHEN_TO_UPDATE
 
 
-@pytest.mark.parametrize("changes", [{}, {field: OTHER_VALUE[field] for field in LATER_FIELDS}])
+@pytest.mark.parametrize("changes", [{}, LATER_ONES])
 def test_the_id_is_a_hash_of_all_fields_but_later_ones_at_their_default(changes):
     config = tiny(**changes)
     identity = {"science_version": SCIENCE_VERSION, **dataclasses.asdict(config)}
@@ -178,9 +191,9 @@ def test_this_suite_varies_every_field():
 
 @pytest.mark.parametrize("field", OTHER_VALUE)
 def test_the_id_changes_with_every_field(field):
-    changed = tiny(**{field: OTHER_VALUE[field]})
-    assert getattr(changed, field) != getattr(tiny(), field)
-    assert changed.trial_id != tiny().trial_id
+    changed, base = changed_in(field)
+    assert getattr(changed, field) == OTHER_VALUE[field] != getattr(base, field)
+    assert changed.trial_id != base.trial_id
 
 
 def test_ids_of_a_large_grid_are_all_different():
@@ -224,6 +237,17 @@ def test_minus_zero_and_zero_are_the_same_trial():
 def test_patch_zero_stands_for_the_side():
     assert tiny(side=16, patch=0).patch == 16
     assert tiny(side=16, patch=0).trial_id == tiny(side=16, patch=16).trial_id
+
+
+def test_a_sandwich_has_one_id_however_its_own_ffn_is_given():
+    as_wide = [tiny(variant="sandwich", ffn=24, sandwich_ffn=width) for width in (0, 24)]
+    assert len({c.trial_id for c in as_wide}) == len({c.shape for c in as_wide}) == 1
+
+
+@pytest.mark.parametrize("field", ONLY_OF_A_SANDWICH)
+def test_what_only_a_sandwich_has_makes_no_other_trial_of_the_baseline(field):
+    """So that a grid of variants and of these trains every baseline once."""
+    assert tiny(**{field: OTHER_VALUE[field]}) == tiny()
 
 
 @pytest.mark.parametrize("name", ["P", "trial_id", "shape"])
@@ -373,7 +397,8 @@ def test_a_seed_that_no_generator_takes_is_refused(seed):
 @pytest.mark.parametrize("field", OTHER_VALUE)
 def test_the_pack_shape_changes_with_its_own_fields_only(field):
     of_shape = field in {f.name for f in dataclasses.fields(PackShape)}
-    assert (tiny(**{field: OTHER_VALUE[field]}).shape != tiny().shape) == of_shape
+    changed, base = changed_in(field)
+    assert (changed.shape != base.shape) == of_shape
 
 
 def test_trials_of_a_shape_share_one_object():

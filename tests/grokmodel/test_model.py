@@ -93,6 +93,17 @@ def test_a_single_member_is_the_ordinary_model_of_its_structure(
     assert_equals_the_references(config.shape, 1, by_table)
 
 
+@BY_TABLE
+@pytest.mark.parametrize(("sandwich_ffn", "skip"), [(24, True), (0, False), (24, False)])
+@pytest.mark.parametrize(("norm", "activation"), [("ffn", "gelu"), ("pre", "swiglu")])
+def test_the_sandwich_may_have_an_ffn_of_its_own_width_and_no_way_around_it(
+    sandwich_ffn, skip, norm, activation, by_table
+):
+    config = tiny(variant="sandwich", sandwich_ffn=sandwich_ffn, sandwich_skip=skip, heads=2,
+                  norm=norm, activation=activation)  # fmt: skip
+    assert_equals_the_references(config.shape, 2, by_table)
+
+
 @pytest.mark.parametrize(("norm", "activation", "input_gate"), DETAILS)
 @BY_TABLE
 @pytest.mark.parametrize(("variant", "depth"), [("baseline", 1), ("sandwich", 2)])
