@@ -86,8 +86,27 @@ IMAGES: list[Block] = [
 ]
 """How much later the rule comes with every doubling of the images a symbol (docs/diverse.md)."""
 
+_MANY: Block = {
+    **_IMAGES,
+    "N": [256],
+    "sandwich_ffn": [512],
+    "sandwich_skip": [False],
+    "weight_decay": [2.0],
+    "batch": [2048],
+    "ema": [0.998],
+    "precision": ["bfloat16"],
+    "steps": [24_000],
+}
+MANY: list[Block] = [
+    _MANY,
+    {**_MANY, "variant": ["baseline"], "ffn": [128, 640]},
+    {**_MANY, "N": [1], "heads": [1, 4], "batch": [512], "steps": [4000]},
+]
+"""The rule with 256 images: a wide FFN recognises, one head and a narrow FFN add. Beside it the
+baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""
+
 PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
-PRESETS |= {"variants": VARIANTS, "images": IMAGES}
+PRESETS |= {"variants": VARIANTS, "images": IMAGES, "many": MANY}
 
 
 PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}
