@@ -23,7 +23,14 @@ __all__ = ["DEFAULTS", "FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
 SCIENCE_VERSION = 1
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
 
-LATER_FIELDS = ("precision", "alphabet", "sandwich_ffn", "sandwich_skip")
+LATER_FIELDS = (
+    "precision",
+    "alphabet",
+    "sandwich_ffn",
+    "sandwich_skip",
+    "late_decay_from",
+    "late_weight_decay",
+)
 """Fields added when there were results already: their defaults are what every trial did before.
 The identity leaves them out while they have these, so that those results keep their ids."""
 
@@ -111,6 +118,11 @@ class TrialConfig:
     """Steps of linear learning-rate warm-up, 0 or more."""
     weight_decay: float = 1.0
     """AdamW decoupled weight decay, 0 or more."""
+    late_decay_from: int = 0
+    """Steps after which `late_weight_decay` takes the place of `weight_decay`; 0 stands for never:
+    a decay that presses for the rule may keep a model from telling many images apart."""
+    late_weight_decay: float = 0.0
+    """Weight decay after `late_decay_from` steps, 0 or more; 0 if that is never."""
     beta1: float = 0.9
     """AdamW first-moment decay, in [0, 1)."""
     beta2: float = 0.98
@@ -140,6 +152,8 @@ class TrialConfig:
             object.__setattr__(self, "sandwich_ffn", 0)
         if self.variant == "baseline":
             object.__setattr__(self, "sandwich_skip", True)
+        if self.late_decay_from == 0:
+            object.__setattr__(self, "late_weight_decay", 0.0)
 
     @functools.cached_property
     def shape(self) -> PackShape:

@@ -51,7 +51,7 @@ CHOICES |= {"precision": PRECISIONS, "alphabet": ALPHABETS}
 RANGES = {"P": (3, MAX_P), "side": (8, 64), "depth": (1, 8), "seed": (0, MAX_SEED)}
 RANGES |= {"width": (2, MAX_SIZE), "warmup": (0, MAX_STEPS)}
 RANGES |= dict.fromkeys(("N", "patch", "heads", "ffn", "batch", "t_levels"), (1, MAX_SIZE))
-RANGES |= {"sandwich_ffn": (0, MAX_SIZE)}
+RANGES |= {"sandwich_ffn": (0, MAX_SIZE), "late_decay_from": (0, MAX_STEPS)}
 RANGES |= dict.fromkeys(("steps", "eval_every", "eval_pairs"), (1, MAX_STEPS))
 RANGES |= dict.fromkeys(("sample_steps", "final_sample_steps"), (1, 1000))
 """Field -> its smallest and largest value."""
@@ -60,7 +60,9 @@ REAL_RANGES |= dict.fromkeys(("beta1", "beta2", "ema"), (0.0, BELOW_ONE, "in [0,
 REAL_RANGES |= dict.fromkeys(
     ("lr", "init_scale", "t_std"), (SMALLEST, LARGEST, "above 0 and finite")
 )
-REAL_RANGES |= {"weight_decay": (0.0, LARGEST, "0 or more and finite")}
+REAL_RANGES |= dict.fromkeys(
+    ("weight_decay", "late_weight_decay"), (0.0, LARGEST, "0 or more and finite")
+)
 REAL_RANGES |= {"t_mean": (-LARGEST, LARGEST, "finite")}
 """Field -> its smallest and largest value, and that in words."""
 MOST_SHOWN = 200

@@ -25,6 +25,9 @@ class Hyper:
     warmup: Tensor
     """Steps of linear warm-up; 0 for none."""
     weight_decay: Tensor
+    late_decay_from: Tensor
+    """Steps after which the late decay holds; 0 for never."""
+    late_weight_decay: Tensor
     beta1: Tensor
     beta2: Tensor
     ema: Tensor
@@ -60,6 +63,7 @@ class Optimizer:
         self.state, self.hyper = state, hyper
         self.lr_M = torch.zeros_like(state.weights[:, 0])
         self.step_M = state.step.to(torch.float32)
+        self.has_late_decay = bool((hyper.late_decay_from > 0).any())
         self.groups = [self._group(rows) for rows in self._alike()]
 
     def _alike(self) -> list[list[int]]:
@@ -93,6 +97,8 @@ class Optimizer:
         self.step_M += 1
         ramp_M = torch.clamp(self.step_M / torch.clamp(self.hyper.warmup, min=1.0), max=1.0)
         torch.mul(self.hyper.lr, ramp_M, out=self.lr_M)
+        if self.has_late_decay:
+            self._decay_late()
         for rows, rest in self.groups:
             # the kernel of torch.optim.AdamW(fused=True): the class itself takes two seconds to
             # import torch's compiler, in every worker
@@ -101,3 +107,13 @@ class Optimizer:
         # early averages would remember the random start: the decay grows with the steps made
         decay_M = torch.minimum(self.hyper.ema, self.step_M / (self.step_M + 10.0))
         self.state.average.lerp_(self.state.weights, (1.0 - decay_M)[:, None])
+
+    def _decay_late(self) -> None:
+        """Put the late decay in the place of the kernel's, which is a number and cannot change."""
+        hyper = self.hyper
+        is_late = (hyper.late_decay_from > 0) & (self.step_M > hyper.late_decay_from)
+        late_M, usual_M = (
+            1.0 - self.lr_M * d for d in (hyper.late_weight_decay, hyper.weight_decay)
+        )
+        factor_M = torch.where(is_late, late_M / usual_M, torch.ones_like(late_M))
+        self.state.weights.mul_(factor_M[:, None])

@@ -247,7 +247,7 @@ class Pack:
 PROGRAMS = ("eager", "graph", "compiled")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Data type of activations and matrix products by `precision`."""
-HYPER_FIELDS = ("lr", "warmup", "weight_decay", "beta1", "beta2", "ema")
+HYPER_FIELDS = tuple(optim.Hyper.__dataclass_fields__)
 
 
 def with_results(config: TrialConfig, pairs: np.ndarray) -> Tensor:

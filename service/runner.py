@@ -13,6 +13,7 @@ import pandas as pd
 import ray
 
 from grokmodel.config import TrialConfig
+from grokmodel.errors import UserError
 from grokmodel.train import train
 from service import analysis, capacity, environment, outbox, report_page, storage, sweep_figures
 from service.analysis_plan import ALL, Wish, missing
@@ -62,21 +63,38 @@ class SweepResult:
     """MLflow's id of the sweep."""
 
 
+class ClusterError(UserError, RuntimeError):
+    """The Ray cluster of the environment cannot be joined. Names its address."""
+
+
 def start_ray() -> None:
-    """Join the cluster of the environment (`ray job submit`, RAY_ADDRESS), or start a local one."""
+    """Join the cluster of the environment (`ray job submit`, RAY_ADDRESS), or start a local one.
+
+    Raises:
+        ClusterError: nothing lets us in at RAY_ADDRESS.
+    """
     if ray.is_initialized():
         return
     os.environ.update(QUIET_ENV | RARELY_ENV)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
-    ray.init(
-        # not whatever cluster happens to run on this machine
-        address=None if "RAY_ADDRESS" in os.environ else "local",
-        runtime_env={"env_vars": WORKER_ENV | set_up_mlflow()},
-        logging_level=logging.WARNING,
-        log_to_driver=True,
-        include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
-    )
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(
+            # not whatever cluster happens to run on this machine
+            address="local" if address is None else None,
+            runtime_env={"env_vars": WORKER_ENV | set_up_mlflow()},
+            logging_level=logging.WARNING,
+            log_to_driver=True,
+            include_dashboard=False if address is None else None,
+        )
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        if address is None:
+            raise
+        raise ClusterError(
+            f"cannot join a Ray cluster at RAY_ADDRESS = {address!r} ({type(error).__name__}); "
+            "need the address of one that runs and its token: `grok doctor` looks closer"
+        ) from error
 
 
 def cluster_resources(gpus: int | None = None) -> Resources:

@@ -91,16 +91,17 @@ _MANY: Block = {
     "N": [256],
     "sandwich_ffn": [512],
     "sandwich_skip": [False],
-    "weight_decay": [2.0],
     "batch": [2048],
     "ema": [0.998],
     "precision": ["bfloat16"],
-    "steps": [24_000],
+    "late_decay_from": [16_000],
+    "late_weight_decay": [3.0],
+    "steps": [36_000],
 }
 MANY: list[Block] = [
     _MANY,
-    {**_MANY, "variant": ["baseline"], "ffn": [128, 640]},
-    {**_MANY, "N": [1], "heads": [1, 4], "batch": [512], "steps": [4000]},
+    {**_MANY, "variant": ["baseline"], "ffn": [128, 640], "late_decay_from": [0], "steps": [8000]},
+    {**_MANY, "N": [1], "heads": [1, 4], "batch": [512], "late_decay_from": [0], "steps": [4000]},
 ]
 """The rule with 256 images: a wide FFN recognises, one head and a narrow FFN add. Beside it the
 baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""

@@ -72,6 +72,8 @@ OTHER_VALUE = {
     "lr": 0.077,
     "warmup": 7,
     "weight_decay": 0.77,
+    "late_decay_from": 7,
+    "late_weight_decay": 0.77,
     "beta1": 0.77,
     "beta2": 0.77,
     "ema": 0.77,
@@ -117,6 +119,8 @@ OUT_OF_RANGE = [
     ("init_scale", -1.0, "above 0"),
     ("t_std", 0.0, "above 0"),
     ("weight_decay", -1.0, "0 or more"),
+    ("late_weight_decay", -1.0, "0 or more"),
+    ("late_decay_from", -1, "from 0 to"),
     ("batch", 0, "from 1 to"),
     ("t_levels", 0, "from 1 to"),
     ("t_levels", 5, "a divisor of batch = 32"),
@@ -142,6 +146,7 @@ def fields_of_type(name):
 def changed_in(field):
     """A config with another value of a field, and the same one without."""
     base = {"variant": "sandwich"} if field in ONLY_OF_A_SANDWICH else {}
+    base |= {"late_decay_from": 5} if field == "late_weight_decay" else {}
     return tiny(**base, **{field: OTHER_VALUE[field]}), tiny(**base)
 
 
@@ -248,6 +253,11 @@ def test_a_sandwich_has_one_id_however_its_own_ffn_is_given():
 def test_what_only_a_sandwich_has_makes_no_other_trial_of_the_baseline(field):
     """So that a grid of variants and of these trains every baseline once."""
     assert tiny(**{field: OTHER_VALUE[field]}) == tiny()
+
+
+def test_a_late_decay_that_never_comes_makes_no_other_trial():
+    assert tiny(late_weight_decay=3.0) == tiny()
+    assert tiny(late_weight_decay=3.0, late_decay_from=5) != tiny(late_decay_from=5)
 
 
 @pytest.mark.parametrize("name", ["P", "trial_id", "shape"])
