@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 import pandas as pd
 import ray
@@ -27,7 +29,7 @@ from service.publisher import of_driver
 from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, read_rows, read_table, write_rows
-from service.tracking import Tracking, set_up_mlflow
+from service.tracking import KNOCK_S, Tracking, reason, set_up_mlflow
 from service.training import SweepError, train_packs
 from service.worker import Trainer
 
@@ -80,6 +82,7 @@ def start_ray() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
     try:
+        _knock(address)
         ray.init(
             # not whatever cluster happens to run on this machine
             address="local" if address is None else None,
@@ -92,9 +95,17 @@ def start_ray() -> None:
         if address is None:
             raise
         raise ClusterError(
-            f"cannot join a Ray cluster at RAY_ADDRESS = {address!r} ({type(error).__name__}); "
-            "need the address of one that runs and its token: `grok doctor` looks closer"
+            f"cannot join a Ray cluster at RAY_ADDRESS = {address!r}: {reason(error)}; need the "
+            "address of one that runs, such as HOST:6379, and its token (see `grok doctor`)"
         ) from error
+
+
+def _knock(address: str | None) -> None:
+    """Connect to the cluster's head and leave; Ray itself would try for minutes."""
+    if address is not None:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        if parts.hostname and parts.port:
+            socket.create_connection((parts.hostname, parts.port), KNOCK_S).close()
 
 
 def cluster_resources(gpus: int | None = None) -> Resources:

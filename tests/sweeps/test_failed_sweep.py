@@ -1,6 +1,12 @@
 """A sweep whose packs fail for good says so, to the user and in MLflow."""
 
-from tests.sweeps.scripts import run_script
+import subprocess
+import sys
+
+import pytest
+
+from tests.environment import user_environment
+from tests.sweeps.scripts import ROOT, run_script
 
 SWEEP = """
 import json, sys, time
@@ -31,3 +37,15 @@ def test_a_sweep_that_breaks_down_is_failed_in_mlflow(tmp_path):
     assert found["status"] == ["FAILED"]
     assert "4 of 4 trials are not done" in found["said"]
     assert "no light" in found["said"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:head", "nowhere"])
+def test_a_cluster_that_cannot_be_joined_is_named(address, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "sweeps" / "grok_phase.py"), "--preset", "smoke"], cwd=ROOT,
+        env=user_environment(GROK_STORE=str(tmp_path), RAY_ADDRESS=address),
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"RAY_ADDRESS = {address!r}" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
