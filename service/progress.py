@@ -56,6 +56,8 @@ class SweepProgress(Callback):  # type: ignore[misc]
         self.total_trials = len(plan.todo)
         self.total_steps = sum(c.steps for c in plan.todo)
         self.steps: dict[str, int] = {}
+        self.restored: dict[str, int] = {}
+        """Steps of each pack that another run of the sweep has made."""
         self.phases: dict[str, str] = {}
         self.started = time.monotonic()
         self.line_at = self.started + LINE_EVERY_S
@@ -71,6 +73,7 @@ class SweepProgress(Callback):  # type: ignore[misc]
     ) -> None:
         # a pack that is started again counts only those of its trials that are not done
         before = self.steps.get(trial.trial_id, 0)
+        self.restored.setdefault(trial.trial_id, result["restored"])
         self.steps[trial.trial_id] = max(before, result["steps"])
         self.phases.update(result["phases"])
         self._show()
@@ -103,7 +106,8 @@ class SweepProgress(Callback):  # type: ignore[misc]
     def _left_s(self, seconds: float) -> float | None:
         """Seconds left at most; None as long as too little is done to tell."""
         share = self._share()
-        return None if share <= 0.01 else seconds * (1 - share) / share
+        made = share - sum(list(self.restored.values())) / max(self.total_steps, 1)
+        return None if made <= 0.01 else seconds * (1 - share) / made
 
     def _left(self, seconds: float) -> str:
         left = self._left_s(seconds)

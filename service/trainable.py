@@ -44,7 +44,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         job = self.jobs[new_config["pack"]]
         here = dataclasses.replace(job, cpus=assigned_cpus(job.cpus))
         self.rounds: Generator[Progress] = pack_rounds(here, self.stopping)
-        self.last = Progress(0, {})
+        self.last = Progress(0, 0, {})
         return True
 
     def step(self) -> dict[str, Any]:

@@ -57,11 +57,13 @@ class Progress:
 
     steps: int
     """Steps that need no more work: those made, and those that stopped trials have left over."""
+    restored: int
+    """Those of them that were there before this process."""
     phases: dict[str, str]
     """Phase of every finished trial by id."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, "phases": self.phases}
+        return {"steps": self.steps, "restored": self.restored, "phases": self.phases}
 
 
 class PreemptedError(RuntimeError):
@@ -94,6 +96,7 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
         if config.trial_id in done:  # a kill may have come between its row and this
             store.delete(storage.state_key(config.trial_id))
     members = [restore(store, c) for c in job.configs if c.trial_id not in done]
+    restored = sum(m.step for m in members)
     banks = {bank_key(m.config): _bank(bank_key(m.config), job.settings) for m in members}
     decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
     tracking = Tracking.attach(job.settings.tracking_uri, job.experiment_id, job.parent_id)
@@ -115,15 +118,15 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
                 recorder.record(round_, at_once=stopping.is_set())
                 if stopping.is_set():
                     break
-                yield progress(members)
+                yield progress(members, restored)
         if stopping.is_set():
             raise PreemptedError
         publisher.drain(min(DRAIN_S, DRAIN_SHARE * (time.monotonic() - started)))
 
 
-def progress(members: Sequence[Member]) -> Progress:
+def progress(members: Sequence[Member], restored: int) -> Progress:
     steps = sum(m.config.steps if m.finished else m.step for m in members)
-    return Progress(steps, {m.config.trial_id: m.phase for m in members if m.finished})
+    return Progress(steps, restored, {m.config.trial_id: m.phase for m in members if m.finished})
 
 
 def restore(store: Store, config: TrialConfig) -> Member:

@@ -176,17 +176,42 @@ class Pack:
     trial_id = "pack"
 
 
+def result(steps, phases=None, restored=0):
+    return {"steps": steps, "restored": restored, "phases": phases or {}}
+
+
+def test_time_left_rests_on_the_steps_of_this_run(monkeypatch):
+    """A sweep of 120 steps that goes on from the 60th and makes 30 in 10 s has 10 s to go."""
+
+    class Plan:
+        todo = CONFIGS
+
+    now = [0.0]
+    monkeypatch.setattr("service.progress.time.monotonic", lambda: now[0])
+    progress = SweepProgress(Plan)
+    total = sum(c.steps for c in CONFIGS)
+    now[0] = 10.0
+    for made in (0, 1):
+        steps = total // 2 + made * total // 4
+        progress.on_trial_result(made, [], Pack, result(steps, restored=total // 2))
+    assert progress.facts()["left_s"] == pytest.approx(10.0)
+    # a pack that is started again has restored more, but the run has made it
+    progress.on_trial_result(2, [], Pack, result(steps, restored=steps))
+    assert progress.facts()["left_s"] == pytest.approx(10.0)
+    progress.close()
+
+
 def test_progress_tells_the_heartbeat_what_it_shows():
     class Plan:
         todo = CONFIGS
 
     progress = SweepProgress(Plan)
     assert progress.facts() == {"done": 0, "todo": 3, "share": 0.0, "left_s": None}
-    progress.on_trial_result(1, [], Pack, {"steps": 60, "phases": {CONFIGS[0].trial_id: "x"}})
+    progress.on_trial_result(1, [], Pack, result(60, {CONFIGS[0].trial_id: "x"}))
     facts = progress.facts()
     assert (facts["done"], facts["share"]) == (1, 0.5)
     assert facts["left_s"] > 0
-    progress.on_trial_result(2, [], Pack, {"steps": 20, "phases": {}})  # started again
+    progress.on_trial_result(2, [], Pack, result(20))  # started again
     assert progress.facts()["share"] == 0.5
     progress.close()
     with TaskProgress(4, "trials analysed", lambda line: None) as tasks:
