@@ -216,7 +216,7 @@ def test_commands_of_the_document_parse(tmp_path):
     )
     commands = re.findall(r"^    grok (reproduce .*)$", out.read_text(), re.MULTILINE)
     assert len(commands) == len(CLAIMS)
-    parser = cli.build_parser(reproduce.add_command)
+    parser = cli.build_parser(grok.add_reproduce)
     for command in commands:
         parser.parse_args(shlex.split(command))
 
