@@ -121,7 +121,8 @@ class Harness:
     def wait(self, driver, goes_on, started):
         """Until work goes on or is done; a driver that has given up is started again."""
         while not driver.succeeded() and not goes_on():
-            if driver.ended():
+            # it may have come to its good end since it was asked
+            if driver.ended() and not driver.succeeded():
                 code = driver.process.returncode
                 self.gave_up.append(f"exit code {code}: {self.log.read_text()[-2000:]}")
                 driver.start()
