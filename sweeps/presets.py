@@ -96,7 +96,7 @@ _MANY: Block = {
     "precision": ["bfloat16"],
     "late_decay_from": [16_000],
     "late_weight_decay": [3.0],
-    "steps": [36_000],
+    "steps": [28_000],
 }
 MANY: list[Block] = [
     _MANY,
