@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 import torch
 
@@ -70,7 +72,11 @@ def best_size(
 def measure_pack(
     config: TrialConfig, banks: Banks, device: torch.device, members: int, program: str
 ) -> Measured:
-    """Seconds and memory of a step of a pack of one config repeated."""
+    """Seconds and memory of a step of a pack of one config repeated.
+
+    The median of some steps counts: a burst of whatever else runs on the machine would otherwise
+    make a size look worse than a smaller one.
+    """
     on_gpu = device.type == "cuda"
     allow_tf32()
     if on_gpu:
@@ -79,10 +85,11 @@ def measure_pack(
     pack = Pack([Member.start(config)] * members, banks, device, program)
     for _ in range(5):  # a captured step runs as a graph from the fourth on
         pack.step()
-    started = synchronized_clock(device)
+    ticks = [synchronized_clock(device)]
     for _ in range(TIMED_STEPS):
         pack.step()
-    seconds = (synchronized_clock(device) - started) / TIMED_STEPS
+        ticks.append(synchronized_clock(device))
+    seconds = median(after - before for before, after in pairwise(ticks))
     peak = torch.cuda.max_memory_allocated(device) if on_gpu else 0
     return Measured(members, seconds, peak)
 

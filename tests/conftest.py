@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.environment import PRIORITY, user_environment
 
@@ -30,6 +31,13 @@ def rank(path):
     if path.as_posix() in LONGEST:
         return LONGEST.index(path.as_posix())
     return len(LONGEST) + (path.parts[0] not in LONG)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """As a worker of one core has it. Tiny tensors gain nothing from threads, and beside other
+    busy processes threads wait for each other, and a measured time means nothing."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -2,20 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
 from grokmodel.glyphs import glyph_bank
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    """Tiny tensors gain nothing from threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="package")

@@ -2,8 +2,6 @@
 
 import os
 
-import pytest
-import torch
 from hypothesis import HealthCheck, settings
 
 UNHURRIED = {
@@ -14,11 +12,3 @@ UNHURRIED = {
 settings.register_profile("short", max_examples=100, derandomize=True, **UNHURRIED)
 settings.register_profile("long", max_examples=5000, print_blob=True, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
