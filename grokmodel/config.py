@@ -23,16 +23,18 @@ __all__ = ["DEFAULTS", "FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
 SCIENCE_VERSION = 1
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
 
-LATER_FIELDS = (
-    "precision",
-    "alphabet",
-    "sandwich_ffn",
-    "sandwich_skip",
-    "late_decay_from",
-    "late_weight_decay",
-)
-"""Fields added when there were results already: their defaults are what every trial did before.
-The identity leaves them out while they have these, so that those results keep their ids."""
+LATER_FIELDS: dict[str, Any] = {
+    "precision": "float32",
+    "alphabet": "plain",
+    "sandwich_ffn": 0,
+    "sandwich_skip": True,
+    "late_decay_from": 0,
+    "late_weight_decay": 0.0,
+    "decoder_1step": "decoder",
+    "cooldown": 0,
+}
+"""Fields added when there were results already -> what every trial did before. The identity leaves
+them out while they have these values, so that those results keep their ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,10 @@ class TrialConfig:
     """Euler steps per sample in the evaluations during training."""
     final_sample_steps: int = 50
     """Euler steps per sample in the second, final evaluation."""
+    decoder_1step: str = "mean"
+    """What reads samples of one step where N > 1: `mean`, the nearest class mean; `decoder`, the
+    CNN that reads all others. One step from noise gives the expected image, a blend that the CNN
+    never saw. At N = 1 both are the same and this is `decoder`."""
 
     batch: int = 512
     """Training triplets a step."""
@@ -116,6 +122,8 @@ class TrialConfig:
     """AdamW learning rate after warm-up, > 0."""
     warmup: int = 10
     """Steps of linear learning-rate warm-up, 0 or more."""
+    cooldown: int = 0
+    """Last steps, in which the learning rate falls linearly towards 0: 0, for none, to `steps`."""
     weight_decay: float = 1.0
     """AdamW decoupled weight decay, 0 or more."""
     late_decay_from: int = 0
@@ -154,6 +162,8 @@ class TrialConfig:
             object.__setattr__(self, "sandwich_skip", True)
         if self.late_decay_from == 0:
             object.__setattr__(self, "late_weight_decay", 0.0)
+        if self.N == 1:
+            object.__setattr__(self, "decoder_1step", "decoder")
 
     @functools.cached_property
     def shape(self) -> PackShape:
@@ -169,7 +179,7 @@ class TrialConfig:
         """16 hex digits: a hash of SCIENCE_VERSION and of every field (but see LATER_FIELDS)."""
         identity = {"science_version": SCIENCE_VERSION, **self.to_dict()}
         for name in LATER_FIELDS:
-            if identity[name] == DEFAULTS[name]:
+            if identity[name] == LATER_FIELDS[name]:
                 del identity[name]
         return hashlib.sha256(_canonical(identity).encode()).hexdigest()[:16]
 
@@ -187,11 +197,12 @@ class TrialConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrialConfig:
-        """Inverse of `to_dict`; an unknown key is a ConfigError."""
+        """Inverse of `to_dict`; a later field that is missing has the value from before it was
+        there, an unknown key is a ConfigError."""
         for key in values:
             if key not in FIELD_TYPES:
                 raise ConfigError(key, values[key], f"one of the fields {', '.join(FIELD_TYPES)}")
-        return cls(**values)
+        return cls(**{**LATER_FIELDS, **values})
 
 
 @dataclass(frozen=True, kw_only=True)

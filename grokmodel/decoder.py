@@ -1,9 +1,11 @@
 """Image -> class.
 
-With one image a symbol the nearest template decides. With more, a small CNN does; it is trained on
+With one image a symbol the nearest one decides. With more, a small CNN does; it is trained on
 images that may be in the bank, with noise added, and is accepted only if it names at least 98 % of
 the held-out images correctly: a quick one if that suffices, as it does for glyphs, else a larger
-one. A decoder depends on its images alone, so all trials of a bank share it.
+one. But a sample of one step is no image of the bank: it is the expected one, a blend of those that
+may be. It is read by the nearest class mean. A decoder depends on its images alone, so all trials
+of a bank share it.
 
 Shapes: B images, S side.
 """
@@ -67,15 +69,15 @@ class Decoder(Protocol):
         ...
 
 
-class TemplateDecoder:
-    """Class of the nearest of P templates in the Euclidean metric."""
+class MeanDecoder:
+    """Class of the nearest of P class means in the Euclidean metric; at N = 1 of the images."""
 
     def __init__(self, bank: SymbolBank) -> None:
-        self.templates = torch.from_numpy(bank.images[:, 0]).flatten(1)
+        self.means = torch.from_numpy(bank.images.mean(1)).flatten(1)
 
     def classify(self, images_BSS: Tensor) -> Tensor:
-        templates = self.templates.to(images_BSS.device)
-        return torch.cdist(images_BSS.flatten(1), templates).argmin(1)
+        means = self.means.to(images_BSS.device)
+        return torch.cdist(images_BSS.flatten(1), means).argmin(1)
 
 
 class CnnDecoder(nn.Module):

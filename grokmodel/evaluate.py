@@ -17,13 +17,15 @@ import torch
 from torch import Tensor
 
 from grokmodel import flow, noise
-from grokmodel.decoder import Decoder
+from grokmodel.decoder import Decoder, MeanDecoder
 from grokmodel.gallery import Gallery
 from grokmodel.model import denoise, unpatchify
 from grokmodel.outcome import Evaluation
 from grokmodel.pack import BankKey, Banks, Pack, bank_key, stack_padded, with_results
 
 Decoders = Mapping[BankKey, Decoder]
+Reader = tuple[BankKey, Decoder, list[int]]
+"""A bank, what reads samples of its classes, and the members whose samples it reads."""
 COPY_RATIO = 1 / 3
 """A sample copies a training image when that is nearer than this times the second nearest."""
 
@@ -65,12 +67,13 @@ def accuracy(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[A
     val = [s.val[: m.config.eval_pairs] for m, s in zip(pack.members, pack.splits)]
     train_x, train_c = _sample_pairs(pack, train, noise.EVAL_TRAIN, steps)
     val_x, val_c = _sample_pairs(pack, val, noise.EVAL_VAL, steps)
-    right_train = _right(pack, train_x, train_c, decoders, banks)
-    right_val = _right(pack, val_x, val_c, decoders, banks)
+    readers = _readers(pack, decoders, banks, steps)
+    right_train = _right(pack, train_x, train_c, readers, banks)
+    right_val = _right(pack, val_x, val_c, readers, banks)
     right_heldout = None
     if pack.heldout is not None:
         heldout_x, _ = _sample_pairs(pack, val, noise.EVAL_VAL, steps, pack.heldout)
-        right_heldout = _right(pack, heldout_x, val_c, decoders, banks)
+        right_heldout = _right(pack, heldout_x, val_c, readers, banks)
     out = []
     for i, member in enumerate(pack.members):
         n, k = len(train[i]), len(val[i])
@@ -127,18 +130,26 @@ def sample_images(
     return unpatchify(x_MQX.unflatten(-1, (C, X)), shape.patch)
 
 
-def _right(
-    pack: Pack, x_MQSS: Tensor, c_MQ: Tensor, decoders: Decoders, banks: Banks
-) -> np.ndarray:
-    """(M, Q) bool: the sample decodes to c. Members of one bank are decoded together, and all that
-    is asked is brought to the host at once."""
-    found_MQ = torch.empty_like(c_MQ)
-    rows: dict[BankKey, list[int]] = {}
+def _readers(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[Reader]:
+    """What reads samples of so many steps: members of one bank are decoded together."""
+    rows: dict[tuple[BankKey, bool], list[int]] = {}
     for i, member in enumerate(pack.members):
-        rows.setdefault(bank_key(member.config), []).append(i)
-    for key, of_bank in rows.items():
-        ink = banks[key].ink(x_MQSS[of_bank].flatten(0, 1))
-        found_MQ[of_bank] = decoders[key].classify(ink).view(len(of_bank), -1)
+        by_mean = steps == 1 and member.config.decoder_1step == "mean"
+        rows.setdefault((bank_key(member.config), by_mean), []).append(i)
+    return [
+        (key, MeanDecoder(banks[key]) if by_mean else decoders[key], of_reader)
+        for (key, by_mean), of_reader in rows.items()
+    ]
+
+
+def _right(
+    pack: Pack, x_MQSS: Tensor, c_MQ: Tensor, readers: list[Reader], banks: Banks
+) -> np.ndarray:
+    """(M, Q) bool: the sample decodes to c. All that is asked is brought to the host at once."""
+    found_MQ = torch.empty_like(c_MQ)
+    for key, decoder, rows in readers:
+        ink = banks[key].ink(x_MQSS[rows].flatten(0, 1))
+        found_MQ[rows] = decoder.classify(ink).view(len(rows), -1)
     return (found_MQ == c_MQ).cpu().numpy()
 
 

@@ -27,6 +27,7 @@ SPLITS = ("ordered", "unordered")
 LOSSES = ("x0", "velocity")
 T_DISTRIBUTIONS = ("logit-normal", "uniform")
 PRECISIONS = ("float32", "bfloat16")
+DECODERS_1STEP = ("mean", "decoder")
 
 MAX_P = 256
 """Labels of the data files are bytes."""
@@ -46,12 +47,12 @@ PRIME_OPERATIONS = ("div",)
 
 CHOICES = {"op": OPERATIONS, "data": DATASETS, "split": SPLITS, "variant": VARIANTS, "norm": NORMS}
 CHOICES |= {"activation": ACTIVATIONS, "loss": LOSSES, "t_distribution": T_DISTRIBUTIONS}
-CHOICES |= {"precision": PRECISIONS, "alphabet": ALPHABETS}
+CHOICES |= {"precision": PRECISIONS, "alphabet": ALPHABETS, "decoder_1step": DECODERS_1STEP}
 """Field -> its possible values."""
 RANGES = {"P": (3, MAX_P), "side": (8, 64), "depth": (1, 8), "seed": (0, MAX_SEED)}
-RANGES |= {"width": (2, MAX_SIZE), "warmup": (0, MAX_STEPS)}
+RANGES |= {"width": (2, MAX_SIZE), "sandwich_ffn": (0, MAX_SIZE)}
 RANGES |= dict.fromkeys(("N", "patch", "heads", "ffn", "batch", "t_levels"), (1, MAX_SIZE))
-RANGES |= {"sandwich_ffn": (0, MAX_SIZE), "late_decay_from": (0, MAX_STEPS)}
+RANGES |= dict.fromkeys(("warmup", "late_decay_from", "cooldown"), (0, MAX_STEPS))
 RANGES |= dict.fromkeys(("steps", "eval_every", "eval_pairs"), (1, MAX_STEPS))
 RANGES |= dict.fromkeys(("sample_steps", "final_sample_steps"), (1, 1000))
 """Field -> its smallest and largest value."""
@@ -112,6 +113,8 @@ def check_values(c: Mapping[str, Any]) -> None:
             raise ConfigError(field, c[field], f"a divisor of {of} = {c[of]}")
     if c["steps"] % c["eval_every"]:
         raise ConfigError("steps", c["steps"], f"a multiple of eval_every = {c['eval_every']}")
+    if c["cooldown"] > c["steps"]:
+        raise ConfigError("cooldown", c["cooldown"], f"at most steps = {c['steps']}")
     if c["width"] % 2:
         raise ConfigError("width", c["width"], "even (time features come in sine/cosine pairs)")
     if c["op"] in PRIME_OPERATIONS and not is_prime(c["P"]):

@@ -24,6 +24,10 @@ class Hyper:
     lr: Tensor
     warmup: Tensor
     """Steps of linear warm-up; 0 for none."""
+    steps: Tensor
+    """Updates in all."""
+    cooldown: Tensor
+    """Last updates in which the learning rate falls linearly towards 0; 0 for none."""
     weight_decay: Tensor
     late_decay_from: Tensor
     """Steps after which the late decay holds; 0 for never."""
@@ -95,8 +99,7 @@ class Optimizer:
         """One step of AdamW by a gradient of the shape of the weights, then of their average."""
         self.state.step += 1
         self.step_M += 1
-        ramp_M = torch.clamp(self.step_M / torch.clamp(self.hyper.warmup, min=1.0), max=1.0)
-        torch.mul(self.hyper.lr, ramp_M, out=self.lr_M)
+        torch.mul(self.hyper.lr, self._ramp(), out=self.lr_M)
         if self.has_late_decay:
             self._decay_late()
         for rows, rest in self.groups:
@@ -107,6 +110,13 @@ class Optimizer:
         # early averages would remember the random start: the decay grows with the steps made
         decay_M = torch.minimum(self.hyper.ema, self.step_M / (self.step_M + 10.0))
         self.state.average.lerp_(self.state.weights, (1.0 - decay_M)[:, None])
+
+    def _ramp(self) -> Tensor:
+        """(M,) share of the learning rate: warm-up, plateau, cool-down."""
+        hyper = self.hyper
+        up_M = self.step_M / torch.clamp(hyper.warmup, min=1.0)
+        down_M = (hyper.steps + 1.0 - self.step_M) / torch.clamp(hyper.cooldown, min=1.0)
+        return torch.clamp(torch.minimum(up_M, down_M), 0.0, 1.0)
 
     def _decay_late(self) -> None:
         """Put the late decay in the place of the kernel's, which is a number and cannot change."""

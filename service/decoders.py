@@ -14,7 +14,7 @@ from grokmodel.decoder import (
     RECIPES,
     CnnDecoder,
     Decoder,
-    TemplateDecoder,
+    MeanDecoder,
     decoder_key,
     needs_training,
     train_decoder,
@@ -43,10 +43,10 @@ def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None
 
 
 def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
-    """The bank's decoder: a template match, or the CNN from the store, trained if need be."""
+    """The bank's decoder: the nearest image, or the CNN from the store, trained if need be."""
     _, P, N, side, _ = key
     if not needs_training(N):
-        return TemplateDecoder(bank)
+        return MeanDecoder(bank)
     path = storage.decoder_key(decoder_key(bank))
     data = store.get_or_none(path)
     if data is not None:

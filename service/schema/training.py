@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import inspect
 
-from grokmodel.config import DEFAULTS, LATER_FIELDS, TrialConfig
+from grokmodel.config import LATER_FIELDS, TrialConfig
 from service.schema.columns import BOOL, FLOAT, ID, INT, STR, VERSION, Column, Table
 
 ARROW = {"str": STR, "int": INT, "float": FLOAT, "bool": BOOL}
@@ -33,7 +33,7 @@ def config_columns() -> tuple[Column, ...]:
             ARROW[str(f.type)],
             _sentence(docs[f.name]) + _when_null(f.name),
             source="config.py",
-            before=DEFAULTS[f.name] if f.name in LATER_FIELDS else None,
+            before=LATER_FIELDS.get(f.name),
         )
         for f in dataclasses.fields(TrialConfig)
     )
@@ -44,7 +44,7 @@ def _sentence(doc: object) -> str:
 
 
 def _when_null(field: str) -> str:
-    return f"; null in old rows: `{DEFAULTS[field]}`" if field in LATER_FIELDS else ""
+    return f"; null in old rows: `{LATER_FIELDS[field]}`" if field in LATER_FIELDS else ""
 
 
 TRIALS = Table(

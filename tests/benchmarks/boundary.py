@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from grokmodel.config import TrialConfig
-from grokmodel.decoder import TemplateDecoder
+from grokmodel.decoder import MeanDecoder
 from grokmodel.evaluate import Accuracy
 from grokmodel.pack import Member, bank_key
 from grokmodel.symbols import load_bank
@@ -156,7 +156,7 @@ class Trainer:
     def _train(self, configs: Sequence[TrialConfig]) -> None:
         members = [Member.start(config) for config in configs]
         banks = {key: load_bank(*key, root="data") for key in {bank_key(c) for c in configs}}
-        decoders = {key: TemplateDecoder(bank) for key, bank in banks.items()}
+        decoders = {key: MeanDecoder(bank) for key, bank in banks.items()}
         for _ in train(members, banks, decoders, torch.device("cpu")):
             pass
         rows = []

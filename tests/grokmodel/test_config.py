@@ -18,6 +18,7 @@ from grokmodel.limits import (
     ACTIVATIONS,
     ALPHABETS,
     DATASETS,
+    DECODERS_1STEP,
     LOSSES,
     NORMS,
     OPERATIONS,
@@ -67,10 +68,12 @@ OTHER_VALUE = {
     "t_clip": 0.077,
     "sample_steps": 7,
     "final_sample_steps": 77,
+    "decoder_1step": "decoder",
     "batch": 64,
     "steps": 40,
     "lr": 0.077,
     "warmup": 7,
+    "cooldown": 7,
     "weight_decay": 0.77,
     "late_decay_from": 7,
     "late_weight_decay": 0.77,
@@ -92,6 +95,7 @@ CHOICES = {
     "t_distribution": T_DISTRIBUTIONS,
     "precision": PRECISIONS,
     "alphabet": ALPHABETS,
+    "decoder_1step": DECODERS_1STEP,
 }
 OUT_OF_RANGE = [
     ("P", 2, "from 3 to 256"),
@@ -131,12 +135,15 @@ OUT_OF_RANGE = [
     ("eval_every", 0, "from 1 to"),
     ("eval_pairs", 0, "from 1 to"),
     ("warmup", -1, "from 0 to"),
+    ("cooldown", -1, "from 0 to"),
+    ("cooldown", 21, "at most steps = 20"),
     ("seed", -1, "from 0 to 2147483646"),
 ]
 
 
 ONLY_OF_A_SANDWICH = ("sandwich_ffn", "sandwich_skip")
-LATER_ONES = {"variant": "sandwich"} | {field: OTHER_VALUE[field] for field in LATER_FIELDS}
+LATER_ONES = {field: OTHER_VALUE[field] for field in LATER_FIELDS}
+LATER_ONES |= {"variant": "sandwich", "N": 2, "decoder_1step": "mean"}
 
 
 def fields_of_type(name):
@@ -146,6 +153,7 @@ def fields_of_type(name):
 def changed_in(field):
     """A config with another value of a field, and the same one without."""
     base = {"variant": "sandwich"} if field in ONLY_OF_A_SANDWICH else {}
+    base |= {"N": 2} if field == "decoder_1step" else {}
     base |= {"late_decay_from": 5} if field == "late_weight_decay" else {}
     return tiny(**base, **{field: OTHER_VALUE[field]}), tiny(**base)
 
@@ -169,7 +177,7 @@ def test_another_config_has_the_trial_id_of_the_stored_results():
 
 
 @pytest.mark.parametrize("changes", [{}, LATER_ONES])
-def test_the_id_is_a_hash_of_all_fields_but_later_ones_at_their_default(changes):
+def test_the_id_is_a_hash_of_all_fields_but_later_ones_that_change_nothing(changes):
     config = tiny(**changes)
     identity = {"science_version": SCIENCE_VERSION, **dataclasses.asdict(config)}
     for field in LATER_FIELDS:
@@ -181,9 +189,17 @@ def test_the_id_is_a_hash_of_all_fields_but_later_ones_at_their_default(changes)
 
 @pytest.mark.parametrize("field", LATER_FIELDS)
 def test_a_config_from_before_a_field_is_the_same_trial(field):
-    values = tiny().to_dict()
+    config = tiny(N=2, decoder_1step="decoder")
+    values = config.to_dict()
     del values[field]
-    assert TrialConfig.from_dict(values) == tiny()
+    assert TrialConfig.from_dict(values) == config
+    assert {**values, field: LATER_FIELDS[field]} == config.to_dict()
+
+
+def test_one_image_a_symbol_has_one_decoder():
+    """So that a trial of one image has one id, whatever reads its samples of one step."""
+    assert tiny(decoder_1step="mean") == tiny(decoder_1step="decoder")
+    assert tiny(N=2) == tiny(N=2, decoder_1step="mean") != tiny(N=2, decoder_1step="decoder")
 
 
 def test_equal_configs_have_equal_ids():
@@ -346,7 +362,7 @@ def test_an_unknown_choice_is_named_with_every_choice(field):
 @pytest.mark.parametrize("field", CHOICES)
 def test_every_choice_is_accepted(field):
     for choice in CHOICES[field]:
-        assert getattr(tiny(**{field: choice}), field) == choice
+        assert getattr(tiny(N=2, **{field: choice}), field) == choice
 
 
 @pytest.mark.parametrize("field", fields_of_type("float"))

@@ -10,7 +10,7 @@ from grokmodel.decoder import (
     RECIPES,
     CnnDecoder,
     DecoderError,
-    TemplateDecoder,
+    MeanDecoder,
     decoder_key,
     needs_training,
     train_decoder,
@@ -36,7 +36,7 @@ def classes(P, K):
 
 def test_templates_are_read_as_their_classes():
     bank = glyph_bank(62, 1, 16)
-    found = TemplateDecoder(bank).classify(torch.from_numpy(bank.images).flatten(0, 1))
+    found = MeanDecoder(bank).classify(torch.from_numpy(bank.images).flatten(0, 1))
     assert torch.equal(found, torch.arange(62))
 
 
@@ -44,14 +44,21 @@ def test_templates_are_read_through_noise():
     bank = glyph_bank(31, 1, 16)
     images = torch.from_numpy(bank.images).expand(-1, 20, -1, -1).flatten(0, 1)
     noisy = images + 0.1 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(TemplateDecoder(bank).classify(noisy), classes(31, 20))
+    assert torch.equal(MeanDecoder(bank).classify(noisy), classes(31, 20))
 
 
 def test_the_nearest_template_wins():
     bank = synthetic_bank(3, 1, 8)
     images = torch.from_numpy(bank.images[:, 0])
     between = torch.stack([0.6 * images[0] + 0.4 * images[1], 0.4 * images[0] + 0.6 * images[1]])
-    assert TemplateDecoder(bank).classify(between).tolist() == [0, 1]
+    assert MeanDecoder(bank).classify(between).tolist() == [0, 1]
+
+
+def test_a_blend_is_read_as_the_class_that_has_the_largest_share():
+    bank = glyph_bank(31, 64, 16)
+    means = torch.from_numpy(bank.images).mean(1)
+    blends = 0.6 * means + 0.4 * means.mean(0)
+    assert torch.equal(MeanDecoder(bank).classify(blends), torch.arange(31))
 
 
 def test_only_varied_symbols_need_a_trained_decoder():

@@ -71,6 +71,39 @@ def test_always_the_same_symbol_is_right_where_that_is_the_result(steps):
         assert found.train > 0
 
 
+def blend(config, symbol, share):
+    """Of all images of a symbol, a share, the rest of all images: what is expected by someone who
+    is not quite sure."""
+    images = synthetic_bank(config.P, config.N, config.side).standardized
+    return share * images[symbol].mean(0) + (1 - share) * images.mean((0, 1))
+
+
+@pytest.mark.parametrize(("changes", "steps", "is_read"), [
+    ({}, 1, True),
+    ({"decoder_1step": "decoder"}, 1, False),
+    ({}, 2, False),
+])  # fmt: skip
+def test_a_blend_is_read_by_the_nearest_mean_after_one_step_only(changes, steps, is_read):
+    config = tiny(N=3, eval_pairs=999, **changes)
+    banks = banks_for(config)
+    pack = Pack([always(config, blend(config, 2, 0.4))], banks, CPU)
+    exact = {key: ExactDecoder(bank) for key, bank in banks.items()}
+    (found,) = accuracy(pack, exact, banks, steps)
+    share = share_with_result(config, pack.splits[0].train, 2)
+    assert share > 0
+    assert found.train == pytest.approx(share if is_read else 0)
+    assert (found.val > 0) == (found.heldout > 0) == is_read
+
+
+def test_members_of_one_bank_are_read_each_its_own_way():
+    configs = [tiny(N=3), tiny(N=3, decoder_1step="decoder")]
+    banks = banks_for(*configs)
+    pack = Pack([always(c, blend(c, 2, 0.4)) for c in configs], banks, CPU)
+    exact = {key: ExactDecoder(bank) for key, bank in banks.items()}
+    by_mean, by_decoder = accuracy(pack, exact, banks, 1)
+    assert by_mean.train > 0 == by_decoder.train
+
+
 def test_all_symbols_together_are_right_once():
     members = [always_symbol(tiny(), symbol) for symbol in range(7)]
     for field in ("train", "val", "strict"):

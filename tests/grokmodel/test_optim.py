@@ -19,9 +19,10 @@ NEVER = (0, 0, 0)
 LATE_WEIGHT_DECAY = (2.0, 0.0, 0.5)
 
 
-def hyper(warmup=(0, 0, 0), dtype=torch.float64, late=NEVER):
+def hyper(warmup=(0, 0, 0), dtype=torch.float64, late=NEVER, cooldown=NEVER):
     values = {"lr": LR, "warmup": warmup, "weight_decay": WEIGHT_DECAY}
     values |= {"late_decay_from": late, "late_weight_decay": LATE_WEIGHT_DECAY}
+    values |= {"steps": (STEPS,) * 3, "cooldown": cooldown}
     values |= {"beta1": BETA1, "beta2": BETA2, "ema": EMA}
     return Hyper(**{name: torch.tensor(v, dtype=dtype) for name, v in values.items()})
 
@@ -31,10 +32,10 @@ def gradient(weights, step):
     return weights**3 + weights + random(*weights.shape, seed=step).to(weights.dtype)
 
 
-def run(warmup=(0, 0, 0), dtype=torch.float64, late=NEVER):
+def run(warmup=(0, 0, 0), dtype=torch.float64, late=NEVER, cooldown=NEVER):
     """(STEPS, M, n) weights and averages after every update."""
     state = OptimState.start(random(len(LR), n, seed=99).to(dtype))
-    optimizer = Optimizer(state, hyper(warmup, dtype, late))
+    optimizer = Optimizer(state, hyper(warmup, dtype, late, cooldown))
     weights, averages = [], []
     for step in range(STEPS):
         optimizer.update(gradient(state.weights, step))
@@ -43,7 +44,7 @@ def run(warmup=(0, 0, 0), dtype=torch.float64, late=NEVER):
     return torch.stack(weights), torch.stack(averages)
 
 
-def run_by_torch(i, warmup=0, late=0):
+def run_by_torch(i, warmup=0, late=0, cooldown=0):
     """(STEPS, n) weights of member i by torch.optim.AdamW."""
     p = torch.nn.Parameter(random(len(LR), n, seed=99)[i])
     optimizer = torch.optim.AdamW(
@@ -51,7 +52,8 @@ def run_by_torch(i, warmup=0, late=0):
     )
     weights = []
     for step in range(STEPS):
-        optimizer.param_groups[0]["lr"] = LR[i] * min(1, (step + 1) / max(warmup, 1))
+        ramp = min(1, (step + 1) / max(warmup, 1), (STEPS - step) / max(cooldown, 1))
+        optimizer.param_groups[0]["lr"] = LR[i] * ramp
         if late and step >= late:
             optimizer.param_groups[0]["weight_decay"] = LATE_WEIGHT_DECAY[i]
         all_rows = p.detach().repeat(len(LR), 1)  # the noise of row i is that of a pack
@@ -78,6 +80,14 @@ def test_the_learning_rate_warms_up_linearly_for_each_member():
     weights, _ = run(warmup)
     for i in range(len(LR)):
         torch.testing.assert_close(weights[:, i], run_by_torch(i, warmup[i]), rtol=1e-6, atol=1e-9)
+
+
+def test_the_learning_rate_cools_down_linearly_for_each_member():
+    warmup, cooldown = (10, 0, 25), (20, STEPS, 40)
+    weights, _ = run(warmup, cooldown=cooldown)
+    for i in range(len(LR)):
+        expected = run_by_torch(i, warmup[i], cooldown=cooldown[i])
+        torch.testing.assert_close(weights[:, i], expected, rtol=1e-6, atol=1e-9)
 
 
 def test_the_late_decay_takes_over_after_its_step():
@@ -138,6 +148,7 @@ def test_members_that_share_a_launch_move_as_those_that_do_not():
     values = {"lr": (1e-2, 1e-3, 1e-2, 1e-2), "warmup": (5, 5, 5, 0), "weight_decay": (1.0,) * 4}
     values |= {"beta1": (0.9,) * 4, "beta2": (0.98,) * 4, "ema": (0.9,) * 4}
     values |= {"late_decay_from": (10, 10, 10, 0), "late_weight_decay": (3.0,) * 4}
+    values |= {"steps": (20,) * 4, "cooldown": (8, 0, 8, 12)}
     together = {name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()}
     start = random(4, n, seed=3)
     state = OptimState.start(start.clone())
@@ -160,11 +171,13 @@ def test_members_that_share_a_launch_move_as_those_that_do_not():
 def test_a_state_is_taken_over_wherever_it_stands():
     """Ten updates, a new optimiser on the same state, ten more: as twenty without a break."""
     straight, broken = (OptimState.start(random(len(LR), n)) for _ in range(2))
-    first = Optimizer(straight, hyper(warmup=(15, 0, 3), late=(8, 12, 0)))
-    second = Optimizer(broken, hyper(warmup=(15, 0, 3), late=(8, 12, 0)))
+    first = Optimizer(straight, hyper(warmup=(15, 0, 3), late=(8, 12, 0), cooldown=(45, 0, 35)))
+    second = Optimizer(broken, hyper(warmup=(15, 0, 3), late=(8, 12, 0), cooldown=(45, 0, 35)))
     for step in range(20):
         if step == 10:
-            second = Optimizer(broken, hyper(warmup=(15, 0, 3), late=(8, 12, 0)))
+            second = Optimizer(
+                broken, hyper(warmup=(15, 0, 3), late=(8, 12, 0), cooldown=(45, 0, 35))
+            )
         first.update(gradient(straight.weights, step))
         second.update(gradient(broken.weights, step))
     for name, rows in vars(straight).items():

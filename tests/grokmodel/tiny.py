@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from grokmodel.config import TrialConfig
-from grokmodel.decoder import TemplateDecoder
+from grokmodel.decoder import MeanDecoder
 from grokmodel.model import Layout
 from grokmodel.outcome import Evaluation
 from grokmodel.pack import Member, bank_key
@@ -64,7 +64,7 @@ def banks_for(*configs):
 
 
 def decoders_for(banks):
-    return {key: TemplateDecoder(bank) for key, bank in banks.items()}
+    return {key: MeanDecoder(bank) for key, bank in banks.items()}
 
 
 def rounds(members):

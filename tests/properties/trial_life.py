@@ -4,7 +4,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from grokmodel.decoder import TemplateDecoder
+from grokmodel.decoder import MeanDecoder
 from grokmodel.pack import bank_key
 from grokmodel.symbols import load_bank
 from grokmodel.task import split_pairs
@@ -41,7 +41,7 @@ class Life:
         self.config = config
         self.store = Store(Settings(str(folder / "store"), "", "", None))
         self.banks = {bank_key(config): self._bank(folder)}
-        self.decoders = {key: TemplateDecoder(bank) for key, bank in self.banks.items()}
+        self.decoders = {key: MeanDecoder(bank) for key, bank in self.banks.items()}
 
     def _bank(self, folder):
         c = self.config

@@ -8,7 +8,7 @@ import torch
 
 from grokmodel.analysis.probe import Probe
 from grokmodel.analysis.sites import recorder
-from grokmodel.decoder import TemplateDecoder
+from grokmodel.decoder import MeanDecoder
 from grokmodel.model import Layout
 from grokmodel.pack import Member, bank_key
 from grokmodel.symbols import SymbolBank
@@ -67,7 +67,7 @@ def wave_images(order, k, X=64):
     return torch.from_numpy(images).float()
 
 
-class Nearest(TemplateDecoder):
+class Nearest(MeanDecoder):
     """A decoder of images that are drawn instead of those of the bank.
 
     Args:
@@ -76,7 +76,7 @@ class Nearest(TemplateDecoder):
 
     def __init__(self, bank, drawn):
         S = bank.images.shape[-1]
-        self.templates = bank.ink(drawn.view(-1, S, S)).flatten(1)
+        self.means = bank.ink(drawn.view(-1, S, S)).flatten(1)
 
 
 # --- a member that looks its answers up ----------------------------------------------------------
