@@ -1,5 +1,5 @@
-"""Draws docs/many.png, accuracy over training of the sweep `many`, and prints its table:
-python docs/many.py runs"""
+"""Draws docs/SWEEP.png, accuracy over training with many images a symbol, and prints its table:
+python docs/many.py runs many; python docs/many.py runs variants"""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from service import figures
 SHOWN = ("train_acc_1step", "val_acc_1step", "val_acc_strict_1step", "val_acc_heldout")
 SHOWN += ("val_acc_strict_heldout", "val_acc_strict_final")
 
-store = sys.argv[1]
-trials = pd.read_parquet(f"{store}/tables/trials").query("sweep == 'many'")
+store, sweep = sys.argv[1:]
+trials = pd.read_parquet(f"{store}/tables/trials").query("sweep == @sweep")
 trials = trials.sort_values(["N", "variant", "ffn", "heads"], ascending=[False, False, True, True])
 curves = pd.read_parquet(f"{store}/tables/curves").drop_duplicates(["trial_id", "step"])
 figure, axes = figures.new_figure(2.6 * len(trials), 3.0, 1, len(trials))
@@ -27,16 +27,19 @@ for ax, trial in zip(axes[0], trials.to_dict("records")):
     heads = f"{trial['heads']} head{'s' * (trial['heads'] > 1)}"
     model = f"{trial['variant']}, FFN {trial['ffn']}"
     if trial["sandwich_ffn"]:
-        model = f"sandwich, FFN {trial['sandwich_ffn']} and {trial['ffn']}"
+        model = f"sandwich, FFN {trial['sandwich_ffn']:.0f} and {trial['ffn']}"
     figures.accuracies(ax, curves[curves["trial_id"] == trial["trial_id"]].sort_values("step"))
-    if trial["late_decay_from"]:
+    if trial["late_decay_from"] > 0:
         ax.axvline(trial["late_decay_from"], color="black", lw=0.8, ls=":")
+    if trial["cooldown"] > 0:
+        ax.axvspan(trial["steps"] - trial["cooldown"], trial["steps"], color="black", alpha=0.06)
     ax.set_title(f"N = {trial['N']}, {heads}\n{model}", fontsize=8)
     ax.tick_params(axis="x", labelsize=7)
     ax.label_outer()
     values = ["-" if pd.isna(trial[column]) else f"{trial[column]:.2f}" for column in SHOWN]
     cells = [str(trial["N"]), model, str(trial["heads"]), f"{trial['steps_run']:,}", *values]
     print(f"| {' | '.join(cells)} |")
+print(f"\n{trials['n_strict'].min()} to {trials['n_strict'].max()} strict pairs")
 legend = axes[0, 0].get_legend_handles_labels()
 figure.legend(*legend, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-(Path(__file__).parent / "many.png").write_bytes(figures.png(figure))
+(Path(__file__).parent / f"{sweep}.png").write_bytes(figures.png(figure))

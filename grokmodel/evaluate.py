@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from grokmodel import flow, noise
+from grokmodel.config import TrialConfig
 from grokmodel.decoder import Decoder, MeanDecoder
 from grokmodel.gallery import Gallery
 from grokmodel.model import denoise, unpatchify
@@ -131,15 +132,21 @@ def sample_images(
 
 
 def _readers(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[Reader]:
-    """What reads samples of so many steps: members of one bank are decoded together."""
-    rows: dict[tuple[BankKey, bool], list[int]] = {}
+    """What reads samples of so many steps: members that it serves alike are read together."""
+    rows: dict[tuple[BankKey, str], list[int]] = {}
     for i, member in enumerate(pack.members):
-        by_mean = steps == 1 and member.config.decoder_1step == "mean"
-        rows.setdefault((bank_key(member.config), by_mean), []).append(i)
+        rows.setdefault((bank_key(member.config), member.config.decoder_1step), []).append(i)
     return [
-        (key, MeanDecoder(banks[key]) if by_mean else decoders[key], of_reader)
-        for (key, by_mean), of_reader in rows.items()
+        (key, reader(pack.members[of_reader[0]].config, decoders, banks, steps), of_reader)
+        for (key, _), of_reader in rows.items()
     ]
+
+
+def reader(config: TrialConfig, decoders: Decoders, banks: Banks, steps: int) -> Decoder:
+    """What reads samples of a trial that were drawn in so many Euler steps."""
+    key = bank_key(config)
+    by_mean = steps == 1 and config.decoder_1step == "mean"
+    return MeanDecoder(banks[key]) if by_mean else decoders[key]
 
 
 def _right(

@@ -21,12 +21,19 @@ KUZUSHIJI_P = (39, 43, 47)
 
 DIVERSE: Block = {
     "alphabet": ["distinct"],
+    "heads": [1],
+    "sandwich_skip": [False],
+    "batch": [2048],
+    "precision": ["bfloat16"],
     "weight_decay": [1.0],
+    "late_weight_decay": [3.0],
     "ema": [0.998],
     "sample_steps": [1],
+    "eval_pairs": [256],
 }
-"""What trials with several images a symbol have in place of the defaults: their recipe, once. Their
-alphabet has no look-alikes, because the decoder must tell classes apart on images it never saw."""
+"""What trials with several images a symbol have in place of the defaults: their recipe, once
+(docs/diverse.md). Their alphabet has no look-alikes, because the decoder must tell classes apart on
+images it never saw."""
 
 _RUN: Block = {"data": ["emnist"], "train_fraction": [0.9], "weight_decay": [2.0]}
 _PAPER: Block = {
@@ -39,15 +46,20 @@ _SMALL: Block = {
     "steps": [5000], "eval_every": [250],
 }  # fmt: skip
 _BRIEF: Block = {**_SMALL, "steps": [3000], "seed": [0, 1]}
-_DIVERSE_PAPER: Block = {**_PAPER, **DIVERSE, "steps": [60_000], "eval_every": [1000]}
-_DIVERSE_HALF: Block = {**_HALF, **DIVERSE, "steps": [30_000], "eval_every": [1000]}
+_DIVERSE_PAPER: Block = {
+    **_PAPER, **DIVERSE, "steps": [60_000], "eval_every": [1000], "late_decay_from": [10_000],
+    "cooldown": [20_000],
+}  # fmt: skip
+_DIVERSE_HALF: Block = {
+    **_HALF, **DIVERSE, "steps": [30_000], "eval_every": [1000], "late_decay_from": [5000],
+    "cooldown": [10_000],
+}  # fmt: skip
 _DIVERSE_SMALL: Block = {
-    **_SMALL, **DIVERSE, "width": [256], "ffn": [512], "heads": [4], "steps": [10_000],
-    "eval_every": [500], "seed": [0, 1],
+    **_SMALL, **DIVERSE, "train_fraction": [0.8], "width": [256], "sandwich_ffn": [512],
+    "steps": [18_000], "eval_every": [500], "late_decay_from": [3000], "cooldown": [6000],
+    "seed": [0, 1],
 }  # fmt: skip
 _DIVERSE_BRIEF: Block = {**_DIVERSE_SMALL, "width": [128], "seed": [0]}
-
-_FULL_WORDS = "the paper's: side 32, width 512, FFN 512, 4 heads, 3 seeds"
 
 
 @dataclass(frozen=True)
@@ -84,29 +96,38 @@ class Experiment:
         return f"paper-{self.name}-{scale.name}"
 
 
-def _scales(change: Block, *more: Block, diverse: bool = False) -> tuple[Scale, ...]:
-    """The four scales with some axes changed; more blocks with further changes come on top."""
-    sizes = (
-        ("full", _FULL_WORDS, _DIVERSE_PAPER if diverse else _PAPER),
-        ("half", "side 32, width 256, 3 seeds", _DIVERSE_HALF if diverse else _HALF),
-        ("small", "side 16, width 256, FFN 512, 4 heads, 2 seeds", _DIVERSE_SMALL)
-        if diverse
-        else ("small", "side 16, width 128, 1 head, 3 seeds", _SMALL),
-        ("brief", "side 16, width 128, FFN 512, 4 heads, 1 seed", _DIVERSE_BRIEF)
-        if diverse
-        else ("brief", "side 16, width 128, 1 head, 2 seeds, 3,000 steps", _BRIEF),
-    )
-    blocks = (change, *({**change, **m} for m in more))
-    return tuple(
-        Scale(name, words, tuple({**size, **_wider(block, size)} for block in blocks))
-        for name, words, size in sizes
-    )
+_SIZES = (
+    ("full", "the paper's: side 32, width 512, FFN 512, 4 heads, 3 seeds", _PAPER),
+    ("half", "side 32, width 256, 3 seeds", _HALF),
+    ("small", "side 16, width 128, 1 head, 3 seeds", _SMALL),
+    ("brief", "side 16, width 128, 1 head, 2 seeds, 3,000 steps", _BRIEF),
+)
+_DIVERSE_SIZES = (
+    ("full", "the paper's: side 32, width 512, FFN 512, 3 seeds; 1 head", _DIVERSE_PAPER),
+    ("half", "side 32, width 256, 1 head, 3 seeds", _DIVERSE_HALF),
+    ("small", "side 16, width 256, FFN 128, and 512 before attention, 1 head, R = 0.8, 2 seeds",
+     _DIVERSE_SMALL),
+    ("brief", "side 16, width 128, FFN 128, and 512 before attention, 1 head, R = 0.8, 1 seed",
+     _DIVERSE_BRIEF),
+)  # fmt: skip
 
 
-def _wider(block: Block, size: Block) -> Block:
-    """FFNs given as a multiple of the size's own."""
-    times = block.get("ffn")
-    return {**block, "ffn": [t * f for t in times for f in size["ffn"]]} if times else block
+def _scales(change: Block, *, diverse: bool = False, widened: bool = False) -> tuple[Scale, ...]:
+    """The four scales with some axes changed.
+
+    Args:
+        widened: beside it the same with as many hidden units as a sandwich has in its two FFNs.
+    """
+    out = []
+    for name, words, size in _DIVERSE_SIZES if diverse else _SIZES:
+        block = {**size, **change}
+        out.append(Scale(name, words, (block, _widened(block)) if widened else (block,)))
+    return tuple(out)
+
+
+def _widened(block: Block) -> Block:
+    (ffn,) = block["ffn"]
+    return {**block, "ffn": [ffn + block.get("sandwich_ffn", [ffn])[0]]}
 
 
 def _glyphs(scale: Scale) -> Scale:
@@ -134,8 +155,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
                _scales({"P": [23], "N": [4]}, diverse=True)),
     Experiment("n256", "Grokking with 256 images a symbol, sandwich, P = 23", 5,
                _scales({"P": [23], **_SANDWICH}, diverse=True)),
-    Experiment("variants", "Baseline and widened baseline (FFN twice as wide) with 256 images", 2,
-               _scales({"P": [23], "N": [256]}, {"ffn": [2]}, diverse=True)),
+    Experiment("variants", "Baseline, and with the sandwich's hidden units, with 256 images", 2,
+               _scales({"P": [23], "N": [256]}, diverse=True, widened=True)),
     Experiment("depth2", "Two blocks, one image a symbol, P = 23", 3,
                _scales({"P": [23], "N": [1], "depth": [2]})),
     Experiment("depth2-n256", "Two blocks, 256 images a symbol, P = 23", 2,

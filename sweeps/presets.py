@@ -77,6 +77,7 @@ _IMAGES: Block = {
     "eval_every": [500],
     "eval_pairs": [256],
     "sample_steps": [1],
+    "decoder_1step": ["decoder"],
     "ema": [0.995],
 }
 IMAGES: list[Block] = [
@@ -92,16 +93,19 @@ _MANY: Block = {
     "sandwich_ffn": [512],
     "sandwich_skip": [False],
     "batch": [2048],
+    "decoder_1step": ["mean"],
     "ema": [0.998],
     "precision": ["bfloat16"],
-    "late_decay_from": [16_000],
+    "late_decay_from": [6000],
     "late_weight_decay": [3.0],
-    "steps": [28_000],
+    "steps": [24_000],
+    "cooldown": [8000],
 }
+_BRIEFLY: Block = {**_MANY, "late_decay_from": [0], "cooldown": [0]}
 MANY: list[Block] = [
     _MANY,
-    {**_MANY, "variant": ["baseline"], "ffn": [128, 640], "late_decay_from": [0], "steps": [8000]},
-    {**_MANY, "N": [1], "heads": [1, 4], "batch": [512], "late_decay_from": [0], "steps": [4000]},
+    {**_BRIEFLY, "variant": ["baseline"], "ffn": [128, 640], "steps": [8000]},
+    {**_BRIEFLY, "N": [1], "heads": [1, 4], "batch": [512], "steps": [4000]},
 ]
 """The rule with 256 images: a wide FFN recognises, one head and a narrow FFN add. Beside it the
 baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""

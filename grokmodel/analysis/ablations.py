@@ -147,7 +147,7 @@ def _append(
 
 def _accuracies(probe: Probe, decoders: Decoders, tap: Tap | None) -> list[Shares]:
     x = probe.sample(probe.noise(), SAMPLE_STEPS, probe.operands(), tap)
-    return shares(probe.right(x, decoders), probe, in_group=True)
+    return shares(probe.right(x, decoders, SAMPLE_STEPS), probe, in_group=True)
 
 
 # --- blocked arithmetic --------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def blocked(probe: Probe, decoders: Decoders) -> list[list[BlockedRow]]:
         x = probe.noise()
         for level in range(steps, -1, -1):
             end = probe.sample(x, level, operands, then, t_start=level / steps)
-            found = shares(probe.right(end, decoders), probe, in_group=True)
+            found = shares(probe.right(end, decoders, steps), probe, in_group=True)
             for mine, a in zip(rows, found, strict=True):
                 mine.append(BlockedRow(when, level, level / steps, *a))
             if level:

@@ -52,7 +52,7 @@ def basins(grid: Probe, decoders: Decoders) -> list[list[BasinRow]]:
     """Rows of every member: shares of ends of `sample_steps` samples."""
     probe = grid.at(basin_pairs(grid.members))
     x_MQX = probe.sample(probe.noise(), probe.shape.sample_steps, probe.operands())
-    right_MQ = probe.right(x_MQX, decoders)
+    right_MQ = probe.right(x_MQX, decoders, probe.shape.sample_steps)
     copy_MQ = torch.stack([_copies(probe, i, x) for i, x in enumerate(x_MQX)])
     out = []
     for split, right, copy in zip(probe.pack.splits, right_MQ, copy_MQ, strict=True):

@@ -45,7 +45,7 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
 
     def effect(tap: Tap | None) -> tuple[list[float], list[float]]:
         x_MQX = probe.predict(start, T, operands, tap)
-        accuracy = [a.strict for a in shares(probe.right(x_MQX, decoders), probe)]
+        accuracy = [a.strict for a in shares(probe.right(x_MQX, decoders, steps=1), probe)]
         return margins(x_MQX, templates_MPX, probe.c_MQ, probe.defined_MQ), accuracy
 
     other_MQ = _other_pairs(probe)

@@ -19,12 +19,15 @@ from torch import Tensor
 from grokmodel import flow, noise
 from grokmodel.analysis.cyclic import CyclicOrder, cyclic_order
 from grokmodel.decoder import Decoder
+from grokmodel.evaluate import reader
 from grokmodel.layers import Tap
 from grokmodel.model import denoise, unpatchify
 from grokmodel.pack import BankKey, Banks, Member, Pack, bank_key
 from grokmodel.task import UNDEFINED, result_table
 
 Decoders = dict[BankKey, Decoder]
+SEVERAL = 2
+"""Steps, if it does not matter how many."""
 
 
 def all_pairs(P: int) -> np.ndarray:
@@ -128,20 +131,26 @@ class Probe:
         t_M1 = self.pack.state.weights.new_full((len(self), 1), t)
         return flow.interpolate(self.targets(draw, c_MQ), self.noise(draw), t_M1)
 
-    def classes(self, x_MQX: Tensor, decoders: Decoders) -> Tensor:
-        """(M, Q) class of every image; an image that is not finite gets UNDEFINED."""
+    def classes(self, x_MQX: Tensor, decoders: Decoders, steps: int = SEVERAL) -> Tensor:
+        """(M, Q) class of every image; an image that is not finite gets UNDEFINED.
+
+        Args:
+            steps: Euler steps that drew the images. One step from noise gives an expectation,
+                which is read as such.
+        """
         out = []
         for member, x_QX in zip(self.members, x_MQX, strict=True):
             key = bank_key(member.config)
             tokens = x_QX.unflatten(-1, (self.shape.tokens_per_image, -1))
             ink = self.banks[key].ink(unpatchify(tokens, self.shape.patch))
-            found = decoders[key].classify(ink.nan_to_num())
+            decoder = reader(member.config, decoders, self.banks, steps)
+            found = decoder.classify(ink.nan_to_num())
             out.append(torch.where(x_QX.isfinite().all(-1), found, UNDEFINED))
         return torch.stack(out)
 
-    def right(self, x_MQX: Tensor, decoders: Decoders) -> Tensor:
-        """(M, Q) bool: the image decodes to a ∘ b."""
-        return (self.classes(x_MQX, decoders) == self.c_MQ) & self.defined_MQ
+    def right(self, x_MQX: Tensor, decoders: Decoders, steps: int = SEVERAL) -> Tensor:
+        """(M, Q) bool: the image, drawn in so many steps, decodes to a ∘ b."""
+        return (self.classes(x_MQX, decoders, steps) == self.c_MQ) & self.defined_MQ
 
     def templates(self) -> Tensor:
         """(M, P, X) mean standardized image of every class."""

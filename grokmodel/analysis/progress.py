@@ -77,7 +77,7 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
         for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
     }
     right = {
-        name: shares(probe.right(x, decoders), probe, in_group=True)
+        name: shares(probe.right(x, decoders, steps=1), probe, in_group=True)
         for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
     }
     own = _own_restricted(probe, out_MQX, carriers, decoders)
@@ -161,7 +161,7 @@ def _own_restricted(
             pairs = torch.from_numpy(order.pairs.reshape(-1)[strict_Q]).to(probe.device)
             hat = torch.from_numpy(columns_QK @ np.linalg.pinv(columns_QK)).to(out_MQX)
             out_MQX[i, pairs] = hat @ out_MQX[i, pairs]
-    right = shares(probe.right(out_MQX, decoders), probe, in_group=True)
+    right = shares(probe.right(out_MQX, decoders, steps=1), probe, in_group=True)
     return [a.strict if ok else float("nan") for a, ok in zip(right, enough, strict=True)]
 
 
