@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -40,13 +41,13 @@ split = pack.splits[0]
 kinds = {"training": split.train[:64], "strict": split.val[split.strict]}
 readers = {"mean": MeanDecoder(bank), "CNN": get_decoder(store, key, bank)}
 
-figure, axes = figures.new_figure(0.42 * SHOWN + 0.6, 0.42 * 12 + 0.4, 12, SHOWN)
+figure = Figure(figsize=(0.45 * SHOWN + 1.0, 0.45 * 13), layout="constrained")
 print(f"| Euler steps | {' | '.join(f'{k}, by {r}' for k in kinds for r in readers)} |")
 print("|---" * (1 + len(kinds) * len(readers)) + "|")
 table: dict[int, list[str]] = {steps: [] for steps in STEPS}
-for number, (kind, pairs) in enumerate(kinds.items()):
+for part, (kind, pairs) in zip(figure.subfigures(2, 1), kinds.items()):
     triplets = torch.as_tensor(np.tile(with_results(config, pairs), (DRAWS, 1)))
-    rows = axes[6 * number : 6 * number + 6]
+    rows = part.subplots(len(STEPS) + 1, SHOWN)
     for row, steps in zip(rows, STEPS):
         drawn = sample_images(pack, triplets[None, :, :2], noise.EVAL_VAL, steps)[0]
         ink = bank.ink(drawn)
@@ -58,9 +59,10 @@ for number, (kind, pairs) in enumerate(kinds.items()):
     for ax, c in zip(rows[-1], triplets[:, 2]):
         ax.imshow(bank.images[c].mean(0), cmap="gray_r", vmin=0, vmax=1)
     rows[-1][0].set_ylabel("mean of a + b", rotation=0, ha="right", va="center", fontsize=8)
-    rows[0][0].set_title(f"{kind} pairs, by Euler steps", loc="left", fontsize=9)
-for ax in axes.flat:
-    ax.set(xticks=[], yticks=[])
+    part.suptitle(f"{kind} pairs, by Euler steps", fontsize=9)
+    for ax in rows.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
 for steps, cells in table.items():
     print(f"| {steps} | {' | '.join(cells)} |")
 (Path(__file__).parent / "steps.png").write_bytes(figures.png(figure))

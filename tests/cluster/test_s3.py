@@ -116,7 +116,7 @@ def test_a_bad_key_is_one_clear_error(make_store, monkeypatch, case):
     started = time.monotonic()
     with pytest.raises(StoreError, match=f"store s3://.*cannot write preflight/.*{said}") as error:
         make_store().preflight()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # a store that is away is waited for: 90 s
     assert "not-the-secret" not in str(error.value)
 
 

@@ -134,7 +134,7 @@ def test_a_store_that_hangs_holds_up_the_end_for_a_moment_only(settings, monkeyp
     started = time.monotonic()
     with Heartbeat(Hanging(settings), "mine", every_s=0.01):
         pass
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     release.set()
 
 

@@ -212,9 +212,9 @@ def test_a_server_that_does_not_answer_costs_no_time(store, make_job, kind):
         reports = []
         run_pack(job, lambda p: reports.append(time.monotonic()))
         ended = time.monotonic()
-    assert ended - reports[-1] < worker.DRAIN_SHARE * 10 + 2  # rows, pictures and the bound
+    assert ended - reports[-1] < 8  # rows, pictures and a short last wait; a call takes 15 s
     gaps = [b - a for a, b in itertools.pairwise(reports)]
-    assert max(gaps) < 1.5  # 0.4 s are asked for; a call would take the server's 15 s
+    assert max(gaps) < 6  # 0.4 s are asked for; a call would take the server's 15 s
     assert len(read_table(store, "trials")) == 1
 
 
