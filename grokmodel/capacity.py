@@ -22,7 +22,8 @@ WORTH = 1.05
 """A doubling that brings less than this in member-steps a second is the last."""
 MEMORY_SHARE = 0.8
 """Share of the free memory that a pack may take: evaluations and finished members need some."""
-TIMED_STEPS = 10
+STRETCHES, STRETCH = 5, 4
+"""Timed stretches of training, and the steps of each."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def measure_pack(
 ) -> Measured:
     """Seconds and memory of a step of a pack of one config repeated.
 
-    The median of some steps counts: a burst of whatever else runs on the machine would otherwise
-    make a size look worse than a smaller one.
+    The median of some stretches counts: a burst of whatever else runs on the machine would
+    otherwise make a size look worse than a smaller one.
     """
     on_gpu = device.type == "cuda"
     allow_tf32()
@@ -86,10 +87,11 @@ def measure_pack(
     for _ in range(5):  # a captured step runs as a graph from the fourth on
         pack.step()
     ticks = [synchronized_clock(device)]
-    for _ in range(TIMED_STEPS):
-        pack.step()
+    for _ in range(STRETCHES):
+        for _ in range(STRETCH):
+            pack.step()
         ticks.append(synchronized_clock(device))
-    seconds = median(after - before for before, after in pairwise(ticks))
+    seconds = median(after - before for before, after in pairwise(ticks)) / STRETCH
     peak = torch.cuda.max_memory_allocated(device) if on_gpu else 0
     return Measured(members, seconds, peak)
 

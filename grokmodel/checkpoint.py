@@ -97,7 +97,7 @@ def _load(
     header = _header(data, origin)
     try:
         tensors = sealed.load(data)
-        config = TrialConfig.from_dict(header["config"])
+        config = TrialConfig.from_stored(header["config"])
         fields = tuple(header["curve_fields"])
         curve = tensors.pop("curve")
         wall_s = float(header["wall_s"])

@@ -18,7 +18,7 @@ import numpy as np
 
 from grokmodel.limits import ConfigError, check_values
 
-__all__ = ["DEFAULTS", "FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
+__all__ = ["FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
 
 SCIENCE_VERSION = 1
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
@@ -197,12 +197,17 @@ class TrialConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrialConfig:
-        """Inverse of `to_dict`; a later field that is missing has the value from before it was
-        there, an unknown key is a ConfigError."""
+        """Inverse of `to_dict`; a field that is missing has its default, an unknown key is a
+        ConfigError."""
         for key in values:
             if key not in FIELD_TYPES:
                 raise ConfigError(key, values[key], f"one of the fields {', '.join(FIELD_TYPES)}")
-        return cls(**{**LATER_FIELDS, **values})
+        return cls(**values)
+
+    @classmethod
+    def from_stored(cls, values: dict[str, Any]) -> TrialConfig:
+        """The config of a result; a field that is younger than the result is what it was before."""
+        return cls.from_dict({**LATER_FIELDS, **values})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,8 +246,6 @@ class PackShape:
 _TYPES: dict[str, type[Any]] = {"int": int, "float": float, "bool": bool, "str": str}
 FIELD_TYPES = {field.name: _TYPES[str(field.type)] for field in dataclasses.fields(TrialConfig)}
 """Every field of TrialConfig -> its type, in order."""
-DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(TrialConfig)}
-"""Every field of TrialConfig -> its default."""
 _SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(PackShape))
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 

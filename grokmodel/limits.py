@@ -114,7 +114,7 @@ def check_values(c: Mapping[str, Any]) -> None:
     if c["steps"] % c["eval_every"]:
         raise ConfigError("steps", c["steps"], f"a multiple of eval_every = {c['eval_every']}")
     if c["cooldown"] > c["steps"]:
-        raise ConfigError("cooldown", c["cooldown"], f"at most steps = {c['steps']}")
+        raise ConfigError("cooldown", c["cooldown"], f"at most steps = {c['steps']}; 0 for none")
     if c["width"] % 2:
         raise ConfigError("width", c["width"], "even (time features come in sine/cosine pairs)")
     if c["op"] in PRIME_OPERATIONS and not is_prime(c["P"]):

@@ -72,7 +72,10 @@ class Optimizer:
 
     def _alike(self) -> list[list[int]]:
         """Rows in groups that one launch can update."""
-        fields = [v.tolist() for v in (*vars(self.hyper).values(), self.state.step)]
+        hyper = vars(self.hyper)
+        # how many steps there are matters to those that cool down at their end
+        hyper = hyper | {"steps": torch.where(hyper["cooldown"] > 0, hyper["steps"], 0)}
+        fields = [v.tolist() for v in (*hyper.values(), self.state.step)]
         kinds = list(zip(*fields))
         rows = sorted(range(len(kinds)), key=kinds.__getitem__)
         return [list(group) for _, group in itertools.groupby(rows, kinds.__getitem__)]

@@ -47,7 +47,7 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
 def config_of(row: Mapping[str, Any]) -> TrialConfig:
     """The config of a `trials` row; a field that is younger than the row is what it was before."""
     younger = {name for name in LATER_FIELDS if _is_null(row.get(name))}
-    return TrialConfig.from_dict({n: row[n] for n in FIELD_TYPES if n not in younger})
+    return TrialConfig.from_stored({n: row[n] for n in FIELD_TYPES if n not in younger})
 
 
 def curve_rows(member: Member) -> list[Row]:

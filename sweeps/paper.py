@@ -55,9 +55,9 @@ _DIVERSE_HALF: Block = {
     "cooldown": [10_000],
 }  # fmt: skip
 _DIVERSE_SMALL: Block = {
-    **_SMALL, **DIVERSE, "train_fraction": [0.8], "width": [256], "sandwich_ffn": [512],
-    "steps": [18_000], "eval_every": [500], "late_decay_from": [3000], "cooldown": [6000],
-    "seed": [0, 1],
+    **_SMALL, **DIVERSE, "train_fraction": [0.8], "width": [256], "ffn": [512],
+    "steps": [16_000], "eval_every": [500], "late_decay_from": [2000],
+    "cooldown": [6000], "seed": [0, 1],
 }  # fmt: skip
 _DIVERSE_BRIEF: Block = {**_DIVERSE_SMALL, "width": [128], "seed": [0]}
 
@@ -105,24 +105,37 @@ _SIZES = (
 _DIVERSE_SIZES = (
     ("full", "the paper's: side 32, width 512, FFN 512, 3 seeds; 1 head", _DIVERSE_PAPER),
     ("half", "side 32, width 256, 1 head, 3 seeds", _DIVERSE_HALF),
-    ("small", "side 16, width 256, FFN 128, and 512 before attention, 1 head, R = 0.8, 2 seeds",
-     _DIVERSE_SMALL),
-    ("brief", "side 16, width 128, FFN 128, and 512 before attention, 1 head, R = 0.8, 1 seed",
-     _DIVERSE_BRIEF),
-)  # fmt: skip
+    ("small", "side 16, width 256, 1 head, R = 0.8, 2 seeds", _DIVERSE_SMALL),
+    ("brief", "side 16, width 128, 1 head, R = 0.8, 1 seed", _DIVERSE_BRIEF),
+)
+_NARROW: Block = {"ffn": [64], "sandwich_ffn": [512]}
+"""At the smaller scales a wide FFN before attention recognises, and a narrow one after it cannot
+remember much: FFN 512 and 64 (docs/diverse.md)."""
 
 
 def _scales(change: Block, *, diverse: bool = False, widened: bool = False) -> tuple[Scale, ...]:
     """The four scales with some axes changed.
 
     Args:
+        diverse: many images a symbol.
         widened: beside it the same with as many hidden units as a sandwich has in its two FFNs.
     """
     out = []
     for name, words, size in _DIVERSE_SIZES if diverse else _SIZES:
         block = {**size, **change}
+        if diverse and name in ("small", "brief"):
+            narrow = widened or change.get("variant") == ["sandwich"]
+            block |= _NARROW if narrow else {}
+            words = f"{words}, FFN {_ffns(block, widened)}"
         out.append(Scale(name, words, (block, _widened(block)) if widened else (block,)))
     return tuple(out)
+
+
+def _ffns(block: Block, widened: bool) -> str:
+    (ffn,) = block["ffn"]
+    if widened:
+        return f"{ffn}, widened {_widened(block)['ffn'][0]}"
+    return f"{block['sandwich_ffn'][0]} and {ffn}" if "sandwich_ffn" in block else f"{ffn}"
 
 
 def _widened(block: Block) -> Block:

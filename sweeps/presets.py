@@ -90,21 +90,22 @@ IMAGES: list[Block] = [
 _MANY: Block = {
     **_IMAGES,
     "N": [256],
+    "ffn": [64],
     "sandwich_ffn": [512],
     "sandwich_skip": [False],
     "batch": [2048],
     "decoder_1step": ["mean"],
     "ema": [0.998],
     "precision": ["bfloat16"],
-    "late_decay_from": [6000],
+    "late_decay_from": [4000],
     "late_weight_decay": [3.0],
-    "steps": [24_000],
-    "cooldown": [8000],
+    "steps": [18_000],
+    "cooldown": [6000],
 }
 _BRIEFLY: Block = {**_MANY, "late_decay_from": [0], "cooldown": [0]}
 MANY: list[Block] = [
     _MANY,
-    {**_BRIEFLY, "variant": ["baseline"], "ffn": [128, 640], "steps": [8000]},
+    {**_BRIEFLY, "variant": ["baseline"], "ffn": [64, 576], "steps": [6000]},
     {**_BRIEFLY, "N": [1], "heads": [1, 4], "batch": [512], "steps": [4000]},
 ]
 """The rule with 256 images: a wide FFN recognises, one head and a narrow FFN add. Beside it the

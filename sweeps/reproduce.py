@@ -169,11 +169,11 @@ def ran_so_far(store: Store, experiments: Sequence[Experiment]) -> dict[str, Ran
 
 def _ran(store: Store, experiment: Experiment, scale: Scale, reason: str) -> Ran:
     sweep = experiment.sweep(scale)
-    ids = {c.trial_id for c in scale.configs}
+    ids = frozenset(c.trial_id for c in scale.configs)
     done = len(ids & done_ids(store, sweep))
     is_full = scale is experiment.scales[0] and done == len(ids) and not scale.stand_in
     return Ran(experiment.name, experiment.title, sweep, scale.name, scale.words, is_full,
-               scale.stand_in, len(ids), done, reason)  # fmt: skip
+               scale.stand_in, len(ids), done, reason, ids)  # fmt: skip
 
 
 def write(out: Path, store: Store, experiments: Sequence[Experiment]) -> None:

@@ -20,7 +20,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from grokmodel.config import FIELD_TYPES, ConfigError
+from grokmodel.config import FIELD_TYPES, LATER_FIELDS, ConfigError
 from service.boundary.lattice import Floats, Point
 from service.boundary.plane import Axis, Plane
 from service.settings import Settings, SettingsError, without_password
@@ -121,7 +121,10 @@ class BoundaryStudy:
         mine, theirs = self.plane.identity(), self.study.user_attrs.get("plane")
         if theirs is None:
             self.study.set_user_attr("plane", mine)
-        elif theirs != mine:
+            return
+        # a search from before a field is one in which the field was what it was before
+        theirs = {**theirs, "fixed": {**LATER_FIELDS, **theirs["fixed"]}}
+        if theirs != mine:
             odd = [key for key in mine if theirs.get(key) != mine[key]]
             words = f"another name: it is a search already, with another {', '.join(odd)}"
             raise ConfigError("--name", name, words)

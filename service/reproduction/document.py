@@ -33,8 +33,9 @@ over trials. Learned means an accuracy of 0.95 for three evaluations in a row.
   of a neighbouring regime may support a claim in their stead, but not refute it; a claim on other
   data is not judged by stand-ins for them.
 
-The paper's scale means its data, image side, width, FFN, moduli and R. Optimiser, noise levels,
-initial weights and the number of heads are ours at every scale ([docs/recipe.md](docs/recipe.md)).
+The paper's scale means its data, image side, width, FFN, moduli and R. Optimiser and its schedule,
+batch, precision, noise levels, initial weights, the number of heads and how samples are read are
+ours at every scale ([docs/recipe.md](docs/recipe.md), [docs/diverse.md](docs/diverse.md)).
 The paper's numbers are those of its text and figures as far as we have them; `curve` means that it
 shows one and we hold no number of it. The command under a claim runs its experiments alone; with a
 larger budget it runs them at a larger scale."""

@@ -37,6 +37,8 @@ class Ran:
     done: int = 0
     reason: str = ""
     """Why it was not run, or not larger."""
+    trial_ids: frozenset[str] | None = None
+    """Its trials: the sweep may hold others, of a recipe before. None: all of the sweep."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Evidence:
         key = (name, ran.sweep)
         if key not in self._cache:
             rows = self.read(name, ran.sweep)
+            if ran.trial_ids is not None:
+                rows = rows[rows["trial_id"].isin(ran.trial_ids)]
             if name == "trials":
                 rows = rows.assign(learned=has_learned(rows))
             else:

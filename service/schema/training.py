@@ -66,7 +66,7 @@ TRIALS = Table(
         Column("val_acc_strict_final", FLOAT, "strict by `final_sample_steps` samples", "share"),
         Column("val_acc_heldout_final", FLOAT, "val_acc_heldout by such samples", "share"),
         Column("val_acc_strict_heldout_final", FLOAT, "strict of these", "share"),
-        Column("train_acc_1step", FLOAT, "train_acc by 1-step samples", "share"),
+        Column("train_acc_1step", FLOAT, "train_acc by 1-step samples, see decoder_1step", "share"),
         Column("val_acc_1step", FLOAT, "val_acc by 1-step samples", "share"),
         Column("val_acc_strict_1step", FLOAT, "strict by 1-step samples", "share"),
         Column("train_step", INT, "first step from which train_acc stays >= 0.95", "steps"),

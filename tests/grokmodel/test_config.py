@@ -136,7 +136,7 @@ OUT_OF_RANGE = [
     ("eval_pairs", 0, "from 1 to"),
     ("warmup", -1, "from 0 to"),
     ("cooldown", -1, "from 0 to"),
-    ("cooldown", 21, "at most steps = 20"),
+    ("cooldown", 21, "at most steps = 20; 0 for none"),
     ("seed", -1, "from 0 to 2147483646"),
 ]
 
@@ -192,7 +192,7 @@ def test_a_config_from_before_a_field_is_the_same_trial(field):
     config = tiny(N=2, decoder_1step="decoder")
     values = config.to_dict()
     del values[field]
-    assert TrialConfig.from_dict(values) == config
+    assert TrialConfig.from_stored(values) == config
     assert {**values, field: LATER_FIELDS[field]} == config.to_dict()
 
 

@@ -148,7 +148,7 @@ def test_members_that_share_a_launch_move_as_those_that_do_not():
     values = {"lr": (1e-2, 1e-3, 1e-2, 1e-2), "warmup": (5, 5, 5, 0), "weight_decay": (1.0,) * 4}
     values |= {"beta1": (0.9,) * 4, "beta2": (0.98,) * 4, "ema": (0.9,) * 4}
     values |= {"late_decay_from": (10, 10, 10, 0), "late_weight_decay": (3.0,) * 4}
-    values |= {"steps": (20,) * 4, "cooldown": (8, 0, 8, 12)}
+    values |= {"steps": (20, 30, 20, 25), "cooldown": (8, 0, 8, 12)}
     together = {name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()}
     start = random(4, n, seed=3)
     state = OptimState.start(start.clone())

@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 import pytest
 
-from grokmodel.config import ConfigError
+from grokmodel.config import LATER_FIELDS, ConfigError
 from service import storage
 from service.boundary import search as boundary_search
 from service.boundary.plane import listed_axis, make_plane, spaced_axis
@@ -101,6 +101,18 @@ def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, set
     observed = [p for p in said["points"] if p["status"] == "observed"]
     assert len(observed) == len(trials)
     assert store.get(f"{prefix}/boundary.png").startswith(b"\x89PNG")
+
+
+def test_a_search_from_before_a_field_goes_on(search, settings, store):
+    run(search, settings, Table(store))
+    study = study_of(settings)
+    plane = study.user_attrs["plane"]
+    for field in LATER_FIELDS:
+        del plane["fixed"][field]
+    study.set_user_attr("plane", plane)
+    again = Table(store)
+    run(search, settings, again)
+    assert again.trained == []
 
 
 @pytest.mark.parametrize("dies_after", [0, 7, 23])

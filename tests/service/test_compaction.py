@@ -87,8 +87,9 @@ def test_a_row_of_a_newer_schema_survives_its_older_self(store, monkeypatch):
     assert file[0]["loss"] == 2.0
 
 
-def test_a_null_that_stands_for_the_default_of_a_later_column_stays_null(store):
-    old, new = tiny_config(), tiny_config(precision="bfloat16")
+def test_a_null_that_stands_for_what_a_later_column_was_before_stays_null(store):
+    old = tiny_config(N=2, decoder_1step="decoder")
+    new = tiny_config(precision="bfloat16")
     row = {**finished_row(old), "schema_version": SCHEMA_VERSION}
     schema = TABLES["trials"].arrow
     for name in LATER_FIELDS:

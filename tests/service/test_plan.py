@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from grokmodel.config import ConfigError
+from grokmodel.config import ConfigError, TrialConfig
 from service import plan as planning
 from service.plan import Resources, cost, expand, make_plan, pack
 from service.tables import write_rows
@@ -21,6 +21,11 @@ def test_expand_is_the_whole_grid_once():
     cells = {(c.P, c.weight_decay, c.seed) for c in configs}
     assert len(configs) == len(cells) == 8
     assert cells == {(p, w, s) for p in (7, 11) for w in (0.0, 1.0) for s in (0, 1)}
+
+
+def test_what_is_not_an_axis_has_the_default_of_today():
+    """And not the value that it had in old results."""
+    assert expand({"N": [2], "batch": [64]}) == [TrialConfig(N=2, batch=64)]
 
 
 def test_a_bad_combination_names_its_field():

@@ -135,6 +135,10 @@ def test_a_row_of_a_newer_schema_takes_the_place_of_the_old_one(store, monkeypat
 # --- rows that are older than a column -----------------------------------------------------------
 
 
+OLD = tiny_config(N=2, decoder_1step="decoder")
+"""A trial that could be when there were no later fields."""
+
+
 def write_old_part(store, config):
     """A part as it was written before there were later fields."""
     row = {**finished_row(config), "schema_version": SCHEMA_VERSION}
@@ -147,8 +151,8 @@ def write_old_part(store, config):
     store.put(table_key("trials", "old", "part"), sink.getvalue().to_pybytes())
 
 
-def test_an_old_row_is_that_of_a_trial_with_the_defaults_of_later_fields(store):
-    config, other = tiny_config(), tiny_config(precision="bfloat16")
+def test_an_old_row_is_that_of_a_trial_from_before_the_later_fields(store):
+    config, other = OLD, tiny_config(precision="bfloat16")
     write_old_part(store, config)
     write_rows(store, "trials", "new", [finished_row(other)])
     rows = {row["sweep"]: row for row in read_table(store, "trials").to_dict("records")}
@@ -160,14 +164,14 @@ def test_an_old_row_is_that_of_a_trial_with_the_defaults_of_later_fields(store):
 
 
 def test_an_old_row_is_copied_with_what_it_left_unsaid(store):
-    config = tiny_config()
+    config = OLD
     write_old_part(store, config)
     assert read_rows(store, "trials", [config.trial_id]) == [finished_row(config)]
 
 
 @pytest.mark.parametrize("null", [None, math.nan])
-def test_a_null_is_the_default_of_a_later_field_and_of_no_other(null):
-    config = tiny_config()
+def test_a_null_is_what_a_later_field_was_before_and_stands_for_no_other(null):
+    config = OLD
     row = finished_row(config)
     later = dict.fromkeys(LATER_FIELDS, null)
     assert config_of({**row, **later}) == config
