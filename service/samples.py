@@ -15,20 +15,24 @@ from grokmodel.pack import Banks, Pack, bank_key, stack_padded, with_results
 
 SAMPLES = 10
 """Pairs in a picture."""
-ROW_NAMES = ("a", "b", "drawn", "wanted")
+ROW_NAMES = ("a", "b", "one step", "drawn", "wanted")
+"""One step from noise shows what is expected, more steps what is made of it."""
 
 
 @torch.no_grad()
 def sample_sheets(pack: Pack, banks: Banks) -> list[np.ndarray]:
     """Images (rows, columns, S, S) in [0, 1] for every member, on the CPU.
 
-    A column is a held-out pair; rows are a, b, what was drawn, a ∘ b.
+    A column is a held-out pair; rows are ROW_NAMES: a, b, what is drawn in one step and in as many
+    as the final evaluation takes, a ∘ b.
     """
     pairs = [np.concatenate([s.val[s.strict], s.val[~s.strict]])[:SAMPLES] for s in pack.splits]
     triplets = [with_results(m.config, p) for m, p in zip(pack.members, pairs)]
     triplet_MQ3 = stack_padded(triplets).to(pack.device)
-    steps = pack.shape.final_sample_steps
-    samples = sample_images(pack, triplet_MQ3[..., :2], noise.EVAL_VAL, steps)
+    one, samples = (
+        sample_images(pack, triplet_MQ3[..., :2], noise.EVAL_VAL, steps)
+        for steps in (1, pack.shape.final_sample_steps)
+    )
     # the same draw as inside sample_images: images are a function of seed, stream and step
     shown = pack.draw_images(triplet_MQ3[..., :2], noise.EVAL_IMAGE, pack.state.step)
     truth = pack.draw_images(triplet_MQ3[..., 2:], noise.EVAL_IMAGE, pack.state.step)
@@ -37,7 +41,7 @@ def sample_sheets(pack: Pack, banks: Banks) -> list[np.ndarray]:
     for i, member in enumerate(pack.members):
         n = len(pairs[i])
         a, b, c = known[i, :n].unbind(1)
-        ink = banks[bank_key(member.config)].ink(torch.stack([a, b, samples[i, :n], c]))
+        ink = banks[bank_key(member.config)].ink(torch.stack([a, b, one[i, :n], samples[i, :n], c]))
         out.append(ink.clamp(0, 1).nan_to_num().cpu().numpy())
     return out
 

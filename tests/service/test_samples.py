@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from grokmodel.model import Layout
 from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.symbols import load_bank
 from grokmodel.task import split_pairs
@@ -34,9 +35,22 @@ def test_rows_show_operands_and_the_wanted_result():
     pixels, banks = picture_of(member)
     (bank,) = banks.values()
     for column, (a, b) in enumerate(strict_first(split_pairs(member.config))[:SAMPLES]):
-        for row, symbol in ((0, a), (1, b), (3, (a + b) % member.config.P)):
+        for row, symbol in ((0, a), (1, b), (4, (a + b) % member.config.P)):
             assert np.abs(tile(pixels, row, column) - bank.images[symbol, 0]).max() < 0.01
-    assert len(ROW_NAMES) == 4
+    assert len(ROW_NAMES) == 5
+
+
+def test_a_member_that_expects_one_image_draws_it_in_one_step_and_in_more():
+    """With no weight but the last bias, every step expects the same; the last one ends there."""
+    member = Member.start(tiny_config())
+    banks = {bank_key(member.config): load_bank("glyphs", member.config.P, 1, 8)}
+    (bank,) = banks.values()
+    member.state.average.zero_()
+    bias = Layout(member.config.shape).views(member.state.average)["final.b"]
+    bias.copy_(torch.as_tensor(bank.standardized[3, 0]).flatten())
+    pixels, _ = picture_of(member)
+    for row in (2, 3):
+        assert np.abs(tile(pixels, row, 0) - bank.images[3, 0]).max() < 0.01
 
 
 def test_a_diverged_model_still_has_a_picture():
