@@ -11,12 +11,16 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from service import figures
+from service.settings import load_settings
+from service.storage import Store
+from service.tables import read_table
 
 SHOWN = ("train_acc_1step", "val_acc_1step", "val_acc_strict_1step", "val_acc_heldout")
 SHOWN += ("val_acc_strict_heldout", "val_acc_strict_final")
 
 store, sweep = sys.argv[1:]
-trials = pd.read_parquet(f"{store}/tables/trials").query("sweep == @sweep")
+trials = read_table(Store(load_settings(store)), "trials", sweep)
+trials = trials[~((trials["N"] > 1) & (trials["decoder_1step"] == "decoder"))]  # older recipes
 trials = trials.sort_values(["N", "variant", "ffn", "heads"], ascending=[False, False, True, True])
 curves = pd.read_parquet(f"{store}/tables/curves").drop_duplicates(["trial_id", "step"])
 figure, axes = figures.new_figure(2.6 * len(trials), 3.0, 1, len(trials))
@@ -39,7 +43,7 @@ for ax, trial in zip(axes[0], trials.to_dict("records")):
     values = ["-" if pd.isna(trial[column]) else f"{trial[column]:.2f}" for column in SHOWN]
     cells = [str(trial["N"]), model, str(trial["heads"]), f"{trial['steps_run']:,}", *values]
     print(f"| {' | '.join(cells)} |")
-print(f"\n{trials['n_strict'].min()} to {trials['n_strict'].max()} strict pairs")
 legend = axes[0, 0].get_legend_handles_labels()
-figure.legend(*legend, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+columns = 2 + len(trials) // 2
+figure.legend(*legend, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
 (Path(__file__).parent / f"{sweep}.png").write_bytes(figures.png(figure))

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
@@ -22,6 +21,7 @@ from grokmodel.symbols import load_bank
 from service import figures, storage
 from service.decoders import get_decoder
 from service.settings import load_settings
+from service.tables import read_table
 
 STEPS = (1, 2, 4, 10, 50)
 DRAWS = 10
@@ -29,9 +29,9 @@ SHOWN = 14
 
 folder, sweep, data_root = [*sys.argv[1:], ""][:3]
 torch.set_num_threads(1)
-trials = pd.read_parquet(f"{folder}/tables/trials")
-trial = trials.query("sweep == @sweep and variant == 'sandwich' and N > 1").iloc[0]
 store = storage.Store(load_settings(folder))
+trials = read_table(store, "trials", sweep)
+(trial,) = trials.query("variant == 'sandwich' and N > 1 and cooldown > 0").to_dict("records")
 snapshot = storage.snapshot_key(trial["trial_id"], int(trial["steps_run"]))
 member = load_snapshot(store.get(snapshot))
 config, key = member.config, bank_key(member.config)
