@@ -79,7 +79,7 @@ def groks_at(
         if missing:
             lines.append(f"not run: {column} = {', '.join(missing)}")
         groks = int((trials["phase"] == GROKKING).sum())
-        short = f"{groks} of {len(trials)} grok; final validation {spread(trials['val_acc_final'])}"
+        short = f"{groks} of {len(trials)} grok; final validation {_final(trials)}"
         return Finding(worst_of([grokked(g) for g in groups.values()]), tuple(lines), short)
 
     return judge
@@ -105,9 +105,21 @@ def in_words(trials: pd.DataFrame) -> str:
     )
 
 
+def _final(trials: pd.DataFrame) -> str:
+    """Final accuracy on all validation pairs, by a single step too where that says much more."""
+    many = spread(trials["val_acc_final"])
+    if not _knows_more_than_it_draws(trials):
+        return many
+    return f"{many}, by a single step {spread(trials['val_acc_1step'])}"
+
+
+def _knows_more_than_it_draws(trials: pd.DataFrame) -> bool:
+    return bool((trials["train_acc_1step"] > trials["train_acc_final"] + FAR).any())
+
+
 def _few_steps(trials: pd.DataFrame) -> str:
     """What single-step samples say, where those of many steps say much less."""
-    if not (trials["train_acc_1step"] > trials["train_acc_final"] + FAR).any():
+    if not _knows_more_than_it_draws(trials):
         return ""
     pairs = (("training", "train_acc_1step"), ("validation", "val_acc_1step"),
              ("strict", "val_acc_strict_1step"))  # fmt: skip
@@ -159,7 +171,5 @@ def sandwich_beats_baseline(evidence: Evidence) -> Finding:
         verdict = REPRODUCED
     else:
         verdict = PARTLY if shares["sandwich"] > best_other else NOT
-    short = ", ".join(
-        f"{n} {spread(g['val_acc_final'])}" for n, g in groups.items()
-    )  # fmt: skip
+    short = "; ".join(f"{name} {_final(group)}" for name, group in groups.items())
     return Finding(verdict, tuple(lines), f"final validation: {short}")
