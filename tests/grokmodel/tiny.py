@@ -1,5 +1,6 @@
 """Trials and image banks so small that a test may train them."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -47,6 +48,11 @@ def tiny(**changes):
         "seed": 1,
     }
     return TrialConfig(**(values | changes))
+
+
+def fields_of_type(name):
+    """Names of the config fields of a type: `int`, `float`, `bool` or `str`."""
+    return [f.name for f in dataclasses.fields(TrialConfig) if f.type == name]
 
 
 def synthetic_bank(P, N, side, held_out=2):
