@@ -18,12 +18,13 @@ from grokmodel.analysis.complexity import complexity
 from grokmodel.analysis.heads import heads
 from grokmodel.analysis.identities import identities
 from grokmodel.analysis.learning_coefficient import learning_coefficient
-from grokmodel.analysis.probe import Decoders, Probe
+from grokmodel.analysis.probe import Probe
 from grokmodel.analysis.progress import progress
 from grokmodel.analysis.representation import representation
 from grokmodel.analysis.spectra import spectra
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, PAIRS, swaps, timesteps
 from grokmodel.config import ConfigError, TrialConfig
+from grokmodel.evaluate import Decoders
 from grokmodel.pack import Banks, Member
 
 LEVELS_T = (0.0, 0.5, 1.0)

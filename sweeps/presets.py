@@ -102,11 +102,11 @@ _MANY: Block = {
     "steps": [18_000],
     "cooldown": [6000],
 }
-_BRIEFLY: Block = {**_MANY, "late_decay_from": [0], "cooldown": [0]}
+_CONSTANT: Block = {**_MANY, "late_decay_from": [0], "cooldown": [0]}
 MANY: list[Block] = [
     _MANY,
-    {**_BRIEFLY, "variant": ["baseline"], "ffn": [64, 576], "steps": [6000]},
-    {**_BRIEFLY, "N": [1], "heads": [1, 4], "batch": [512], "steps": [4000]},
+    {**_CONSTANT, "variant": ["baseline"], "ffn": [64, 576], "steps": [6000]},
+    {**_CONSTANT, "N": [1], "heads": [1, 4], "batch": [512], "steps": [4000]},
 ]
 """The rule with 256 images: a wide FFN recognises, one head and a narrow FFN add. Beside it the
 baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""

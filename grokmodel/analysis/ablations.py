@@ -17,9 +17,10 @@ import torch
 from grokmodel import flow
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import Spectrum, spectrum
-from grokmodel.analysis.probe import Decoders, Probe, Shares, shares
+from grokmodel.analysis.probe import Probe, Shares, shares
 from grokmodel.analysis.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
 from grokmodel.analysis.sites import Site, last_ffn, sites_of
+from grokmodel.evaluate import Decoders
 from grokmodel.layers import Tap
 
 CLEAN = "none"

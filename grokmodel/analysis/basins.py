@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.probe import Decoders, Probe
-from grokmodel.evaluate import is_copy
+from grokmodel.analysis.probe import Probe
+from grokmodel.evaluate import Decoders, is_copy
 from grokmodel.pack import Member
 from grokmodel.task import split_pairs
 

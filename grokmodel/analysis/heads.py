@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.probe import Decoders, Probe, shares
+from grokmodel.analysis.probe import Probe, shares
 from grokmodel.analysis.sites import Site, editor
+from grokmodel.evaluate import Decoders
 from grokmodel.layers import Tap
 
 T = 1.0

@@ -18,14 +18,12 @@ from torch import Tensor
 
 from grokmodel import flow, noise
 from grokmodel.analysis.cyclic import CyclicOrder, cyclic_order
-from grokmodel.decoder import Decoder
-from grokmodel.evaluate import reader
+from grokmodel.evaluate import Decoders, reader
 from grokmodel.layers import Tap
 from grokmodel.model import denoise, unpatchify
-from grokmodel.pack import BankKey, Banks, Member, Pack, bank_key
+from grokmodel.pack import Banks, Member, Pack, bank_key
 from grokmodel.task import UNDEFINED, result_table
 
-Decoders = dict[BankKey, Decoder]
 SEVERAL = 2
 """Steps, if it does not matter how many."""
 

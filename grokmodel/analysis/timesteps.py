@@ -20,8 +20,9 @@ from torch import Tensor
 from grokmodel import flow
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.probe import Decoders, Probe, all_pairs
+from grokmodel.analysis.probe import Probe, all_pairs
 from grokmodel.analysis.sites import last_ffn
+from grokmodel.evaluate import Decoders
 from grokmodel.pack import Member
 from grokmodel.task import UNDEFINED, result_table
 

@@ -31,23 +31,23 @@ def classes(P, K):
     return torch.arange(P).repeat_interleave(K)
 
 
-# --- templates -----------------------------------------------------------------------------------
+# --- nearest mean --------------------------------------------------------------------------------
 
 
-def test_templates_are_read_as_their_classes():
+def test_single_images_are_read_as_their_classes():
     bank = glyph_bank(62, 1, 16)
     found = MeanDecoder(bank).classify(torch.from_numpy(bank.images).flatten(0, 1))
     assert torch.equal(found, torch.arange(62))
 
 
-def test_templates_are_read_through_noise():
+def test_single_images_are_read_through_noise():
     bank = glyph_bank(31, 1, 16)
     images = torch.from_numpy(bank.images).expand(-1, 20, -1, -1).flatten(0, 1)
     noisy = images + 0.1 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     assert torch.equal(MeanDecoder(bank).classify(noisy), classes(31, 20))
 
 
-def test_the_nearest_template_wins():
+def test_the_nearest_image_wins():
     bank = synthetic_bank(3, 1, 8)
     images = torch.from_numpy(bank.images[:, 0])
     between = torch.stack([0.6 * images[0] + 0.4 * images[1], 0.4 * images[0] + 0.6 * images[1]])

@@ -7,10 +7,9 @@ import torch
 
 from grokmodel import noise
 from grokmodel.evaluate import accuracy, evaluate, sample_images
-from grokmodel.model import Layout
 from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.task import result_table
-from tests.grokmodel.analysis.handmade import lookup_config, lookup_member, rule_table
+from tests.grokmodel.analysis.handmade import always, lookup_config, lookup_member, rule_table
 from tests.grokmodel.tiny import (
     CPU,
     banks_for,
@@ -19,15 +18,6 @@ from tests.grokmodel.tiny import (
     synthetic_bank,
     tiny,
 )
-
-
-def always(config, image):
-    """A member that predicts one image (standardized, (S, S)), whatever it is asked."""
-    member = Member.start(config)
-    for rows in (member.state.weights, member.state.average):
-        rows.zero_()
-        Layout(config.shape).views(rows)["final.b"].copy_(torch.as_tensor(image).flatten())
-    return member
 
 
 def always_symbol(config, symbol, number=0):

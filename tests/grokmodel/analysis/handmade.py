@@ -28,6 +28,22 @@ def random_member(config, scale=0.3):
     return member
 
 
+def always(config, image):
+    """A member that expects one image (standardized, (S, S)), whatever it is asked."""
+    member = Member.start(config)
+    for rows in (member.state.weights, member.state.average):
+        rows.zero_()
+        Layout(config.shape).views(rows)["final.b"].copy_(torch.as_tensor(image).flatten())
+    return member
+
+
+class Blind:
+    """A decoder that knows no class of whatever it is shown."""
+
+    def classify(self, images):
+        return torch.full((len(images),), -1)
+
+
 def probe_of(*members, banks=None, pairs=None):
     """Over the whole grid, with synthetic banks, unless told otherwise."""
     return Probe(members, banks or banks_for(*(m.config for m in members)), CPU, pairs)

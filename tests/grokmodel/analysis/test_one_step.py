@@ -2,35 +2,15 @@
 in several by the decoder."""
 
 import pytest
-import torch
 
 from grokmodel.analysis.ablations import ablations, blocked
 from grokmodel.analysis.basins import basins
 from grokmodel.analysis.heads import heads
 from grokmodel.analysis.progress import progress
-from grokmodel.model import Layout
-from grokmodel.pack import Member
-from tests.grokmodel.analysis.handmade import probe_of
+from tests.grokmodel.analysis.handmade import Blind, always, probe_of
 from tests.grokmodel.tiny import synthetic_bank, tiny
 
 SYMBOL = 2
-
-
-class Blind:
-    """Knows no class of whatever it is shown."""
-
-    def classify(self, images):
-        return torch.full((len(images),), -1)
-
-
-def expecting(config):
-    """A member that expects one symbol, whatever it is asked."""
-    member = Member.start(config)
-    mean = synthetic_bank(config.P, config.N, config.side).standardized[SYMBOL].mean(0)
-    for rows in (member.state.weights, member.state.average):
-        rows.zero_()
-        Layout(config.shape).views(rows)["final.b"].copy_(torch.as_tensor(mean).flatten())
-    return member
 
 
 READ = {
@@ -49,7 +29,8 @@ BY_ITS_OWN_STEPS = ("blocked", "basins")
 @pytest.mark.parametrize("steps", [1, 2])
 def test_an_analysis_reads_one_step_by_the_nearest_mean(name, by, steps):
     config = tiny(N=2, sample_steps=steps, decoder_1step=by, train_fraction=0.5)
-    probe = probe_of(expecting(config))
+    mean = synthetic_bank(config.P, config.N, config.side).standardized[SYMBOL].mean(0)
+    probe = probe_of(always(config, mean))
     share = READ[name](probe, dict.fromkeys(probe.banks, Blind()))
     in_one_step = steps == 1 or name not in BY_ITS_OWN_STEPS
     assert (share > 0) == (by == "mean" and in_one_step)

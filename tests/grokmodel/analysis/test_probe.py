@@ -11,6 +11,7 @@ from grokmodel.analysis.timesteps import some_pairs
 from grokmodel.limits import OPERATIONS
 from grokmodel.task import UNDEFINED, result_table, split_pairs
 from tests.grokmodel.analysis.handmade import (
+    Blind,
     lookup_config,
     memoriser,
     pixel_bank,
@@ -207,13 +208,6 @@ def test_members_are_read_by_the_decoders_of_their_own_banks():
     assert probe.right(probe.targets(), decoders_for(probe.banks)).all()
 
 
-class Blind:
-    """Says the first class to whatever it is shown."""
-
-    def classify(self, images):
-        return torch.zeros(len(images), dtype=torch.int64)
-
-
 @pytest.mark.parametrize(("changes", "steps", "is_read"), [
     ({"N": 2}, 1, True), ({"N": 2}, 2, False), ({"N": 2, "decoder_1step": "decoder"}, 1, False),
     ({"N": 1}, 1, False),
@@ -222,7 +216,7 @@ def test_an_expectation_is_read_by_the_nearest_class_mean(changes, steps, is_rea
     probe = probe_of(random_member(tiny(**changes)))
     means = torch.stack([t[c] for t, c in zip(probe.templates(), probe.c_MQ, strict=True)])
     found = probe.classes(means, dict.fromkeys(probe.banks, Blind()), steps)
-    assert torch.equal(found, probe.c_MQ if is_read else torch.zeros_like(probe.c_MQ))
+    assert torch.equal(found, probe.c_MQ if is_read else torch.full_like(probe.c_MQ, -1))
 
 
 def test_shares_are_taken_over_the_pairs_of_each_side():
