@@ -32,6 +32,7 @@ LATER_FIELDS: dict[str, Any] = {
     "late_weight_decay": 0.0,
     "decoder_1step": "decoder",
     "cooldown": 0,
+    "visible_below": 1.0,
 }
 """Fields added when there were results already -> what every trial did before. The identity leaves
 them out while they have these values, so that those results keep their ids."""
@@ -89,6 +90,10 @@ class TrialConfig:
     """Weights start as N(0, init_scale^2 / fan_in), > 0."""
     input_gate: bool = True
     """Scale the noisy input by (1 - t), so that pure noise enters as zero."""
+    visible_below: float = 1.0
+    """Noise level below which the input gate opens, in (0, 1]: the noisy input is scaled by
+    max(0, 1 - t / visible_below), so that above it the operands are all that the model sees. 1
+    without a gate."""
     precision: str = "float32"
     """Precision of matrix products: `float32` (on CUDA by TF32) or `bfloat16`; weights, moments
     and sums are float32 always."""
@@ -117,7 +122,7 @@ class TrialConfig:
     batch: int = 512
     """Training triplets a step."""
     steps: int = 5000
-    """Optimiser steps, at most; a settled trial stops earlier."""
+    """Optimiser steps, at most; without a cool-down a settled trial stops earlier."""
     lr: float = 1e-3
     """AdamW learning rate after warm-up, > 0."""
     warmup: int = 10
@@ -160,6 +165,8 @@ class TrialConfig:
             object.__setattr__(self, "sandwich_ffn", 0)
         if self.variant == "baseline":
             object.__setattr__(self, "sandwich_skip", True)
+        if not self.input_gate:
+            object.__setattr__(self, "visible_below", 1.0)
         if self.late_decay_from == 0:
             object.__setattr__(self, "late_weight_decay", 0.0)
         if self.N == 1:
@@ -226,6 +233,7 @@ class PackShape:
     norm: str
     activation: str
     input_gate: bool
+    visible_below: float
     precision: str
     loss: str
     batch: int

@@ -64,6 +64,7 @@ REAL_RANGES |= dict.fromkeys(
 REAL_RANGES |= dict.fromkeys(
     ("weight_decay", "late_weight_decay"), (0.0, LARGEST, "0 or more and finite")
 )
+REAL_RANGES |= {"visible_below": (SMALLEST, 1.0, "in (0, 1]")}
 REAL_RANGES |= {"t_mean": (-LARGEST, LARGEST, "finite")}
 """Field -> its smallest and largest value, and that in words."""
 MOST_SHOWN = 200

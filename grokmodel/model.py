@@ -154,7 +154,8 @@ def denoise(
     T, dtype = t_MT.shape[1], p["embed.w"].dtype
     x_t = x_t_MBCX.unflatten(1, (T, -1))  # (M, T, G, C, X): G rows share a level
     if shape.input_gate:
-        x_t = x_t * (1.0 - t_MT)[:, :, None, None, None]
+        seen_MT = (1.0 - t_MT / shape.visible_below).clamp(min=0.0)
+        x_t = x_t * seen_MT[:, :, None, None, None]
     time = F.silu(linear(p, "time", time_features(t_MT, shape.width).to(dtype)))
     current = embed(p, x_t) + p["position"][:, None, None, 2 * shape.tokens_per_image :]
     if isinstance(operands, ImageTable) and tap is None and _table_pays(shape, operands):

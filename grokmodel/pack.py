@@ -50,11 +50,13 @@ class Member:
 
     @property
     def finished(self) -> bool:
-        """Settled, out of budget, or no longer finite: nothing more will be learned."""
+        """Settled, out of budget, or no longer finite: nothing more will be learned. A learning
+        rate that is to cool down does: what it brings is not seen by the accuracy that settles."""
         if not self.curve:
             return False
         spent = self.step >= self.config.steps
-        return spent or settled(self.curve) or not np.isfinite(self.curve[-1].loss)
+        done = settled(self.curve) and self.config.cooldown == 0
+        return spent or done or not np.isfinite(self.curve[-1].loss)
 
     @property
     def phase(self) -> str:

@@ -66,6 +66,8 @@ RECIPE: list[Block] = [
 
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images a symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
+COUNTS: list[Block] = [{**block, "N": [256, 64, 16, 4]} for block in small_blocks("n256")]
+"""The same sandwich with 4 to 256 images a symbol of EMNIST (docs/diverse.md)."""
 
 _IMAGES: Block = {
     "data": ["glyphs"],
@@ -112,7 +114,7 @@ MANY: list[Block] = [
 baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""
 
 PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
-PRESETS |= {"variants": VARIANTS, "images": IMAGES, "many": MANY}
+PRESETS |= {"variants": VARIANTS, "counts": COUNTS, "images": IMAGES, "many": MANY}
 
 
 PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}

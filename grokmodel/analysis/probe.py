@@ -82,7 +82,7 @@ class Probe:
 
     def is_certain(self, t: float) -> bool:
         """Every draw shows the model the same at level t: one image a symbol and no noise."""
-        unseen = t == 0 or (t == 1 and self.shape.input_gate)
+        unseen = t == 0 or (t >= self.shape.visible_below and self.shape.input_gate)
         return self.pack.single_image and unseen
 
     def operands(self, draw: int = 0, pair_MQ2: Tensor | None = None) -> Tensor:

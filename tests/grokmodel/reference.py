@@ -101,7 +101,8 @@ class Reference(nn.Module):
 
     def forward(self, a, b, x_t, t):
         """Predicted result images (B, S, S) from images (B, S, S) and levels (B,)."""
-        noisy = x_t * (1 - t)[:, None, None] if self.shape.input_gate else x_t
+        gate = (1 - t / self.shape.visible_below).clamp(min=0)[:, None, None]
+        noisy = x_t * gate if self.shape.input_gate else x_t
         tokens = torch.cat([self.tokens(image) for image in (a, b, noisy)], dim=1)
         h, time = self.embed(tokens) + self.position, self.time_vector(t)
         if self.shape.variant == "sandwich":

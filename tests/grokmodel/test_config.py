@@ -45,6 +45,7 @@ OTHER_VALUE = {
     "activation": "swiglu",
     "init_scale": 0.77,
     "input_gate": False,
+    "visible_below": 0.77,
     "precision": "bfloat16",
     "loss": "velocity",
     "t_distribution": "uniform",
@@ -193,6 +194,10 @@ def test_what_only_a_sandwich_has_makes_no_other_trial_of_the_baseline(field):
 def test_a_late_decay_that_never_comes_makes_no_other_trial():
     assert tiny(late_weight_decay=3.0) == tiny()
     assert tiny(late_weight_decay=3.0, late_decay_from=5) != tiny(late_decay_from=5)
+
+
+def test_without_an_input_gate_there_is_no_level_at_which_it_opens():
+    assert tiny(input_gate=False, visible_below=0.5) == tiny(input_gate=False)
 
 
 @pytest.mark.parametrize("name", ["P", "trial_id", "shape"])

@@ -50,6 +50,8 @@ OUT_OF_RANGE = [
     ("sandwich_ffn", -1, "from 0 to"),
     ("train_fraction", 0.0, "inside (0, 1)"),
     ("train_fraction", 1.0, "inside (0, 1)"),
+    ("visible_below", 0.0, "in (0, 1]"),
+    ("visible_below", 1.01, "in (0, 1]"),
     ("t_clip", 0.0, "inside (0, 1)"),
     ("t_clip", 1.0, "inside (0, 1)"),
     ("beta1", 1.0, "in [0, 1)"),

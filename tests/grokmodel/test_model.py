@@ -163,6 +163,21 @@ def test_with_the_input_gate_pure_noise_does_not_enter():
     assert not torch.allclose(batch.predict(t=0.9 * at_one), before)
 
 
+def test_above_the_level_at_which_the_gate_opens_the_noisy_input_is_not_seen():
+    batch = Batch(tiny(visible_below=0.5).shape)
+    above, below = batch.t.new_tensor([[0.5, 0.6, 0.9, 1.0]]), batch.t.new_tensor([[0.49]])
+    before = [batch.predict(t=t.expand(M, -1)) for t in (above, below)]
+    batch.x_t = random(*batch.x_t.shape, seed=9)
+    assert torch.equal(batch.predict(t=above.expand(M, -1)), before[0])
+    assert not torch.allclose(batch.predict(t=below.expand(M, -1)), before[1])
+
+
+@pytest.mark.parametrize("visible_below", [1.0, 0.7])
+@BY_TABLE
+def test_a_gate_that_opens_later_is_that_of_the_ordinary_model(visible_below, by_table):
+    assert_equals_the_references(tiny(heads=2, visible_below=visible_below).shape, M, by_table)
+
+
 def test_time_features_tell_noise_levels_apart():
     features = time_features(torch.linspace(0, 1, 65)[None], 16)[0]
     assert features.shape == (65, 16)

@@ -256,6 +256,12 @@ def test_a_member_is_finished_when_it_has_settled():
     assert not member_with(*full[:2], evaluation(9), *full[2:], steps=1000).finished
 
 
+def test_a_member_that_has_settled_cools_down_all_the_same():
+    full = [evaluation(5 * k, strict=1.0) for k in range(5)]
+    assert not member_with(*full, steps=1000, cooldown=100).finished
+    assert member_with(*full, evaluation(1000), steps=1000, cooldown=100).finished
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_member_is_finished_when_its_loss_is_not_finite(loss):
     assert member_with(evaluation(0), evaluation(5, loss=loss), steps=1000).finished

@@ -115,9 +115,11 @@ def test_templates_are_the_mean_images_of_the_members_own_banks(patch):
 
 @pytest.mark.parametrize("N", [1, 2])
 @pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("input_gate", [True, False])
-def test_draws_are_equal_if_and_only_if_the_probe_says_that_they_are(N, t, input_gate):
-    probe = probe_of(random_member(tiny(N=N, input_gate=input_gate)))
+@pytest.mark.parametrize(
+    "gate", [{}, {"input_gate": False}, {"visible_below": 0.5}, {"visible_below": 0.51}]
+)
+def test_draws_are_equal_if_and_only_if_the_probe_says_that_they_are(N, t, gate):
+    probe = probe_of(random_member(tiny(N=N, **gate)))
     first, second = (record(probe, t, draw) for draw in (0, 1))
     same = all(torch.equal(first[name], second[name]) for name in first)
     assert same == probe.is_certain(t)
