@@ -1,21 +1,25 @@
-"""What the sandwich of a sweep draws in 1 to 50 steps: docs/steps.png, and how much of it is right,
-read by the nearest class mean and by the CNN: python docs/steps.py runs many DATA_ROOT"""
+"""What the sandwiches of a sweep draw in 1 to 50 steps (docs/steps.png), how much of it is right,
+and at which noise level they go by their operands, by their input or by neither (docs/levels.png):
+python docs/steps.py runs gate DATA_ROOT"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from grokmodel import noise
+from grokmodel import flow, noise
 from grokmodel.checkpoint import load_snapshot
 from grokmodel.decoder import MeanDecoder
 from grokmodel.evaluate import sample_images
+from grokmodel.model import denoise, unpatchify
 from grokmodel.pack import Pack, bank_key, with_results
 from grokmodel.symbols import load_bank
 from service import figures, storage
@@ -25,44 +29,131 @@ from service.tables import read_table
 
 STEPS = (1, 2, 4, 10, 50)
 DRAWS = 10
-SHOWN = 14
+SHOWN = 9
+FINEST = 50
+"""Euler steps of the path along which levels are looked at."""
+SHOWN_LEVELS = range(FINEST, 4, -2)
+WORDS = {"own": "its own sketch", "true": "a true image", "blank": "the mean of all images"}
 
-folder, sweep, data_root = [*sys.argv[1:], ""][:3]
-torch.set_num_threads(1)
-store = storage.Store(load_settings(folder))
-trials = read_table(store, "trials", sweep)
-(trial,) = trials.query("variant == 'sandwich' and N > 1 and cooldown > 0").to_dict("records")
-snapshot = storage.snapshot_key(trial["trial_id"], int(trial["steps_run"]))
-member = load_snapshot(store.get(snapshot))
-config, key = member.config, bank_key(member.config)
-bank = load_bank(*key, root=data_root)
-pack = Pack([member], {key: bank}, torch.device("cpu"))
-split = pack.splits[0]
-kinds = {"training": split.train[:64], "strict": split.val[split.strict]}
-readers = {"mean": MeanDecoder(bank), "CNN": get_decoder(store, key, bank)}
 
-figure = Figure(figsize=(0.45 * SHOWN + 1.0, 0.45 * 13), layout="constrained")
-print(f"| Euler steps | {' | '.join(f'{k}, by {r}' for k in kinds for r in readers)} |")
-print("|---" * (1 + len(kinds) * len(readers)) + "|")
-table: dict[int, list[str]] = {steps: [] for steps in STEPS}
-for part, (kind, pairs) in zip(figure.subfigures(2, 1), kinds.items()):
-    triplets = torch.as_tensor(np.tile(with_results(config, pairs), (DRAWS, 1)))
-    rows = part.subplots(len(STEPS) + 1, SHOWN)
-    for row, steps in zip(rows, STEPS):
-        drawn = sample_images(pack, triplets[None, :, :2], noise.EVAL_VAL, steps)[0]
-        ink = bank.ink(drawn)
-        right = [(d.classify(ink) == triplets[:, 2]).float().mean() for d in readers.values()]
-        table[steps] += [f"{share:.2f}" for share in right]
-        for ax, image in zip(row, ink):
-            ax.imshow(image.clamp(0, 1), cmap="gray_r", vmin=0, vmax=1)
-        row[0].set_ylabel(f"{steps}", rotation=0, ha="right", va="center", fontsize=8)
-    for ax, c in zip(rows[-1], triplets[:, 2]):
-        ax.imshow(bank.images[c].mean(0), cmap="gray_r", vmin=0, vmax=1)
-    rows[-1][0].set_ylabel("mean of a + b", rotation=0, ha="right", va="center", fontsize=8)
-    part.suptitle(f"{kind} pairs, by Euler steps", fontsize=9)
-    for ax in rows.flat:
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-for steps, cells in table.items():
-    print(f"| {steps} | {' | '.join(cells)} |")
-(Path(__file__).parent / "steps.png").write_bytes(figures.png(figure))
+class Drawer:
+    """A trained sandwich, its bank, and what reads its images."""
+
+    def __init__(self, store: storage.Store, trial: dict[str, Any], root: str) -> None:
+        snapshot = storage.snapshot_key(trial["trial_id"], int(trial["steps_run"]))
+        member = load_snapshot(store.get(snapshot))
+        self.config, key = member.config, bank_key(member.config)
+        self.bank = load_bank(*key, root=root)
+        self.pack = Pack([member], {key: self.bank}, torch.device("cpu"))
+        self.readers = {"mean": MeanDecoder(self.bank), "CNN": get_decoder(store, key, self.bank)}
+        split = self.pack.splits[0]
+        self.pairs = {"training": split.train[:64], "strict": split.val[split.strict]}
+        self.name = f"input visible below t = {self.config.visible_below:g}"
+
+    def triplets(self, kind: str, draws: int = DRAWS) -> Tensor:
+        return torch.as_tensor(np.tile(with_results(self.config, self.pairs[kind]), (draws, 1)))
+
+    def draw(self, kind: str, steps: int) -> Tensor:
+        """Samples in units of ink, (Q, S, S)."""
+        pairs = self.triplets(kind)[None, :, :2]
+        return self.bank.ink(sample_images(self.pack, pairs, noise.EVAL_VAL, steps)[0])
+
+    def right(self, kind: str, steps: int) -> str:
+        """Shares that are right, by the nearest class mean and by the CNN."""
+        ink, wanted = self.draw(kind, steps), self.triplets(kind)[:, 2]
+        shares = [float((d.classify(ink) == wanted).float().mean()) for d in self.readers.values()]
+        return " / ".join(f"{share:.2f}" for share in shares)
+
+    @torch.no_grad()
+    def by_level(self, kind: str, draws: int) -> dict[str, list[float]]:
+        """Share of predictions that the CNN reads right, level by level, by what is to be seen."""
+        triplet = self.triplets(kind, draws)[None]
+        params, shape = self.pack.params(self.pack.state.average), self.pack.shape
+        step = self.pack.state.step
+        image = self.pack.draw_images(triplet, noise.EVAL_IMAGE, step)
+        operands = self.pack.operands(params, image[..., :2])
+        images = self.pack.bank.images.flatten(1)
+        Q, X = triplet.shape[1], images.shape[1]
+        # streams of their own: the noise on a true image is not that of the path
+        start, other = (
+            noise.normal(self.pack.seed_M, s, step, Q, X)
+            for s in (noise.EVAL_VAL, noise.EVAL_TRAIN)
+        )
+
+        def predict(x: Tensor, t: float) -> Tensor:
+            tokens, level = x.unflatten(-1, (shape.tokens_per_image, -1)), x.new_full((1, 1), t)
+            return denoise(params, shape, operands, tokens, level).flatten(2).float()
+
+        def share(x0_hat: Tensor) -> float:
+            tokens = x0_hat.unflatten(-1, (shape.tokens_per_image, -1))
+            ink = self.bank.ink(unpatchify(tokens, shape.patch)[0])
+            return float((self.readers["CNN"].classify(ink) == triplet[0, :, 2]).float().mean())
+
+        out: dict[str, list[float]] = {name: [] for name in WORDS}
+        x = start
+        for k in range(FINEST, 0, -1):
+            t = k / FINEST
+            x0_hat = predict(x, t)
+            if k in SHOWN_LEVELS:
+                true, blank = (
+                    torch.lerp(x0.expand_as(x), other, t)
+                    for x0 in (images[image[..., 2]], images.mean(0))
+                )
+                for name, found in zip(WORDS, (x0_hat, predict(true, t), predict(blank, t))):
+                    out[name].append(share(found))
+            x = flow.euler_step(x, x0_hat, k)
+        return out
+
+
+def draw_steps(drawers: list[Drawer]) -> Figure:
+    figure = Figure(figsize=(0.45 * SHOWN * len(drawers) + 1.5, 0.45 * 7), layout="constrained")
+    for part, drawer in zip(figure.subfigures(1, len(drawers), squeeze=False)[0], drawers):
+        rows = part.subplots(len(STEPS) + 1, SHOWN)
+        means = [drawer.bank.images[c].mean(0) for c in drawer.triplets("strict")[:SHOWN, 2]]
+        drawn = {f"{steps}": drawer.draw("strict", steps) for steps in STEPS}
+        for row, (label, ink) in zip(rows, {**drawn, "mean": means}.items()):
+            row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+            for ax, picture in zip(row, ink):
+                ax.imshow(np.clip(picture, 0, 1), cmap="gray_r", vmin=0, vmax=1)
+        part.suptitle(drawer.name, fontsize=9)
+        for ax in rows.flat:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+    return figure
+
+
+def draw_levels(drawers: list[Drawer]) -> Figure:
+    figure, axes = figures.new_figure(3.4 * len(drawers), 2.9, 1, len(drawers))
+    levels = [k / FINEST for k in SHOWN_LEVELS]
+    for ax, drawer in zip(axes[0], drawers):
+        for name, shares in drawer.by_level("training", 4).items():
+            style = {"own": "-", "true": "--", "blank": ":"}[name]
+            ax.plot(levels, shares, style, label=WORDS[name])
+        ax.axvline(drawer.config.visible_below, color="black", lw=0.8, ls=":")
+        ax.set(xlim=(1.02, 0.08), ylim=(-0.02, 1.02), xlabel="noise level t")
+        ax.set_title(drawer.name, fontsize=9)
+        ax.label_outer()
+    axes[0, 0].set_ylabel("predictions that are right")
+    axes[0, -1].legend(title="in the noisy input:", fontsize=7, title_fontsize=7, frameon=False)
+    return figure
+
+
+def main(folder: str, sweep: str, root: str = "") -> None:
+    torch.set_num_threads(1)
+    store = storage.Store(load_settings(folder))
+    trials = read_table(store, "trials", sweep).query("variant == 'sandwich' and N > 1")
+    trials = trials.sort_values("visible_below", ascending=False)
+    drawers = [Drawer(store, trial, root) for trial in trials.to_dict("records")]
+    head = [f"{kind}, {d.config.visible_below:g}" for d in drawers for kind in d.pairs]
+    print(f"| Euler steps | {' | '.join(head)} |")
+    print("|---" * (1 + len(head)) + "|")
+    for steps in STEPS:
+        cells = [drawer.right(kind, steps) for drawer in drawers for kind in drawer.pairs]
+        print(f"| {steps} | {' | '.join(cells)} |")
+    here = Path(__file__).parent
+    (here / "steps.png").write_bytes(figures.png(draw_steps(drawers)))
+    (here / "levels.png").write_bytes(figures.png(draw_levels(drawers)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

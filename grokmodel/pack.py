@@ -120,9 +120,11 @@ class Pack:
         self.tables = self._image_tables()
 
     def _image_tables(self) -> Tensor | None:
-        """All images of each member, (M, K, C, X), if they are fewer than the rows of a batch."""
+        """All images of each member, (M, K, C, X), if they are fewer than the rows of a batch. With
+        many images a symbol only if it is a view: members of several banks would each have a copy."""
         counts = [m.config.P * m.config.N for m in self.members]
-        return None if max(counts) > self.shape.batch else self.bank.of_members(counts)
+        small = self.single_image or self.bank.is_shared
+        return self.bank.of_members(counts) if small and max(counts) <= self.shape.batch else None
 
     def _load_pairs(self) -> None:
         triplets = [with_results(m.config, s.train) for m, s in zip(self.members, self.splits)]

@@ -114,8 +114,10 @@ def test_members_of_other_seeds_take_other_paths():
 
 @pytest.mark.parametrize("changes", [{}, {"N": 2}, {"variant": "sandwich"}, {"depth": 2}])
 def test_operands_from_a_table_take_the_same_way_as_embedding_every_row(changes):
-    pack = pack_of(tiny(**changes), tiny(**changes, P=9, seed=2))
+    other_bank = {} if "N" in changes else {"P": 9}
+    pack = pack_of(tiny(**changes), tiny(**changes, **other_bank, seed=2))
     fast, slow = losses_and_gradients(pack)
+    assert pack.tables is not None
     pack.tables = None
     for expected, found in zip(losses_and_gradients(pack), (fast, slow)):
         torch.testing.assert_close(found, expected)
@@ -172,6 +174,11 @@ def test_tables_of_members_that_share_a_bank_take_no_memory_of_their_own():
     one, many = (pack_of(*(tiny(seed=k) for k in range(n))).tables for n in (1, 5))
     assert many.shape == (5, *one.shape[1:])
     assert many.untyped_storage().nbytes() == one.untyped_storage().nbytes()
+
+
+def test_with_many_images_there_is_no_table_that_would_copy_a_bank_for_every_member():
+    assert pack_of(tiny(N=2), tiny(N=2, seed=2)).tables is not None
+    assert pack_of(tiny(N=2), tiny(N=2, P=9)).tables is None
 
 
 def test_members_of_one_bank_train_as_members_of_two_copies_of_it():
