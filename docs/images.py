@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from service import figures
+from sweeps.presets import preset_configs
 
 HIGH = 0.9
 COLUMNS = ("train_acc_1step", "val_acc_1step", "val_acc_strict_1step", "val_acc_heldout")
@@ -20,6 +21,7 @@ COLUMNS += ("val_acc_strict_final",)
 
 store = sys.argv[1]
 trials = pd.read_parquet(f"{store}/tables/trials").query("sweep == 'images'")
+trials = trials[trials["trial_id"].isin([c.trial_id for c in preset_configs("images", {})])]
 curves = pd.read_parquet(f"{store}/tables/curves").drop_duplicates(["trial_id", "step"])
 sizes = sorted(trials["N"].unique())
 colors = matplotlib.colormaps["viridis"].resampled(len(sizes) + 1)

@@ -1,5 +1,5 @@
-"""Draws docs/SWEEP.png, accuracy over training with many images a symbol, and prints its table:
-python docs/many.py runs many; python docs/many.py runs variants"""
+"""Draws docs/PRESET.png, accuracy over training with many images a symbol, and prints its table:
+python docs/many.py runs many; python docs/many.py runs variants; python docs/many.py runs counts"""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from service import figures
 from service.settings import load_settings
 from service.storage import Store
 from service.tables import read_table
+from sweeps.presets import preset_configs
 
 SHOWN = ("train_acc_1step", "val_acc_1step", "val_acc_strict_1step", "val_acc_heldout")
 SHOWN += ("val_acc_strict_heldout", "val_acc_strict_final")
 
 store, sweep = sys.argv[1:]
 trials = read_table(Store(load_settings(store)), "trials", sweep)
-trials = trials[~((trials["N"] > 1) & (trials["decoder_1step"] == "decoder"))]  # older recipes
+today = {config.trial_id for config in preset_configs(sweep, {})}  # not a recipe before
+trials = trials[trials["trial_id"].isin(today)]
 trials = trials.sort_values(["N", "variant", "ffn", "heads"], ascending=[False, False, True, True])
 curves = pd.read_parquet(f"{store}/tables/curves").drop_duplicates(["trial_id", "step"])
 figure, axes = figures.new_figure(2.6 * len(trials), 3.0, 1, len(trials))

@@ -39,6 +39,16 @@ def test_sweep_commands_parse_and_make_valid_configs():
         assert grok_phase.preset_configs(args.preset, grok_phase.overrides(args))
 
 
+def test_no_two_sweeps_of_the_documents_share_a_name():
+    """Whoever follows them one after another would mix their trials in figures and tables."""
+    trials = {}
+    for flags in commands(r"python sweeps/grok_phase\.py (.*)"):
+        args = grok_phase.build_parser().parse_args(flags)
+        ids = {c.trial_id for c in grok_phase.preset_configs(args.preset, grok_phase.overrides(args))}
+        name = args.name or args.preset
+        assert trials.setdefault(name, ids) == ids, name
+
+
 def test_grok_commands_parse():
     verbs = "status|figures|table|analyze|costs|publish|doctor|compact|gc|reproduce"
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
