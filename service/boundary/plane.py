@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import itertools
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,24 +76,39 @@ class Plane:
         values = {**self.fixed, **self.values(point)}
         return [TrialConfig.from_dict({**values, "seed": seed}) for seed in self.seeds]
 
+    @functools.cached_property
+    def trial_ids(self) -> dict[Point, list[str]]:
+        """The ids of the trials of every point."""
+        points = itertools.product(range(len(self.x)), range(len(self.y)))
+        return {point: [config.trial_id for config in self.configs(point)] for point in points}
+
+    def phases_at(self, point: Point, phases: Mapping[str, str]) -> list[str]:
+        """The phase of each seed at a point, of those by trial id; nothing unless all are there."""
+        ids = self.trial_ids[point]
+        return [phases[i] for i in ids] if all(i in phases for i in ids) else []
+
     def share(self, phases: Sequence[str]) -> float:
         """Share of a point's trials that are on the side that `what` names."""
         return sum(phase in SIDES[self.what] for phase in phases) / len(phases)
 
     def check(self) -> None:
         """Raise ConfigError for the first point that cannot be trained."""
-        for x in range(len(self.x)):
-            for y in range(len(self.y)):
-                self.configs((x, y))
+        _ = self.trial_ids
 
     def identity(self) -> dict[str, Any]:
-        """What makes two planes the same, as JSON has it."""
+        """What makes two planes the same, as JSON has it.
+
+        The fixed fields are those of one point, where some may not count (`decoder_1step` at
+        N = 1): they say in what planes differ, the trials of all points whether they do.
+        """
+        trials = json.dumps(list(self.trial_ids.values())).encode()
         return {
             "x": [self.x.field, list(self.x.values)],
             "y": [self.y.field, list(self.y.values)],
             "fixed": self.configs((0, 0))[0].to_dict() | {self.x.field: None, self.y.field: None},
             "seeds": list(self.seeds),
             "what": self.what,
+            "trials": hashlib.sha256(trials).hexdigest()[:16],
         }
 
 
