@@ -23,7 +23,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from grokmodel.config import ConfigError, TrialConfig
 from service.boundary.lattice import NONE_SEEN, OPEN
-from service.boundary.plane import SIDES, Axis, Plane, is_log, listed_axis, make_plane, spaced_axis
+from service.boundary.plane import (
+    SIDES,
+    Axis,
+    Plane,
+    is_log,
+    listed_axis,
+    make_plane,
+    needs_list,
+    spaced_axis,
+)
 from service.cli import exit_code
 from service.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
@@ -122,8 +131,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--tolerance", type=int, default=1, metavar="CELLS", help="stop when known to so many"
     )
     parser.add_argument(
-        "--max-trials", type=int, metavar="N", help="at most (default: a quarter of the lattice)"
-    )
+        "--max-trials", type=int, metavar="N",
+        help="at most (default: a quarter of the lattice, or two first rounds if that is more)",
+    )  # fmt: skip
     parser.add_argument("--pack", type=int, metavar="N", help="points a round (default: fill)")
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1 at each point")
     parser.add_argument(
@@ -146,7 +156,14 @@ def plane_of(args: argparse.Namespace) -> Plane:
     one = [fixed.pop("seed", 0)]
     seeds = one if args.seeds is None else flags.seeds(args.seeds)
     x, y = (axis_of(name, args, cells) for name, cells in zip("xy", args.cells))
-    return make_plane(x, y, fixed, seeds, args.what)
+    try:
+        return make_plane(x, y, fixed, seeds, args.what)
+    except ConfigError as error:
+        for name, axis in (("x", x), ("y", y)):
+            if getattr(args, f"{name}_values") is None and needs_list(axis, error):
+                words = f"{error.allowed}; --{name}-values lists those of {axis.field} one by one"
+                raise ConfigError(error.field, error.value, words) from None
+        raise
 
 
 def axis_of(name: str, args: argparse.Namespace, cells: int) -> Axis:

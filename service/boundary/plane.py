@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,12 +150,16 @@ def spaced_axis(flag: str, field: str, low: float, high: float, cells: int, log:
     if cells > MOST_POINTS:
         raise ConfigError("--cells", cells, f"at most {MOST_POINTS}")
     numbers = np.geomspace(low, high, cells) if log else np.linspace(low, high, cells)
-    return _axis(flag, field, [low, *map(_short, numbers[1:-1]), high], log)
+    spaced = [low, *map(_short, numbers[1:-1]), high]
+    return _axis(flag, field, map(round, spaced) if _is_whole(field) else spaced, log)
 
 
 def listed_axis(flag: str, field: str, values: Sequence[float], log: bool | None) -> Axis:
     """The values as they are given, in order; log is that of the axis in the study, if possible."""
     _check_field(flag, field)
+    for value in values:
+        if _is_whole(field) and not float(value).is_integer():
+            raise ConfigError(f"{flag}-values", value, f"a whole number, as {field} is")
     return _axis(flag, field, values, min(values) > 0 and is_log(field) if log is None else log)
 
 
@@ -163,11 +167,20 @@ def is_log(field: str) -> bool:
     return field in LOG_FIELDS
 
 
-def _axis(flag: str, field: str, values: Sequence[float], log: bool) -> Axis:
-    whole = FIELD_TYPES[field] is int
-    if whole and any(not math.isfinite(v) for v in values):
-        raise ConfigError(flag, tuple(values), "finite numbers")
-    distinct = sorted({round(v) if whole else float(v) for v in values})
+def needs_list(axis: Axis, error: ConfigError) -> bool:
+    """Whether a config may be refused because values of this axis were spaced and rounded."""
+    return _is_whole(axis.field) and (
+        axis.field == error.field or f"{axis.field} =" in error.allowed
+    )
+
+
+def _is_whole(field: str) -> bool:
+    return FIELD_TYPES[field] is int
+
+
+def _axis(flag: str, field: str, values: Iterable[float], log: bool) -> Axis:
+    number = FIELD_TYPES[field]
+    distinct = sorted({number(v) for v in values})
     if len(distinct) < LEAST_CELLS:
         words = f"a range with {LEAST_CELLS} or more different values"
         raise ConfigError(f"{flag} {field}", tuple(distinct), words)

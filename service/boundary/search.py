@@ -28,7 +28,9 @@ LEAST_ROUND = 4
 ROUNDS_OF_LATTICE = 8
 """A round asks at least so many points, and at most this part of the lattice."""
 SHARE = 4
-"""A search may take this part of the dense lattice, unless it is told otherwise."""
+"""A search may take this part of the dense lattice, unless it is told otherwise ..."""
+FIRST_ROUNDS = 2
+"""... or so many times its first round, which of a small lattice is more."""
 
 Train = Callable[[Sequence[TrialConfig]], object]
 """Bring a sweep of these trials to its end."""
@@ -101,7 +103,7 @@ def make_search(name: str, plane: Plane, tolerance: int, max_trials: int | None)
         raise ConfigError("--tolerance", tolerance, f"from 1 to {widest - 1} cells")
     least = len(lattice.first_points(plane.shape, tolerance))
     size = math.prod(plane.shape)
-    usual = max(math.ceil(size / SHARE), min(size, 2 * least))  # a small lattice needs more
+    usual = max(math.ceil(size / SHARE), min(size, FIRST_ROUNDS * least))
     most = usual if max_trials is None else max_trials // len(plane.seeds)
     if most < least:
         words = f"{least * len(plane.seeds)} or more: the first round takes so many"

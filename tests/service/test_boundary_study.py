@@ -1,6 +1,7 @@
 """The Optuna study of a search, in a real SQLite file: resumed, rebuilt, refused."""
 
 import json
+import math
 import pickle
 from pathlib import Path
 
@@ -363,6 +364,8 @@ def test_values_are_spaced_as_the_field_is_and_whole_where_it_is():
         (lambda: spaced_axis("--x", "seed", 1, 9, 9, False), "--x = 'seed'"),
         (lambda: spaced_axis("--x", "norm", 1, 9, 9, False), "--x = 'norm'.*number"),
         (lambda: listed_axis("--x", "P", [11, 17], None), "3 or more"),
+        (lambda: listed_axis("--x", "P", [11, 17.6, 23], None), r"--x-values = 17\.6 .*whole"),
+        (lambda: listed_axis("--y", "P", [11, math.inf, 23], None), "--y-values = inf .*whole"),
         (lambda: listed_axis("--x", "lr", [0, 1, 2], True), "--x lr = 0.0.*above 0"),
     ],
 )
@@ -385,6 +388,17 @@ def test_a_bad_plane_is_refused():
         boundary_search.make_search("a", make_plane(x, y, {}, [0, 1]), 1, 3)
     with pytest.raises(ConfigError, match=r"--tolerance = 0 .*from 1"):
         boundary_search.make_search("a", make_plane(x, y, {}, [0]), 0, None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "points"), [((16, 16), 64), ((9, 9), 21), ((8, 8), 18), ((5, 5), 18), ((3, 3), 9)]
+)
+def test_the_usual_cap_is_a_quarter_of_all_but_small_lattices(cells, points):
+    x = spaced_axis("--x", "lr", 0.1, 1, cells[0], True)
+    y = spaced_axis("--y", "weight_decay", 0.1, 1, cells[1], True)
+    assert (
+        boundary_search.make_search("a", make_plane(x, y, {}, [0]), 1, None).most_points == points
+    )
 
 
 def test_trials_of_a_point_differ_in_their_seed_only(plane):

@@ -98,6 +98,13 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(environment):
         (["--x", "lr", "--y", "P", "11", "31"], "--x-values"),
         (["--x", "lr", "0.1", "1", "--y", "lr", "0.1", "1"], "another field"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--P", "5"], "--P = 5"),
+        (
+            ["--x", "steps", "250", "5000", "--y", "lr", "0.1", "1"],
+            "a multiple of eval_every = 250; --x-values lists",
+        ),
+        (["--y", "batch", "64", "512", "--x", "lr", "0.1", "1"], "--y-values lists"),
+        (["--x", "width", "16", "200", "--y", "lr", "0.1", "1"], "--x-values lists"),
+        (["--x", "P", "--x-values", "11", "17.6", "23", "--y", "lr", "0.1", "1"], "17.6"),
         (["--x", "weight_decay", "0", "1", "--y", "P", "11", "31"], "linear"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--pack", "0"], "--pack = 0"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--gpus", "0"], "--gpus = 0"),
