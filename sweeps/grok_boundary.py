@@ -6,6 +6,9 @@
 Points are asked for where neighbouring ones disagree, a pack at a time, until the boundary is known
 to the tolerance. Every other config field is a flag with one value. Run again, a search goes on
 where it stopped, and trained trials are never trained twice.
+
+Exit code: 0, the boundary is known; 1, it is not: trials failed, `--max-trials` did not suffice, or
+all that was observed is on one side (`state` in boundary.json says so); 2, bad input.
 """
 
 from __future__ import annotations
@@ -19,7 +22,17 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from grokmodel.config import ConfigError, TrialConfig
-from service.boundary.plane import SIDES, Axis, Plane, is_log, listed_axis, make_plane, spaced_axis
+from service.boundary.lattice import NONE_SEEN, OPEN
+from service.boundary.plane import (
+    SIDES,
+    Axis,
+    Plane,
+    is_log,
+    listed_axis,
+    make_plane,
+    needs_list,
+    spaced_axis,
+)
 from service.cli import exit_code
 from service.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
@@ -28,6 +41,12 @@ from sweeps.flags import say
 
 if TYPE_CHECKING:
     from service.boundary.search import Search
+
+HINTS = {
+    OPEN: "stopped by --max-trials; with more the same command goes on",
+    NONE_SEEN: "no boundary to follow; take wider ranges, or more --cells under another --name",
+}
+"""State of a boundary that is not known -> what to do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,10 +95,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"grok_boundary: {error}", file=sys.stderr)
         return 1
     print(closing(name, found.in_words(), url, settings))
-    if found.open_ends:
-        print("grok_boundary: stopped by --max-trials; with more the same command goes on",
-              file=sys.stderr)  # fmt: skip
-    return 1 if found.open_ends else 0
+    if found.state in HINTS:
+        print(f"grok_boundary: {HINTS[found.state]}", file=sys.stderr)
+    return 1 if found.state in HINTS else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -113,8 +131,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--tolerance", type=int, default=1, metavar="CELLS", help="stop when known to so many"
     )
     parser.add_argument(
-        "--max-trials", type=int, metavar="N", help="at most (default: a quarter of the lattice)"
-    )
+        "--max-trials", type=int, metavar="N",
+        help="at most (default: a quarter of the lattice, or two first rounds if that is more)",
+    )  # fmt: skip
     parser.add_argument("--pack", type=int, metavar="N", help="points a round (default: fill)")
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1 at each point")
     parser.add_argument(
@@ -137,7 +156,14 @@ def plane_of(args: argparse.Namespace) -> Plane:
     one = [fixed.pop("seed", 0)]
     seeds = one if args.seeds is None else flags.seeds(args.seeds)
     x, y = (axis_of(name, args, cells) for name, cells in zip("xy", args.cells))
-    return make_plane(x, y, fixed, seeds, args.what)
+    try:
+        return make_plane(x, y, fixed, seeds, args.what)
+    except ConfigError as error:
+        for name, axis in (("x", x), ("y", y)):
+            if getattr(args, f"{name}_values") is None and needs_list(axis, error):
+                words = f"{error.allowed}; --{name}-values lists those of {axis.field} one by one"
+                raise ConfigError(error.field, error.value, words) from None
+        raise
 
 
 def axis_of(name: str, args: argparse.Namespace, cells: int) -> Axis:
@@ -192,8 +218,8 @@ def closing(name: str, words: str, url: str, settings: Settings) -> str:
     return f"""
 {words}
 
-picture  {settings.store}/figures/{name}/boundary.png
-points   {settings.store}/figures/{name}/boundary.json
+picture  {settings.store}/boundaries/{name}/boundary.png
+points   {settings.store}/boundaries/{name}/boundary.json
 study    optuna-dashboard {without_password(url)}
 """
 

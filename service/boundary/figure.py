@@ -43,10 +43,10 @@ def draw(
     for point, found in phases.items():
         _dot(ax, point, found, size)
     _ticks(ax, plane)
-    ax.set_title(_title(plane, tolerance, phases), fontsize=9)
-    figure.legend(
-        handles=_handles(plane, phases), loc="outside right upper", frameon=False, fontsize=8
-    )
+    seen = bool(len(edges(belief.side_XY)))
+    ax.set_title(_title(plane, tolerance, phases, seen), fontsize=9)
+    handles = _handles(plane, phases, seen)
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
@@ -86,23 +86,26 @@ def _label(axis: Axis) -> str:
     return f"{name} (log)" if axis.log else name
 
 
-def _title(plane: Plane, tolerance: int, phases: Mapping[Point, Sequence[str]]) -> str:
+def _title(plane: Plane, tolerance: int, phases: Mapping[Point, Sequence[str]], seen: bool) -> str:
     size = plane.shape[0] * plane.shape[1]
-    return f"{len(phases)} of {size} points observed; tolerance {cells_in_words(tolerance)}"
+    what = f"tolerance {cells_in_words(tolerance)}" if seen else "no boundary seen"
+    return f"{len(phases)} of {size} points observed; {what}"
 
 
 def cells_in_words(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
 
-def _handles(plane: Plane, phases: Mapping[Point, Sequence[str]]) -> list[Patch | Line2D]:
-    seen = {phase for found in phases.values() for phase in found}
+def _handles(
+    plane: Plane, phases: Mapping[Point, Sequence[str]], seen: bool
+) -> list[Patch | Line2D]:
+    there = {phase for found in phases.values() for phase in found}
     dots = [
         Line2D([], [], ls="", marker="o", color=PHASE_COLORS[p], mec="black", mew=0.5, label=p)
         for p in PHASES
-        if p in seen
+        if p in there
     ]
     sides = [Patch(facecolor=c, edgecolor="#999999", label=t, lw=0.5)
              for c, t in zip(SHADES[::-1], (plane.what, f"not {plane.what}"))]  # fmt: skip
     line = Line2D([], [], color="black", lw=1.8, label="boundary")
-    return [*dots, *sides, line]
+    return [*dots, *sides, *([line] if seen else [])]

@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int_]
 
+KNOWN, OPEN, NONE_SEEN = "known", "not known yet", "none seen"
+"""What is known of a boundary; `none seen`: all that was observed is on one side."""
 SPACING = 4
 """Cells between the points of the first round, for a tolerance of one cell."""
 SCALES = (2.0, 3.0, 4.5, 7.0, 12.0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import itertools
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,24 +76,39 @@ class Plane:
         values = {**self.fixed, **self.values(point)}
         return [TrialConfig.from_dict({**values, "seed": seed}) for seed in self.seeds]
 
+    @functools.cached_property
+    def trial_ids(self) -> dict[Point, list[str]]:
+        """The ids of the trials of every point."""
+        points = itertools.product(range(len(self.x)), range(len(self.y)))
+        return {point: [config.trial_id for config in self.configs(point)] for point in points}
+
+    def phases_at(self, point: Point, phases: Mapping[str, str]) -> list[str]:
+        """The phase of each seed at a point, of those by trial id; nothing unless all are there."""
+        ids = self.trial_ids[point]
+        return [phases[i] for i in ids] if all(i in phases for i in ids) else []
+
     def share(self, phases: Sequence[str]) -> float:
         """Share of a point's trials that are on the side that `what` names."""
         return sum(phase in SIDES[self.what] for phase in phases) / len(phases)
 
     def check(self) -> None:
         """Raise ConfigError for the first point that cannot be trained."""
-        for x in range(len(self.x)):
-            for y in range(len(self.y)):
-                self.configs((x, y))
+        _ = self.trial_ids
 
     def identity(self) -> dict[str, Any]:
-        """What makes two planes the same, as JSON has it."""
+        """What makes two planes the same, as JSON has it.
+
+        The fixed fields are those of one point, where some may not count (`decoder_1step` at
+        N = 1): they say in what planes differ, the trials of all points whether they do.
+        """
+        trials = json.dumps(list(self.trial_ids.values())).encode()
         return {
             "x": [self.x.field, list(self.x.values)],
             "y": [self.y.field, list(self.y.values)],
             "fixed": self.configs((0, 0))[0].to_dict() | {self.x.field: None, self.y.field: None},
             "seeds": list(self.seeds),
             "what": self.what,
+            "trials": hashlib.sha256(trials).hexdigest()[:16],
         }
 
 
@@ -131,12 +150,16 @@ def spaced_axis(flag: str, field: str, low: float, high: float, cells: int, log:
     if cells > MOST_POINTS:
         raise ConfigError("--cells", cells, f"at most {MOST_POINTS}")
     numbers = np.geomspace(low, high, cells) if log else np.linspace(low, high, cells)
-    return _axis(flag, field, [low, *map(_short, numbers[1:-1]), high], log)
+    spaced = [low, *map(_short, numbers[1:-1]), high]
+    return _axis(flag, field, map(round, spaced) if _is_whole(field) else spaced, log)
 
 
 def listed_axis(flag: str, field: str, values: Sequence[float], log: bool | None) -> Axis:
     """The values as they are given, in order; log is that of the axis in the study, if possible."""
     _check_field(flag, field)
+    for value in values:
+        if _is_whole(field) and not float(value).is_integer():
+            raise ConfigError(f"{flag}-values", value, f"a whole number, as {field} is")
     return _axis(flag, field, values, min(values) > 0 and is_log(field) if log is None else log)
 
 
@@ -144,11 +167,20 @@ def is_log(field: str) -> bool:
     return field in LOG_FIELDS
 
 
-def _axis(flag: str, field: str, values: Sequence[float], log: bool) -> Axis:
-    whole = FIELD_TYPES[field] is int
-    if whole and any(not math.isfinite(v) for v in values):
-        raise ConfigError(flag, tuple(values), "finite numbers")
-    distinct = sorted({round(v) if whole else float(v) for v in values})
+def needs_list(axis: Axis, error: ConfigError) -> bool:
+    """Whether a config may be refused because values of this axis were spaced and rounded."""
+    return _is_whole(axis.field) and (
+        axis.field == error.field or f"{axis.field} =" in error.allowed
+    )
+
+
+def _is_whole(field: str) -> bool:
+    return FIELD_TYPES[field] is int
+
+
+def _axis(flag: str, field: str, values: Iterable[float], log: bool) -> Axis:
+    number = FIELD_TYPES[field]
+    distinct = sorted({number(v) for v in values})
     if len(distinct) < LEAST_CELLS:
         words = f"a range with {LEAST_CELLS} or more different values"
         raise ConfigError(f"{flag} {field}", tuple(distinct), words)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from grokmodel.config import ConfigError, TrialConfig
-from service import figures, storage
+from service import figures
 from service.boundary import figure as boundary_figure
 from service.boundary import lattice
 from service.boundary.figure import cells_in_words
-from service.boundary.lattice import Belief, Floats, Point
+from service.boundary.lattice import KNOWN, NONE_SEEN, OPEN, Belief, Floats, Point
 from service.boundary.plane import Plane
 from service.boundary.study import BoundaryStudy
 from service.plan import PACKS_PER_SLOT, Resources
@@ -28,7 +28,9 @@ LEAST_ROUND = 4
 ROUNDS_OF_LATTICE = 8
 """A round asks at least so many points, and at most this part of the lattice."""
 SHARE = 4
-"""A search may take this part of the dense lattice, unless it is told otherwise."""
+"""A search may take this part of the dense lattice, unless it is told otherwise ..."""
+FIRST_ROUNDS = 2
+"""... or so many times its first round, which of a small lattice is more."""
 
 Train = Callable[[Sequence[TrialConfig]], object]
 """Bring a sweep of these trials to its end."""
@@ -70,12 +72,22 @@ class Found:
         is_open_XY = lattice.unresolved(self.share_XY, self.belief.side_XY, self.search.tolerance)
         return int(is_open_XY.sum())
 
+    @property
+    def state(self) -> str:
+        """One of KNOWN, OPEN and NONE_SEEN."""
+        if not len(lattice.edges(self.belief.side_XY)):
+            return NONE_SEEN
+        return OPEN if self.open_ends else KNOWN
+
     def in_words(self) -> str:
         size, trials = self.share_XY.size, self.points * len(self.search.plane.seeds)
         cost = f"{self.points} of {size} points ({self.points / size:.0%}), {trials} trials"
-        if not len(lattice.edges(self.belief.side_XY)):
-            return f"no boundary seen: all observed points are on one side; {cost}"
-        if self.open_ends:
+        if self.state == NONE_SEEN:
+            return (
+                "no boundary seen: all observed points are on one side, and the lattice between "
+                f"them was not looked at; {cost}"
+            )
+        if self.state == OPEN:
             return f"boundary not known yet at {self.open_ends} places; {cost}"
         return f"boundary known to {cells_in_words(self.search.tolerance)}; {cost}"
 
@@ -91,7 +103,7 @@ def make_search(name: str, plane: Plane, tolerance: int, max_trials: int | None)
         raise ConfigError("--tolerance", tolerance, f"from 1 to {widest - 1} cells")
     least = len(lattice.first_points(plane.shape, tolerance))
     size = math.prod(plane.shape)
-    usual = max(math.ceil(size / SHARE), min(size, 2 * least))  # a small lattice needs more
+    usual = max(math.ceil(size / SHARE), min(size, FIRST_ROUNDS * least))
     most = usual if max_trials is None else max_trials // len(plane.seeds)
     if most < least:
         words = f"{least * len(plane.seeds)} or more: the first round takes so many"
@@ -140,7 +152,7 @@ def find_boundary(
 
 def publish(found: Found, store: Store) -> list[str]:
     """Write boundary.json and its picture, and return their keys."""
-    prefix = storage.figures_prefix(found.search.name)
+    prefix = boundary_prefix(found.search.name)
     figure = boundary_figure.draw(
         found.search.plane, found.search.tolerance, found.belief, found.phases
     )
@@ -152,6 +164,11 @@ def publish(found: Found, store: Store) -> list[str]:
     for name, data in files.items():
         store.put(f"{prefix}/{name}", data)
     return [f"{prefix}/{name}" for name in files]
+
+
+def boundary_prefix(name: str) -> str:
+    """Apart from the figures of sweeps: each round deletes those, and a kill would leave none."""
+    return f"boundaries/{name}"
 
 
 def to_json(found: Found) -> dict[str, Any]:
@@ -175,7 +192,8 @@ def to_json(found: Found) -> dict[str, Any]:
         "what": plane.what,
         "seeds": list(plane.seeds),
         "tolerance": found.search.tolerance,
-        "known": not found.open_ends,
+        "state": found.state,
+        "known": found.state == KNOWN,
         "points": points,
         "boundary": [[list(plane.values((x, y)).values()) for x, y in pair] for pair in ends],
     }
@@ -186,15 +204,14 @@ def _look(search: Search, study: BoundaryStudy, store: Store) -> Found:
     rows = read_table(store, "trials", search.name, columns=["trial_id", "phase"])
     phase_of = dict(zip(rows["trial_id"], rows["phase"]))
     study.sync(phase_of)
-    share_XY = study.shares()
-    phases = {
-        point: [phase_of.get(c.trial_id, "") for c in search.plane.configs(point)]
-        for point in np.ndindex(search.plane.shape)
-        if not np.isnan(share_XY[point])
-    }
+    plane, share_XY = search.plane, np.full(search.plane.shape, np.nan)
+    seen = {point: plane.phases_at(point, phase_of) for point in np.ndindex(plane.shape)}
+    phases = {point: its for point, its in seen.items() if its}
+    for point, its in phases.items():  # of the table, which is the truth, not of the study
+        share_XY[point] = plane.share(its)
     if phases:
         return Found(search, share_XY, lattice.believe(share_XY), phases)
-    nothing = np.zeros(search.plane.shape)
+    nothing = np.zeros(plane.shape)
     return Found(search, share_XY, Belief(nothing, nothing > 0), phases)
 
 

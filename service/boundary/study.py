@@ -21,9 +21,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.config import FIELD_TYPES, LATER_FIELDS, ConfigError
-from service.boundary.lattice import Floats, Point
+from service.boundary.lattice import Point
 from service.boundary.plane import Axis, Plane
 from service.settings import Settings, SettingsError, without_password
+
+LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+"""A point whose trial failed or was pruned, by whatever hand, is as if it had not been asked."""
 
 
 def storage_url(settings: Settings) -> str:
@@ -78,14 +81,14 @@ class BoundaryStudy:
         with self._storage_errors():
             known = {_point(trial) for trial in self._trials()}
             for trial in self._trials(TrialState.RUNNING):
-                found = self._phases_at(_point(trial), phases)
+                found = self.plane.phases_at(_point(trial), phases)
                 if found:
                     # of the driver that asked, which may be gone, only the number is left
                     running = Trial(self.study, trial._trial_id)
                     running.set_user_attr("phases", found)
                     self.study.tell(trial.number, self.plane.share(found), skip_if_finished=True)
             for point in np.ndindex(self.plane.shape):
-                found = self._phases_at(point, phases) if point not in known else []
+                found = self.plane.phases_at(point, phases) if point not in known else []
                 if found:
                     self._add(point, found)
 
@@ -108,26 +111,25 @@ class BoundaryStudy:
         with self._storage_errors():
             return [_point(trial) for trial in self._trials()]
 
-    def shares(self) -> Floats:
-        """The share told of each point, (X, Y); NaN where none is."""
-        share_XY = np.full(self.plane.shape, np.nan)
-        with self._storage_errors():
-            for trial in self._trials(TrialState.COMPLETE):
-                share_XY[_point(trial)] = trial.value
-        return share_XY
-
     def _claim(self, name: str) -> None:
         """Write down whose study this is, or find that it is another's."""
         mine, theirs = self.plane.identity(), self.study.user_attrs.get("plane")
-        if theirs is None:
-            self.study.set_user_attr("plane", mine)
-            return
-        # a search from before a field is one in which the field was what it was before
-        theirs = {**theirs, "fixed": {**LATER_FIELDS, **theirs["fixed"]}}
-        if theirs != mine:
+        if theirs is not None:
+            # a search from before a field is one in which the field was what it was before
+            theirs = {**theirs, "fixed": {**LATER_FIELDS, **theirs["fixed"]}}
+            if "trials" not in theirs and self._asked_of_mine():  # from before they were hashed
+                theirs["trials"] = mine["trials"]
             odd = [key for key in mine if theirs.get(key) != mine[key]]
-            words = f"another name: it is a search already, with another {', '.join(odd)}"
-            raise ConfigError("--name", name, words)
+            if odd:
+                named = ", ".join([key for key in odd if key != "trials"] or odd)
+                words = f"another name: it is a search already, which differs in {named}"
+                raise ConfigError("--name", name, words)
+        self.study.set_user_attr("plane", mine)
+
+    def _asked_of_mine(self) -> bool:
+        """Whether all that the study asked are trials of this plane."""
+        ids = self.plane.trial_ids
+        return all(t.user_attrs.get("trial_ids") == ids.get(_point(t)) for t in self._trials())
 
     def _start_waiting(self) -> None:
         """Give every enqueued point to a running trial, those of a driver that died included."""
@@ -145,16 +147,11 @@ class BoundaryStudy:
         self.study.add_trial(trial)
 
     def _facts(self, point: Point) -> dict[str, Any]:
-        ids = [config.trial_id for config in self.plane.configs(point)]
-        return {"point": list(point), "trial_ids": ids}
-
-    def _phases_at(self, point: Point, phases: Mapping[str, str]) -> list[str]:
-        """The phase of each seed; nothing unless all are done."""
-        ids = [config.trial_id for config in self.plane.configs(point)]
-        return [phases[i] for i in ids] if all(i in phases for i in ids) else []
+        return {"point": list(point), "trial_ids": self.plane.trial_ids[point]}
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
-        found = self.study.get_trials(deepcopy=False, states=states or None)
+        """Those in some states, otherwise all that are LIVE."""
+        found = self.study.get_trials(deepcopy=False, states=states or LIVE)
         return [trial for trial in found if "point" in trial.user_attrs]
 
     @contextmanager

@@ -1,6 +1,7 @@
 """How many points a search for the boundary takes, and how far from the dense grid's it ends.
 
     python tests/benchmarks/boundary.py --synthetic 100       a few minutes: truths made up
+    python tests/benchmarks/boundary.py --synthetic 40 --first-seed 1000     others of them
     python tests/benchmarks/boundary.py --store DIR           real training, about ten minutes
     python tests/benchmarks/boundary.py --store DIR --plane generalised --size 12   half an hour
 
@@ -102,9 +103,9 @@ def searched(share_XY: Floats, pack: int = PACK, tolerance: int = 1) -> tuple[Fl
     return seen_XY, boundary.believe(seen_XY).side_XY, rounds
 
 
-def synthetic(count: int) -> tuple[list[str], list[list[str]]]:
+def synthetic(count: int, first_seed: int = 0) -> tuple[list[str], list[list[str]]]:
     found: dict[str, list[tuple[float, ...]]] = {}
-    for seed in range(count):
+    for seed in range(first_seed, first_seed + count):
         for name, share_XY in truths(seed):
             seen_XY, side_XY, rounds = searched(share_XY)
             dense_XY = share_XY >= 0.5
@@ -223,6 +224,10 @@ def main() -> int:
     parser.add_argument(
         "--synthetic", type=int, metavar="N", help="N planes of each kind, no training"
     )
+    parser.add_argument(
+        "--first-seed", type=int, default=0, metavar="S",
+        help="draw those planes by seeds S ... S+N-1; the search was chosen by those from 0",
+    )  # fmt: skip
     parser.add_argument("--plane", choices=tuple(SIDES), default="learned", help="real training")
     parser.add_argument(
         "--size", type=int, default=SIZE, help="points along each axis, real training"
@@ -233,7 +238,7 @@ def main() -> int:
     parser.add_argument("--json", help="file for all numbers")
     args = parser.parse_args()
     if args.synthetic:
-        head, rows = synthetic(args.synthetic)
+        head, rows = synthetic(args.synthetic, args.first_seed)
     elif args.store:
         head, rows = real(args.plane, args.size, args.seed, args.pack, args.store)
     else:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.boundary import lattice as boundary
-from tests.benchmarks.boundary import SIZE, searched, truths
+from tests.benchmarks.boundary import SIZE, searched, synthetic, truths
 
 PLANES = 8
 """Planes of each kind: enough that a bound which does not hold is seen."""
@@ -22,6 +22,10 @@ def searches():
             seen_XY, side_XY, _ = searched(share_XY)
             found.append((kind, seen_XY, side_XY, share_XY >= 0.5))
     return found
+
+
+def test_fresh_seeds_give_other_planes():
+    assert synthetic(1, 7) == synthetic(1, 7) != synthetic(1)
 
 
 def test_no_search_takes_more_than_a_quarter_of_the_lattice(searches):

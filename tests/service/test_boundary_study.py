@@ -1,16 +1,21 @@
 """The Optuna study of a search, in a real SQLite file: resumed, rebuilt, refused."""
 
 import json
+import math
 import pickle
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from matplotlib.text import Text
+from optuna.trial import TrialState
 
 from grokmodel.config import LATER_FIELDS, ConfigError
 from service import storage
+from service.boundary import figure as boundary_figure
 from service.boundary import search as boundary_search
+from service.boundary.lattice import KNOWN, NONE_SEEN
 from service.boundary.plane import listed_axis, make_plane, spaced_axis
 from service.boundary.study import BoundaryStudy, storage_url
 from service.plan import Resources
@@ -46,8 +51,9 @@ def grows(config):
 class Table:
     """Stands for training: writes rows by the truth, and remembers what it was not spared."""
 
-    def __init__(self, store, dies_after=None):
+    def __init__(self, store, dies_after=None, truth=grows):
         self.store, self.trained, self.dies_after = store, [], dies_after
+        self.truth = truth
 
     def __call__(self, configs):
         known = set(read_table(self.store, "trials", "wall")["trial_id"])
@@ -55,7 +61,7 @@ class Table:
         left = len(todo) if self.dies_after is None else self.dies_after - len(self.trained)
         rows = []
         for config in todo[:left]:
-            phase = "grokking" if grows(config) else "memorization"
+            phase = "grokking" if self.truth(config) else "memorization"
             rows.append(finished_row(config) | {"phase": phase})
             self.trained.append(config.trial_id)
         write_rows(self.store, "trials", "wall", rows)
@@ -68,6 +74,15 @@ def run(search, settings, table):
     return boundary_search.find_boundary(
         search, study, table.store, table, pack=lambda: 4, say=lambda line: None
     )
+
+
+def published(store):
+    return json.loads(store.get(f"{boundary_search.boundary_prefix('wall')}/boundary.json"))
+
+
+def words_of(found):
+    figure = boundary_figure.draw(found.search.plane, 1, found.belief, found.phases)
+    return [text.get_text() for text in figure.findobj(Text)]
 
 
 def study_of(settings):
@@ -94,13 +109,34 @@ def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, set
         x, y = trial.user_attrs["point"]
         assert trial.params == search.plane.values((x, y))
         assert trial.value == search.plane.share(trial.user_attrs["phases"])
-    prefix = storage.figures_prefix("wall")
-    said = json.loads(store.get(f"{prefix}/boundary.json"))
+    said = published(store)
     assert said["known"]
+    assert said["state"] == KNOWN
     assert len(said["points"]) == SIZE**2
     observed = [p for p in said["points"] if p["status"] == "observed"]
     assert len(observed) == len(trials)
-    assert store.get(f"{prefix}/boundary.png").startswith(b"\x89PNG")
+    png = store.get(f"{boundary_search.boundary_prefix('wall')}/boundary.png")
+    assert png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("side", [True, False])
+def test_where_all_that_is_observed_is_on_one_side_no_boundary_is_known(
+    search, settings, store, side
+):
+    found = run(search, settings, Table(store, truth=lambda config: side))
+    assert found.points == len(search.first)
+    assert found.state == NONE_SEEN
+    assert "no boundary seen" in found.in_words()
+    said = published(store)
+    assert said["state"] == NONE_SEEN
+    assert not said["known"]
+    shown = words_of(found)
+    assert any("no boundary seen" in text for text in shown)
+    assert "boundary" not in shown  # a line that is not there has no entry in the legend
+
+
+def test_a_boundary_that_is_seen_is_in_the_legend(search, settings, store):
+    assert "boundary" in words_of(run(search, settings, Table(store)))
 
 
 def test_a_search_from_before_a_field_goes_on(search, settings, store):
@@ -109,10 +145,59 @@ def test_a_search_from_before_a_field_goes_on(search, settings, store):
     plane = study.user_attrs["plane"]
     for field in LATER_FIELDS:
         del plane["fixed"][field]
+    del plane["trials"]  # nor were trials hashed then
     study.set_user_attr("plane", plane)
     again = Table(store)
     run(search, settings, again)
     assert again.trained == []
+    assert study_of(settings).user_attrs["plane"] == search.plane.identity()
+
+
+def test_what_was_published_outlives_a_round_that_dies(search, settings, store):
+    """A round begins by deleting the figures of the sweep."""
+
+    class Sweep(Table):
+        def __call__(self, configs):
+            store.delete_folder(storage.figures_prefix("wall"))
+            super().__call__(configs)
+
+    with pytest.raises(KilledError):
+        run(search, settings, Sweep(store, 2 * len(search.first) + 1))
+    said = published(store)
+    observed = sum(point["status"] == "observed" for point in said["points"])
+    assert observed == len(search.first)
+
+
+@pytest.mark.parametrize("state", [TrialState.FAIL, TrialState.PRUNED])
+def test_a_point_whose_trial_came_to_nothing_is_asked_again(search, settings, store, state):
+    with pytest.raises(KilledError):
+        run(search, settings, Table(store, 5))
+    study, ended = study_of(settings), search.first[-1]
+    for trial in study.get_trials(states=[TrialState.RUNNING]):
+        if tuple(trial.user_attrs["point"]) == ended:
+            study.tell(trial.number, state=state)
+    rounds = []
+
+    class Counted(Table):
+        def __call__(self, configs):
+            rounds.append(len(configs))
+            assert len(rounds) < 50, "without end"
+            super().__call__(configs)
+
+    assert run(search, settings, Counted(store)).state == KNOWN
+    states = {}
+    for trial in study_of(settings).trials:
+        states.setdefault(tuple(trial.user_attrs["point"]), []).append(trial.state)
+    assert states.pop(ended) == [state, TrialState.COMPLETE]
+    assert set(map(tuple, states.values())) == {(TrialState.COMPLETE,)}
+
+
+def test_a_failed_trial_whose_rows_are_there_is_told_anew(search, settings, store):
+    study, point = BoundaryStudy("wall", search.plane, storage_url(settings)), (3, 3)
+    study.ask([point])
+    study.study.tell(0, state=TrialState.FAIL)
+    study.sync(dict.fromkeys(search.plane.trial_ids[point], "grokking"))
+    assert [trial.value for trial in study_of(settings).trials] == [None, 1.0]
 
 
 @pytest.mark.parametrize("dies_after", [0, 7, 23])
@@ -175,8 +260,43 @@ def test_a_search_stops_at_its_most_trials_and_goes_on_with_more(plane, settings
 def test_a_name_belongs_to_one_plane(search, settings, store):
     run(search, settings, Table(store))
     other = make_plane(search.plane.x, search.plane.y, search.plane.fixed, [0])
-    with pytest.raises(ConfigError, match=r"--name.*'wall'.*another seeds"):
+    with pytest.raises(ConfigError, match=r"--name.*'wall'.*differs in seeds$"):
         BoundaryStudy("wall", other, storage_url(settings))
+
+
+HIDDEN = [  # field and values of an axis, and two planes that are one at its first value
+    ("N", [1, 2, 4], {"decoder_1step": "mean"}, {"decoder_1step": "decoder"}),
+    ("late_decay_from", [0, 10, 20], {"late_weight_decay": 0.5}, {"late_weight_decay": 2.0}),
+]
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+@pytest.mark.parametrize(("field", "values", "one", "other"), HIDDEN)
+def test_a_field_that_does_not_count_at_the_first_point_tells_planes_apart(
+    settings, field, values, one, other, hashed
+):
+    x = listed_axis("--x", field, values, None)
+    y = spaced_axis("--y", "weight_decay", 0.1, 10, 3, log=True)
+    mine, theirs = (make_plane(x, y, {"P": 7, "side": 8} | fixed, [0]) for fixed in (one, other))
+    study = BoundaryStudy("wall", mine, storage_url(settings))
+    study.ask([(0, 0), (2, 2)])
+    if not hashed:  # as studies were stored before
+        plane = study.study.user_attrs["plane"]
+        study.study.set_user_attr("plane", {k: v for k, v in plane.items() if k != "trials"})
+    with pytest.raises(ConfigError, match=r"--name.*'wall'.*differs in trials$"):
+        BoundaryStudy("wall", theirs, storage_url(settings))
+    BoundaryStudy("wall", mine, storage_url(settings))
+
+
+def test_shares_are_those_of_the_table(search, settings, store):
+    """A study may have been told something else, be it by hand."""
+    study, point = BoundaryStudy("wall", search.plane, storage_url(settings)), search.first[0]
+    study.ask([point])
+    study.study.tell(0, 0.0 if grows(search.plane.configs(point)[0]) else 1.0)
+    found = run(search, settings, Table(store))
+    for at, phases in found.phases.items():
+        assert found.share_XY[at] == search.plane.share(phases)
+        assert found.belief.side_XY[at] == grows(search.plane.configs(at)[0])
 
 
 def test_the_study_lies_in_a_folder_store_and_must_be_named_for_s3(settings, monkeypatch):
@@ -244,6 +364,8 @@ def test_values_are_spaced_as_the_field_is_and_whole_where_it_is():
         (lambda: spaced_axis("--x", "seed", 1, 9, 9, False), "--x = 'seed'"),
         (lambda: spaced_axis("--x", "norm", 1, 9, 9, False), "--x = 'norm'.*number"),
         (lambda: listed_axis("--x", "P", [11, 17], None), "3 or more"),
+        (lambda: listed_axis("--x", "P", [11, 17.6, 23], None), r"--x-values = 17\.6 .*whole"),
+        (lambda: listed_axis("--y", "P", [11, math.inf, 23], None), "--y-values = inf .*whole"),
         (lambda: listed_axis("--x", "lr", [0, 1, 2], True), "--x lr = 0.0.*above 0"),
     ],
 )
@@ -266,6 +388,17 @@ def test_a_bad_plane_is_refused():
         boundary_search.make_search("a", make_plane(x, y, {}, [0, 1]), 1, 3)
     with pytest.raises(ConfigError, match=r"--tolerance = 0 .*from 1"):
         boundary_search.make_search("a", make_plane(x, y, {}, [0]), 0, None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "points"), [((16, 16), 64), ((9, 9), 21), ((8, 8), 18), ((5, 5), 18), ((3, 3), 9)]
+)
+def test_the_usual_cap_is_a_quarter_of_all_but_small_lattices(cells, points):
+    x = spaced_axis("--x", "lr", 0.1, 1, cells[0], True)
+    y = spaced_axis("--y", "weight_decay", 0.1, 1, cells[1], True)
+    assert (
+        boundary_search.make_search("a", make_plane(x, y, {}, [0]), 1, None).most_points == points
+    )
 
 
 def test_trials_of_a_point_differ_in_their_seed_only(plane):

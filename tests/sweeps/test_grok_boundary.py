@@ -56,7 +56,7 @@ def test_a_search_leaves_a_boundary_and_is_not_run_twice(environment):
     store = Path(environment["GROK_STORE"])
     trials = pd.read_parquet(store / "tables" / "trials")
     assert len(trials) == trials["trial_id"].nunique()
-    said = json.loads((store / "figures" / "tiny" / "boundary.json").read_text())
+    said = json.loads((store / "boundaries" / "tiny" / "boundary.json").read_text())
     assert said["known"]
     assert {point["learned"] for point in said["points"]} == {True, False}
     assert sum(point["status"] == "observed" for point in said["points"]) == len(trials) < 25
@@ -64,9 +64,10 @@ def test_a_search_leaves_a_boundary_and_is_not_run_twice(environment):
     for point in said["points"]:
         if point["status"] == "observed":
             assert point["phases"] == [phase_at[point["x"], point["y"]]]
-    assert {".json", ".png", ".svg", ".html"} <= {
-        path.suffix for path in (store / "figures" / "tiny").iterdir()
+    assert {".json", ".png", ".svg"} == {
+        path.suffix for path in (store / "boundaries" / "tiny").iterdir()
     }
+    assert (store / "figures" / "tiny" / "report.html").exists()
     study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{store}/optuna.db")
     assert {i for trial in study.trials for i in trial.user_attrs["trial_ids"]} == set(
         trials["trial_id"]
@@ -97,6 +98,13 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(environment):
         (["--x", "lr", "--y", "P", "11", "31"], "--x-values"),
         (["--x", "lr", "0.1", "1", "--y", "lr", "0.1", "1"], "another field"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--P", "5"], "--P = 5"),
+        (
+            ["--x", "steps", "250", "5000", "--y", "lr", "0.1", "1"],
+            "a multiple of eval_every = 250; --x-values lists",
+        ),
+        (["--y", "batch", "64", "512", "--x", "lr", "0.1", "1"], "--y-values lists"),
+        (["--x", "width", "16", "200", "--y", "lr", "0.1", "1"], "--x-values lists"),
+        (["--x", "P", "--x-values", "11", "17.6", "23", "--y", "lr", "0.1", "1"], "17.6"),
         (["--x", "weight_decay", "0", "1", "--y", "P", "11", "31"], "linear"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--pack", "0"], "--pack = 0"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--gpus", "0"], "--gpus = 0"),
