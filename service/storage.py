@@ -7,6 +7,7 @@
     sweeps/<name>/<part>.json                     the sweep's configs
     figures/<sweep>/...                           about the whole sweep; report.html
     trial_figures/<sweep>/<trial_id>/...
+    boundaries/<search>/...                       what a boundary search found
     progress/<sweep>/<driver>.json                what a driver that runs says of itself
     outbox/<sweep>/<trial_id>                     MLflow lacks something of this trial
 
@@ -195,6 +196,12 @@ def sweep_key(sweep: str, part: str = "") -> str:
 def figures_prefix(sweep: str) -> str:
     """Figures that are about the whole sweep, and its report."""
     return f"figures/{sweep}"
+
+
+def boundary_prefix(name: str) -> str:
+    """What a boundary search found; apart from the figures of sweeps: each of its rounds deletes
+    those, and a kill would leave none."""
+    return f"boundaries/{name}"
 
 
 def trial_figure_key(sweep: str, trial_id: str, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from grokmodel.config import ConfigError, TrialConfig
-from service import figures
+from service import figures, storage
 from service.boundary import figure as boundary_figure
 from service.boundary import lattice
 from service.boundary.figure import cells_in_words
@@ -152,7 +152,7 @@ def find_boundary(
 
 def publish(found: Found, store: Store) -> list[str]:
     """Write boundary.json and its picture, and return their keys."""
-    prefix = boundary_prefix(found.search.name)
+    prefix = storage.boundary_prefix(found.search.name)
     figure = boundary_figure.draw(
         found.search.plane, found.search.tolerance, found.belief, found.phases
     )
@@ -164,11 +164,6 @@ def publish(found: Found, store: Store) -> list[str]:
     for name, data in files.items():
         store.put(f"{prefix}/{name}", data)
     return [f"{prefix}/{name}" for name in files]
-
-
-def boundary_prefix(name: str) -> str:
-    """Apart from the figures of sweeps: each round deletes those, and a kill would leave none."""
-    return f"boundaries/{name}"
 
 
 def to_json(found: Found) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def run(search, settings, table):
 
 
 def published(store):
-    return json.loads(store.get(f"{boundary_search.boundary_prefix('wall')}/boundary.json"))
+    return json.loads(store.get(f"{storage.boundary_prefix('wall')}/boundary.json"))
 
 
 def words_of(found):
@@ -115,7 +115,7 @@ def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, set
     assert len(said["points"]) == SIZE**2
     observed = [p for p in said["points"] if p["status"] == "observed"]
     assert len(observed) == len(trials)
-    png = store.get(f"{boundary_search.boundary_prefix('wall')}/boundary.png")
+    png = store.get(f"{storage.boundary_prefix('wall')}/boundary.png")
     assert png.startswith(b"\x89PNG")
 
 
