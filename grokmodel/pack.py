@@ -120,8 +120,10 @@ class Pack:
         self.tables = self._image_tables()
 
     def _image_tables(self) -> Tensor | None:
-        """All images of each member, (M, K, C, X), if they are fewer than the rows of a batch. With
-        many images a symbol only if it is a view: members of several banks would each have a copy."""
+        """All images of each member, (M, K, C, X), if they are fewer than the rows of a batch.
+
+        With many images a symbol only if it is a view: members of several banks would have copies.
+        """
         counts = [m.config.P * m.config.N for m in self.members]
         small = self.single_image or self.bank.is_shared
         return self.bank.of_members(counts) if small and max(counts) <= self.shape.batch else None

@@ -44,7 +44,8 @@ def test_no_two_sweeps_of_the_documents_share_a_name():
     trials = {}
     for flags in commands(r"python sweeps/grok_phase\.py (.*)"):
         args = grok_phase.build_parser().parse_args(flags)
-        ids = {c.trial_id for c in grok_phase.preset_configs(args.preset, grok_phase.overrides(args))}
+        configs = grok_phase.preset_configs(args.preset, grok_phase.overrides(args))
+        ids = {config.trial_id for config in configs}
         name = args.name or args.preset
         assert trials.setdefault(name, ids) == ids, name
 
