@@ -1,30 +1,41 @@
 """Which scale of each experiment a budget pays for: by measured cost, the same every time.
 
 What a step costs is measured once a store and kept there: the same command makes the same choice
-again, also when the machine is busier than it was.
+again, also when the machine is busier than it was, and after an interruption. So a scale costs what
+it costs from the start: were finished trials free, a budget would buy more each time it is given,
+and what it has bought would depend on where it was interrupted.
 """
 
 from __future__ import annotations
 
 import heapq
 import json
+import logging
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import torch
 
 from grokmodel.config import ConfigError, PackShape, TrialConfig
+from grokmodel.decoder import needs_training
+from grokmodel.pack import bank_key
 from service import capacity
 from service.plan import Plan, Resources, pack, step_cost
 from service.storage import Store
 from sweeps.paper import Experiment, Scale
 
+log = logging.getLogger("grok")
+
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 OVERHEAD_S = 40.0
 """A sweep's start, figures and report."""
+DECODER_S = 240.0
+"""To train the decoder of a bank with several images a symbol: two to six minutes for EMNIST at
+side 16 on a core (docs/diverse.md). Banks take their turns."""
 EFFICIENCY = 4.0
 """A larger shape may be this many times cheaper a weight than a smaller one: bounds a guess."""
 COSTS_KEY = "reproduction/costs.json"
@@ -47,6 +58,10 @@ class CostModel(Protocol):
         """A lower bound that needs no measurement."""
         ...
 
+    def left(self, scale: Scale, done: Set[str]) -> float:
+        """Without the trials of these ids."""
+        ...
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -56,7 +71,7 @@ class Choice:
     scale: Scale | None
     """None: it is not run."""
     seconds: float
-    """Estimated."""
+    """Estimated, with what is done already."""
     reason: str = ""
     """Why it is not run, or not larger; empty where it is run in full."""
 
@@ -138,52 +153,86 @@ class Costs:
     def __init__(self, store: Store, data_root: str, resources: Resources) -> None:
         self.store, self.data_root, self.resources = store, data_root, resources
         self.kind = f"{resources.kind} {capacity.this_device()}"
-        data = store.get_or_none(COSTS_KEY)
-        self.known: dict[str, float] = json.loads(data) if data else {}
+        self.known = _known_costs(store)
 
     def of(self, scale: Scale) -> float:
         """By what its shapes take here."""
-        return self._wall(scale.configs, self._measured)
+        return self._wall(scale.configs, self._measured(scale))
 
     def at_least(self, scale: Scale) -> float:
         """By what is known of its shapes, or of others."""
-        return self._wall(scale.configs, self._at_least)
+        return self._wall(scale.configs, self._at_least(scale))
 
-    def _wall(
-        self, configs: Sequence[TrialConfig], seconds_of: Callable[[TrialConfig], float]
-    ) -> float:
-        work = [equivalent_steps(c) * seconds_of(c) for c in configs]
-        return max(sum(work) / self.resources.slots, *work) + OVERHEAD_S
+    def left(self, scale: Scale, done: Set[str]) -> float:
+        """Of what `of` says, the part of the trials that are not done."""
+        todo = [c for c in scale.configs if c.trial_id not in done]
+        return self._wall(todo, self._measured(scale)) if todo else 0.0
 
-    def _at_least(self, config: TrialConfig) -> float:
-        """What is known of the shape, or what the largest known one suggests."""
-        if (name := self._name(config.shape)) in self.known:
-            return self.known[name]
+    def _wall(self, configs: Sequence[TrialConfig], seconds: Mapping[PackShape, float]) -> float:
+        work = [equivalent_steps(c) * seconds[c.shape] for c in configs]
+        banks = {bank_key(c) for c in configs if needs_training(c.N)}
+        training = max([sum(work) / self.resources.slots, *work])
+        return training + OVERHEAD_S + DECODER_S * len(banks)
+
+    def _at_least(self, scale: Scale) -> dict[PackShape, float]:
+        """What is known of each shape, or what the cheapest known one suggests."""
         mine = [v for k, v in self.known.items() if k.startswith(f"per weight, {self.kind}")]
-        return min(mine, default=0.0) / EFFICIENCY * step_cost(config)
+        guess = min(mine, default=0.0) / EFFICIENCY
+        return {
+            config.shape: self.known.get(
+                self._name(config.shape, trials), guess * step_cost(config)
+            )
+            for config, trials in _shapes(scale)
+        }
 
-    def _measured(self, config: TrialConfig) -> float:
-        name = self._name(config.shape)
-        if name not in self.known:
-            seconds = self._measure(config)
-            self.known[name] = seconds
-            rate = f"per weight, {self.kind}, {name}"
-            self.known[rate] = seconds / step_cost(config)
-            self.store.put(COSTS_KEY, json.dumps(self.known, indent=1, sort_keys=True).encode())
-        return self.known[name]
+    def _measured(self, scale: Scale) -> dict[PackShape, float]:
+        found = {}
+        for config, trials in _shapes(scale):
+            name = self._name(config.shape, trials)
+            if name not in self.known:
+                self.known[name] = self._measure(config, trials)
+                self.known[f"per weight, {self.kind}, {name}"] = self.known[name] / step_cost(
+                    config
+                )
+                data = json.dumps(self.known, indent=1, sort_keys=True)
+                self.store.put(COSTS_KEY, data.encode())
+            found[config.shape] = self.known[name]
+        return found
 
-    def _measure(self, config: TrialConfig) -> float:
+    def _measure(self, config: TrialConfig, trials: int) -> float:
+        """In a pack as large as that many trials make."""
         torch.set_num_threads(max(1, int(self.resources.cpus)))
-        most: Mapping[PackShape, int] = {}
         members: tuple[TrialConfig, ...] = (config,)
-        if self.resources.gpus:  # members are nearly free there
+        if self.resources.gpus:  # members are nearly free there, if there are any
             most = capacity.most_members_here([config], self.data_root)
-            members = pack([config] * most[config.shape], self.resources, most)[0]
+            members = pack([config] * trials, self.resources, most)[0]
         plan = Plan("", members, (), (), (members,))
         return capacity.step_seconds(plan, self.data_root)[config.shape]
 
-    def _name(self, shape: PackShape) -> str:
-        return f"{self.kind}: {json.dumps(asdict(shape), sort_keys=True)}"
+    def _name(self, shape: PackShape, trials: int) -> str:
+        """On a CPU members cost their full time, so that their number tells nothing."""
+        many = f", {trials} trials" if self.resources.gpus else ""
+        return f"{self.kind}{many}: {json.dumps(asdict(shape), sort_keys=True)}"
+
+
+def _known_costs(store: Store) -> dict[str, float]:
+    """What was measured before; nothing if that is damaged, as it can be measured again."""
+    data = store.get_or_none(COSTS_KEY)
+    try:
+        known = json.loads(data) if data is not None else {}
+        if all(type(value) is float and 0 < value < math.inf for value in known.values()):
+            return dict(known)
+    except (ValueError, AttributeError):
+        pass
+    log.warning("measuring costs again: %s is damaged", store.uri(COSTS_KEY))
+    return {}
+
+
+def _shapes(scale: Scale) -> list[tuple[TrialConfig, int]]:
+    """A trial of each shape of a scale, and how many there are."""
+    counts = Counter(c.shape for c in scale.configs)
+    firsts = {c.shape: c for c in reversed(scale.configs)}
+    return [(firsts[shape], count) for shape, count in counts.items()]
 
 
 def equivalent_steps(config: TrialConfig) -> float:

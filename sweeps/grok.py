@@ -21,10 +21,13 @@ def add_reproduce(verbs: Any) -> None:
     parser = verbs.add_parser(
         "reproduce", help="run the paper's experiments, write REPRODUCTION.md"
     )
-    parser.add_argument(
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
         "--budget", default="2h", metavar="TIME",
         help="for everything on this machine, such as 20m, 2h or 3d (default: %(default)s)",
     )  # fmt: skip
+    size.add_argument("--scale", metavar="NAME",
+                      help="just this scale, such as brief or full, whatever the time")  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(BY_NAME),
                         help=f"of {', '.join(BY_NAME)} (default: all)")  # fmt: skip
     parser.add_argument("--out", default="REPRODUCTION.md", metavar="FILE",

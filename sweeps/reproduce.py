@@ -7,19 +7,18 @@ where it stopped, and trials that two experiments share are trained once.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
-import json
 import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from grokmodel.config import ConfigError, TrialConfig
-from grokmodel.decoder import DecoderError
+from grokmodel.decoder import DecoderError, needs_training
 from grokmodel.pack import BankKey, bank_key
-from grokmodel.symbols import DataError, load_bank
+from grokmodel.symbols import DataError
 from service import figures
 from service.analysis_plan import NONE, Wish, missing
 from service.preview import local_resources
@@ -29,10 +28,12 @@ from service.reproduction.evidence import Evidence, Ran
 from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, read_table
-from sweeps.budget import Choice, Costs, choose, duration, parse_budget
+from sweeps.budget import Choice, Costs, duration, parse_budget
+from sweeps.choices import asked_for, chosen_scales, plan_lines, without_paths
+from sweeps.flags import say
 from sweeps.paper import EXPERIMENTS, Experiment, Scale
+from sweeps.provenance import Notes
 
-STATE_KEY = "reproduction/state.json"
 WISH = Wish(("spectra", "heads", "identities", "timesteps"))
 """The analyses that claims rest on."""
 Say = Callable[[str], None]
@@ -41,153 +42,188 @@ Say = Callable[[str], None]
 def run(
     settings: Settings, args: argparse.Namespace, experiments: Sequence[Experiment] = EXPERIMENTS
 ) -> int:
-    budget_s = parse_budget(args.budget)
+    size = args.scale or parse_budget(args.budget)
+    asked = asked_for(experiments, args.only, args.scale)
     out = Path(args.out)
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise ConfigError("--out", args.out, "a file in a folder that is there")
+    check_out(out)
     store = Store(settings)
+    notes = Notes(store)
     failed = False
     if not args.no_run:
-        asked = [e for e in experiments if args.only is None or e.name in args.only]
-        choices = chosen_scales(asked, budget_s, settings, store)
-        for line in plan_lines(choices):
+        costs = Costs(store, settings.data_root, local_resources())
+        choices = chosen_scales(asked, size, costs, settings)
+        for line in plan_lines(choices, costs, done_ids(store)):
             print(line)
         if args.dry_run:
             return 0
-        state = read_state(store)
-        waiting = {"reason": "stopped before its turn", "failed": False}
-        state["experiments"] |= {c.experiment.name: waiting for c in choices if c.scale}
         for choice in choices:
-            found = run_experiment(choice, settings, say)
-            failed |= found["failed"]
-            state["experiments"][choice.experiment.name] = found
-            date = datetime.now(UTC).strftime("%Y-%m-%d")
-            state["about"] = {"budget": args.budget, "date": date, **reproduction.machine()}
-            store.put(STATE_KEY, json.dumps(state, indent=1).encode())
-            write(out, store, experiments)  # what there is so far, should it be stopped
-    write(out, store, experiments)
+            if choice.scale:
+                notes.add(choice.experiment.name, "stopped before it was done")
+        this_run = reproduction.this_run("" if args.scale else args.budget)
+        for choice in choices:
+            failed |= run_noted(choice, settings, notes, this_run)
+            write(out, notes, experiments)  # what there is so far, should it be stopped
+    write(out, notes, experiments)
     print(f"written: {out}")
     return 1 if failed else 0
 
 
-def say(line: str) -> None:
-    print(f"grok: {line}", flush=True)
+def check_out(out: Path) -> None:
+    """Try to write where the document and its figures are to go, before hours are spent on them.
 
-
-# --- choose --------------------------------------------------------------------------------------
-
-
-def chosen_scales(
-    experiments: Sequence[Experiment], budget_s: float, settings: Settings, store: Store
-) -> list[Choice]:
-    """What a budget pays for on this machine, with the data that are there."""
-    costs = Costs(store, settings.data_root, local_resources())
-
-    @functools.cache
-    def bank_lacks(key: BankKey) -> str:
-        try:
-            load_bank(*key, root=settings.data_root)
-        except (DataError, ConfigError) as error:
-            return without_paths(error, settings).split(";")[0]
-        return ""
-
-    def lacking(scale: Scale) -> str:
-        # of the banks of one kind the largest: to read the files takes its time
-        largest: dict[str, TrialConfig] = {}
-        for config in sorted(scale.configs, key=lambda c: (c.P, c.N)):
-            largest[config.data] = dataclasses.replace(config, side=8, patch=0)
-        return next((why for c in largest.values() if (why := bank_lacks(bank_key(c)))), "")
-
-    return choose(experiments, budget_s, costs, lacking)
-
-
-def without_paths(error: Exception, settings: Settings) -> str:
-    """A message fit for a document: one line that names no folder of this machine."""
-    return " ".join(str(error).split()).replace(settings.data_root, "DIR")
-
-
-def plan_lines(choices: Sequence[Choice]) -> list[str]:
-    """The plan as text, a line an experiment."""
-    lines = [f"{'experiment':<20}{'scale':<14}{'trials':>6}{'cost':>10}  remark"]
-    for c in choices:
-        name, trials = (c.scale.name, len(c.scale.configs)) if c.scale else ("not run", 0)
-        cost = duration(c.seconds) if c.seconds else "-"
-        lines.append(f"{c.experiment.name:<20}{name:<14}{trials:>6}{cost:>10}  {c.reason}")
-    total = sum(c.seconds for c in choices if c.scale)
-    return [*lines, f"in all about {duration(total)}; what is done already costs nothing"]
+    Raises:
+        ConfigError: that cannot be.
+    """
+    docs = out.parent / "docs"
+    try:
+        if out.exists():
+            out.open("a").close()
+        for folder in (out.parent, docs):
+            if folder == out.parent or docs.exists():
+                tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        allowed = f"a file in a folder that is there, both to be written ({error.strerror})"
+        raise ConfigError("--out", str(out), allowed) from error
 
 
 # --- run -----------------------------------------------------------------------------------------
 
 
-def run_experiment(choice: Choice, settings: Settings, say: Say) -> dict[str, Any]:
-    """Bring one experiment to its end; what stops it alone is its reason, not the others' end."""
+def run_noted(choice: Choice, settings: Settings, notes: Notes, this_run: reproduction.Run) -> bool:
+    """Run one experiment, note how it ended and, if it added something, this run; is it failed?"""
+    name, scale = choice.experiment.name, choice.scale.name if choice.scale else ""
+    sweep = choice.experiment.sweep(choice.scale) if choice.scale else ""
+    before = _rows(notes.store, sweep)
+    # before it starts: what a run that is killed has trained is its own all the same
+    is_new = bool(scale) and notes.add_run(name, scale, choice.reason, this_run)
+    notes.save()
+    reason, failed = run_experiment(choice, settings, say)
+    if is_new and _rows(notes.store, sweep) == before:
+        notes.drop_run(name, scale, this_run)
+    notes.add(name, reason, failed, scale)
+    notes.save()
+    return failed
+
+
+def _rows(store: Store, sweep: str) -> int:
+    """Trials and analyses of a sweep that are done."""
+    tables = ("trials", "analyses") if sweep else ()
+    return sum(len(read_table(store, t, sweep, columns=["trial_id"])) for t in tables)
+
+
+def run_experiment(choice: Choice, settings: Settings, say: Say) -> tuple[str, bool]:
+    """Bring one experiment to its end; what stops it alone is its reason, not the others' end.
+
+    Returns:
+        Why it was not run, or not larger or not all of it, if so; and whether it failed.
+    """
     scale, name = choice.scale, choice.experiment.name
     if scale is None:
         say(f"{name}: not run: {choice.reason}")
-        return {"reason": choice.reason, "failed": False}
+        return choice.reason, False
     # Ray and MLflow: only when they are needed
     from service.runner import analyze_sweep, run_sweep, start_ray
     from service.training import SweepError
 
     sweep = choice.experiment.sweep(scale)
     say(f"{name} at scale {scale.name}: about {duration(choice.seconds)}")
+    failures: tuple[str, ...] = ()
     try:
-        run_sweep(sweep, scale.configs, settings, say, NONE)
-        failures: tuple[str, ...] = ()
+        refused = refused_banks(scale.configs, settings)
+        for why in refused.values():
+            say(f"{name}: {why}")
+        configs = [c for c in scale.configs if bank_key(c) not in refused]
+        if configs:
+            run_sweep(sweep, configs, settings, say, NONE)
         if missing(Store(settings), sweep, WISH):
             start_ray()
             failures = analyze_sweep(sweep, settings, WISH, say)
     except (DataError, DecoderError, SweepError) as error:
         say(f"{name}: {error}")
-        return {"reason": without_paths(error, settings), "failed": isinstance(error, SweepError)}
-    return {"reason": choice.reason, "failed": bool(failures)}
+        return without_paths(error, settings), isinstance(error, SweepError)
+    return "; ".join(filter(None, [*refused.values(), choice.reason])), bool(failures)
+
+
+def refused_banks(configs: Sequence[TrialConfig], settings: Settings) -> dict[BankKey, str]:
+    """Banks of trials to be trained that no decoder reads well enough, and what is wrong.
+
+    A sweep is refused as a whole if one of its banks is: so they are asked for one by one before.
+    """
+    from service.decoders import prepare_decoders
+    from service.runner import start_ray
+
+    done = done_ids(Store(settings))
+    todo = {bank_key(c): c for c in configs if needs_training(c.N) and c.trial_id not in done}
+    refused = {}
+    for key, config in todo.items():
+        start_ray()
+        try:
+            prepare_decoders([config], settings)
+        except DecoderError as error:
+            # without the advice: nobody chooses the alphabet of an experiment
+            refused[key] = f"P = {config.P}: {without_paths(error, settings).split('. ')[0]}"
+    return refused
 
 
 # --- write ---------------------------------------------------------------------------------------
 
 
-def read_state(store: Store) -> dict[str, Any]:
-    """What the runs so far said of themselves."""
-    data = store.get_or_none(STATE_KEY)
-    return dict(json.loads(data)) if data else {"about": {}, "experiments": {}}
+def ran_so_far(notes: Notes, experiments: Sequence[Experiment]) -> dict[str, Ran]:
+    """Of each experiment the largest scale that is complete, or else the one with most trials.
 
-
-def ran_so_far(store: Store, experiments: Sequence[Experiment]) -> dict[str, Ran]:
-    """Of each experiment the largest scale that is complete, or else the one with most trials."""
-    notes = read_state(store)["experiments"]
+    A trial is its config: it counts whichever sweep trained it.
+    """
+    done = done_ids(notes.store)
     out = {}
     for experiment in experiments:
-        reason = notes.get(experiment.name, {}).get("reason", "not asked for")
-        found = [_ran(store, experiment, scale, reason) for scale in experiment.scales]
+        found = [_ran(notes, done, experiment, scale) for scale in experiment.scales]
         complete = [ran for ran in found if ran.done == ran.planned]
         best = complete[0] if complete else max(found, key=lambda ran: ran.done)
-        title = experiment.title
-        out[experiment.name] = best if best.done else Ran(experiment.name, title, reason=reason)
+        name, title = experiment.name, experiment.title
+        out[name] = best if best.done else Ran(name, title, reason=notes.reason(name))
     return out
 
 
-def _ran(store: Store, experiment: Experiment, scale: Scale, reason: str) -> Ran:
-    sweep = experiment.sweep(scale)
+def _ran(notes: Notes, all_done: set[str], experiment: Experiment, scale: Scale) -> Ran:
     ids = frozenset(c.trial_id for c in scale.configs)
-    done = len(ids & done_ids(store, sweep))
+    done = len(ids & all_done)
     is_full = scale is experiment.scales[0] and done == len(ids) and not scale.stand_in
-    return Ran(experiment.name, experiment.title, sweep, scale.name, scale.words, is_full,
-               scale.stand_in, len(ids), done, reason, ids)  # fmt: skip
+    reason = notes.reason(experiment.name, scale.name)
+    return Ran(experiment.name, experiment.title, experiment.sweep(scale), scale.name, scale.words,
+               is_full, scale.stand_in, len(ids), done, reason, ids)  # fmt: skip
 
 
-def write(out: Path, store: Store, experiments: Sequence[Experiment]) -> None:
+def rows_of(store: Store, ran: Mapping[str, Ran]) -> Callable[[str, str], pd.DataFrame]:
+    """Reads the rows of a table that belong to the trials of a sweep, whichever sweep they are in.
+
+    A table is read once, for all of them.
+    """
+    ids = {r.sweep: r.trial_ids or frozenset() for r in ran.values() if r.sweep}
+    known = frozenset().union(*ids.values())
+
+    @functools.cache
+    def table(name: str) -> pd.DataFrame:
+        return read_table(store, name, trial_ids=known)
+
+    def read(name: str, sweep: str) -> pd.DataFrame:
+        rows = table(name)
+        return rows[rows["trial_id"].isin(ids[sweep])]
+
+    return read
+
+
+def write(out: Path, notes: Notes, experiments: Sequence[Experiment]) -> None:
     """The document and its figures, from the tables."""
-    evidence = Evidence(functools.partial(read_table, store), ran_so_far(store, experiments))
-    unknown = dict.fromkeys(("budget", "date", "device", "commit", "versions"), "unknown")
-    about = unknown | read_state(store)["about"]
+    ran = ran_so_far(notes, experiments)
+    evidence = Evidence(rows_of(notes.store, ran), ran)
+    runs = {name: notes.runs(name, r.scale) for name, r in ran.items()}
     drawn = []
     for name, (figure, caption) in reproduction_figures.draw(evidence).items():
         path = Path("docs") / f"reproduction-{name}.png"
         (out.parent / path).parent.mkdir(exist_ok=True)
         (out.parent / path).write_bytes(figures.png(figure))
         drawn.append((str(path), caption))
-    out.write_text(reproduction.document(evidence, about, drawn))
+    out.write_text(reproduction.document(evidence, runs, drawn))
 
 
 if __name__ == "__main__":

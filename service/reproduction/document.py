@@ -6,14 +6,16 @@ import importlib.metadata
 import os
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import torch
 
 from grokmodel.config import SCIENCE_VERSION
 from service.environment import cpu_name, git_commit
 from service.reproduction import mirror
-from service.reproduction.claims import CLAIMS, Claim, Judged, judge
+from service.reproduction.claims import CLAIMS, Judged, judge
 from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, VERDICTS, Evidence, Ran
 
 PAPER = "[arXiv 2604.17673](https://arxiv.org/abs/2604.17673)"
@@ -34,57 +36,104 @@ over trials. Learned means an accuracy of 0.95 for three evaluations in a row.
   data is not judged by stand-ins for them.
 
 The paper's scale means its data, image side, width, FFN, moduli and R. Optimiser and its schedule,
-batch, precision, noise levels, initial weights, the number of heads and how samples are read are
-ours at every scale ([docs/recipe.md](docs/recipe.md), [docs/diverse.md](docs/diverse.md)).
+batch, precision, noise levels, initial weights, the number of heads, the gate on the model's input
+(`visible_below`: above a noise level it sees its operands alone) and how samples are read are ours
+at every scale ([docs/recipe.md](docs/recipe.md), [docs/diverse.md](docs/diverse.md)). So is the
+alphabet of EMNIST where there are several images a symbol: the P classes that come first in the
+order `distinct`, which puts look-alikes last; with one image they are the first in the order of the
+data, letters before digits.
 The paper's numbers are those of its text and figures as far as we have them; `curve` means that it
-shows one and we hold no number of it. The command under a claim runs its experiments alone; with a
-larger budget it runs them at a larger scale."""
+shows one and we hold no number of it. The commands under a claim run again what it rests on, at the
+scales given, whatever the time; of a claim that was not run, its experiments at the smallest scale
+(`--scale full` is the paper's)."""
+SMALLEST = "brief"
+"""A scale that all experiments have."""
 
 
-def machine() -> dict[str, str]:
-    """What this runs on, and of which version."""
+class Run(NamedTuple):
+    """What added trials or analyses to a scale of an experiment."""
+
+    date: str
+    """YYYY-MM-DD."""
+    budget: str
+    """As it was given; empty: a scale was asked for."""
+    device: str
+    commit: str
+    versions: str
+
+
+Runs = Mapping[str, Sequence[Run]]
+"""Experiment -> the runs that what is shown of it comes from; none: that is not known."""
+
+
+def this_run(budget: str) -> Run:
+    """When and on what this runs, and of which version."""
     gpus = torch.cuda.device_count()
     device = f"{gpus} x {torch.cuda.get_device_name()}" if gpus else f"{cpu_name()}, no GPU"
-    return {
-        "device": f"{os.cpu_count()} CPUs, {device}",
-        "commit": git_commit(),
-        "versions": ", ".join(
-            [f"Python {platform.python_version()}"]
-            + [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "ray", "mlflow")]
-            + [f"science version {SCIENCE_VERSION}"]
-        ),
-    }
+    versions = [
+        f"Python {platform.python_version()}",
+        *(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "ray", "mlflow")),
+        f"science version {SCIENCE_VERSION}",
+    ]
+    return Run(
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        budget=budget,
+        device=f"{os.cpu_count()} CPUs, {device}",
+        commit=git_commit(),
+        versions=", ".join(versions),
+    )
 
 
-def document(
-    evidence: Evidence, about: Mapping[str, str], figures: Sequence[tuple[str, str]] = ()
-) -> str:
+def document(evidence: Evidence, runs: Runs, figures: Sequence[tuple[str, str]] = ()) -> str:
     """The whole document.
 
     Args:
-        about: `budget`, `date` and what `machine` says.
         figures: path, relative to the document, and caption of each.
     """
     judged = [judge(claim, evidence) for claim in CLAIMS]
-    parts = [_head(judged, about), _table(judged), "## How to read a verdict", RULES,
-             "## What was run", _experiments(evidence), *_figures(figures),
+    parts = [_head(judged, evidence, runs), _table(judged), "## How to read a verdict", RULES,
+             "## What was run", _experiments(evidence, runs), *_figures(figures),
              "## Claim by claim", *(_section(j, evidence) for j in judged),
              "## The mirror leak", _mirror_words(), "\n".join(mirror.section(evidence)),
              "## Not run, and did not come out", _open(judged, evidence)]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
 
-def _head(judged: Sequence[Judged], about: Mapping[str, str]) -> str:
+def _head(judged: Sequence[Judged], evidence: Evidence, runs: Runs) -> str:
     counts = Counter(j.verdict for j in judged)
     said = ", ".join(f"{counts[v]} {WORDS[v]}" for v in VERDICTS)
+    shown = [run for name in evidence.ran for run in runs.get(name, ())]
     return f"""# The paper reproduced
 
 "Grokking of Diffusion Models: Case Study on Modular Addition" ({PAPER}),
 claim by claim. Written by `grok reproduce`; every number of ours is read from the tables of its
 sweeps and none is typed in.
 
-**Of {len(judged)} claims: {said}.** Last run {about["date"]} with a budget of
-{about["budget"]} on {about["device"]}. Commit `{about["commit"]}`; {about["versions"]}."""
+**Of {len(judged)} claims: {said}.** {_span(shown)}"""
+
+
+def _span(runs: Sequence[Run]) -> str:
+    """When and on what all of it was run."""
+    if not runs:
+        return "When it was run, and by which commit, is not known."
+    runs = sorted(runs, key=lambda run: run.date)
+    first, last = runs[0].date, runs[-1].date
+    when = f"Run on {first}" if first == last else f"Run from {first} to {last}"
+    commits = _each(f"`{_short(run.commit)}`" for run in runs)
+    which = f"commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
+    devices = " and on ".join(_each(run.device for run in runs))
+    versions = " and ".join(_each(run.versions for run in runs))
+    return f"{when} by {which}, on {devices};\n{versions}. What came when: below."
+
+
+def _each(values: Iterable[str]) -> list[str]:
+    """Every value once, in order."""
+    return list(dict.fromkeys(values))
+
+
+def _short(commit: str) -> str:
+    head, *changes = commit.partition("+")
+    return head[:7] + "".join(changes)
 
 
 def _table(judged: Sequence[Judged]) -> str:
@@ -102,14 +151,20 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _experiments(evidence: Evidence) -> str:
-    lines = ["| experiment | scale | trials | what that is |", "|---|---|---|---|"]
+def _experiments(evidence: Evidence, runs: Runs) -> str:
+    lines = ["| experiment | scale | trials | run | what that is |", "|---|---|---|---|---|"]
     for ran in evidence.ran.values():
         done = f"{ran.done} of {ran.planned}" if ran.sweep else "-"
         what = ran.words if ran.sweep else f"not run: {ran.reason}"
+        when = "; ".join(_each(map(_when, runs.get(ran.experiment, ())))) or "not known"
         lines.append(f"| `{ran.experiment}`: {ran.title} | {ran.scale or '-'} | {done} | "
-                     f"{_cell(what)} |")  # fmt: skip
+                     f"{when if ran.sweep else '-'} | {_cell(what)} |")  # fmt: skip
     return "\n".join(lines)
+
+
+def _when(run: Run) -> str:
+    budget = f", budget {run.budget}" if run.budget else ""
+    return f"{run.date}, `{_short(run.commit)}`{budget}"
 
 
 def _figures(figures: Sequence[tuple[str, str]]) -> list[str]:
@@ -126,7 +181,7 @@ def _section(j: Judged, evidence: Evidence) -> str:
                       for r in _ran(j, evidence))  # fmt: skip
     lines += ["", f"*Rule.* {c.rule}", "", f"**{WORDS[j.verdict].capitalize()}**{_why(j)}"]
     lines[-1] += f" It rests on {rests}." if rests and j.verdict != NOT_RUN else ""
-    return "\n".join([*lines, "", f"    {command(c)}"])
+    return "\n".join([*lines, "", *(f"    {line}" for line in commands(j, evidence))])
 
 
 def _ran(j: Judged, evidence: Evidence) -> list[Ran]:
@@ -148,9 +203,18 @@ def _reason(evidence: Evidence, name: str) -> str:
     return ran.reason if ran and ran.reason else "not asked for"
 
 
-def command(claim: Claim) -> str:
-    """What runs the experiments of a claim and writes the document again."""
-    return f"grok reproduce --only {' '.join(claim.experiments)} --budget 2h"
+def commands(j: Judged, evidence: Evidence) -> list[str]:
+    """What runs again just what a claim was judged on, a line a scale."""
+    names = j.claim.experiments + (j.claim.stand_in if j.from_stand_in else ())
+    scales: dict[tuple[str, bool], list[str]] = {}
+    for ran in evidence.of(names):
+        scales.setdefault((ran.scale, ran.stand_in), []).append(ran.experiment)
+    scales = scales or {(SMALLEST, False): list(names)}
+    return [
+        f".venv/bin/grok reproduce --only {' '.join(mine)} --scale {scale}"
+        + ("" if on_glyphs else " --data-root DIR")
+        for (scale, on_glyphs), mine in scales.items()
+    ]
 
 
 def _mirror_words() -> str:

@@ -5,8 +5,8 @@ import itertools
 
 import pandas as pd
 
-from service.reproduction.claims import CLAIMS
-from service.reproduction.document import document
+from service.reproduction.claims import BY_ID, CLAIMS, judge
+from service.reproduction.document import Run, commands, document
 from service.reproduction.evidence import spread
 from service.reproduction.figures import draw
 from service.reproduction.mechanism import PAPER_RECTIFY
@@ -22,6 +22,9 @@ from tests.service.reproduction.tables import (
     trials,
 )
 
+RUN = Run(budget="20m", **{name: ABOUT[name] for name in ("date", "device", "commit", "versions")})
+RUNS = {"n1": [RUN]}
+
 
 def some_evidence():
     steps = [(0, 0.1, 0.0), (500, 1.0, 0.5), (1000, 1.0, 1.0)]
@@ -36,8 +39,8 @@ def some_evidence():
 
 
 def test_the_same_tables_give_the_same_document():
-    text = document(some_evidence(), ABOUT)
-    assert text == document(some_evidence(), ABOUT)
+    text = document(some_evidence(), RUNS)
+    assert text == document(some_evidence(), RUNS)
     for claim in CLAIMS:
         assert f"### {claim.id}\n" in text
         assert claim.rule in text
@@ -48,7 +51,7 @@ def test_the_same_tables_give_the_same_document():
 
 
 def test_lists_and_tables_of_the_document_are_well_formed():
-    lines = document(some_evidence(), ABOUT).splitlines()
+    lines = document(some_evidence(), RUNS).splitlines()
     for before, line in itertools.pairwise(lines):
         if line.startswith("|") and not before.startswith("|"):
             assert before == ""  # or Markdown takes it for text
@@ -60,8 +63,40 @@ def test_lists_and_tables_of_the_document_are_well_formed():
     assert not [line for line in lines if "nan" in line.split()]
 
 
+def test_every_experiment_has_its_own_run_and_the_head_their_span():
+    later = RUN._replace(date="2026-02-03", commit="0123456789+changes", budget="")
+    text = document(some_evidence(), {"n1": [RUN, later], "unordered": [later]})
+    assert "Run from 2026-01-02 to 2026-02-03 by commits `abc`, `0123456+changes`, on a m" in text
+    ours = "2026-02-03, `0123456+changes` |"
+    assert f"| 2 of 2 | 2026-01-02, `abc`, budget 20m; {ours}" in text
+    assert f"| 1 of 1 | {ours}" in text or f"| 2 of 2 | {ours}" in text
+    unknown = document(some_evidence(), {})
+    assert "by which commit, is not known" in unknown
+    assert "| 2 of 2 | not known |" in unknown
+
+
+def test_the_commands_under_a_claim_give_its_numbers_again():
+    n1 = {"n1": trials({}, {})}
+    known = evidence(n1 | {"unordered": {"trials": [trial(7, split="unordered")]}}, is_full=False)
+    known.ran["unordered"] = dataclasses.replace(known.ran["unordered"], scale="brief")
+    start = ".venv/bin/grok reproduce --only"
+    assert commands(judge(BY_ID["key-frequencies"], known), known) == [
+        f"{start} n1 --scale small --data-root DIR",
+        f"{start} unordered --scale brief --data-root DIR",
+    ]
+    assert commands(judge(BY_ID["grokking-n4"], known), known) == [
+        f"{start} n4 --scale brief --data-root DIR"
+    ]
+    glyphs = evidence({"kuzushiji": trials({})}, is_full=False)
+    odd = dataclasses.replace(glyphs.ran["kuzushiji"], scale="glyphs-brief", stand_in=True)
+    glyphs.ran["kuzushiji"] = odd
+    assert commands(judge(BY_ID["kuzushiji"], glyphs), glyphs) == [
+        f"{start} kuzushiji --scale glyphs-brief"
+    ]
+
+
 def test_without_any_trial_everything_is_not_run():
-    text = document(evidence({}), ABOUT)
+    text = document(evidence({}), {})
     assert f"{len(CLAIMS)} not run" in text
     assert draw(evidence({})) == {}
 
