@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from grokmodel.outcome import LEARNED
 from service.figures import GREY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.reproduction.evidence import Evidence
-from service.reproduction.mechanism import PAPER_RECTIFY
+from service.reproduction.levels import PAPER_RECTIFY
 from service.reproduction.mirror import CONTROL
 
 LINES = (

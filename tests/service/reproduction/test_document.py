@@ -9,7 +9,7 @@ from service.reproduction.claims import CLAIMS
 from service.reproduction.document import document
 from service.reproduction.evidence import spread
 from service.reproduction.figures import draw
-from service.reproduction.mechanism import PAPER_RECTIFY
+from service.reproduction.levels import PAPER_RECTIFY
 from tests.service.reproduction.tables import (
     ABOUT,
     ALL,

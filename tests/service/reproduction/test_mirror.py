@@ -41,5 +41,5 @@ def test_the_leak_is_read_off_the_curves():
     assert found.longest.tolist() == [250.0, 250.0]
     assert found.lag.tolist() == [500.0]
     assert found.before.tolist() == [0.96, 0.96]
-    share = 47 / 53
+    share = 41 / 53
     assert found.above.iloc[1] == pytest.approx(0.96 - share - (1 - share) / 23)
