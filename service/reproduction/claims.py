@@ -1,7 +1,7 @@
 """The claims of the paper (arXiv 2604.17673): what it says, its number, the rule that judges ours.
 
 Verdicts are computed. A claim that was tested at a smaller scale than the paper's or in a
-neighbouring regime is `partly` reproduced at most; on other images only it is not judged.
+neighbouring regime is `partly` reproduced at most; trials on other images judge nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from service.reproduction import grokking, mechanism
+from service.reproduction import grokking, levels, mechanism
 from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, Evidence, Finding
 
 OTHER_IMAGES = "run on other images than the paper's, which tell nothing of this claim:"
@@ -44,7 +44,7 @@ class Judged:
     verdict: str
     finding: Finding
     scales: tuple[str, ...]
-    """Scales of the experiments that it rests on."""
+    """Scales of the experiments that it rests on, or of those on other images if on none."""
     capped: bool = False
     """The rule is met in full, but not at the paper's scale."""
     from_stand_in: bool = False
@@ -55,20 +55,37 @@ def judge(claim: Claim, evidence: Evidence) -> Judged:
     finding, experiments, stood_in = claim.judge(evidence), claim.experiments, False
     if finding.verdict == NOT_RUN and claim.judge_stand_in:
         other = claim.judge_stand_in(evidence)
-        if other.verdict != NOT_RUN:
+        supports = other.verdict in (REPRODUCED, PARTLY)
+        if supports or (other.verdict == NOT and not finding.measured):
             note = tuple(f"in the {claim.where}: {line}" for line in finding.measured)
             # trials of another regime can support a claim, but not refute it
             verdict = NOT_RUN if other.verdict == NOT else other.verdict
             finding = replace(other, verdict=verdict, measured=other.measured + note)
             experiments, stood_in = claim.stand_in, True
+        else:
+            note = tuple(f"in the neighbouring regime: {line}" for line in other.measured)
+            finding = replace(finding, measured=finding.measured + note)
     ran = evidence.of(experiments)
-    if ran and all(r.stand_in for r in ran):
-        finding = replace(finding, verdict=NOT_RUN, measured=(OTHER_IMAGES, *finding.measured))
+    other_images = evidence.stand_ins()
+    shown = other_images.of(experiments)
+    if shown:
+        judge_them = claim.judge_stand_in if stood_in and claim.judge_stand_in else claim.judge
+        finding = _with_other_images(finding, judge_them(other_images))
     in_full = not stood_in and all(r.is_full for r in ran) and len(ran) == len(experiments)
     capped = finding.verdict == REPRODUCED and not in_full
     verdict = PARTLY if capped else finding.verdict
-    scales = tuple(dict.fromkeys(r.scale for r in ran))
+    scales = tuple(dict.fromkeys(r.scale for r in ran or shown))
     return Judged(claim, verdict, finding, scales, capped, stood_in)
+
+
+def _with_other_images(finding: Finding, other: Finding) -> Finding:
+    """What trials on other images show stands beside the finding and does not turn it."""
+    if not other.measured:
+        return finding
+    short = finding.short or (f"on other images: {other.short}" if other.short else "")
+    return replace(
+        finding, measured=(*finding.measured, OTHER_IMAGES, *other.measured), short=short
+    )
 
 
 def _identity(direction: str) -> Judge:
@@ -113,12 +130,12 @@ CLAIMS: tuple[Claim, ...] = (
           "groks (N = 1, N = 256)", ("depth2", "depth2-n256"), grokking.GROKS_EACH,
           grokking.groks_at(("depth2", "depth2-n256"), "N", (1, 256))),
     Claim("rectify", MANY, "From a wrong result noised to a level, samples still reach a + b.",
-          "0 %, 7 %, 54 %, 96 % at levels 0, 21, 32, 50 of 50 (P = 23)", _MANY, mechanism.RECTIFY,
-          lambda e: mechanism.rectify(e, _MANY), ("n1",),
-          lambda e: mechanism.rectify(e, ("n1",))),
+          "0 %, 7 %, 54 %, 96 % at levels 0, 21, 32, 50 of 50 (P = 23)", _MANY, levels.RECTIFY,
+          lambda e: levels.rectify(e, _MANY), ("n1",),
+          lambda e: levels.rectify(e, ("n1",))),
     Claim("critical-level", MANY, "The level of the steepest entropy change predicts where samples "
           "can no longer be talked out of a result.", "they align, across P and data sets", _MANY_P,
-          mechanism.CRITICAL, lambda e: mechanism.critical(e, _MANY_P), _ONE_P,
-          lambda e: mechanism.critical(e, _ONE_P)),
+          levels.CRITICAL, lambda e: levels.critical(e, _MANY_P), _ONE_P,
+          lambda e: levels.critical(e, _ONE_P)),
 )  # fmt: skip
 BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -12,8 +12,12 @@ VERDICTS = (REPRODUCED, PARTLY, NOT, NOT_RUN)
 BEYOND_MIRROR = 0.5
 """Share of the strict pairs that must be right at the end for an accuracy on all validation pairs
 to count: a memoriser that ignores order reaches 0.95 on these in some splits."""
-ABOUT = ("trial_id", "data", "P", "N", "variant", "depth", "heads", "ffn", "split", "seed", "phase",
-         "learned", "n_strict", "n_val")  # fmt: skip
+DRAWN = 0.5
+"""Share of the strict pairs that the final samples, of many steps, must get right for a trial to
+count as one that draws what it knows."""
+ABOUT = ("trial_id", "data", "P", "N", "train_fraction", "variant", "depth", "heads", "ffn",
+         "split", "sample_steps", "seed", "phase", "learned", "draws", "n_strict",
+         "n_val")  # fmt: skip
 """Columns of a trial that its analyses are told apart by."""
 
 
@@ -61,14 +65,27 @@ class Evidence:
     ran: Mapping[str, Ran]
     _cache: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
 
-    def of(self, experiments: Sequence[str]) -> list[Ran]:
-        """Those of these experiments that have finished trials."""
-        found = (self.ran.get(name) for name in experiments)
-        return [ran for ran in found if ran is not None and ran.sweep and ran.done]
+    def of(self, experiments: Sequence[str], *, stand_ins: bool = False) -> list[Ran]:
+        """Those of these experiments that have finished trials.
 
-    def table(self, name: str, experiments: Sequence[str]) -> pd.DataFrame:
+        Args:
+            stand_ins: also those on other images than the paper's, which judge nothing.
+        """
+        found = (self.ran.get(name) for name in experiments)
+        done = [ran for ran in found if ran is not None and ran.sweep and ran.done]
+        return [ran for ran in done if stand_ins or not ran.stand_in]
+
+    def stand_ins(self) -> Evidence:
+        """Runs on other images alone, as if these were the paper's: for showing."""
+        ran = {n: replace(r, stand_in=False) for n, r in self.ran.items() if r.stand_in}
+        return Evidence(self.read, ran, self._cache)
+
+    def table(
+        self, name: str, experiments: Sequence[str], *, stand_ins: bool = False
+    ) -> pd.DataFrame:
         """Rows of these experiments, each with its experiment, scale and what its trial was."""
-        parts = [rows for ran in self.of(experiments) if len(rows := self._rows(name, ran))]
+        found = self.of(experiments, stand_ins=stand_ins)
+        parts = [rows for ran in found if len(rows := self._rows(name, ran))]
         if not parts:
             return pd.DataFrame()
         rows = pd.concat(parts, ignore_index=True)
@@ -82,7 +99,7 @@ class Evidence:
             if ran.trial_ids is not None:
                 rows = rows[rows["trial_id"].isin(ran.trial_ids)]
             if name == "trials":
-                rows = rows.assign(learned=has_learned(rows))
+                rows = rows.assign(learned=has_learned(rows), draws=draws(rows))
             else:
                 rows = rows.merge(self._rows("trials", ran)[list(ABOUT)], on="trial_id")
             self._cache[key] = rows.assign(experiment=ran.experiment, scale=ran.scale)
@@ -93,6 +110,11 @@ def has_learned(trials: pd.DataFrame) -> pd.Series:
     """Which trials learned the held-out pairs, and not only their mirrors: see BEYOND_MIRROR."""
     beyond = trials["val_acc_strict"].fillna(0.0) >= BEYOND_MIRROR
     return trials["val_step_strict"].notna() | (trials["val_step"].notna() & beyond)
+
+
+def draws(trials: pd.DataFrame) -> pd.Series:
+    """Which trials get strict pairs right in many steps too: see DRAWN."""
+    return trials["val_acc_strict_final"].fillna(0.0) >= DRAWN
 
 
 def learned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -109,10 +131,19 @@ def spread(values: pd.Series, digits: int = 2) -> str:
     return f"{mid} ({low} to {high})" if len(known) > 1 else mid
 
 
-def worst_of(verdicts: Sequence[str]) -> str:
-    """Of parts of a claim: reproduced if all are, partly if half of them are at least partly."""
-    if all(v == REPRODUCED for v in verdicts):
-        return REPRODUCED
+def of_parts(verdicts: Sequence[str]) -> str:
+    """Of all parts of a claim together; those not run leave it open where they could turn it."""
     if all(v == NOT_RUN for v in verdicts):
         return NOT_RUN
-    return PARTLY if 2 * sum(v in (REPRODUCED, PARTLY) for v in verdicts) >= len(verdicts) else NOT
+    at_worst = _of_judged([NOT if v == NOT_RUN else v for v in verdicts])
+    at_best = _of_judged([REPRODUCED if v == NOT_RUN else v for v in verdicts])
+    return NOT_RUN if at_worst == NOT != at_best else at_worst
+
+
+def _of_judged(verdicts: Sequence[str]) -> str:
+    """Partly: half of the parts are met in full, or more than half at least partly."""
+    met, partly = verdicts.count(REPRODUCED), verdicts.count(PARTLY)
+    if met == len(verdicts):
+        return REPRODUCED
+    enough = 2 * met >= len(verdicts) or 2 * (met + partly) > len(verdicts)
+    return PARTLY if enough else NOT

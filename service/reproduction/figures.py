@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pandas as pd
@@ -11,8 +12,8 @@ from matplotlib.figure import Figure
 
 from grokmodel.outcome import LEARNED
 from service.figures import GREY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
-from service.reproduction.evidence import Evidence
-from service.reproduction.mechanism import PAPER_RECTIFY
+from service.reproduction.evidence import Evidence, learned
+from service.reproduction.levels import PAPER_RECTIFY, tells
 from service.reproduction.mirror import CONTROL
 
 LINES = (
@@ -20,7 +21,12 @@ LINES = (
     ("val_acc", "validation", VAL_COLOR),
     ("val_acc_strict", "strict", STRICT_COLOR),
 )
+DARK = "#555555"
 COLUMNS = 4
+KINDS = (
+    (1, 1, SKY), (1, 2, TRAIN_COLOR), (4, 1, VAL_COLOR), (256, 1, STRICT_COLOR), (256, 2, DARK)
+)  # fmt: skip
+"""Images a symbol, blocks and colour of trials whose levels are drawn."""
 
 
 def draw(evidence: Evidence) -> dict[str, tuple[Figure, str]]:
@@ -30,10 +36,10 @@ def draw(evidence: Evidence) -> dict[str, tuple[Figure, str]]:
 
 
 def _curves(evidence: Evidence) -> tuple[Figure, str] | None:
-    rows = evidence.table("curves", tuple(evidence.ran))
+    rows = evidence.table("curves", tuple(evidence.ran), stand_ins=True)
     if rows.empty:
         return None
-    keys = ["experiment", "scale", "data", "P", "N", "variant", "depth", "ffn"]
+    keys = ["experiment", "scale", "data", "P", "N", "variant", "depth", "ffn", "sample_steps"]
     order = {name: i for i, name in enumerate(evidence.ran)}
     panels = sorted(rows.groupby(keys), key=lambda p: (order[p[0][0]], p[0][1:]))
     across = min(COLUMNS, len(panels))
@@ -51,8 +57,10 @@ def _curves(evidence: Evidence) -> tuple[Figure, str] | None:
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     caption = (
         "Accuracy over training steps, median and range over seeds, of every experiment that was "
-        "run. The paper: training accuracy first, validation accuracy long after. Dashed: what a "
-        "memoriser that ignores order scores on just these validation pairs (none without a leak)."
+        "run. Samples are of as many Euler steps as a panel says; those of one step tell what a "
+        "model knows, not what it draws in many. The paper: training accuracy first, validation "
+        "accuracy long after. Dashed: what a memoriser that ignores order scores on just these "
+        "validation pairs (none without a leak)."
     )
     return figure, caption
 
@@ -61,18 +69,16 @@ def _curve_panel(ax: Axes, rows: pd.DataFrame, key: tuple[object, ...]) -> None:
     for column, label, color in LINES:
         if column == "val_acc" and key[0] == CONTROL:
             continue  # all validation pairs are strict there
-        by_step = rows.groupby("step")[column]
         # seeds that settled stopped: they keep their last value in what is drawn
         wide = rows.pivot_table(index="step", columns="trial_id", values=column).ffill()
         ax.plot(wide.index, wide.median(axis=1), color=color, label=label, lw=1.6)
-        if by_step.ngroups:
-            ax.fill_between(wide.index, wide.min(axis=1), wide.max(axis=1), color=color, alpha=0.15)
+        ax.fill_between(wide.index, wide.min(axis=1), wide.max(axis=1), color=color, alpha=0.15)
     if key[0] != CONTROL:
         splits = rows.drop_duplicates("trial_id")
         strict = splits["n_strict"] / splits["n_val"]
         ax.axhline(
             (1 - strict + strict / splits["P"]).mean(),
-            color="#555555",
+            color=DARK,
             ls="--",
             lw=0.9,
             label="memoriser",
@@ -86,9 +92,16 @@ def _curve_panel(ax: Axes, rows: pd.DataFrame, key: tuple[object, ...]) -> None:
 
 
 def _title(key: tuple[object, ...]) -> str:
-    experiment, scale, data, P, N, variant, depth, _ = key
+    experiment, scale, data, P, N, variant, depth, ffn, sample_steps = key
     extra = [str(variant)] * (variant != "baseline") + [f"depth {depth}"] * (depth != 1)
-    return f"{experiment} ({scale})\n" + ", ".join([str(data), f"P = {P}", f"N = {N}", *extra])
+    words = [str(data), f"P = {P}", f"N = {N}", *extra]
+    return (
+        f"{experiment} ({scale})\n{', '.join(words)}\nFFN {ffn}, samples of {_steps(sample_steps)}"
+    )
+
+
+def _steps(count: object) -> str:
+    return f"{count} step{'s' * (count != 1)}"
 
 
 def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
@@ -99,15 +112,19 @@ def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for N, color in ((1, SKY), (4, VAL_COLOR), (256, STRICT_COLOR)):
-        mine = steps[(steps["N"] == N) & (steps["P"] == 23)]
+    critical = critical.assign(tells=tells(critical, steps))
+    steps, critical = learned(steps), learned(critical).dropna(subset=["observed"])
+    for (N, depth, color), draws in itertools.product(KINDS, (True, False)):
+        name = f"ours, N = {N}" + ", two blocks" * (depth == 2) + ", not drawn" * (not draws)
+        mine = _of_kind(steps[steps["P"] == 23], N, depth, draws)
         for i, (_, trial) in enumerate(mine.groupby("trial_id")):
             left.plot(trial["level"], trial["rectify_acc"], color=color, lw=1.2,
-                      label=f"ours, N = {N}" if i == 0 else None)  # fmt: skip
-        points = critical[critical["N"] == N].dropna(subset=["observed"])
-        if len(points):
-            right.plot(points["predicted"].astype(float), points["observed"].astype(float), "o",
-                       color=color, alpha=0.8, label=f"ours, N = {N}")  # fmt: skip
+                      ls="-" if draws else ":", label=name if i == 0 else None)  # fmt: skip
+        points = _of_kind(critical, N, depth, draws)
+        for counts in (True, False):
+            _points(right, points[points["tells"] == counts], color, name, draws and counts)
+    if steps.empty:
+        left.text(0.5, 0.5, "no trial of ours learned", transform=left.transAxes, ha="center")
     left.plot(list(PAPER_RECTIFY), list(PAPER_RECTIFY.values()), "D", color=RED,
               label="the paper, N = 256")  # fmt: skip
     left.set(xlabel="noise level at the start, of 50", ylabel="rectify accuracy, P = 23")
@@ -119,6 +136,19 @@ def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
     caption = (
         "Left: samples that start from a wrong result noised to a level and end at a + b. Right: "
         "the critical level predicted from the entropy against the observed one; the paper reports "
-        "that they align."
+        "that they align. Trials on the paper's images that learned; dotted or hollow are those "
+        "that do not draw what they know, hollow also predictions that do not count."
     )
     return figure, caption
+
+
+def _of_kind(rows: pd.DataFrame, N: int, depth: int, draws: bool) -> pd.DataFrame:
+    return rows[(rows["N"] == N) & (rows["depth"] == depth) & (rows["draws"] == draws)]
+
+
+def _points(ax: Axes, rows: pd.DataFrame, color: str, name: str, filled: bool) -> None:
+    """Predicted and observed levels; only what counts is filled and has a name."""
+    if len(rows):
+        ax.plot(rows["predicted"].astype(float), rows["observed"].astype(float), "o", color=color,
+                mfc=color if filled else "none", alpha=0.8,
+                label=name if filled else None)  # fmt: skip

@@ -16,11 +16,12 @@ def trial(i=0, **fields):
     """A row of a trial that groks."""
     row = {
         "trial_id": f"t{i}", "data": "emnist", "P": 23, "N": 1, "variant": "baseline", "depth": 1,
-        "heads": 1, "ffn": 128, "width": 128, "side": 16, "split": "ordered", "seed": i,
+        "heads": 1, "ffn": 128, "sandwich_ffn": 0, "width": 128, "side": 16, "split": "ordered",
+        "train_fraction": 0.9, "steps": 5000, "sample_steps": 10, "seed": i,
         "phase": "grokking", "train_step": 250.0, "val_step": 1000.0, "val_step_strict": 1500.0,
         "val_acc": 1.0, "val_acc_strict": 1.0, "val_acc_final": 1.0, "val_acc_strict_final": 1.0,
         "train_acc_final": 1.0, "train_acc_1step": 1.0, "val_acc_1step": 1.0,
-        "val_acc_strict_1step": 1.0, "n_strict": 6, "n_val": 53,
+        "val_acc_strict_1step": 1.0, "n_strict": 12, "n_val": 53,
     }  # fmt: skip
     return row | fields
 
@@ -28,16 +29,19 @@ def trial(i=0, **fields):
 FAILED = {"phase": "memorization", "val_step": None, "val_step_strict": None, "val_acc": 0.2}
 FAILED |= {"val_acc_strict": 0.0, "val_acc_final": 0.2, "val_acc_strict_final": 0.0}
 MIRROR_ONLY = FAILED | {"val_step": 250.0, "val_acc": 0.96, "val_acc_final": 0.96}
-LATE_ONLY = {"phase": "comprehension"}
+AT_ONCE = {"phase": "comprehension"}
+KNOWS = {"val_acc_strict_final": 0.0, "val_acc_final": 0.1, "train_acc_final": 0.3}
+"""Groks by few steps and draws nothing in many."""
 
 
-def evidence(tables, is_full=True, reason=""):
+def evidence(tables, is_full=True, reason="", stand_ins=()):
     """Evidence of experiments -> tables -> rows; those that are not named were not run."""
     ran = {name: Ran(name, name, reason=reason or "no data") for name in EXPERIMENTS}
     for name, mine in tables.items():
         count = len(mine["trials"])
         ran[name] = Ran(name, name, f"paper-{name}", "full" if is_full else "small", "words",
-                        is_full, planned=count, done=count)  # fmt: skip
+                        is_full and name not in stand_ins, name in stand_ins, planned=count,
+                        done=count)  # fmt: skip
 
     def read(table, sweep):
         rows = tables[sweep.removeprefix("paper-")].get(table, [])
@@ -65,18 +69,35 @@ def spectra(i, keys, site="block0.ffn.pre", head=-1):
     ]  # fmt: skip
 
 
-def identities(i, first, second, fve, key=(1,), direction="cos"):
+def identities(i, first, second, fve, key=(1,), direction="cos", others=0.1, random=0.02):
+    """Eleven frequencies, the first as given and `others` with a hundredth of it; a control."""
     names = ("cos_cos", "sin_sin") if direction == "cos" else ("cos_sin", "sin_cos")
     zero = dict.fromkeys(("cos_cos", "sin_sin", "cos_sin", "sin_cos"), 0.0)
-    return [
+    control = zero | {"trial_id": f"t{i}", "control": 0, "direction": "cos", "frequency": 1,
+                      "fve": random, "fve_rule": random, "is_key": False}  # fmt: skip
+    return [control] + [
         zero | {"trial_id": f"t{i}", "control": -1, "direction": direction, "frequency": k,
                 names[0]: first if k == 1 else first / 100,
                 names[1]: second if k == 1 else second / 100,
-                "fve": fve if k == 1 else 0.1, "fve_rule": fve, "is_key": k in key}
+                "fve": fve if k == 1 else others, "fve_rule": fve, "is_key": k in key}
         for k in range(1, 12)
     ]  # fmt: skip
 
 
-def timesteps(values):
-    rows = [dict(zip(("level", "rectify_acc"), pair)) for pair in values.items()]
-    return [row | {"trial_id": "t0"} for row in rows]
+def timesteps(values, i=0, extent=0.5):
+    """Rectified samples by level; the entropy changes by `extent` in all."""
+    return [
+        {"trial_id": f"t{i}", "level": level, "rectify_acc": accuracy,
+         "entropy": extent * level / max(values)}
+        for level, accuracy in values.items()
+    ]  # fmt: skip
+
+
+def critical(pairs, extent=0.5, first=0):
+    """Rows of observed and predicted levels, a trial each, and of the entropies behind them."""
+    rows = [
+        {"trial_id": f"t{i}", "levels": 51, "observed": o, "predicted": p, "difference": p - o}
+        for i, (o, p) in enumerate(pairs, first)
+    ]
+    steps = [row for i, _ in enumerate(pairs, first) for row in timesteps({0: 0, 50: 1}, i, extent)]
+    return {"critical": rows, "timesteps": steps}

@@ -4,16 +4,20 @@ import dataclasses
 import itertools
 
 import pandas as pd
+import pytest
 
 from service.reproduction.claims import BY_ID, CLAIMS, judge
 from service.reproduction.document import Run, commands, document
 from service.reproduction.evidence import spread
 from service.reproduction.figures import draw
-from service.reproduction.mechanism import PAPER_RECTIFY
+from service.reproduction.levels import PAPER_RECTIFY
 from tests.service.reproduction.tables import (
     ABOUT,
     ALL,
+    FAILED,
     FEW,
+    KNOWS,
+    critical,
     evidence,
     identities,
     spectra,
@@ -44,10 +48,22 @@ def test_the_same_tables_give_the_same_document():
     for claim in CLAIMS:
         assert f"### {claim.id}\n" in text
         assert claim.rule in text
-    assert "reproduced: 0" not in text
-    assert "0 reproduced" in text  # nothing was run in full
+    assert f"Of {len(CLAIMS)} claims: 0 reproduced, " in text  # nothing was run in full
+    assert "| **reproduced** |" not in text
     assert "no files" in text
-    assert "2 of our 2 trials without a leak end at 0.95 or above: at our scale the rule" in text
+    assert (
+        "2 of our 2 trials without a leak end at 0.95 or above: ours do not need the leak. " in text
+    )
+    assert "Of the paper's models, trained with the ordered split, this shows nothing." in text
+
+
+def test_what_is_reproduced_is_counted_and_said():
+    curves = [
+        {"trial_id": "t0", "step": 0, "train_acc": 1.0, "val_acc": 1.0, "val_acc_strict": 1.0}
+    ]
+    text = document(evidence({"n1": trials({}, {}) | {"curves": curves}}), ABOUT)
+    assert f"Of {len(CLAIMS)} claims: 2 reproduced, " in text
+    assert text.count("| **reproduced** |") == text.count("**Reproduced**") == 2
 
 
 def test_lists_and_tables_of_the_document_are_well_formed():
@@ -104,8 +120,52 @@ def test_without_any_trial_everything_is_not_run():
 def test_curves_are_drawn_from_what_was_run():
     figure, caption = draw(some_evidence())["curves"]
     titles = [ax.get_title() for ax in figure.axes]
-    assert titles == ["n1 (small)\nemnist, P = 23, N = 1"]
-    assert "memoriser" in caption
+    assert titles == ["n1 (small)\nemnist, P = 23, N = 1\nFFN 128, samples of 10 steps"]
+    assert "as many Euler steps as a panel says" in caption
+    (dashed,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "--")
+    assert dashed.get_ydata()[0] == pytest.approx(41 / 53 + 12 / 53 / 23)
+
+
+def test_samples_of_one_step_and_of_ten_are_told_apart():
+    rows = [trial(0), trial(1, sample_steps=1)]
+    curves = [{"trial_id": r["trial_id"], "step": s, "train_acc": 1.0, "val_acc": 1.0,
+               "val_acc_strict": 1.0} for r in rows for s in (0, 1)]  # fmt: skip
+    figure, _ = draw(evidence({"n1": {"trials": rows, "curves": curves}}))["curves"]
+    steps = [ax.get_title().rsplit("\n", 1)[1] for ax in figure.axes]
+    assert steps == ["FFN 128, samples of 1 step", "FFN 128, samples of 10 steps"]
+
+
+def drawn_levels(stand_ins=(), **fields):
+    mine = {"trials": [trial(0, N=256, **fields)], "timesteps": timesteps(PAPER_RECTIFY)}
+    mine |= {"critical": critical([(10, 11)])["critical"]}
+    figure, _ = draw(evidence({"n256": mine}, stand_ins=stand_ins)).get("levels", (None, ""))
+    return figure
+
+
+def names(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_levels_are_drawn_of_trials_that_learned_on_the_papers_images():
+    left, right = drawn_levels().axes
+    assert names(left) == ["ours, N = 256", "the paper, N = 256"]
+    assert names(right) == ["ours, N = 256", "predicted = observed"]
+    for ax, own in zip(drawn_levels(**FAILED).axes, ("the paper, N = 256", "predicted = observed")):
+        assert names(ax) == [own]
+    assert drawn_levels(stand_ins=("n256",)) is None
+
+
+def test_levels_of_two_blocks_are_told_apart():
+    left, right = drawn_levels(depth=2).axes
+    assert names(left)[0] == names(right)[0] == "ours, N = 256, two blocks"
+
+
+def test_levels_of_what_is_not_drawn_are_told_apart():
+    left, right = drawn_levels(**KNOWS).axes
+    assert names(left) == ["ours, N = 256, not drawn", "the paper, N = 256"]
+    assert names(right) == ["predicted = observed"]
+    hollow = [line.get_markerfacecolor() for line in right.lines if line.get_marker() == "o"]
+    assert hollow == ["none"]
 
 
 def test_places_without_a_panel_stay_empty():

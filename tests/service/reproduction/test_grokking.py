@@ -1,17 +1,19 @@
 """Claims about training: verdicts follow from tables by the rules."""
 
-import dataclasses
-
 import pandas as pd
 import pytest
 
-from service.reproduction.claims import BY_ID, judge
-from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED
+from service.reproduction import grokking
+from service.reproduction.claims import BY_ID, OTHER_IMAGES, judge
+from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, of_parts
 from service.reproduction.grokking import in_words
+from sweeps.paper import EXPERIMENTS
 from tests.service.reproduction.tables import (
+    AT_ONCE,
     FAILED,
-    LATE_ONLY,
+    KNOWS,
     MIRROR_ONLY,
+    critical,
     evidence,
     trial,
     trials,
@@ -31,7 +33,10 @@ def test_single_step_samples_are_told_where_many_steps_lose_much():
     [
         (({}, {}, FAILED), REPRODUCED),
         (({}, FAILED, FAILED), PARTLY),
-        ((LATE_ONLY, LATE_ONLY, LATE_ONLY), PARTLY),
+        ((AT_ONCE, AT_ONCE, AT_ONCE), PARTLY),
+        ((KNOWS, KNOWS, KNOWS), PARTLY),
+        (({}, {}, KNOWS), REPRODUCED),
+        (({}, KNOWS, KNOWS), PARTLY),
         ((FAILED, FAILED, FAILED), NOT),
         ((MIRROR_ONLY, MIRROR_ONLY, MIRROR_ONLY), NOT),
     ],
@@ -55,10 +60,21 @@ def test_at_a_smaller_scale_a_rule_that_is_met_is_partly():
 
 
 def test_other_images_than_the_papers_judge_nothing():
-    found = evidence({"kuzushiji": {"trials": [trial(i, P=P) for i, P in enumerate((39, 43, 47))]}})
-    assert judge(BY_ID["kuzushiji"], found).verdict == REPRODUCED
-    found.ran["kuzushiji"] = dataclasses.replace(found.ran["kuzushiji"], stand_in=True)
-    assert judge(BY_ID["kuzushiji"], found).verdict == NOT_RUN
+    rows = {"kuzushiji": {"trials": [trial(i, P=P) for i, P in enumerate((39, 43, 47))]}}
+    assert verdict("kuzushiji", rows) == REPRODUCED
+    judged = judge(BY_ID["kuzushiji"], evidence(rows, stand_ins=("kuzushiji",)))
+    assert judged.verdict == NOT_RUN
+    assert judged.finding.measured[0] == OTHER_IMAGES
+    assert judged.finding.measured[1].startswith("P = 39: 1 trial")
+    assert judged.finding.short.startswith("on other images: 3 of 3 grok")
+
+
+def test_other_images_do_not_support_a_claim_in_the_stead_of_trials_that_learned_nothing():
+    pairs = [(10, 11), (20, 19), (30, 30), (15, 16), (40, 38)]
+    glyphs = {"trials": [trial(i, P=(39, 43)[i % 2]) for i in range(5)]} | critical(pairs)
+    rows = {"n1": {"trials": [trial(9, **FAILED)]}, "kuzushiji": glyphs}
+    assert verdict("critical-level", rows) == PARTLY
+    assert verdict("critical-level", rows, stand_ins=("kuzushiji",)) == NOT_RUN
 
 
 def test_all_moduli_must_grok():
@@ -76,12 +92,61 @@ def test_depth_needs_both_regimes():
     one, many = trials({}), {"trials": [trial(N=256)]}
     assert verdict("depth-2", {"depth2": one, "depth2-n256": many}) == REPRODUCED
     assert verdict("depth-2", {"depth2": one}) == PARTLY
+    none_groks = judge(BY_ID["depth-2"], evidence({"depth2": trials(AT_ONCE, AT_ONCE)}))
+    assert none_groks.verdict == NOT_RUN  # half of it partly, half unknown
+    assert none_groks.finding.short.startswith("0 of 2 grok, 2 more learn without;")
+    assert "none groks" in none_groks.finding.measured[0]
+    assert none_groks.finding.measured[-1] == "not run: N = 256"
+
+
+def test_what_is_known_in_a_step_and_not_drawn_in_many_is_named():
+    many = {"trials": [trial(i, N=256, sample_steps=1, **KNOWS) for i in range(3)]}
+    judged = judge(BY_ID["grokking-n256"], evidence({"n256": many}))
+    assert judged.verdict == PARTLY
+    assert (
+        "they know more than they draw: grok by samples of 1 step: 3; of these with 0.95 of the "
+        "strict pairs right in 50 steps too: 0" in judged.finding.measured[0]
+    )
+    assert "3 of 3 grok by samples of 1 step, 0 of these by 50" in judged.finding.short
+
+
+def test_the_rule_says_of_how_many_steps_the_papers_samples_are():
+    found = {(c.N > 1, c.sample_steps) for e in EXPERIMENTS for s in e.scales for c in s.configs}
+    assert found == {(False, grokking.STEPS_ONE), (True, grokking.STEPS_MANY)}
+    assert "of 10 Euler steps by the CNN, with more images of a single step" in grokking.GROKS
+
+
+def test_a_setting_needs_strict_pairs_enough_to_be_reproduced():
+    few = [{"n_strict": 3}] * 3
+    judged = judge(BY_ID["grokking-n1"], evidence({"n1": trials(*few)}))
+    assert (judged.verdict, judged.capped) == (PARTLY, False)
+    assert "only 9 strict pairs in all, fewer than 10" in judged.finding.measured[0]
+    assert verdict("grokking-n1", {"n1": trials(*few[:2], {"n_strict": 4})}) == REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([REPRODUCED, REPRODUCED], REPRODUCED),
+        ([REPRODUCED, NOT_RUN], PARTLY),
+        ([REPRODUCED, NOT], PARTLY),
+        ([PARTLY, PARTLY, NOT], PARTLY),
+        ([PARTLY, NOT], NOT),
+        ([PARTLY, NOT_RUN], NOT_RUN),
+        ([NOT, NOT_RUN], NOT_RUN),
+        ([NOT, NOT_RUN, NOT_RUN], NOT_RUN),
+        ([NOT, NOT, NOT_RUN], NOT),
+        ([NOT_RUN], NOT_RUN),
+    ],
+)
+def test_parts_of_a_claim(parts, expected):
+    assert of_parts(parts) == expected
 
 
 @pytest.mark.parametrize(
     ("sandwich", "baseline", "widened", "expected"),
-    [({}, FAILED, FAILED, REPRODUCED), ({}, {}, FAILED, NOT), (FAILED, FAILED, FAILED, NOT),
-     ({}, FAILED, MIRROR_ONLY, REPRODUCED)],
+    [({}, FAILED, FAILED, REPRODUCED), (KNOWS, FAILED, FAILED, PARTLY), ({}, {}, FAILED, NOT),
+     (FAILED, FAILED, FAILED, NOT), ({}, FAILED, MIRROR_ONLY, REPRODUCED)],
 )  # fmt: skip
 def test_the_sandwich_must_learn_what_the_others_do_not(sandwich, baseline, widened, expected):
     first = {"trials": [trial(0, N=256, variant="sandwich", **sandwich)]}
@@ -94,3 +159,28 @@ def test_a_sandwich_that_is_only_better_is_partly():
     first = {"trials": [trial(i, variant="sandwich") for i in range(3)]}
     others = [trial(3, **FAILED), trial(4), trial(5, ffn=256, **FAILED)]
     assert verdict("sandwich", {"n256": first, "variants": {"trials": others}}) == PARTLY
+
+
+@pytest.mark.parametrize(
+    ("ffns", "missing"),
+    [
+        ((64,), "widened baseline"),
+        ((576,), "baseline"),
+        ((128, 1024), "baseline, widened baseline"),
+    ],
+)
+def test_a_baseline_that_never_ran_is_not_made_up(ffns, missing):
+    first = {"trials": [trial(0, N=256, variant="sandwich", ffn=64, sandwich_ffn=512)]}
+    others = {"trials": [trial(i, N=256, ffn=f, **FAILED) for i, f in enumerate(ffns, 1)]}
+    judged = judge(BY_ID["sandwich"], evidence({"n256": first, "variants": others}))
+    assert judged.verdict == NOT_RUN
+    assert judged.finding.measured[-1] == f"not run: {missing}"
+    both = {"trials": [trial(i, N=256, ffn=f, **FAILED) for i, f in enumerate((64, 576), 1)]}
+    assert verdict("sandwich", {"n256": first, "variants": both}) == REPRODUCED
+
+
+def test_a_sandwich_of_another_width_is_told():
+    first = {"trials": [trial(0, N=256, variant="sandwich", width=256)]}
+    others = {"trials": [trial(i, N=256, ffn=f, **FAILED) for i, f in ((1, 128), (2, 256))]}
+    judged = judge(BY_ID["sandwich"], evidence({"n256": first, "variants": others}))
+    assert "not like for like: width 256 against 128" in judged.finding.measured

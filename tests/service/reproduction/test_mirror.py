@@ -7,7 +7,7 @@ import pytest
 from grokmodel.config import TrialConfig
 from grokmodel.task import split_pairs
 from service.reproduction import mirror
-from tests.service.reproduction.tables import MIRROR_ONLY, trial
+from tests.service.reproduction.tables import FAILED, MIRROR_ONLY, evidence, trial
 
 
 @pytest.mark.parametrize("P", [5, 23])
@@ -41,5 +41,45 @@ def test_the_leak_is_read_off_the_curves():
     assert found.longest.tolist() == [250.0, 250.0]
     assert found.lag.tolist() == [500.0]
     assert found.before.tolist() == [0.96, 0.96]
-    share = 47 / 53
+    share = 41 / 53
     assert found.above.iloc[1] == pytest.approx(0.96 - share - (1 - share) / 23)
+
+
+def curve(trial_id, *values):
+    return [
+        {"trial_id": trial_id, "step": 250 * i, "train_acc": 1.0, "val_acc": v, "val_acc_strict": s}
+        for i, (v, s) in enumerate(values)
+    ]
+
+
+def test_a_dip_after_the_strict_pairs_were_known_is_not_before_it():
+    rows = pd.DataFrame([trial(0)])
+    curves = pd.DataFrame(curve("t0", (0.1, 0.0), (0.7, 0.5), (0.9, 0.8), (0.97, 0.4), (1.0, 1.0)))
+    assert mirror.leak(rows, curves).before.tolist() == [0.7]
+
+
+def test_settings_are_measured_apart_and_the_papers_first():
+    high, low = ((0.9, 0.2), (1.0, 1.0)), ((0.05, 0.0), (0.05, 0.0))
+    n1 = {"trials": [trial(0)], "curves": curve("t0", *high)}
+    failed = {"trials": [trial(1, N=256, sample_steps=1, train_fraction=0.8, **FAILED)]}
+    failed |= {"curves": curve("t1", *low)}
+    glyphs = {"trials": [trial(2, data="glyphs")], "curves": curve("t2", *high)}
+    found = evidence({"n1": n1, "variants": failed, "kuzushiji": glyphs}, stand_ins=("kuzushiji",))
+    text = "\n".join(mirror.section(found))
+    assert "**Measured** in 1 trials with one image a symbol of EMNIST" in text
+    assert "had come to 0.90 before more than half" in text
+    assert "| emnist | 1 | baseline | 1 | 0.9 | 10 | 1 | 1 of 1 | 0.90 | 1 of 2 | 0 |" in text
+    assert "| emnist | 256 | baseline | 1 | 0.8 | 1 | 1 | 0 of 1 | 0.05 | 0 of 2 | 0 |" in text
+    assert "| glyphs | 1 | baseline | 1 | 0.9 | 10 | 1 | 1 of 1 | 0.90 | 1 of 2 | 0 |" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "cells"),
+    [({}, "1.00 | 1.00 |"), ({"seed": 5}, "1.00 | 1.00 |"), ({"steps": 3000}, "none was run | - |"),
+     ({"train_fraction": 0.8}, "none was run | - |"), ({"ffn": 64}, "none was run | - |")],
+)  # fmt: skip
+def test_the_control_stands_beside_trials_that_differ_in_split_and_seed_alone(fields, cells):
+    control = {"trials": [trial(1, split="unordered")]}
+    ordered = {"trials": [trial(0, **fields)], "curves": curve("t0", (1.0, 1.0))}
+    text = "\n".join(mirror.section(evidence({"n1": ordered, "unordered": control})))
+    assert f"| 23 | 1 | 1.00 | 1 of 1 | 1 | {cells}" in text
