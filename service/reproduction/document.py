@@ -23,17 +23,19 @@ WORDS = {REPRODUCED: "reproduced", PARTLY: "partly", NOT: "not reproduced", NOT_
 RULES = """\
 Verdicts are computed from the tables by the rule that stands with each claim. `strict` pairs are
 validation pairs whose mirror (b, a) did not train either; numbers are median (lowest to highest)
-over trials. Learned means an accuracy of 0.95 for three evaluations in a row.
+over trials. Learned means an accuracy of 0.95 for three evaluations in a row, of samples drawn
+during training.
 
 - **reproduced**: the rule is met by all experiments of the claim, at the paper's scale and on its
   images.
-- **partly**: the weaker half of the rule is met; or the rule itself, but at a smaller scale
-  or in a neighbouring regime only.
+- **partly**: the weaker half of the rule is met, or what is known in few steps is not drawn in
+  many; or the rule itself, but at a smaller scale or in a neighbouring regime only.
 - **not reproduced**: neither is met *at the scale given*. Of a smaller scale this says what our
   smaller models did not show, not that the paper is wrong.
-- **not run**: there are no trials to judge by, or none that learned what the claim is about. Trials
-  of a neighbouring regime may support a claim in their stead, but not refute it; a claim on other
-  data is not judged by stand-ins for them.
+- **not run**: there are no trials to judge by, too few trials or settings for a verdict, none that
+  learned or draw what the claim is about, or parts were not run that could turn it. Trials of a
+  neighbouring regime may support a claim in their stead, but not refute it; trials on other images
+  are shown and judge nothing.
 
 The paper's scale means its data, image side, width, FFN, moduli and R. Optimiser and its schedule,
 batch, precision, noise levels, initial weights, the number of heads, the gate on the model's input
@@ -175,7 +177,7 @@ def _section(j: Judged, evidence: Evidence) -> str:
     c = j.claim
     lines = [f"### {c.id}", "", f"{c.statement} ({c.where}) The paper: {c.number}.", ""]
     lines += [f"- {line}" for line in j.finding.measured]
-    if not evidence.of(c.experiments):
+    if not evidence.of(c.experiments, stand_ins=True):
         lines += [f"- not run: {name}: {_reason(evidence, name)}" for name in c.experiments]
     rests = "; ".join(f"`{r.experiment}` at {r.scale}, {r.done} of {r.planned} trials"
                       for r in _ran(j, evidence))  # fmt: skip
@@ -193,7 +195,7 @@ def _why(j: Judged) -> str:
         return ": with many images a symbol; the numbers are of one image, which cannot refute it."
     if j.from_stand_in:
         return (
-            ": judged on trials with one image a symbol, as there are none with many that learned."
+            ": judged on trials with one image a symbol, as those with many images do not suffice."
         )
     return ": the rule is met, but not at the paper's scale throughout." if j.capped else "."
 
@@ -207,7 +209,7 @@ def commands(j: Judged, evidence: Evidence) -> list[str]:
     """What runs again just what a claim was judged on, a line a scale."""
     names = j.claim.experiments + (j.claim.stand_in if j.from_stand_in else ())
     scales: dict[tuple[str, bool], list[str]] = {}
-    for ran in evidence.of(names):
+    for ran in evidence.of(names, stand_ins=True):
         scales.setdefault((ran.scale, ran.stand_in), []).append(ran.experiment)
     scales = scales or {(SMALLEST, False): list(names)}
     return [
