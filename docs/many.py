@@ -16,6 +16,7 @@ from service.storage import Store
 from service.tables import read_table
 from sweeps.presets import preset_configs
 
+LEARNED = ("train_step", "val_step_strict")
 SHOWN = ("train_acc_1step", "val_acc_1step", "val_acc_strict_1step", "val_acc_heldout")
 SHOWN += ("val_acc_strict_heldout", "val_acc_strict_final")
 
@@ -26,7 +27,7 @@ trials = trials[trials["trial_id"].isin(today)]
 trials = trials.sort_values(["N", "variant", "ffn", "heads"], ascending=[False, False, True, True])
 curves = pd.read_parquet(f"{store}/tables/curves").drop_duplicates(["trial_id", "step"])
 figure, axes = figures.new_figure(2.6 * len(trials), 3.0, 1, len(trials))
-head = ["N", "model", "heads", "steps", *SHOWN]
+head = ["N", "model", "heads", "steps", *LEARNED, *SHOWN]
 print(f"| {' | '.join(head)} |")
 print("|---" * len(head) + "|")
 for ax, trial in zip(axes[0], trials.to_dict("records")):
@@ -42,8 +43,10 @@ for ax, trial in zip(axes[0], trials.to_dict("records")):
     ax.set_title(f"N = {trial['N']}, {heads}\n{model}", fontsize=8)
     ax.tick_params(axis="x", labelsize=7)
     ax.label_outer()
+    when = ["-" if pd.isna(trial[column]) else f"{trial[column]:,.0f}" for column in LEARNED]
     values = ["-" if pd.isna(trial[column]) else f"{trial[column]:.2f}" for column in SHOWN]
-    cells = [str(trial["N"]), model, str(trial["heads"]), f"{trial['steps_run']:,}", *values]
+    cells = [str(trial["N"]), model, str(trial["heads"]), f"{trial['steps_run']:,}"]
+    cells += [*when, *values]
     print(f"| {' | '.join(cells)} |")
 legend = axes[0, 0].get_legend_handles_labels()
 columns = 2 + len(trials) // 2

@@ -66,8 +66,10 @@ RECIPE: list[Block] = [
 
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images a symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
-COUNTS: list[Block] = [{**block, "N": [256, 64, 16, 4]} for block in small_blocks("n256")]
-"""The same sandwich with 4 to 256 images a symbol of EMNIST (docs/diverse.md)."""
+COUNTS: list[Block] = [
+    {**block, "N": [256, 64, 16, 4], "visible_below": [1.0]} for block in small_blocks("n256")
+]
+"""The same sandwich with 4 to 256 images a symbol, its input never hidden (docs/diverse.md)."""
 
 _IMAGES: Block = {
     "data": ["glyphs"],
