@@ -48,6 +48,9 @@ QUIET_LOGGERS = (
 QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
 RARELY_ENV = {"TUNE_GLOBAL_CHECKPOINT_S": "3600"}
 """Tune notes its own state for a resumption of which we make no use; each note costs a write."""
+START_ATTEMPTS = 3
+TOO_SLOW = "timed out during startup"
+"""What Ray says when a node of its own was not up in time."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,7 @@ def start_ray() -> None:
     address = os.environ.get("RAY_ADDRESS")
     try:
         _knock(address)
-        ray.init(
-            # not whatever cluster happens to run on this machine
-            address="local" if address is None else None,
-            runtime_env={"env_vars": WORKER_ENV | set_up_mlflow()},
-            logging_level=logging.WARNING,
-            log_to_driver=True,
-            include_dashboard=False if address is None else None,
-        )
+        _init_ray(address)
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         if address is None:
             raise
@@ -98,6 +94,31 @@ def start_ray() -> None:
             f"cannot join a Ray cluster at RAY_ADDRESS = {address!r}: {reason(error)}; need the "
             "address of one that runs, such as HOST:6379, and its token (see `grok doctor`)"
         ) from error
+
+
+def _init_ray(address: str | None) -> None:
+    """`ray.init`; again if a local node was too slow, to which Ray gives half a minute."""
+    env = {"env_vars": WORKER_ENV | set_up_mlflow()}
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            ray.init(
+                # not whatever cluster happens to run on this machine
+                address="local" if address is None else None,
+                runtime_env=env,
+                logging_level=logging.WARNING,
+                log_to_driver=True,
+                include_dashboard=False if address is None else None,
+            )
+            return
+        except Exception as error:  # Ray raises no more special one
+            if TOO_SLOW not in str(error):
+                raise
+            if attempt == START_ATTEMPTS:
+                raise ClusterError(
+                    f"Ray did not start on this machine in {attempt} attempts of half a minute "
+                    f"({reason(error)}); need a machine that is less busy, or RAY_ADDRESS of a "
+                    "cluster that runs"
+                ) from error
 
 
 def _knock(address: str | None) -> None:
