@@ -48,23 +48,23 @@ def run(
     check_out(out)
     store = Store(settings)
     notes = Notes(store)
+    if args.no_run:
+        write(out, notes, experiments)
+        return 0
+    costs = Costs(store, settings.data_root, local_resources())
+    choices = chosen_scales(asked, size, costs, settings)
+    for line in plan_lines(choices, costs, done_ids(store)):
+        print(line)
+    if args.dry_run:
+        return 0
+    for choice in choices:
+        if choice.scale:
+            notes.add(choice.experiment.name, "stopped before it was done")
+    this_run = reproduction.this_run("" if args.scale else args.budget)
     failed = False
-    if not args.no_run:
-        costs = Costs(store, settings.data_root, local_resources())
-        choices = chosen_scales(asked, size, costs, settings)
-        for line in plan_lines(choices, costs, done_ids(store)):
-            print(line)
-        if args.dry_run:
-            return 0
-        for choice in choices:
-            if choice.scale:
-                notes.add(choice.experiment.name, "stopped before it was done")
-        this_run = reproduction.this_run("" if args.scale else args.budget)
-        for choice in choices:
-            failed |= run_noted(choice, settings, notes, this_run)
-            write(out, notes, experiments)  # what there is so far, should it be stopped
-    write(out, notes, experiments)
-    print(f"written: {out}")
+    for choice in choices:
+        failed |= run_noted(choice, settings, notes, this_run)
+        write(out, notes, experiments)  # after each: what there is so far, should it be stopped
     return 1 if failed else 0
 
 
@@ -198,7 +198,7 @@ def rows_of(store: Store, ran: Mapping[str, Ran]) -> Callable[[str, str], pd.Dat
 
     A table is read once, for all of them.
     """
-    ids = {r.sweep: r.trial_ids or frozenset() for r in ran.values() if r.sweep}
+    ids = {r.sweep: r.trial_ids for r in ran.values() if r.sweep}
     known = frozenset().union(*ids.values())
 
     @functools.cache
@@ -224,6 +224,7 @@ def write(out: Path, notes: Notes, experiments: Sequence[Experiment]) -> None:
         (out.parent / path).write_bytes(figures.png(figure))
         drawn.append((str(path), caption))
     out.write_text(reproduction.document(evidence, runs, drawn))
+    print(f"written: {out}", flush=True)
 
 
 if __name__ == "__main__":

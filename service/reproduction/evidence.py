@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from service.summary import counted
+
 REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not", "not run"
 VERDICTS = (REPRODUCED, PARTLY, NOT, NOT_RUN)
 BEYOND_MIRROR = 0.5
@@ -15,6 +17,8 @@ to count: a memoriser that ignores order reaches 0.95 on these in some splits.""
 DRAWN = 0.5
 """Share of the strict pairs that the final samples, of many steps, must get right for a trial to
 count as one that draws what it knows."""
+P = 23
+"""Modulus of the claims on frequencies, identities and rectified samples."""
 ABOUT = ("trial_id", "data", "P", "N", "train_fraction", "variant", "depth", "heads", "ffn",
          "split", "sample_steps", "seed", "phase", "learned", "draws", "n_strict",
          "n_val")  # fmt: skip
@@ -41,8 +45,8 @@ class Ran:
     done: int = 0
     reason: str = ""
     """Why it was not run, or not larger."""
-    trial_ids: frozenset[str] | None = None
-    """Its trials: the sweep may hold others, of a recipe before. None: all of the sweep."""
+    trial_ids: frozenset[str] = frozenset()
+    """All trials that the scale has."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Evidence:
     """The experiments of a reproduction and their tables."""
 
     read: Callable[[str, str], pd.DataFrame]
-    """(table, sweep) -> its rows."""
+    """(table, `sweep` of a Ran) -> the rows of its trials, whichever sweep they are in."""
     ran: Mapping[str, Ran]
     _cache: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
 
@@ -96,8 +100,6 @@ class Evidence:
         key = (name, ran.sweep)
         if key not in self._cache:
             rows = self.read(name, ran.sweep)
-            if ran.trial_ids is not None:
-                rows = rows[rows["trial_id"].isin(ran.trial_ids)]
             if name == "trials":
                 rows = rows.assign(learned=has_learned(rows), draws=draws(rows))
             else:
@@ -112,14 +114,27 @@ def has_learned(trials: pd.DataFrame) -> pd.Series:
     return trials["val_step_strict"].notna() | (trials["val_step"].notna() & beyond)
 
 
-def draws(trials: pd.DataFrame) -> pd.Series:
-    """Which trials get strict pairs right in many steps too: see DRAWN."""
-    return trials["val_acc_strict_final"].fillna(0.0) >= DRAWN
+def draws(trials: pd.DataFrame, share: float = DRAWN) -> pd.Series:
+    """Which trials get that share of the strict pairs right by the final samples, of many steps."""
+    return trials["val_acc_strict_final"].fillna(0.0) >= share
 
 
 def learned(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of trials that learned the held-out pairs."""
     return rows if rows.empty else rows[rows["learned"]]
+
+
+def at_p(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the trials at the modulus P."""
+    return rows if rows.empty else rows[rows["P"] == P]
+
+
+def untested(trials: pd.DataFrame) -> Finding:
+    """There are no trials, or none that learned."""
+    if trials.empty:
+        return Finding(NOT_RUN, ())
+    words = f"none of {counted(trials)} learned the held-out pairs: there is nothing to look at"
+    return Finding(NOT_RUN, (words,), "nobody learned")
 
 
 def spread(values: pd.Series, digits: int = 2) -> str:

@@ -16,6 +16,7 @@ from service.reproduction.evidence import (
     REPRODUCED,
     Evidence,
     Finding,
+    draws,
     of_parts,
     spread,
 )
@@ -67,17 +68,12 @@ SANDWICH = (
 )
 
 
-def draw_all(trials: pd.DataFrame) -> pd.Series:
-    """Which trials get the strict pairs right by the final samples, of many steps."""
-    return trials["val_acc_strict_final"].fillna(0.0) >= LEARNED
-
-
 def grokked(trials: pd.DataFrame) -> tuple[str, str]:
     """The verdict on one setting, and what keeps it from being reproduced if it is partly."""
     if trials.empty:
         return NOT_RUN, ""
     groks = trials["phase"] == GROKKING
-    share = float((groks & draw_all(trials)).mean())
+    share = float((groks & draws(trials, LEARNED)).mean())
     if share >= MOST and _enough_pairs(trials):
         return REPRODUCED, ""
     if not groks.any() and trials["learned"].mean() < MOST:
@@ -102,7 +98,7 @@ def _few_pairs(trials: pd.DataFrame) -> list[str]:
 
 def _undrawn(trials: pd.DataFrame, verb: str) -> str:
     """Trials know in few steps what they do not draw in many."""
-    draw = int(draw_all(trials).sum())
+    draw = int(draws(trials, LEARNED).sum())
     return (
         f"they know more than they draw: {verb} by samples {_few(trials)}: {len(trials)}; of these "
         f"with {LEARNED:g} of the strict pairs right in {STEPS_FINAL} steps too: {draw}"
@@ -147,7 +143,7 @@ def groks_at(
 def _groks(trials: pd.DataFrame) -> str:
     """`2 of 3 grok`, and how many draw it or learn without grokking where that differs."""
     groks = trials["phase"] == GROKKING
-    draw = int((groks & draw_all(trials)).sum())
+    draw = int((groks & draws(trials, LEARNED)).sum())
     also = int((trials["learned"] & ~groks).sum())
     words = f"{groks.sum()} of {len(trials)} grok"
     if draw < groks.sum():
@@ -241,7 +237,7 @@ def sandwich_beats_baseline(evidence: Evidence) -> Finding:
     lines += _unlike(sandwich, others)
     shares = {name: float(group["learned"].mean()) for name, group in groups.items()}
     best_other = max(shares["baseline"], shares["widened baseline"])
-    drawn = float((sandwich["learned"] & draw_all(sandwich)).mean())
+    drawn = float((sandwich["learned"] & draws(sandwich, LEARNED)).mean())
     if drawn >= MOST and _enough_pairs(sandwich) and best_other == 0:
         return Finding(REPRODUCED, tuple(lines), short)
     if shares["sandwich"] >= MOST > drawn:

@@ -15,11 +15,12 @@ from service.reproduction.evidence import (
     REPRODUCED,
     Evidence,
     Finding,
+    at_p,
     learned,
     spread,
+    untested,
 )
 from service.reproduction.grokking import STEPS_FINAL
-from service.reproduction.mechanism import at_p, untested
 from service.summary import counted
 
 PAPER_RECTIFY = {0: 0.0, 21: 0.07, 32: 0.54, 50: 0.96}

@@ -15,11 +15,12 @@ from service.reproduction.evidence import (
     REPRODUCED,
     Evidence,
     Finding,
+    at_p,
     learned,
     spread,
+    untested,
 )
 from service.reproduction.grokking import MOST
-from service.summary import counted
 
 NEURONS = ".ffn.pre"
 HEAD_SITES = ("score[a]", "weighted_value[a]")
@@ -55,26 +56,11 @@ NON_KEY = (
     "two thirds. Without key frequencies: not; the numbers are then the smallest over the largest "
     "coefficient."
 )
-P = 23
-"""Modulus of the claims on frequencies, identities and rectified samples."""
-
-
-def at_p(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the trials at the modulus P."""
-    return rows if rows.empty else rows[rows["P"] == P]
 
 
 def by_share(shown: pd.Series, some: bool) -> str:
     """Verdict from whether each trial shows a thing."""
     return REPRODUCED if shown.mean() >= MOST else PARTLY if some else NOT
-
-
-def untested(trials: pd.DataFrame) -> Finding:
-    """There are no trials, or none that learned."""
-    if trials.empty:
-        return Finding(NOT_RUN, ())
-    words = f"none of {counted(trials)} learned the held-out pairs: there is nothing to look at"
-    return Finding(NOT_RUN, (words,), "nobody learned")
 
 
 def key_frequencies(evidence: Evidence, experiments: Sequence[str]) -> Finding:
