@@ -122,11 +122,11 @@ def draw_steps(drawers: list[Drawer]) -> Figure:
     return figure
 
 
-def draw_levels(drawers: list[Drawer]) -> Figure:
+def draw_levels(drawers: list[Drawer], found: list[dict[str, list[float]]]) -> Figure:
     figure, axes = figures.new_figure(3.4 * len(drawers), 2.9, 1, len(drawers))
     levels = [k / FINEST for k in SHOWN_LEVELS]
-    for ax, drawer in zip(axes[0], drawers):
-        for name, shares in drawer.by_level("training", 4).items():
+    for ax, drawer, by_level in zip(axes[0], drawers, found):
+        for name, shares in by_level.items():
             style = {"own": "-", "true": "--", "blank": ":"}[name]
             ax.plot(levels, shares, style, label=WORDS[name])
         ax.axvline(drawer.config.visible_below, color="black", lw=0.8, ls=":")
@@ -144,15 +144,27 @@ def main(folder: str, sweep: str, root: str = "") -> None:
     trials = read_table(store, "trials", sweep).query("variant == 'sandwich' and N > 1")
     trials = trials.sort_values("visible_below", ascending=False)
     drawers = [Drawer(store, trial, root) for trial in trials.to_dict("records")]
-    head = [f"{kind}, {d.config.visible_below:g}" for d in drawers for kind in d.pairs]
-    print(f"| Euler steps | {' | '.join(head)} |")
-    print("|---" * (1 + len(head)) + "|")
-    for steps in STEPS:
-        cells = [drawer.right(kind, steps) for drawer in drawers for kind in drawer.pairs]
-        print(f"| {steps} | {' | '.join(cells)} |")
+    print_table(
+        ["Euler steps", *(f"{k}, {d.config.visible_below:g}" for d in drawers for k in d.pairs)],
+        [[steps, *(d.right(k, steps) for d in drawers for k in d.pairs)] for steps in STEPS],
+    )
+    found = [drawer.by_level("training", 4) for drawer in drawers]
+    print_table(
+        ["t", *(f"{WORDS[n]}, {d.config.visible_below:g}" for d in drawers for n in WORDS)],
+        [
+            [f"{k / FINEST:g}", *(f"{levels[n][i]:.2f}" for levels in found for n in WORDS)]
+            for i, k in enumerate(SHOWN_LEVELS)
+        ],
+    )
     here = Path(__file__).parent
     (here / "steps.png").write_bytes(figures.png(draw_steps(drawers)))
-    (here / "levels.png").write_bytes(figures.png(draw_levels(drawers)))
+    (here / "levels.png").write_bytes(figures.png(draw_levels(drawers, found)))
+
+
+def print_table(head: list[str], rows: list[list[Any]]) -> None:
+    for cells in (head, ["---"] * len(head), *rows):
+        print(f"| {' | '.join(map(str, cells))} |")
+    print()
 
 
 if __name__ == "__main__":
