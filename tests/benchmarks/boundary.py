@@ -3,6 +3,7 @@
     python tests/benchmarks/boundary.py --synthetic 100       a few minutes: truths made up
     python tests/benchmarks/boundary.py --synthetic 40 --first-seed 1000     others of them
     python tests/benchmarks/boundary.py --store DIR           real training, about ten minutes
+    python tests/benchmarks/boundary.py --store DIR --seeds 0 1 2 --again 3 4 5     half an hour
     python tests/benchmarks/boundary.py --store DIR --plane generalised --size 12   half an hour
 
 *Synthetic*: sides of a 16 x 16 lattice by formulas, with seeds that draw each. *Real*, on built-in
@@ -13,7 +14,8 @@ both see the same trials.
 
 Distances are in cells, between the middles of edges, along the axis where they are farther apart.
 `there`: from the edge of the found boundary that is farthest from the dense one; `back`: from the
-edge of the dense one that is farthest from the found one.
+edge of the dense one that is farthest from the found one. With `--again` the dense grid is trained
+a second time with other seeds and compared in the same way: so far apart are grids by seeds alone.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+import pandas as pd
 import torch
 
 from grokmodel.config import TrialConfig
@@ -130,14 +132,14 @@ def synthetic(count: int, first_seed: int = 0) -> tuple[list[str], list[list[str
 # --- real training -------------------------------------------------------------------------------
 
 
-def real_plane(what: str, size: int, seed: int) -> Plane:
+def real_plane(what: str, size: int, seeds: Sequence[int]) -> Plane:
     if what == "learned":
         x = spaced_axis("--x", "lr", 1e-3, 0.05, size, log=True)
         y = spaced_axis("--y", "weight_decay", 0.1, 10, size, log=True)
-        return make_plane(x, y, TINY, [seed], what)
+        return make_plane(x, y, TINY, seeds, what)
     x = spaced_axis("--x", "weight_decay", 0.3, 30, size, log=True)
     y = spaced_axis("--y", "train_fraction", 0.3, 0.9, size, log=False)
-    return make_plane(x, y, DEMO, [seed], what)
+    return make_plane(x, y, DEMO, seeds, what)
 
 
 class Trainer:
@@ -169,43 +171,72 @@ class Trainer:
 
 
 def real(
-    what: str, size: int, seed: int, pack: int, folder: str
+    what: str, size: int, seeds: Sequence[int], again: Sequence[int], pack: int, folder: str
 ) -> tuple[list[str], list[list[str]]]:
-    """The search, then the rest of the dense lattice."""
+    """The search, then the rest of the dense lattice; then that with other seeds, if any."""
     torch.set_num_threads(1)
-    settings, plane = load_settings(folder), real_plane(what, size, seed)
-    store, search = Store(settings), bs.make_search(f"{what}-{seed}", plane, 1, None)
+    settings, plane = load_settings(folder), real_plane(what, size, seeds)
+    store = Store(settings)
+    search = bs.make_search(sweep_name(plane), plane, 1, None)
     study = BoundaryStudy(search.name, plane, storage_url(settings))
-    train_ = Trainer(store, search.name)
-    found = bs.find_boundary(search, study, store, train_, lambda: pack, quiet)
-    points = list(np.ndindex(plane.shape))
-    train_([config for point in points for config in plane.configs(point)])
-    trials = read_table(store, "trials", search.name)
+    found = bs.find_boundary(search, study, store, Trainer(store, search.name), lambda: pack, quiet)
+    share_XY, trials = dense(plane, store)
+    asked = {c.trial_id for point in found.phases for c in plane.configs(point)}
+    cost = seconds(trials[trials["trial_id"].isin(asked)])
+    grid_XY = share_XY >= 0.5
+    head = ["", "points", "share", "training", "edges", "there", "back", "grid's edges within 1",
+            "wrong sides", "seeds disagree"]  # fmt: skip
+    rows = [
+        [*row("search", seeds, found.points, cost, found.belief.side_XY, grid_XY), ""],
+        [*row("dense grid", seeds, grid_XY.size, seconds(trials), grid_XY), disagree(share_XY)],
+    ]
+    if again:
+        share_XY, trials = dense(real_plane(what, size, again), store)
+        other = row("dense grid", again, share_XY.size, seconds(trials), share_XY >= 0.5, grid_XY)
+        rows.append([*other, disagree(share_XY)])
+    return head, rows
+
+
+def dense(plane: Plane, store: Store) -> tuple[Floats, pd.DataFrame]:
+    """Shares at all points of a plane, trained where they are not, and the rows of the trials."""
+    points, name = list(np.ndindex(plane.shape)), sweep_name(plane)
+    Trainer(store, name)([config for point in points for config in plane.configs(point)])
+    trials = read_table(store, "trials", name)
     phase_of = dict(zip(trials["trial_id"], trials["phase"]))
-    share_XY = np.array([
-        plane.share([phase_of[c.trial_id] for c in plane.configs(point)]) for point in points
-    ]).reshape(plane.shape)  # fmt: skip
-    return compared(found, share_XY, trials)
+    shares = [plane.share(plane.phases_at(point, phase_of)) for point in points]
+    return np.array(shares).reshape(plane.shape), trials
 
 
-def compared(found: Any, share_XY: Floats, trials: Any) -> tuple[list[str], list[list[str]]]:
-    dense_XY, side_XY = share_XY >= 0.5, found.belief.side_XY
-    there, back = boundary.distance(side_XY, dense_XY), boundary.distance(dense_XY, side_XY)
-    plane = found.search.plane
-    mine = {c.trial_id for point in found.phases for c in plane.configs(point)}
-    seconds = trials.loc[trials["trial_id"].isin(mine), "wall_s"].sum()
-    wrong = (dense_XY != side_XY).sum()
-    near = int((boundary.distances(dense_XY, side_XY) <= 1).sum())
-    head = ["", "points", "share", "training", "edges", "there", "back", "dense edges within 1",
-            "wrong sides"]  # fmt: skip
-    seed, part = plane.seeds[0], f"{found.points / share_XY.size:.0%}"
-    one = [f"search, seed {seed}", str(found.points), part, f"{seconds:.0f} s",
-           str(len(boundary.edges(side_XY))), f"{there:g}", f"{back:g}",
-           f"{near} of {len(boundary.edges(dense_XY))}", f"{wrong} of {share_XY.size}"]  # fmt: skip
-    seconds = trials["wall_s"].sum()
-    all_ = [f"dense grid, seed {seed}", str(share_XY.size), "100%", f"{seconds:.0f} s",
-            str(len(boundary.edges(dense_XY))), "", "", "", ""]  # fmt: skip
-    return head, [one, all_]
+def row(
+    name: str,
+    seeds: Sequence[int],
+    points: int,
+    cost: float,
+    side_XY: Bools,
+    grid_XY: Bools | None = None,
+) -> list[str]:
+    """A boundary, its cost, and how far it and the dense grid's are from each other."""
+    size = side_XY.size
+    out = [f"{name}, seeds {' '.join(map(str, seeds))}", str(points), f"{points / size:.0%}",
+           f"{cost:.0f} s", str(len(boundary.edges(side_XY)))]  # fmt: skip
+    if grid_XY is None:
+        return [*out, "", "", "", ""]
+    back, there = boundary.distances(grid_XY, side_XY), boundary.distance(side_XY, grid_XY)
+    near, wrong = int((back <= 1).sum()), int((side_XY != grid_XY).sum())
+    return [*out, f"{there:g}", f"{back.max(initial=0.0):g}", f"{near} of {len(back)}",
+            f"{wrong} of {size}"]  # fmt: skip
+
+
+def disagree(share_XY: Floats) -> str:
+    return f"{((share_XY > 0) & (share_XY < 1)).sum()} of {share_XY.size}"
+
+
+def seconds(trials: pd.DataFrame) -> float:
+    return float(trials["wall_s"].sum())
+
+
+def sweep_name(plane: Plane) -> str:
+    return "-".join([plane.what, *map(str, plane.seeds)])
 
 
 def quiet(line: str) -> None:
@@ -232,18 +263,23 @@ def main() -> int:
     parser.add_argument(
         "--size", type=int, default=SIZE, help="points along each axis, real training"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of all trials, real training")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], help="seeds of each point, real training"
+    )
+    parser.add_argument(
+        "--again", type=int, nargs="+", default=[], help="other seeds, for a second dense grid"
+    )
     parser.add_argument("--pack", type=int, default=PACK, help="points a round, real training")
     parser.add_argument("--store", help="folder to keep (default: a temporary one)")
     parser.add_argument("--json", help="file for all numbers")
     args = parser.parse_args()
-    if args.synthetic:
-        head, rows = synthetic(args.synthetic, args.first_seed)
-    elif args.store:
-        head, rows = real(args.plane, args.size, args.seed, args.pack, args.store)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            head, rows = real(args.plane, args.size, args.seed, args.pack, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        if args.synthetic:
+            head, rows = synthetic(args.synthetic, args.first_seed)
+        else:
+            head, rows = real(
+                args.plane, args.size, args.seeds, args.again, args.pack, args.store or folder
+            )
     print(markdown(head, rows))
     found = {"machine": machine.describe("cpu"), "head": head, "rows": rows}
     machine.write_json(args.json, found)
