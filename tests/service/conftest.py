@@ -1,9 +1,10 @@
-"""A real store and a real tracking database in a temporary folder."""
+"""A real store and a real tracking database in a temporary folder; a plane to be searched."""
 
 import pytest
 
 from service.settings import Settings
 from service.storage import Store
+from tests.service.planes import small_plane
 
 
 @pytest.fixture
@@ -19,3 +20,8 @@ def settings(tmp_path):
 @pytest.fixture
 def store(settings):
     return Store(settings)
+
+
+@pytest.fixture
+def plane():
+    return small_plane()

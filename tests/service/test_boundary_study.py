@@ -1,8 +1,6 @@
 """The Optuna study of a search, in a real SQLite file: resumed, rebuilt, refused."""
 
 import json
-import math
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +17,14 @@ from service.boundary.lattice import KNOWN, NONE_SEEN
 from service.boundary.plane import listed_axis, make_plane, spaced_axis
 from service.boundary.study import BoundaryStudy, storage_url
 from service.plan import Resources
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import Settings
 from service.tables import read_table, write_rows
+from tests.service.planes import SIZE
 from tests.service.rows import finished_row
-from tests.service.tiny import tiny_config
-
-SIZE = 9
 
 
 class KilledError(Exception):
     """The driver is gone."""
-
-
-@pytest.fixture
-def plane():
-    x = spaced_axis("--x", "weight_decay", 0.1, 10, SIZE, log=True)
-    y = spaced_axis("--y", "train_fraction", 0.1, 0.9, SIZE, log=False)
-    return make_plane(x, y, {"P": 7, "side": 8, "width": 16, "ffn": 16}, [0, 1])
 
 
 @pytest.fixture
@@ -299,111 +288,7 @@ def test_shares_are_those_of_the_table(search, settings, store):
         assert found.belief.side_XY[at] == grows(search.plane.configs(at)[0])
 
 
-def test_the_study_lies_in_a_folder_store_and_must_be_named_for_s3(settings, monkeypatch):
-    assert storage_url(settings) == f"sqlite:///{settings.store}/optuna.db"
-    remote = Settings(store="s3://bucket/x", tracking_uri="http://mlflow", data_root="data")
-    with pytest.raises(SettingsError, match=r"s3://bucket/x.*GROK_OPTUNA.*postgresql://"):
-        storage_url(remote)
-    monkeypatch.setenv("GROK_OPTUNA", "postgresql://me:secret@host/optuna")
-    named = load_settings("/somewhere")
-    assert storage_url(named) == "postgresql://me:secret@host/optuna"
-    assert "secret" not in repr(named)
-    assert b"secret" not in pickle.dumps(named)
-    monkeypatch.setenv("GROK_OPTUNA", "optuna.db")
-    with pytest.raises(SettingsError, match=r"GROK_OPTUNA = 'optuna.db'.*sqlite:///"):
-        load_settings("/somewhere")
-
-
-@pytest.mark.parametrize(
-    "url", ["postgresql://me:secret@127.0.0.1:1/optuna", "nosuch://me:secret@host/x"]
-)
-def test_a_storage_that_does_not_answer_is_named_without_its_password(plane, url):
-    with pytest.raises(SettingsError, match="storage = ") as refused:
-        BoundaryStudy("wall", plane, url)
-    assert "secret" not in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_a_file_that_is_no_database_is_named(plane, tmp_path):
-    (tmp_path / "optuna.db").write_text("not a database, but long enough to be taken for one" * 9)
-    with pytest.raises(SettingsError, match=r"storage = .*optuna.db.*database"):
-        BoundaryStudy("wall", plane, f"sqlite:///{tmp_path}/optuna.db")
-
-
 def test_a_round_fills_the_cluster_within_bounds(plane):
     assert boundary_search.round_size(plane, Resources(1, 1.0, 0.0)) == 4
     assert boundary_search.round_size(plane, Resources(4, 1.0, 0.0)) == 8
     assert boundary_search.round_size(plane, Resources(64, 1.0, 1.0)) == SIZE**2 // 8
-
-
-# --- planes --------------------------------------------------------------------------------------
-
-
-def test_values_are_spaced_as_the_field_is_and_whole_where_it_is():
-    axis = spaced_axis("--x", "lr", 1e-4, 1e-2, 5, log=True)
-    assert np.allclose(np.diff(np.log(axis.values)), np.log(10) / 2, rtol=1e-4)
-    assert (axis.values[0], axis.values[-1]) == (1e-4, 1e-2)
-    whole = spaced_axis("--x", "N", 1, 4, 16, log=True)
-    assert whole.values == (1, 2, 3, 4)
-    assert all(type(value) is int for value in whole.values)
-    assert listed_axis("--x", "P", [31, 11, 17, 11], None).values == (11, 17, 31)
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (
-            lambda: spaced_axis("--x", "weight_decay", 0, 1, 9, True),
-            r"--x weight_decay = 0.*linear",
-        ),
-        (lambda: spaced_axis("--x", "lr", 1, 0.1, 9, True), "--x = .*LOW below HIGH"),
-        (lambda: spaced_axis("--y", "lr", 0.1, float("nan"), 9, True), "--y = .*finite"),
-        (lambda: spaced_axis("--y", "lr", 0.1, 1, 2, True), "--cells = 2 .*3 or more"),
-        (lambda: spaced_axis("--x", "P", 11, 12, 9, False), r"--x P = \(11, 12\).*3 or more"),
-        (lambda: spaced_axis("--x", "colour", 1, 2, 9, False), "--x = 'colour'.*train_fraction"),
-        (lambda: spaced_axis("--x", "seed", 1, 9, 9, False), "--x = 'seed'"),
-        (lambda: spaced_axis("--x", "norm", 1, 9, 9, False), "--x = 'norm'.*number"),
-        (lambda: listed_axis("--x", "P", [11, 17], None), "3 or more"),
-        (lambda: listed_axis("--x", "P", [11, 17.6, 23], None), r"--x-values = 17\.6 .*whole"),
-        (lambda: listed_axis("--y", "P", [11, math.inf, 23], None), "--y-values = inf .*whole"),
-        (lambda: listed_axis("--x", "lr", [0, 1, 2], True), "--x lr = 0.0.*above 0"),
-    ],
-)
-def test_a_bad_axis_is_refused_by_its_flag(make, words):
-    with pytest.raises(ConfigError, match=words):
-        make()
-
-
-def test_a_bad_plane_is_refused():
-    x = spaced_axis("--x", "lr", 0.1, 1, 9, True)
-    with pytest.raises(ConfigError, match=r"--y = 'lr'.*another field"):
-        make_plane(x, x, {}, [0])
-    y = spaced_axis("--y", "weight_decay", 0.1, 1, 9, True)
-    with pytest.raises(ConfigError, match=r"--weight-decay = 3.*left out"):
-        make_plane(x, y, {"weight_decay": 3}, [0])
-    beyond = spaced_axis("--y", "train_fraction", 0.5, 1.5, 9, False)
-    with pytest.raises(ConfigError, match=r"train_fraction = 1.*\(0, 1\)"):
-        make_plane(x, beyond, {}, [0])
-    with pytest.raises(ConfigError, match=r"--max-trials = 3 .*18 or more"):
-        boundary_search.make_search("a", make_plane(x, y, {}, [0, 1]), 1, 3)
-    with pytest.raises(ConfigError, match=r"--tolerance = 0 .*from 1"):
-        boundary_search.make_search("a", make_plane(x, y, {}, [0]), 0, None)
-
-
-@pytest.mark.parametrize(
-    ("cells", "points"), [((16, 16), 64), ((9, 9), 21), ((8, 8), 18), ((5, 5), 18), ((3, 3), 9)]
-)
-def test_the_usual_cap_is_a_quarter_of_all_but_small_lattices(cells, points):
-    x = spaced_axis("--x", "lr", 0.1, 1, cells[0], True)
-    y = spaced_axis("--y", "weight_decay", 0.1, 1, cells[1], True)
-    assert (
-        boundary_search.make_search("a", make_plane(x, y, {}, [0]), 1, None).most_points == points
-    )
-
-
-def test_trials_of_a_point_differ_in_their_seed_only(plane):
-    one, two = plane.configs((2, 3))
-    assert (one.seed, two.seed) == (0, 1)
-    assert one.to_dict() | {"seed": 1} == two.to_dict()
-    assert one.weight_decay == plane.x.values[2]
-    assert one.side == tiny_config().side
