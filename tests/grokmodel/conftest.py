@@ -1,9 +1,12 @@
+"""Images and members that several tests of the science need."""
+
 import os
 from pathlib import Path
 
 import pytest
 
 from grokmodel.glyphs import glyph_bank
+from tests.grokmodel.tiny import tiny, train_together
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,3 +24,10 @@ def emnist_folder():
     if not (folder / "emnist-bymerge-train-images-idx3-ubyte.gz").exists():
         pytest.skip(f"no EMNIST files in {folder}; name their folder by GROK_DATA")
     return folder
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A member at the end of its training."""
+    (member,) = train_together(tiny(N=2))
+    return member

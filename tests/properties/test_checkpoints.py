@@ -24,7 +24,7 @@ from service import decoders, storage
 from service.decoders import _loaded
 from service.settings import Settings
 from service.storage import Store
-from tests.grokmodel.test_checkpoint import assert_identical
+from tests.grokmodel.checkpoints import assert_identical
 from tests.grokmodel.tiny import curve_array, synthetic_bank, tiny, train_together
 from tests.properties.strategies import ANYTHING, Damage, damages, edge_fields, share
 
