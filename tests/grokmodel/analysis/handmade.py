@@ -13,7 +13,7 @@ from grokmodel.model import Layout
 from grokmodel.pack import Member, bank_key
 from grokmodel.symbols import SymbolBank
 from grokmodel.task import UNDEFINED, result_table, split_pairs
-from tests.grokmodel.tiny import CPU, banks_for, tiny
+from tests.grokmodel.tiny import CPU, banks_for, decoders_for, tiny
 
 ON = 20.0
 """What a neuron sums up to at most is half of this: large enough for GELU to be exact."""
@@ -47,6 +47,10 @@ class Blind:
 def probe_of(*members, banks=None, pairs=None):
     """Over the whole grid, with synthetic banks, unless told otherwise."""
     return Probe(members, banks or banks_for(*(m.config for m in members)), CPU, pairs)
+
+
+def decoders_of(probe):
+    return decoders_for(probe.banks)
 
 
 def recorded(probe, t=1.0):

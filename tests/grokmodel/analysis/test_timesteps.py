@@ -1,3 +1,5 @@
+"""How far an image must be noised for a sample to find the right one, whichever it was."""
+
 import numpy as np
 import pytest
 import torch
@@ -11,16 +13,15 @@ from grokmodel.analysis.timesteps import (
     PAIRS,
     CriticalRow,
     _descend,
-    _pairs_of_another_sum,
     critical,
     other_classes,
     some_pairs,
-    swaps,
     timesteps,
 )
 from grokmodel.limits import OPERATIONS
 from grokmodel.task import UNDEFINED, result_table
 from tests.grokmodel.analysis.handmade import (
+    decoders_of,
     lookup_config,
     memoriser,
     memoriser_table,
@@ -30,14 +31,10 @@ from tests.grokmodel.analysis.handmade import (
     random_member,
     rule_follower,
 )
-from tests.grokmodel.tiny import banks_for, decoders_for, tiny, train_together
+from tests.grokmodel.tiny import banks_for, tiny
 
 P = 7
 STEPS = LEVELS - 1
-
-
-def decoders_of(probe):
-    return decoders_for(probe.banks)
 
 
 def curve(*parts):
@@ -109,18 +106,6 @@ def test_another_class_is_never_the_right_one_and_every_other_comes_up(op):
     assert torch.equal(other_classes(probe.at(some_pairs(members, 200)), stream=1), other)
 
 
-@pytest.mark.parametrize("op", OPERATIONS)
-def test_the_new_pair_of_a_swap_never_has_the_old_result(op):
-    members = [random_member(tiny(op=op, P=5, seed=s)) for s in (1, 2)]
-    probe = probe_of(*members).at(some_pairs(members, 300))
-    pair, c = _pairs_of_another_sum(probe)
-    assert (c != probe.c_MQ).all()
-    assert torch.equal(c, torch.from_numpy(result_table(op, 5))[pair[..., 0], pair[..., 1]])
-    assert (c != UNDEFINED).all()
-    defined = (result_table(op, 5) != UNDEFINED).sum()
-    assert len(pair.flatten(0, 1).unique(dim=0)) == defined, "all pairs come up"
-
-
 # --- the way down --------------------------------------------------------------------------------
 
 
@@ -165,15 +150,8 @@ def test_what_joins_may_see_the_samples_so_far():
 
 
 @pytest.fixture(scope="module")
-def trained():
-    """Two members that use the operands and the noisy image: their answers change by level."""
-    how = {"width": 32, "ffn": 64, "lr": 3e-3, "weight_decay": 0.1, "steps": 100, "eval_every": 100}
-    return probe_of(*train_together(*(tiny(seed=s, **how) for s in (1, 2))))
-
-
-@pytest.fixture(scope="module")
-def started(trained):
-    return trained, timesteps(trained, decoders_of(trained))
+def started(trained_pair):
+    return trained_pair, timesteps(trained_pair, decoders_of(trained_pair))
 
 
 def test_rows_stand_for_all_levels_from_the_image_to_noise(started):
@@ -248,89 +226,6 @@ def test_a_memoriser_rectifies_the_share_of_pairs_that_it_knows():
         expected = float(knows[a, b].mean())
         assert 0.4 < expected < 0.8
         assert [getattr(r, column) for r in rows[1:]] == pytest.approx([expected] * 50)
-
-
-# --- operand swap --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def swapped(trained):
-    return trained, swaps(trained, decoders_of(trained))
-
-
-def ends_of(probe, operands):
-    with torch.no_grad():
-        return probe.sample(probe.noise(), STEPS, operands)
-
-
-def test_without_a_swap_samples_follow_the_old_sum_as_often_as_ever(swapped):
-    grid, rows = swapped
-    probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
-    x = ends_of(probe, probe.operands())
-    right = probe.right(x, decoders_of(grid)).float().mean(1)
-    assert [mine[0].old_share for mine in rows] == pytest.approx(right.tolist())
-
-
-def test_swapped_at_the_start_samples_are_those_of_the_new_pair(swapped):
-    grid, rows = swapped
-    probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
-    pair, c = _pairs_of_another_sum(probe)
-    found = probe.classes(ends_of(probe, probe.operands(1, pair)), decoders_of(grid))
-    new, old = ((found == x).float().mean(1).tolist() for x in (c, probe.c_MQ))
-    assert [mine[-1].new_share for mine in rows] == pytest.approx(new)
-    assert [mine[-1].old_share for mine in rows] == pytest.approx(old)
-
-
-@pytest.mark.parametrize("level", [1, 20, 49])
-def test_swapped_on_the_way_the_old_pair_rules_above_and_the_new_below(swapped, level):
-    grid, rows = swapped
-    probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
-    pair, c = _pairs_of_another_sum(probe)
-    old, new = probe.operands(0), probe.operands(1, pair)
-    x = probe.noise()
-    with torch.no_grad():
-        for k in range(STEPS, 0, -1):
-            operands = old if k > level else new
-            x += (probe.predict(x, k / STEPS, operands) - x) / k
-    found = probe.classes(x, decoders_of(grid))
-    assert [mine[level].new_share for mine in rows] == pytest.approx(
-        (found == c).float().mean(1).tolist()
-    )
-
-
-def test_the_later_the_swap_the_more_samples_stay_with_the_old_sum(swapped):
-    for rows in swapped[1]:
-        early, middle, late = (rows[i] for i in (50, 20, 1))
-        assert early.old_share + 0.1 < middle.old_share < late.old_share - 0.1
-        assert early.new_share - 0.1 > middle.new_share > late.new_share + 0.1
-
-
-def test_shares_of_a_swap_sum_to_one(swapped):
-    for rows in swapped[1]:
-        assert [r.level for r in rows] == list(range(51))
-        for r in rows:
-            shares = (r.old_share, r.new_share, r.neither_share)
-            assert sum(shares) == pytest.approx(1)
-            assert min(shares) >= 0
-
-
-@pytest.mark.parametrize("N", [1, 2])
-def test_a_rule_follower_follows_the_new_sum_until_the_last_step(N):
-    config = lookup_config(N=N, op="div")
-    banks = banks_for(config)
-    probe = probe_of(rule_follower(config, *banks.values()), banks=banks)
-    (rows,) = swaps(probe, decoders_of(probe))
-    assert [r.old_share for r in rows] == [1] + [0] * 50
-    assert [r.new_share for r in rows] == [0] + [1] * 50
-
-
-@pytest.mark.parametrize("i", [0, 1])
-def test_swaps_of_a_member_do_not_depend_on_its_pack_mates(swapped, i):
-    together, rows = swapped
-    probe = probe_of(together.members[i])
-    (alone,) = swaps(probe, decoders_of(probe))
-    for mine, theirs in zip(alone, rows[i], strict=True):
-        assert vars(mine) == pytest.approx(vars(theirs))
 
 
 def test_the_critical_level_is_that_of_the_rows(started):
