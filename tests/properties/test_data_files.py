@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from grokmodel.config import ConfigError
 from grokmodel.symbols import IDX_IMAGES, DataError, load_bank
-from tests.grokmodel.test_symbols import random_part, write_emnist, write_kuzushiji
+from tests.grokmodel.data_files import random_part, write_emnist, write_kuzushiji
 from tests.properties.strategies import Damage, damages, share
 
 DATA = ("emnist", "kuzushiji49")

@@ -1,0 +1,40 @@
+"""Small files of random images, in the formats of EMNIST and Kuzushiji-49."""
+
+import gzip
+import struct
+
+import numpy as np
+
+from grokmodel.symbols import IDX_IMAGES, IDX_LABELS
+
+CLASSES = 13
+PER_CLASS = 4
+
+
+def idx_bytes(array):
+    """An array as the official files store it, before gzip."""
+    magic = {1: IDX_LABELS, 3: IDX_IMAGES}[array.ndim]
+    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.tobytes()
+
+
+def emnist_path(folder, part, what, kind="bymerge"):
+    return folder / f"emnist-{kind}-{part}-{what}-idx{3 if what == 'images' else 1}-ubyte.gz"
+
+
+def write_emnist(folder, part, images, labels, kind="bymerge"):
+    """Upright images and labels as official files, which store every image transposed."""
+    stored = np.ascontiguousarray(images.transpose(0, 2, 1))
+    emnist_path(folder, part, "images", kind).write_bytes(gzip.compress(idx_bytes(stored)))
+    emnist_path(folder, part, "labels", kind).write_bytes(gzip.compress(idx_bytes(labels)))
+
+
+def write_kuzushiji(folder, part, images, labels):
+    np.savez_compressed(folder / f"k49-{part}-imgs.npz", images)
+    np.savez_compressed(folder / f"k49-{part}-labels.npz", labels)
+
+
+def random_part(seed, per_class=PER_CLASS):
+    """Images without symmetry, and labels in mixed order."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(CLASSES), per_class)).astype(np.uint8)
+    return rng.integers(0, 256, (len(labels), 28, 28), dtype=np.uint8), labels
