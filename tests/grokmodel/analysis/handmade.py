@@ -6,7 +6,7 @@ Shapes: P modulus, X pixels of an image, D width.
 import numpy as np
 import torch
 
-from grokmodel.analysis.probe import Probe
+from grokmodel.analysis.probe import Probe, shares
 from grokmodel.analysis.sites import recorder
 from grokmodel.decoder import MeanDecoder
 from grokmodel.model import Layout
@@ -59,6 +59,13 @@ def recorded(probe, t=1.0):
     with torch.no_grad():
         probe.predict(probe.noised(t, 0), t, probe.operands(), recorder(seen))
     return seen
+
+
+def sampled(probe, decoders, steps, tap=None):
+    """Accuracies of samples from noise, over the pairs of the group."""
+    with torch.no_grad():
+        x = probe.sample(probe.noise(), steps, probe.operands(), tap)
+    return shares(probe.right(x, decoders), probe, in_group=True)
 
 
 def random(*shape, seed=0):

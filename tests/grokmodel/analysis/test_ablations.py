@@ -1,20 +1,18 @@
+"""A member whose answers are known is ablated by its own frequencies, and by no others."""
+
 import math
 
 import numpy as np
 import pytest
-import torch
 
 from grokmodel.analysis.ablations import (
-    ABOVE,
     ALL,
-    BELOW,
     CLEAN,
     LEADING,
     OWN,
     RANDOM,
     RANDOM_DRAWS,
     ablations,
-    blocked,
     leading_set,
     site_groups,
     spectra_of,
@@ -22,9 +20,9 @@ from grokmodel.analysis.ablations import (
 from grokmodel.analysis.activations import collect
 from grokmodel.analysis.cyclic import cyclic_order
 from grokmodel.analysis.fourier import Spectrum, spectrum
-from grokmodel.analysis.probe import Shares, shares
+from grokmodel.analysis.probe import Shares
 from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
-from grokmodel.analysis.sites import Site, last_ffn
+from grokmodel.analysis.sites import Site
 from grokmodel.pack import bank_key
 from grokmodel.task import split_pairs
 from tests.grokmodel.analysis.handmade import (
@@ -37,6 +35,7 @@ from tests.grokmodel.analysis.handmade import (
     random_member,
     rule_follower,
     rule_table,
+    sampled,
     wave_images,
 )
 from tests.grokmodel.tiny import banks_for, decoders_for, tiny
@@ -52,12 +51,6 @@ def right_pairs(row, config):
     """How many pairs are right in all."""
     split = split_pairs(config)
     return round(row.train_acc * len(split.train) + row.val_acc * len(split.val))
-
-
-def sampled(probe, decoders, steps, tap=None):
-    with torch.no_grad():
-        x = probe.sample(probe.noise(), steps, probe.operands(), tap)
-    return shares(probe.right(x, decoders), probe, in_group=True)
 
 
 def ablated(member, banks=None):
@@ -271,68 +264,3 @@ def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
     for member, expected in zip((follower, other), ablations(together, decoders)):
         (alone,) = ablations(probe_of(member, banks=banks), decoders)
         np.testing.assert_equal([vars(r) for r in alone], [vars(r) for r in expected])
-
-
-# --- blocked arithmetic --------------------------------------------------------------------------
-
-
-def blocked_rows(probe, decoders, i=0):
-    return {
-        (r.when, r.level): Shares(*list(vars(r).values())[3:]) for r in blocked(probe, decoders)[i]
-    }
-
-
-@pytest.mark.parametrize("changes", [{}, {"N": 2}, {"op": "mul"}, {"patch": 4, "depth": 2}])
-def test_blocking_nowhere_is_clean_and_blocking_everywhere_is_ablation(changes):
-    probe = probe_of(random_member(tiny(sample_steps=4, **changes)))
-    decoders = decoders_for(probe.banks)
-    rows = blocked_rows(probe, decoders)
-    assert set(rows) == {(when, level) for when in (ABOVE, BELOW) for level in range(5)}
-    site = last_ffn(probe.shape)
-    tap = projecting([site], probe, [spectra_of(probe, [site])[0].carriers], REMOVE)
-    (clean,), (everywhere,) = (sampled(probe, decoders, 4, x) for x in (None, tap))
-    assert rows[ABOVE, 4] == rows[BELOW, 0] == clean
-    assert rows[ABOVE, 0] == rows[BELOW, 4] == everywhere
-
-
-def test_a_row_of_blocking_is_a_sample_in_two_parts():
-    probe = probe_of(random_member(tiny(sample_steps=4)))
-    decoders = decoders_for(probe.banks)
-    rows = blocked_rows(probe, decoders)
-    site = last_ffn(probe.shape)
-    ablate = projecting([site], probe, [spectra_of(probe, [site])[0].carriers], REMOVE)
-    for when, level in rows:
-        steps_left = [4]
-
-        def tap(name, value, when=when, level=level, steps_left=steps_left):
-            above = steps_left[0] > level  # the step starts at t = steps_left / 4
-            steps_left[0] -= name == "output"
-            return ablate(name, value) if above == (when == ABOVE) else value
-
-        assert (rows[when, level],) == tuple(sampled(probe, decoders, 4, tap)), (when, level)
-
-
-def test_levels_of_blocking_are_places_on_the_path():
-    probe = probe_of(random_member(tiny(sample_steps=4)))
-    (rows,) = blocked(probe, decoders_for(probe.banks))
-    assert {(r.level, r.t) for r in rows} == {(k, k / 4) for k in range(5)}
-
-
-def test_what_is_asked_in_the_last_step_is_answered_there():
-    """A member that does not look at the noisy image answers anew in every step."""
-    config = lookup_config(sample_steps=4)
-    banks = banks_for(config)
-    probe = probe_of(rule_follower(config, *banks.values()), banks=banks)
-    decoders = decoders_for(banks)
-    rows = blocked_rows(probe, decoders)
-    for level in range(1, 5):
-        assert rows[ABOVE, level] == (1, 1, 1)
-        assert rows[BELOW, level] == rows[BELOW, 4]
-
-
-def test_blocked_rows_of_a_member_do_not_depend_on_its_pack_mates():
-    members = [random_member(tiny(seed=s, sample_steps=3)) for s in (1, 2)]
-    together = probe_of(*members)
-    decoders = decoders_for(together.banks)
-    for i, member in enumerate(members):
-        assert blocked_rows(together, decoders, i) == blocked_rows(probe_of(member), decoders)
