@@ -1,3 +1,5 @@
+"""A projection removes or keeps what is at its frequencies, for each member and each site alone."""
+
 import math
 
 import numpy as np
@@ -5,39 +7,21 @@ import pytest
 import torch
 
 from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.probe import Shares, shares
+from grokmodel.analysis.probe import Shares
 from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
 from grokmodel.analysis.sites import Site, sites_of
 from grokmodel.task import split_pairs
-from tests.grokmodel.analysis.handmade import (
-    memoriser_table,
-    probe_of,
-    random,
-    random_member,
-    recorded,
-    rule_table,
-)
-from tests.grokmodel.tiny import decoders_for, tiny
+from tests.grokmodel.analysis.handmade import probe_of, random, random_member, recorded
+from tests.grokmodel.analysis.projected import OUTPUT, project, project_own
+from tests.grokmodel.tiny import tiny
 
 P = 7
-OUTPUT = Site("output")
 
 
 def output_of(probe, seed=0):
     """A random value of the output site."""
     C = probe.shape.tokens_per_image
     return random(len(probe), probe.Q, C, probe.shape.side**2 // C, seed=seed)
-
-
-def project(probe, value, frequencies, mode, **how):
-    """`value` of the output site, projected with equal frequencies for all members."""
-    tap = projecting([OUTPUT], probe, [frequencies] * len(probe), mode, **how)
-    return tap("output", value)
-
-
-def project_own(probe, value, frequencies, mode):
-    tap, _ = projecting_own([OUTPUT], probe, [frequencies] * len(probe), mode)
-    return tap("output", value)
 
 
 PROJECT = pytest.mark.parametrize("projected", [project, project_own])
@@ -251,70 +235,6 @@ def test_an_accuracy_is_known_where_each_coefficient_has_two_pairs_of_its_side()
     assert known(config, [1]) == [True, True, True]
     assert known(config, [1, 2]) == [True, False, False]
     assert known(config, [1, 2, 3, 4, 5]) == [False, False, False]
-
-
-# --- the projection leak -------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def memorised():
-    """A probe over a large grid, and the output of a member that draws the
-    right images for its training pairs and wrong ones for all others."""
-    config = tiny(P=23, train_fraction=0.65, split="unordered")
-    probe = probe_of(random_member(config))
-    table = torch.from_numpy(memoriser_table(config)).reshape(-1)
-    return probe, probe.templates()[:, table][:, :, None]
-
-
-def accuracies(probe, value):
-    (found,) = shares(probe.right(value.flatten(2), decoders_for(probe.banks)), probe)
-    return found
-
-
-def test_a_memoriser_knows_its_training_pairs_alone(memorised):
-    assert accuracies(*memorised) == (1, 0, 0)
-
-
-@pytest.mark.parametrize("left_out", [(), (4,), (4, 9)])
-def test_keeping_most_frequencies_over_all_pairs_makes_a_memoriser_right(memorised, left_out):
-    probe, value = memorised
-    frequencies = [k for k in range(1, 12) if k not in left_out]
-    assert accuracies(probe, project(probe, value, frequencies, KEEP)).strict > 0.9
-
-
-@pytest.mark.parametrize("left_out", [(), (4,), (4, 9)])
-def test_keeping_them_on_each_side_apart_does_not(memorised, left_out):
-    probe, value = memorised
-    frequencies = [k for k in range(1, 12) if k not in left_out]
-    tap, (can,) = projecting_own([OUTPUT], probe, [frequencies], KEEP)
-    assert (can.train, can.strict) == (1, 1), "there are pairs enough to say so"
-    found = accuracies(probe, tap("output", value))
-    assert found.strict < 1 / 23
-    assert found.train > 0.95
-
-
-def test_on_each_side_apart_one_that_knows_the_rule_stays_right(memorised):
-    probe, _ = memorised
-    table = torch.from_numpy(rule_table(probe.members[0].config)).reshape(-1)
-    value = probe.templates()[:, table][:, :, None]
-    assert accuracies(probe, value) == (1, 1, 1)
-    assert accuracies(probe, project_own(probe, value, range(1, 12), KEEP)) == (1, 1, 1)
-
-
-def test_the_leak_passes_through_the_model_as_well(memorised):
-    """The model's output, first replaced by the memoriser's images and then projected."""
-    probe, value = memorised
-    every = [list(range(1, 12))]
-    own, _ = projecting_own([OUTPUT], probe, every, KEEP)
-    for tap, low, high in ((projecting([OUTPUT], probe, every, KEEP), 0.9, 1.0), (own, 0.0, 0.1)):
-
-        def written(name, seen, tap=tap):
-            return tap(name, value if name == "output" else seen)
-
-        with torch.no_grad():
-            x = probe.sample(probe.noise(), 1, probe.operands(), written)
-        (found,) = shares(probe.right(x, decoders_for(probe.banks)), probe)
-        assert low <= found.strict <= high
 
 
 def test_an_unordered_split_has_accuracies_of_its_own_fit():

@@ -1,0 +1,17 @@
+"""The output of a model, projected on frequencies over all pairs or on each side apart."""
+
+from grokmodel.analysis.projections import projecting, projecting_own
+from grokmodel.analysis.sites import Site
+
+OUTPUT = Site("output")
+
+
+def project(probe, value, frequencies, mode, **how):
+    """`value` of the output site, projected with equal frequencies for all members."""
+    tap = projecting([OUTPUT], probe, [frequencies] * len(probe), mode, **how)
+    return tap("output", value)
+
+
+def project_own(probe, value, frequencies, mode):
+    tap, _ = projecting_own([OUTPUT], probe, [frequencies] * len(probe), mode)
+    return tap("output", value)
