@@ -152,11 +152,14 @@ def test_a_flipped_byte_is_noticed(trained):
     rng = np.random.default_rng(0)
     size = int.from_bytes(data[:8], "little")
     places = [*range(8), *rng.integers(8, 8 + size, 300), *rng.integers(0, len(data), 100)]
+    refused = 0
     for place in places:
         damaged = bytearray(data)
         damaged[place] ^= 1 << int(rng.integers(8))
         try:
             member = load_state(bytes(damaged))
         except CheckpointError:
+            refused += 1
             continue
         assert_identical(member, trained)  # such as a space that is now a tab
+    assert refused > 0.95 * len(places)

@@ -11,8 +11,7 @@ from service.settings import Settings
 from service.storage import Store
 from service.tables import TableError, read_rows, read_table, write_rows
 from tests.properties.strategies import ANYTHING, damages, share
-from tests.service.rows import finished_row
-from tests.service.test_tables import curve_row
+from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
 
 ROWS = {

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,6 @@ from sweeps.choices import asked_for, chosen_scales, plan_lines
 from sweeps.paper import EXPERIMENTS
 from tests.sweeps.made_up import PAIR, MadeUp
 from tests.sweeps.scripts import run_script
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 # --- the command ---------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ def test_the_leading_set_is_the_carriers_and_where_they_are_many_also_the_leadin
     assert leading_set(few, "carriers") == (2, 4)
     assert leading_set(few, "half") == ()
     many = a_spectrum(0.1, 0.3, 0.1, 0.2, 0.2, 0.1)
-    assert leading_set(many, "carriers") == (1, 2, 3, 4, 5, 6)[: len(many.carriers)]
+    assert leading_set(many, "carriers") == (1, 2, 3, 4, 5)
     assert leading_set(many, "half") == (2, 4, 5)
     assert leading_set(a_spectrum(0, 0, 0, 0), "carriers") == ()
     assert leading_set(a_spectrum(0, 0, 0, 0), "half") == ()
@@ -242,12 +242,12 @@ def test_keeping_every_frequency_of_an_operand_leaves_a_member_as_it_is():
 
 def test_random_frequencies_are_the_leading_ones_where_these_are_all():
     _, _, (_, *rows) = ablated(random_member(tiny(P=5)))
-    for site in {r.site for r in rows}:
-        for mode in (REMOVE, KEEP):
-            of_all = [
-                r for r in rows if (r.site, r.mode, r.n_frequencies, r.fit) == (site, mode, 2, ALL)
-            ]
-            assert len({accuracies(r) for r in of_all}) <= 1
+    found = {}
+    for row in rows:
+        if (row.n_frequencies, row.fit) == (2, ALL):
+            found.setdefault((row.site, row.mode), set()).add(accuracies(row))
+    assert {mode for _, mode in found} == {REMOVE, KEEP}
+    assert {len(values) for values in found.values()} == {1}
 
 
 # --- members -------------------------------------------------------------------------------------

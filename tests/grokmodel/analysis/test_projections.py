@@ -48,10 +48,6 @@ def waves_of(n, k):
     return [np.cos(a + 0.3), np.sin(b + 0.2), np.cos(a + b + 0.1), np.sin(a - b)]
 
 
-def numbers(probe, pairs):
-    return pairs @ (probe.P, 1)
-
-
 # --- coefficients over all pairs -----------------------------------------------------------------
 
 
