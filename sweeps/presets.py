@@ -67,9 +67,12 @@ RECIPE: list[Block] = [
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images a symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
 COUNTS: list[Block] = [
-    {**block, "N": [256, 64, 16, 4], "visible_below": [1.0]} for block in small_blocks("n256")
+    {**block, **change, "visible_below": [1.0]}
+    for block in small_blocks("n256")
+    for change in ({"N": [256, 64, 16]}, {"N": [4], "cooldown": [0]})
 ]
-"""The same sandwich with 4 to 256 images a symbol, its input never hidden (docs/diverse.md)."""
+"""The same sandwich with 4 to 256 images a symbol, its input never hidden (docs/diverse.md). With
+four it settles long before a cool-down, and without one a trial that has settled stops."""
 
 _IMAGES: Block = {
     "data": ["glyphs"],
