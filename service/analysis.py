@@ -81,11 +81,12 @@ def to_do(job: Job) -> list[Todo]:
     """What is missing, less what other sweeps know; of that only the figures are to be drawn."""
     store = Store(job.settings)
     before = missing(store, job.sweep, job.wish)
-    known = adopt(store, job.sweep, before, job.wish)
+    adopted = adopt(store, job.sweep, before, job.wish)
     left = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
     ids = [item.trial["trial_id"] for item in before]
-    drawn = {i: Todo(item.trial, ()) for i, item in zip(ids, before) if i in known}
-    return [(drawn | left)[i] for i in ids]
+    drawn = {i: Todo(item.trial, ()) for i, item in zip(ids, before) if i in adopted}
+    known = drawn | left  # neither has what another process did meanwhile
+    return [known[i] for i in ids if i in known]
 
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:

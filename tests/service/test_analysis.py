@@ -23,7 +23,7 @@ from grokmodel.analysis import (
 from grokmodel.checkpoint import FORMAT, dump_snapshot, load_snapshot
 from grokmodel.config import ConfigError
 from grokmodel.pack import Member
-from service import outbox, storage
+from service import analysis, outbox, storage
 from service.analyses import ANALYSES, BY_NAME, chosen
 from service.analysis import Job, analysis_task, to_do
 from service.analysis_plan import NONE, QUICK, Wish, batches, missing, representatives
@@ -102,6 +102,20 @@ def parts(store):
     """Name and time of every file of the tables."""
     keys = store.list("tables")
     return {k: store.fs.get_file_info(store.path(k)).mtime_ns for k in keys}
+
+
+def test_what_another_process_does_meanwhile_is_left_out(trained, settings, store, monkeypatch):
+    job = Job("sweep", settings, FAST)
+    adopt = analysis.adopt
+
+    def overtaken(*args):
+        found = adopt(*args)
+        monkeypatch.setattr(analysis, "adopt", adopt)
+        trained()  # the other process, which ends between two readings
+        return found
+
+    monkeypatch.setattr(analysis, "adopt", overtaken)
+    assert to_do(job) == []
 
 
 # --- the registry and the schema -----------------------------------------------------------------
