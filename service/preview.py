@@ -22,16 +22,33 @@ WORTH_SAYING = 1.15
 """Gain by bfloat16 from which a dry run mentions it."""
 
 
-def check_data(configs: Sequence[TrialConfig], settings: Settings) -> None:
+def check_data(configs: Sequence[TrialConfig], settings: Settings) -> str:
     """Load every bank and make every split once.
+
+    Returns:
+        What to warn of, or "".
 
     Raises:
         DataError, ConfigError: the first config whose data are missing or too small.
     """
     for key in {bank_key(c): None for c in configs}:
         load_bank(*key, root=settings.data_root)
-    for config in configs:
-        split_pairs(config)
+    untold = [config for config in configs if not _tells_rule_from_mirror(config)]
+    if not untold:
+        return ""
+    which = "; ".join(
+        f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in untold[:3]
+    )
+    return (
+        f"warning: {len(untold)} of {len(configs)} trials evaluate no strict pair ({which}"
+        f"{'; ...' if len(untold) > 3 else ''}), so their phase is at most memorization, whatever "
+        "they learn; a lower --train-fraction, --split unordered or other seeds give them some"
+    )
+
+
+def _tells_rule_from_mirror(config: TrialConfig) -> bool:
+    """Whether a pair whose mirror is held out too is among those that are evaluated."""
+    return bool(split_pairs(config).strict[: config.eval_pairs].any())
 
 
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:

@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     plane = plane_of(args)
     search = boundary_search.make_search(name, plane, args.tolerance, args.max_trials)
     url = storage_url(settings)
-    check_data([c for point in search.first for c in plane.configs(point)], settings)
+    if warning := check_data([c for point in search.first for c in plane.configs(point)], settings):
+        say(warning)
     if args.dry_run:
         print(preview(search, args.pack, url, settings))
         return 0

@@ -39,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     flags.check_gpus(args)
     scope = args.analyses or PRESET_ANALYSES.get(args.preset, "all")
     configs = preset_configs(args.preset, overrides(args))
-    check_data(configs, settings)
+    if warning := check_data(configs, settings):
+        say(warning)
     if args.dry_run:
         print(dry_run(name, configs, settings))
         return 0

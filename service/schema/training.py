@@ -55,7 +55,12 @@ TRIALS = Table(
         ID,
         *config_columns(),
         Column("steps_run", INT, "updates made; fewer than `steps` if settled", "steps"),
-        Column("phase", STR, "confusion, memorization, grokking, comprehension or diverged"),
+        Column(
+            "phase",
+            STR,
+            "confusion, memorization, grokking, comprehension or diverged; at most "
+            "memorization without a strict pair",
+        ),
         Column("train_acc", FLOAT, "last accuracy on training pairs", "share"),
         Column("val_acc", FLOAT, "last accuracy on all held-out pairs", "share"),
         Column("val_acc_strict", FLOAT, "the same, mirror held out as well", "share"),
