@@ -86,7 +86,7 @@ def ablations(probe: Probe, decoders: Decoders) -> list[list[AblationRow]]:
         for size in ("carriers", "half"):
             sets = [leading_set(s, size) for s in found]
             if any(sets):
-                key = [bool(s.key_frequencies) for s in found]
+                key = [set(s.key_frequencies) for s in found]
                 _ablate(rows, probe, decoders, name, sites, sets, key)
     return rows
 
@@ -106,7 +106,7 @@ def _ablate(
     name: str,
     sites: Sequence[Site],
     sets: Frequencies,
-    key: Sequence[bool],
+    key: Sequence[set[int]],
 ) -> None:
     """Append the rows of one activation and one set of leading frequencies a member."""
     everything = np.arange(1, probe.order.n // 2 + 1)
@@ -137,12 +137,12 @@ def _append(
     draw: int,
     fit: str,
     sets: Frequencies,
-    key: Sequence[bool],
+    key: Sequence[set[int]],
     found: Sequence[Shares],
 ) -> None:
-    for mine, chosen, is_key, accuracies in zip(rows, sets, key, found, strict=True):
+    for mine, chosen, key_frequencies, accuracies in zip(rows, sets, key, found, strict=True):
         if chosen:  # otherwise this member has no such set
-            listed = " ".join(map(str, chosen))
+            listed, is_key = " ".join(map(str, chosen)), set(chosen) <= key_frequencies
             mine.append(AblationRow(*what, len(chosen), draw, fit, listed, is_key, *accuracies))
 
 
