@@ -9,6 +9,7 @@ Shapes: M members, n parameters.
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -51,7 +52,7 @@ def complexity(member: Member) -> list[ComplexityRow]:
                 columns=weight.shape[1],
                 stable_rank=stable_rank(power),
                 entropy=spectral_entropy(power),
-                bdm=bdm(weight) / weight.size,
+                bdm=bdm(weight) / _in_blocks(weight.shape),
                 norm=float(np.linalg.norm(weight)),
             )
         )
@@ -69,6 +70,11 @@ def spectral_entropy(power: np.ndarray) -> float:
         return 0.0
     p = power[power > 0] / power.sum()
     return float(-(p * np.log(p)).sum() / np.log(len(power)))
+
+
+def _in_blocks(shape: tuple[int, ...]) -> int:
+    """Weights that `bdm` counts, at least 1."""
+    return max(1, math.prod(size // BLOCK * BLOCK for size in shape))
 
 
 def bdm(weight: np.ndarray) -> float:

@@ -103,6 +103,14 @@ def test_what_does_not_fill_a_block_counts_in_the_median_alone():
     assert bdm(weight) == pytest.approx(BDM(ndim=2).bdm(signs))
 
 
+def test_bits_are_of_the_weights_that_fill_blocks():
+    member = random_member(tiny(width=6, heads=1))
+    weights = Layout(member.config.shape).views(member.state.average)
+    (row,) = [r for r in complexity(member) if r.matrix == "block0.query"]
+    assert (row.rows, row.columns) == (6, 6)
+    assert row.bdm == pytest.approx(bdm(weights["block0.query.w"][0].numpy().astype(float)) / 16)
+
+
 @pytest.mark.parametrize("shape", [(3, 64), (64, 3)])
 def test_a_matrix_without_a_whole_block_has_no_complexity(shape):
     assert math.isnan(bdm(random(*shape)))
