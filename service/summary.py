@@ -17,7 +17,7 @@ RESULTS = {
     "val_acc": "val",
     "val_acc_strict": "strict",
     "val_acc_strict_1step": "strict, 1 step",
-    "val_acc_strict_final": "strict, 50 steps",
+    "val_acc_strict_final": "strict, final steps",
 }
 HELD_OUT = {
     "val_acc_heldout": "val, unseen images",
