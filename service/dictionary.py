@@ -9,6 +9,10 @@ HEAD = """# Tables
 What `pd.read_parquet(f"{store}/tables/<table>")` gives. Made from `service/schema` by `make docs`;
 do not edit it by hand. Every table also has the column `sweep`, the name of the sweep (a folder).
 A number that was not measured is null.
+
+Plain pandas takes the columns of the first file that it meets. Where that is of an earlier version
+and lacks younger columns, take `read_table(Store(load_settings(store)), "<table>")`, of
+`service.tables`, `service.storage` and `service.settings`: it gives all of them.
 """
 
 
