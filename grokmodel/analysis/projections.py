@@ -32,14 +32,8 @@ Frequencies = Sequence[Sequence[int]]
 """One set of frequencies a member."""
 
 
-def projecting(
-    sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mode: str, grids: int = 1
-) -> Tap:
-    """A tap that removes the frequencies of each member from the sites, or keeps only them.
-
-    Args:
-        grids: whole grids of pairs, one behind the other, among the rows that the model is given.
-    """
+def projecting(sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mode: str) -> Tap:
+    """A tap that removes the frequencies of each member from the sites, or keeps only them."""
     n = probe.order.n
     chosen = torch.from_numpy(np.stack([coefficients_of(n, f) for f in frequencies]))
     keep = chosen.clone() if mode == KEEP else ~chosen
@@ -49,14 +43,13 @@ def projecting(
     pair_Q = torch.from_numpy(probe.order.pairs.reshape(-1)).to(probe.device)
 
     def edit(_: Site, part: Tensor) -> Tensor:
-        M, rows = part.shape[:2]
-        x = part.reshape(M * grids, rows // grids, -1).clone()
+        x = part.flatten(2).clone()
         grid = x[:, pair_Q].unflatten(1, (n, n))
         coefficient = torch.einsum("ai,mabd,bj->mijd", basis_nn, grid, basis_nn)
-        coefficient *= keep_Mnn.repeat_interleave(grids, 0)[..., None]
+        coefficient *= keep_Mnn[..., None]
         kept = torch.einsum("ai,mijd,bj->mabd", basis_nn, coefficient, basis_nn)
         x[:, pair_Q] = kept.flatten(1, 2)
-        return x.reshape(part.shape)
+        return x.view(part.shape)
 
     return editor(sites, probe.shape, edit)
 

@@ -6,9 +6,9 @@ from grokmodel.analysis.sites import Site
 OUTPUT = Site("output")
 
 
-def project(probe, value, frequencies, mode, **how):
+def project(probe, value, frequencies, mode):
     """`value` of the output site, projected with equal frequencies for all members."""
-    tap = projecting([OUTPUT], probe, [frequencies] * len(probe), mode, **how)
+    tap = projecting([OUTPUT], probe, [frequencies] * len(probe), mode)
     return tap("output", value)
 
 

@@ -132,14 +132,6 @@ def test_every_member_has_its_own_frequencies(projected):
         torch.testing.assert_close(found[i : i + 1], alone)
 
 
-def test_grids_one_behind_the_other_are_projected_each_for_itself():
-    probe = probe_of(random_member(tiny()), random_member(tiny(seed=2)))
-    first, second = output_of(probe, 1), output_of(probe, 2)
-    found = project(probe, torch.cat([first, second], dim=1), [1, 3], REMOVE, grids=2)
-    expected = [project(probe, value, [1, 3], REMOVE) for value in (first, second)]
-    torch.testing.assert_close(found, torch.cat(expected, dim=1))
-
-
 @PROJECT
 def test_only_the_sites_named_are_projected(projected):
     config = tiny(heads=2, patch=4, variant="sandwich", P=5)
