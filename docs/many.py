@@ -1,5 +1,5 @@
 """Draws docs/PRESET.png, accuracy over training with many images a symbol, and prints its table:
-python docs/many.py runs many; python docs/many.py runs variants; python docs/many.py runs counts"""
+python docs/many.py runs PRESET, one of many, glyph-counts, variants and counts"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ today = {config.trial_id for config in preset_configs(sweep, {})}  # not a recip
 trials = trials[trials["trial_id"].isin(today)]
 trials = trials.sort_values(["N", "variant", "ffn", "heads"], ascending=[False, False, True, True])
 curves = pd.read_parquet(f"{store}/tables/curves").drop_duplicates(["trial_id", "step"])
-figure, axes = figures.new_figure(2.6 * len(trials), 3.0, 1, len(trials))
+figure, axes = figures.new_figure(2.9 * len(trials), 3.0, 1, len(trials))
 head = ["N", "model", "heads", "steps", *LEARNED, *SHOWN]
 print(f"| {' | '.join(head)} |")
 print("|---" * len(head) + "|")

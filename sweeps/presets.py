@@ -118,8 +118,12 @@ MANY: list[Block] = [
 """The rule with 256 images: a wide FFN recognises, one head and a narrow FFN add. Beside it the
 baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""
 
+GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]
+"""The sandwich of MANY with fewer images a symbol (docs/diverse.md)."""
+
 PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
 PRESETS |= {"variants": VARIANTS, "counts": COUNTS, "images": IMAGES, "many": MANY}
+PRESETS |= {"glyph-counts": GLYPH_COUNTS}
 
 
 PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}
