@@ -16,18 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
 from packaging.requirements import Requirement
 
 from grokmodel.symbols import EMNIST_FILES, DataError, read_emnist, read_kuzushiji
-from service import endpoints, parquet
+from service import endpoints
 from service.doctor import FAIL, NOTE, OK, WARNING, Check, Finding
 from service.environment import PACKAGES
 from service.garbage import size_words
 from service.manifest import read_manifest, sweep_names
+from service.parquet import DamagedPartError
+from service.parts import ADVICE, read_part
 from service.schema import TABLES
 from service.settings import Settings
-from service.storage import Store, StoreError
+from service.storage import PREFLIGHT_S, Store, StoreError
 
 OLDEST_PYTHON = (3, 11)
 CONSTRAINTS = Path(__file__).resolve().parent.parent / "constraints.txt"
@@ -161,42 +162,40 @@ def manifests(settings: Settings) -> Iterator[Finding]:
 
 def tables(settings: Settings) -> Iterator[Finding]:
     """Every part of every table, read whole as far as time allows."""
-    place = Store(settings)
+    place = Store(settings, PREFLIGHT_S)
     keys = [k for k in place.list("tables") if k.endswith(".parquet")]
     deadline = time.monotonic() + TABLES_S
 
-    def look(key: str) -> tuple[str, str | None]:
-        if time.monotonic() > deadline:
-            return key, None
-        return key, _wrong(place, key)
+    def look(key: str) -> list[Finding] | None:
+        return None if time.monotonic() > deadline else list(_wrong(place, key))
 
     with ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(look, keys))
-    for key, said in answers:
-        if said:
-            todo = "Delete it and run its sweep again"
-            yield Finding("tables", FAIL, f"{place.uri(key)}: {said}", todo)
-    unread = sum(said is None for _, said in answers)
-    if unread:
+    for found in answers:
+        yield from found or ()
+    if unread := answers.count(None):
         text = f"{unread} of {len(keys)} parts were not read in {TABLES_S:.0f} s"
         yield Finding("tables", WARNING, text, "Merge them: grok compact")
-    elif not any(said for _, said in answers):
+    elif not any(answers):
         yield Finding("tables", OK, f"{len(keys)} parts, all can be read")
 
 
-def _wrong(place: Store, key: str) -> str | None:
-    """What is wrong with a part; empty if nothing is, or if it went meanwhile."""
-    table = TABLES.get(key.split("/")[1])
+def _wrong(place: Store, key: str) -> Iterator[Finding]:
+    """What is wrong with a part; nothing if it went meanwhile."""
     try:
-        with parquet.opened(place.fs, place.path(key)) as file:
-            file.read()
-            known = {f.name: f.type for f in table.arrow} if table else {}
-            odd = [f.name for f in file.schema_arrow if known.get(f.name, f.type) != f.type]
-        return f"columns {', '.join(odd)} have other types" if odd else ""
-    except FileNotFoundError:
-        return ""
-    except (pa.ArrowException, parquet.DamagedPartError, OSError) as error:
-        return (str(error).splitlines() or [repr(error)])[0]
+        found = read_part(place, key)
+    except StoreError as error:  # it says what to do
+        yield Finding("tables", FAIL, str(error))
+        return
+    except DamagedPartError as error:
+        yield Finding("tables", FAIL, f"{place.uri(key)}: {error}", ADVICE.capitalize())
+        return
+    table = TABLES.get(key.split("/")[1])
+    known = {f.name: f.type for f in table.arrow} if table else {}
+    odd = [f.name for f in found[1] if known.get(f.name, f.type) != f.type] if found else []
+    if odd:
+        text = f"{place.uri(key)}: columns {', '.join(odd)} have other types"
+        yield Finding("tables", FAIL, text, ADVICE.capitalize())
 
 
 def _space(settings: Settings) -> Finding:

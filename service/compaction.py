@@ -25,7 +25,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service import parquet
+from service.parquet import DamagedPartError
+from service.parts import ADVICE, read_part
 from service.schema import TABLES, Table
 from service.storage import Entry, Store, StoreError
 from service.tables import TableError, outdated, parquet_bytes, part_key
@@ -96,6 +97,7 @@ def compact(
 
     Raises:
         TableError: a part is damaged; the parts merged before it stay merged.
+        StoreError: the store cannot be used; likewise.
     """
     fewer = 0
     for table_name in COMPACTED if tables is None else tables:
@@ -145,6 +147,7 @@ def parts_of(store: Store, table_name: str, entries: Sequence[Entry]) -> list[Pa
 
     Raises:
         TableError: one is damaged.
+        StoreError: one cannot be read.
     """
     known = set(TABLES[table_name].arrow)
     sizes = itertools.accumulate(entry.size for entry in entries)
@@ -241,16 +244,12 @@ def _read(
 
     Raises:
         TableError: it is damaged.
+        StoreError: it cannot be read.
     """
     try:
-        with parquet.opened(store.fs, store.path(key)) as file:
-            return file.read(columns), file.schema_arrow
-    except FileNotFoundError:
-        return None
-    except (pa.ArrowException, parquet.DamagedPartError, OSError) as error:
-        raise TableError(
-            f"table {table_name}: {store.uri(key)}: {error}; delete it and run its sweep again"
-        ) from error
+        return read_part(store, key, columns)
+    except DamagedPartError as error:
+        raise TableError(f"table {table_name}: {store.uri(key)}: {error}; {ADVICE}") from error
 
 
 def _share_trials(parts: Iterable[Part]) -> bool:

@@ -136,13 +136,15 @@ class Store:
                 if not (is_passing or explain):
                     raise
                 if not is_passing or time.monotonic() + wait > deadline:
-                    raise StoreError(
-                        f"store {self.url}: cannot {verb} {key}: {self.objects.explain(error)}"
-                    ) from error
+                    raise self.refusal(verb, key, error) from error
                 if wait == FIRST_RETRY_S:
                     log.warning("store %s: %s; trying again", self.url, error)
             time.sleep(wait)
             wait = min(2 * wait, LAST_RETRY_S)
+
+    def refusal(self, verb: str, key: str, error: Exception) -> StoreError:
+        """An error of this store in words: what could not be done, why and what would help."""
+        return StoreError(f"store {self.url}: cannot {verb} {key}: {self.objects.explain(error)}")
 
     def preflight(self) -> None:
         """Write, read, list and delete one object.

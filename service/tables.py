@@ -19,8 +19,9 @@ import pyarrow.dataset as ds
 
 from grokmodel.errors import UserError
 from service import parquet
+from service.parts import ADVICE, one_line, reading
 from service.schema import SCHEMA_VERSION, TABLES, Table
-from service.storage import Store, table_key
+from service.storage import Store, StoreError, table_key
 
 Row = Mapping[str, Any]
 
@@ -59,7 +60,7 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
     try:
         arrow = pa.Table.from_pylist(full, schema=table.arrow)
     except (pa.ArrowException, OverflowError, UnicodeError) as error:
-        raise TableError(f"table {table_name}: {_one_line(error)}") from error
+        raise TableError(f"table {table_name}: {one_line(error)}") from error
     for name in table.key:
         if arrow.column(name).null_count:
             raise TableError(f"table {table_name}: {name} is None; need a value, it is a key")
@@ -91,7 +92,8 @@ def read_table(
     column's `before`.
 
     Raises:
-        TableError: a part cannot be read.
+        TableError: a part is damaged, or parts went again and again.
+        StoreError: a part cannot be read.
     """
     key = [*TABLES[table_name].key, "schema_version"]
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
@@ -138,9 +140,6 @@ def _load(
         if not keys:
             return schema.empty_table().select(names)
         try:
-            if not store.is_s3:  # S3 has checksums of its own, and a request takes time
-                for key in keys:
-                    parquet.check_path(store.fs, store.path(key))
             found = store.patiently(
                 "read",
                 f"tables/{table_name}",
@@ -156,17 +155,16 @@ def _load(
             if gone and listing + 1 < LISTINGS:
                 time.sleep(min(FIRST_PAUSE_S * 2**listing, LAST_PAUSE_S))
                 continue
-            where = store.uri(_damaged(store, table_name, keys) or f"tables/{table_name}")
-            raise TableError(
-                f"table {table_name}: {where}: {_one_line(error)}; delete a damaged part and run "
-                "its sweep again"
-            ) from error
+            raise _fault(store, table_name, keys, error) from error
     raise AssertionError("a loop that returns or raises")
 
 
 def _read(
     store: Store, table_name: str, keys: Sequence[str], names: Sequence[str], chosen: Any
 ) -> pa.Table:
+    if not store.is_s3:  # S3 has checksums of its own, and a request takes time
+        for key in keys:
+            parquet.check_path(store.fs, store.path(key))
     return _dataset(store, table_name, keys).to_table(columns=list(names), filter=chosen)
 
 
@@ -181,22 +179,27 @@ def _dataset(store: Store, table_name: str, keys: Sequence[str]) -> ds.Dataset:
     )
 
 
-def _damaged(store: Store, table_name: str, keys: Sequence[str]) -> str | None:
-    """The first of these parts that cannot be read."""
+def _fault(
+    store: Store, table_name: str, keys: Sequence[str], error: Exception
+) -> TableError | StoreError:
+    """An error that names the first of these parts that cannot be read, and says what to do."""
+
+    def read(key: str) -> None:
+        parquet.check_path(store.fs, store.path(key))
+        if _dataset(store, table_name, [key]).to_table().column("trial_id").null_count:
+            raise parquet.DamagedPartError("rows without a trial_id")
+
     for key in keys:
         try:
-            parquet.check_path(store.fs, store.path(key))
-            if _dataset(store, table_name, [key]).to_table().column("trial_id").null_count:
-                return key
-        except FileNotFoundError:
-            continue
-        except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError):
-            return key
-    return None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+            reading(store, key, partial(read, key))
+        except parquet.DamagedPartError as damage:
+            return TableError(f"table {table_name}: {store.uri(key)}: {damage}; {ADVICE}")
+        except StoreError as refusal:
+            return refusal
+    return TableError(
+        f"table {table_name}: {one_line(error)}; the parts that are there now can be read: run the "
+        "same command again"
+    )
 
 
 def _parts(store: Store, table_name: str, sweep: str | None) -> list[str]:

@@ -11,7 +11,11 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from service.parquet import DamagedPartError
+from service.parts import read_part
 from service.storage import StoreError
+from service.tables import write_rows
+from tests.service.rows import curve_row
 from tests.tracking_servers import dead_server
 
 
@@ -182,6 +186,34 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(make_store, stack):
     assert (store.get("before"), store.get("meanwhile")) == (b"1", b"2")
     timer.join()
     stack.s3.wait()
+
+
+def test_a_part_of_a_table_is_waited_for_and_never_called_damaged_by_a_server_that_is_away(
+    make_store, stack
+):
+    """It is by pyarrow that parts are read, not by boto3 as other objects."""
+    store = make_store(patience_s=60.0)
+    key = write_rows(store, "curves", "one", [curve_row("a", step) for step in (0, 10)])
+    stack.s3.kill()
+    with pytest.raises(StoreError, match=f"cannot read {key}: .*AWS_ENDPOINT_URL_S3"):
+        read_part(make_store(patience_s=0.0), key)
+    timer = threading.Timer(4.0, stack.s3.start)
+    timer.start()
+    rows, _ = read_part(store, key)
+    assert len(rows) == 2
+    timer.join()
+    stack.s3.wait()
+    store.put(key, store.get(key)[:40] + b"?" + store.get(key)[41:])
+    with pytest.raises(DamagedPartError):
+        read_part(store, key)
+    store.delete(key)
+    assert read_part(store, key) is None
+
+
+def test_a_part_of_others_is_not_called_damaged(make_store, stack):
+    stack.s3.create("others")
+    with pytest.raises(StoreError, match=r"cannot read key: .*does not permit it"):
+        read_part(make_store(store="s3://others/x"), "key")
 
 
 def test_a_full_store_is_waited_for_and_then_named(make_store, stack):
