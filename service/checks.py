@@ -90,7 +90,7 @@ def store(settings: Settings) -> Iterator[Finding]:
     entry = next((e for e in place.entries("preflight") if e.key == key), None)
     place.delete(key)
     if not place.is_s3:
-        place.delete_folder("preflight")
+        place.delete_empty_folder("preflight")
     took = f"all in {time.monotonic() - started:.2f} s, a write in {1000 * put_s:.0f} ms"
     text = f"{settings.store}: write, read, list, delete: {took}"
     if put_s > SLOW_PUT_S:

@@ -98,7 +98,7 @@ def remove(store: Store, garbage: Iterable[Garbage]) -> None:
         return
     for folder in sorted({key.rpartition("/")[0] for key in keys}, reverse=True):
         while folder and not store.entries(folder, hidden=True):
-            store.delete_folder(folder)
+            store.delete_empty_folder(folder)
             folder = folder.rpartition("/")[0]
 
 

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pyarrow.fs import FileSystem, LocalFileSystem
 
 from grokmodel.errors import UserError
+
+FOLDER_TRIES = 5
+"""Times that a folder is made for a file: two processes rarely meet there even once."""
 
 
 class StoreError(UserError, RuntimeError):
@@ -54,6 +57,7 @@ class Objects(Protocol):
     def entries(self, prefix: str) -> Iterator[Entry]: ...
     def delete(self, key: str) -> None: ...
     def delete_folder(self, prefix: str) -> None: ...
+    def delete_empty_folder(self, prefix: str) -> None: ...
 
     def is_passing(self, error: Exception) -> bool:
         """Whether the same call may succeed in a while."""
@@ -112,11 +116,10 @@ class Folder:
         for folder, _, names in os.walk(Path(self.root, prefix), topdown=False):
             for name in names:
                 Path(folder, name).unlink(missing_ok=True)
-            try:
-                Path(folder).rmdir()
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
-                    raise
+            _rmdir(Path(folder))
+
+    def delete_empty_folder(self, prefix: str) -> None:
+        _rmdir(Path(self.root, prefix))
 
     def is_passing(self, error: Exception) -> bool:
         return isinstance(error, OSError) and error.errno in self.PASSING
@@ -132,20 +135,35 @@ class Folder:
         return f"{said}. Check that it is a folder, and its permissions"
 
 
+def _made(part: Path) -> BinaryIO:
+    """A new file. Its folder is made too: again if others, who find it empty, remove it."""
+    for _ in range(FOLDER_TRIES):
+        try:
+            return part.open("wb")
+        except FileNotFoundError:
+            with contextlib.suppress(FileNotFoundError, FileExistsError):  # removed meanwhile
+                part.parent.mkdir(parents=True, exist_ok=True)
+    return part.open("wb")
+
+
 def _raise_unless_gone(error: OSError) -> None:
     """A folder that cannot be read must not look empty."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
 
 
+def _rmdir(folder: Path) -> None:
+    """Remove a folder, unless there is something in it or it is gone already."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+            raise
+
+
 def _write(part: Path, data: bytes) -> None:
     """Write a file that is on the disk when this returns."""
-    try:
-        stream = part.open("wb")
-    except FileNotFoundError:  # its folder is missing, or was tidied away a moment ago
-        part.parent.mkdir(parents=True, exist_ok=True)
-        stream = part.open("wb")
-    with stream:
+    with _made(part) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

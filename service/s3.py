@@ -131,7 +131,10 @@ class Bucket:
     def delete_folder(self, prefix: str) -> None:
         for entry in list(self.entries(prefix)):
             self.delete(entry.key)
-        self.delete(f"{prefix}/")  # what pyarrow leaves for a folder
+        self.delete_empty_folder(prefix)
+
+    def delete_empty_folder(self, prefix: str) -> None:
+        self.delete(f"{prefix}/")  # what pyarrow leaves for a folder; nothing depends on it
 
     def is_passing(self, error: Exception) -> bool:
         if isinstance(error, ClientError):

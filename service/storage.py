@@ -113,6 +113,10 @@ class Store:
         """Remove all objects below `prefix/`, and the folder."""
         self.patiently("delete", prefix, lambda: self.objects.delete_folder(prefix))
 
+    def delete_empty_folder(self, prefix: str) -> None:
+        """Remove a folder if nothing is in it, however new: others may be at work there."""
+        self.patiently("delete", prefix, lambda: self.objects.delete_empty_folder(prefix))
+
     def patiently(self, verb: str, key: str, call: Callable[[], T], explain: bool = True) -> T:
         """What a call returns that reads or writes this store, tried again while that may help.
 
@@ -162,7 +166,7 @@ class Store:
                 raise StoreError(f"store {self.url}: an object just written is not listed")
             self.delete(key)
             if not self.is_s3:
-                self.delete_folder("preflight")
+                self.delete_empty_folder("preflight")
         finally:
             self.patience_s = patience
 

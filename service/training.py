@@ -91,9 +91,7 @@ def train_packs(
         results = tuner.fit()
     finally:
         progress.close()
-        store.delete_folder(f"ray/{name}")  # Tune's own notes: nothing resumes from them
-        if not store.list("ray"):
-            store.delete_folder("ray")
+        forget(store, name)
     say(progress.line())
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
@@ -102,6 +100,12 @@ def train_packs(
             f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
             "command again to go on from their last resume points"
         )
+
+
+def forget(store: Store, name: str) -> None:
+    """Delete Tune's own notes on a run: nothing resumes from them."""
+    store.delete_folder(f"ray/{name}")
+    store.delete_empty_folder("ray")
 
 
 def _reasons(results: tune.ResultGrid) -> set[str]:

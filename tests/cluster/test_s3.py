@@ -33,6 +33,8 @@ def test_what_is_put_is_got_listed_and_deleted(make_store):
     store.delete("a/two")  # what is not there need not be deleted
     assert not store.exists("a/two")
     assert store.get_or_none("a/two") is None
+    store.delete_empty_folder("a")
+    assert store.exists("a/b/one")
     store.delete_folder("a")
     assert store.list("") == ["ab"]
 

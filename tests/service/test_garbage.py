@@ -23,7 +23,7 @@ from service.garbage import (
     size_words,
 )
 from service.heartbeat import Heartbeat, heartbeat_key
-from service.storage import StoreError
+from service.storage import Store, StoreError
 from service.tables import TableError, read_table, write_rows
 from service.tracking import Tracking
 from service.worker import PackJob, run_pack
@@ -127,6 +127,24 @@ def test_markers_of_a_sweep_with_rows_stay_though_its_manifest_is_gone(store):
     store.put(storage.outbox_key("mine", "a"), b"x")
     age(store)
     assert find(store) == []
+
+
+def test_what_comes_while_garbage_goes_stays(store, monkeypatch):
+    """Though no listing shows it yet."""
+    store.put(storage.outbox_key("gone", "a"), b"x")
+    age(store)
+    found = find(store)
+    newcomer = storage.outbox_key("gone", "b")
+    store.put(newcomer, b"x")
+    real = Store.entries
+
+    def entries(self, prefix, hidden=False):
+        return [e for e in real(self, prefix, hidden) if e.key != newcomer]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "entries", entries)
+        remove(store, found)
+    assert store.list("") == [newcomer]
 
 
 def test_what_cannot_be_read_ends_it_before_anything_is_deleted(store):

@@ -1,10 +1,12 @@
 """The store shows whole objects only, and says clearly when it cannot be used."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from service import checks
 from service.settings import Settings, SettingsError, load_settings
 from service.storage import Store, StoreError
 
@@ -49,6 +51,39 @@ def test_unfinished_files_are_not_listed(store):
 def test_preflight_leaves_nothing_behind(store):
     store.preflight()
     assert store.list("") == []
+
+
+@pytest.mark.parametrize("look", [lambda s: Store(s).preflight(), lambda s: list(checks.store(s))])
+def test_what_another_process_tries_the_store_with_stays(settings, store, monkeypatch, look):
+    real, other = Store.delete, "preflight/of-another"
+
+    def delete(self, key):
+        real(self, key)
+        self.put(other, b"grok")
+
+    monkeypatch.setattr(Store, "delete", delete)
+    look(settings)
+    assert store.list("") == [other]
+
+
+def test_many_may_try_a_store_at_once(settings):
+    """Each makes the folder that another removes."""
+    with ThreadPoolExecutor(8) as pool:
+        tries = [pool.submit(Store(settings).preflight) for _ in range(400)]
+    assert [error for each in tries if (error := each.exception())] == []
+    assert not Path(settings.store, "preflight").exists()
+
+
+def test_only_an_empty_folder_is_deleted_as_one(store):
+    store.delete_empty_folder("a/b")
+    store.put("a/b/c", b"1")
+    (Path(store.path("a/b")) / ".c.123").write_bytes(b"half")
+    for key in ("a/b", "a"):
+        store.delete_empty_folder(key)
+    assert len(store.entries("", hidden=True)) == 2
+    store.delete_folder("a/b")
+    store.delete_empty_folder("a")
+    assert not Path(store.path("a")).exists()
 
 
 def test_preflight_names_a_store_that_is_a_file(tmp_path):
