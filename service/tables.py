@@ -38,7 +38,8 @@ class TableError(UserError, RuntimeError):
 def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -> str | None:
     """Write rows as one part and return its key; no rows, no part.
 
-    The name is a hash of the trials and steps in it: the same rows give the same file.
+    The name is a hash of the trials and steps in it: the same rows give the same file. A row that
+    says of which schema version it is keeps that; others are of this one.
 
     Raises:
         TableError: a row has a column too few or too many, a value of another type, or no key.
@@ -47,7 +48,7 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
         return None
     table = TABLES[table_name]
     columns = {c.name for c in table.columns}
-    full = [{**row, "schema_version": SCHEMA_VERSION} for row in rows]
+    full = [{"schema_version": SCHEMA_VERSION, **row} for row in rows]
     for row in full:
         if row.keys() != columns:
             odd = sorted(row.keys() ^ columns)
@@ -61,9 +62,9 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
         arrow = pa.Table.from_pylist(full, schema=table.arrow)
     except (pa.ArrowException, OverflowError, UnicodeError) as error:
         raise TableError(f"table {table_name}: {one_line(error)}") from error
-    for name in table.key:
+    for name in (*table.key, "schema_version"):
         if arrow.column(name).null_count:
-            raise TableError(f"table {table_name}: {name} is None; need a value, it is a key")
+            raise TableError(f"table {table_name}: {name} is None; need a value in every row")
     key = part_key(table_name, sweep, full)
     store.put(key, parquet_bytes(arrow))
     return key
@@ -112,12 +113,12 @@ def outdated(frame: pd.DataFrame, table: Table) -> pd.Series:
 
 
 def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows of some trials just as they were given to `write_rows`, one a key."""
+    """Rows of some trials as they were given to `write_rows`, with their version; one a key."""
     table = TABLES[table_name]
     unique: dict[tuple[Any, ...], dict[str, Any]] = {}
     found = _load(store, table_name, None, trial_ids, None).to_pylist()
     for row in sorted(found, key=lambda row: -row["schema_version"]):
-        del row["sweep"], row["schema_version"]
+        del row["sweep"]
         unique.setdefault(tuple(row[name] for name in table.key), row)
     return list(unique.values())
 

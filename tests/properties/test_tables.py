@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service import parquet
-from service.schema import TABLES
+from service.schema import SCHEMA_VERSION, TABLES
 from service.settings import Settings
 from service.storage import Store
 from service.tables import TableError, read_rows, read_table, write_rows
@@ -18,6 +18,7 @@ ROWS = {
     "curves": [curve_row("a" * 16, step, loss=1 / (1 + step)) for step in range(9)],
     "trials": [finished_row(tiny_config(seed=s)) for s in range(2)],
 }
+ROWS = {n: [{**row, "schema_version": SCHEMA_VERSION} for row in rows] for n, rows in ROWS.items()}
 PARTS = {}
 """Table -> the bytes of a part with these rows."""
 

@@ -1,9 +1,15 @@
-"""Ray on a machine that is too busy to start it in the half minute that Ray allows."""
+"""Ray on a machine that is too busy to start it in the half minute that Ray allows; rows that a
+sweep takes from another."""
 
 import pytest
 import ray
 
 from service import runner
+from service.plan import Plan
+from service.schema import SCHEMA_VERSION
+from service.tables import read_table, write_rows
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
 
 SLOW = "The current node timed out during startup. This could happen because ..."
 
@@ -44,3 +50,12 @@ def test_any_other_error_is_not_tried_again(starts):
     with pytest.raises(Exception, match="no memory"):
         runner.start_ray()
     assert len(asked) == 1
+
+
+def test_rows_of_another_sweep_keep_their_version(store):
+    """An old result does not become one of the present schema by being copied."""
+    config = tiny_config()
+    old = {**finished_row(config), "schema_version": SCHEMA_VERSION - 1}
+    write_rows(store, "trials", "one", [old])
+    runner.adopt(store, Plan("two", (config,), (), (config,), ()))
+    assert list(read_table(store, "trials", "two")["schema_version"]) == [SCHEMA_VERSION - 1]

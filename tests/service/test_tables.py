@@ -37,6 +37,7 @@ def test_rows_come_back_as_they_were_given(store):
     rows = [curve_row("a", 10), curve_row("b", 20, mem_share=0.25)]
     write_rows(store, "curves", "one", rows)
     write_rows(store, "curves", "two", rows)
+    rows = [{**row, "schema_version": SCHEMA_VERSION} for row in rows]
     assert read_rows(store, "curves", ["a", "b"]) == rows
     assert read_rows(store, "curves", ["b"]) == rows[1:]
 
@@ -132,6 +133,22 @@ def test_a_row_of_a_newer_schema_takes_the_place_of_the_old_one(store, monkeypat
     assert {r["loss"] for r in read_rows(store, "curves", ["a", "b"]) if r["step"] == 10} == {2.0}
 
 
+def test_a_row_that_is_copied_keeps_its_version(store):
+    """Else an old row would take the place of the new one."""
+    old = {**curve_row("a", 10, loss=1.0), "schema_version": SCHEMA_VERSION - 1}
+    write_rows(store, "curves", "one", [old])
+    assert read_rows(store, "curves", ["a"]) == [old]
+    write_rows(store, "curves", "two", [curve_row("a", 10, loss=2.0), curve_row("b", 10)])
+    write_rows(store, "curves", "three", [old])
+    assert read_table(store, "curves", trial_ids=["a"])["loss"].tolist() == [2.0]
+
+
+def test_a_row_has_a_version(store):
+    with pytest.raises(TableError, match="schema_version is None"):
+        write_rows(store, "curves", "one", [{**curve_row("a", 10), "schema_version": None}])
+    assert store.list("tables") == []
+
+
 # --- rows that are older than a column -----------------------------------------------------------
 
 
@@ -166,7 +183,8 @@ def test_an_old_row_is_that_of_a_trial_from_before_the_later_fields(store):
 def test_an_old_row_is_copied_with_what_it_left_unsaid(store):
     config = OLD
     write_old_part(store, config)
-    assert read_rows(store, "trials", [config.trial_id]) == [finished_row(config)]
+    row = {**finished_row(config), "schema_version": SCHEMA_VERSION}
+    assert read_rows(store, "trials", [config.trial_id]) == [row]
 
 
 @pytest.mark.parametrize("null", [None, math.nan])
