@@ -20,8 +20,11 @@ def most_members(configs: Sequence[TrialConfig], data_root: str) -> dict[PackSha
     """Members of the best pack of each config's shape, measured by a Ray task that holds a GPU."""
     import ray  # a dry run needs none
 
+    from service.tasks import results
+
     task = ray.remote(num_cpus=1, num_gpus=1)(most_members_here)
-    return dict(ray.get(task.remote(list(configs), data_root)))
+    (found,) = results([task.remote(list(configs), data_root)])
+    return dict(found)
 
 
 def most_members_here(configs: Sequence[TrialConfig], data_root: str) -> dict[PackShape, int]:

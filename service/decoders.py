@@ -24,6 +24,7 @@ from grokmodel.symbols import SymbolBank, load_bank
 from service import storage
 from service.settings import Settings
 from service.storage import Store
+from service.tasks import results
 
 log = logging.getLogger("grok")
 
@@ -39,7 +40,7 @@ def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None
     """
     keys = {bank_key(c): None for c in configs if needs_training(c.N)}
     task = ray.remote(num_cpus=1)(_prepare)
-    ray.get([task.remote(key, settings) for key in keys])
+    results([task.remote(key, settings) for key in keys])
 
 
 def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:

@@ -89,9 +89,8 @@ def lacking_here(settings: Settings) -> Lacking:
 
 
 def without_paths(error: Exception, settings: Settings) -> str:
-    """A message fit for a document: one line that names no folder and no host of ours."""
-    cause = getattr(error, "cause", error)  # Ray adds its host and a traceback
-    return " ".join(str(cause).split()).replace(settings.data_root, "DIR")
+    """A message fit for a document: one line that names no folder of ours."""
+    return " ".join(str(error).split()).replace(settings.data_root, "DIR")
 
 
 def plan_lines(choices: Sequence[Choice], costs: CostModel, done: Set[str]) -> list[str]:

@@ -29,3 +29,24 @@ def test_a_sweep_on_a_gpu_measures_its_packs_and_trains_every_trial_once(tmp_pat
     assert "on 1 slots of 1 GPU, 1 CPU" in planned
     trials = pd.read_parquet(tmp_path / "tables" / "trials")
     assert sorted(trials["seed"]) == list(range(6))
+
+
+WITHOUT_DATA = """
+import json, sys
+import ray
+from grokmodel.config import TrialConfig
+from grokmodel.errors import UserError
+from service.capacity import most_members
+
+ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="error")
+try:
+    most_members([TrialConfig(data="emnist")], sys.argv[1])
+except UserError as error:
+    print(json.dumps([type(error).__name__, str(error)]))
+"""
+
+
+def test_a_measurement_without_its_data_names_what_is_missing(tmp_path):
+    name, said = run_script(WITHOUT_DATA, tmp_path)
+    assert name == "DataError"
+    assert said.startswith(f"{tmp_path}/emnist-bymerge-train-images-idx3-ubyte.gz: not found; put")

@@ -180,26 +180,17 @@ def test_what_fits_is_run_once_and_written_the_same_from_the_tables(tmp_path):
 REFUSED = """
 import json, sys
 from pathlib import Path
-import numpy as np
 from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids
 from sweeps import reproduce
 from sweeps.budget import Choice
 from sweeps.paper import Experiment, Scale
+from tests.grokmodel.data_files import write_two_alike
 
 folder = Path(sys.argv[1])
 (folder / "data").mkdir()
-random = np.random.default_rng(0)
-for part, each in (("train", 100), ("test", 20)):
-    labels = np.repeat(np.arange(7), each)
-    images = random.integers(0, 255, (len(labels), 28, 28))
-    for label in range(5):  # a bright bar tells these apart, nothing does 5 and 6
-        images[labels == label] = 0
-        images[labels == label, :, 5 * label + 2 : 5 * label + 6] = 250
-    images[labels < 5] += random.integers(0, 6, images[labels < 5].shape)
-    np.savez(folder / "data" / f"k49-{part}-imgs.npz", images.astype(np.uint8))
-    np.savez(folder / "data" / f"k49-{part}-labels.npz", labels.astype(np.uint8))
+write_two_alike(folder / "data")
 tiny = {"data": ["kuzushiji49"], "P": [5, 7], "N": [2], "side": [8], "width": [16],
         "ffn": [16], "batch": [32], "t_levels": [8], "steps": [20], "eval_every": [10],
         "sample_steps": [1], "final_sample_steps": [1], "train_fraction": [0.8]}
