@@ -13,6 +13,14 @@ from grokmodel.errors import UserError
 
 DEFAULT_STORE = "runs"
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#]+)*/*$")
+SECRETS = (
+    # a user alone is a token on the web; of a database, which may ask for no password, it is a name
+    (re.compile(r"(https?://)[^:/?#\s]+:?@"), r"\1***@"),
+    # to the last @ before the next URI: a password may have @ and / in it
+    (re.compile(r"(://[^:/\s]*):(?:(?!://)\S)*@"), r"\1:***@"),
+    (re.compile(r"([?&]\w*passw(?:or)?d=)[^&\s]*"), r"\1***"),
+)
+"""What of a URI is not for others, and what is shown in its place; in this order."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,8 @@ def default_store() -> str:
 
 
 def without_password(text: str) -> str:
-    """The text with the passwords of all URIs in it as three stars."""
-    # to the last @ before the next URI: a password may have @ and / in it
-    return re.sub(r"(://[^:/@\s]*):(?:(?!://)\S)*@", r"\1:***@", text)
+    """The text with the passwords of all URIs in it as three stars, wherever in a URI they stand;
+    so are the tokens that stand for a user and a password."""
+    for secret, shown in SECRETS:
+        text = secret.sub(shown, text)
+    return text

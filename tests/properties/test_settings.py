@@ -1,5 +1,6 @@
 """Any text as a place: settings or a SettingsError; and no password is ever shown."""
 
+import pickle
 from urllib.parse import quote
 
 import pytest
@@ -94,6 +95,39 @@ def test_a_text_without_credentials_stays_as_it_is(text):
         assert without_password(text) == text
 
 
+@share(3)
+@given(SCHEMES, st.sampled_from("?&"), st.sampled_from(["", "ssl"]), SECRETS, GAPS)
+def test_no_password_is_left_in_a_query(scheme, mark, kind, secret, gap):
+    """Where SQLAlchemy and libpq take it too."""
+    shown = without_password(f"{scheme}://db/x{mark}{kind}password={secret}&user=me{gap}y")
+    assert secret not in shown
+    assert f"{scheme}://db/x{mark}{kind}password=***" in shown
+    assert "y" in shown
+
+
+@pytest.mark.parametrize("uri", ["https://hunter2@host/x", "http://hunter2:@host/x",
+                                 "https://hun@ter2@host/x"])  # fmt: skip
+def test_a_token_in_place_of_a_user_is_not_shown(uri):
+    assert "ter2" not in without_password(f"MLflow at {uri}: no answer")
+    assert "***@host/x: no answer" in without_password(f"MLflow at {uri}: no answer")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["s3://bucket/prefix", "postgresql://me@host/db?sslmode=require", "http://host/#/x@y"],
+)
+def test_what_is_no_secret_is_shown(uri):
+    assert without_password(uri) == uri
+
+
+def test_settings_for_other_processes_have_no_password_in_the_query(monkeypatch):
+    uri = "postgresql://db/mlflow?user=grok&password=hunter2"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    sent = pickle.dumps(load_settings())
+    assert b"hunter2" not in sent
+    assert pickle.loads(sent).tracking_uri == uri  # taken from the environment there
+
+
 def test_settings_do_not_show_a_password():
     settings = Settings("/x", "postgresql://me:secret@host/db", "/d", None)
     assert "secret" not in repr(settings)
@@ -111,6 +145,11 @@ def test_two_dashes_are_no_store():
 def test_a_place_that_cannot_be_is_refused(what, place):
     with pytest.raises(SettingsError, match="need a folder"):
         load_settings(**{what: place})
+
+
+def test_a_password_of_a_user_with_an_at_is_not_shown():
+    """SQLAlchemy takes that too, and Azure names users so."""
+    assert without_password("postgresql://me@azure:pass@host/db").endswith("@azure:***@host/db")
 
 
 @pytest.mark.parametrize("secret", ["pa/ss", "p/a:s/s"])
