@@ -108,6 +108,10 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     every = (status, drawing, analyzing, publishing, costs, columns, table)
     for command in (*every, doctor, merging, cleaning):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
+    for command in (analyzing, doctor):
+        command.add_argument(
+            "--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)"
+        )
     return parser
 
 

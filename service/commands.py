@@ -62,7 +62,7 @@ def run_gc(settings: Settings, args: argparse.Namespace) -> int:
 def run_doctor(settings: Settings | None, args: argparse.Namespace) -> int:
     from service import doctor  # torch and MLflow: only when they are needed
 
-    return doctor.run(args.store, args.json)
+    return doctor.run(args.store, args.json, args.data_root)
 
 
 def run_columns(settings: Settings, args: argparse.Namespace) -> int:

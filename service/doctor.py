@@ -44,12 +44,12 @@ class Check:
     """What to do if it does."""
 
 
-def run(store: str | None, as_json: bool = False) -> int:
+def run(store: str | None, as_json: bool = False, data_root: str | None = None) -> int:
     """Make all checks and print what was found; the exit code is 1 if one fails."""
     from service.checks import CHECKS  # torch and pyarrow: only here
 
     found = []
-    for finding in findings(store, CHECKS):
+    for finding in findings(store, data_root, CHECKS):
         found.append(finding)
         if not as_json:
             print(finding, flush=True)
@@ -62,10 +62,12 @@ def run(store: str | None, as_json: bool = False) -> int:
     return int(failed > 0)
 
 
-def findings(store: str | None, checks: Iterable[Check]) -> Iterator[Finding]:
+def findings(
+    store: str | None, data_root: str | None, checks: Iterable[Check]
+) -> Iterator[Finding]:
     """What the checks find, one after another."""
     try:
-        settings = load_settings(store)
+        settings = load_settings(store, data_root)
     except SettingsError as error:
         yield Finding("settings", FAIL, str(error), "Nothing else was checked")
         return

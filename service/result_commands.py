@@ -16,6 +16,7 @@ from service.analyses import LEVELS_T, chosen
 from service.analysis_plan import Wish, missing, representatives
 from service.commands import planned_trials
 from service.costs import costs_table
+from service.preview import check_data
 from service.settings import Settings
 from service.storage import Store, StoreError
 from service.tables import read_table
@@ -68,9 +69,11 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
     chosen(wish.names)
     if read_table(store, "trials", args.sweep, columns=["trial_id"]).empty:
         raise StoreError(f"no trial of {args.sweep!r} in {store.url} is trained yet; need one")
-    if not missing(store, args.sweep, wish):
+    todo = missing(store, args.sweep, wish)
+    if not todo:
         print(f"nothing is missing in {args.sweep}")
         return 0
+    check_data([item.config for item in todo if item.names], settings)
     start_ray()
     failures = analyze_sweep(
         args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)

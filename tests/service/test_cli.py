@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import ray
 
 from service import cli, storage
 from service.tables import write_rows
@@ -169,6 +170,20 @@ def test_a_sweep_without_a_trained_trial_has_nothing_to_analyse(store, capsys):
     store.put(storage.sweep_key("empty"), json.dumps(manifest).encode())
     assert cli.main(["analyze", "--sweep", "empty", "--store", store.url]) == 2
     assert "no trial of 'empty'" in capsys.readouterr().err
+
+
+def test_data_that_are_missing_are_named_before_anything_is_analysed(sweep, tmp_path, capsys):
+    config = tiny_config(data="emnist")
+    write_rows(sweep, "trials", "mine", [finished_row(config)])
+    args = ["analyze", "--sweep", "mine", "--store", sweep.url, "--data-root", str(tmp_path)]
+    assert cli.main(args) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"grok: {tmp_path}/emnist-bymerge-train-images")
+    assert "not found" in error
+    assert "--data-root" in error
+    assert error.count("\n") == 1
+    assert not ray.is_initialized()
+    assert sweep.list("tables/failures") == []
 
 
 def test_figures_are_drawn_without_the_tracking_server(sweep, capsys, monkeypatch):

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from service import checks, doctor, endpoints, storage
+from service import checks, cli, doctor, endpoints, storage
 from service.doctor import FAIL, NOTE, OK, WARNING, Check, Finding, bounded
 from service.objects import Entry
 from service.storage import Store
@@ -240,6 +240,12 @@ def test_a_damaged_data_set_is_said_and_an_absent_one_only_noted(settings, tmp_p
     found = list(checks.data(settings))
     assert levels(found) == [FAIL]
     assert "emnist-bymerge-train-images" in words(found)
+
+
+def test_the_data_that_are_checked_are_those_of_the_flag(store, tmp_path, capsys):
+    (tmp_path / "k49-train-imgs.npz").write_bytes(b"no archive")
+    assert cli.main(["doctor", "--store", store.url, "--data-root", str(tmp_path)]) == 1
+    assert f"kuzushiji49: {tmp_path}/k49-train-imgs.npz: damaged" in capsys.readouterr().out
 
 
 def test_other_versions_are_a_warning_and_missing_packages_fail(settings, monkeypatch, tmp_path):
