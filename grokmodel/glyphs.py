@@ -9,7 +9,7 @@ steps to tell them apart (docs/recipe.md); varied ones are about as different as
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,9 @@ POOL = 256
 """Images a symbol for training a decoder."""
 FIRST_HELD_OUT = 100_000
 """Number of the first held-out image: no training bank reaches it."""
+KEPT = 256
+"""Runs of images of one symbol and size that a process remembers: two sizes of the whole alphabet,
+each with its pool and its held-out images."""
 
 
 def glyph_bank(P: int, N: int, side: int) -> SymbolBank:
@@ -57,14 +60,18 @@ def glyph_bank(P: int, N: int, side: int) -> SymbolBank:
 
 def _images(P: int, first: int, count: int, side: int) -> np.ndarray:
     """Images `first` ... `first + count - 1` of P symbols: (P, count, side, side) float32."""
-    out = np.zeros((P, count, side, side), np.float32)
-    for symbol in range(P):
-        for k in range(count):
-            out[symbol, k] = resize(_glyph(symbol, first + k), side)
+    return np.stack([_images_of(symbol, first, count, side) for symbol in range(P)])
+
+
+@lru_cache(maxsize=KEPT)
+def _images_of(symbol: int, first: int, count: int, side: int) -> np.ndarray:
+    """Those of one symbol: (count, side, side). Kept at their size, not at that of the canvas."""
+    out = np.zeros((count, side, side), np.float32)
+    for k in range(count):
+        out[k] = resize(_glyph(symbol, first + k), side)
     return out
 
 
-@cache
 def _glyph(symbol: int, number: int) -> np.ndarray:
     """One glyph on the canvas, float32 in [0, 1]."""
     from PIL import Image, ImageDraw, ImageFilter

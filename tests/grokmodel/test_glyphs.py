@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,26 @@ def distinct(images):
 
 def test_drawing_twice_gives_the_same_images():
     first = glyph_bank(10, 1, 16).images
-    glyphs._glyph.cache_clear()
+    glyphs._images_of.cache_clear()
     np.testing.assert_array_equal(glyph_bank(10, 1, 16).images, first)
+
+
+def test_little_more_than_the_images_of_a_bank_is_remembered():
+    glyph_bank(3, 1, 12)  # fonts stay too
+    glyphs._images_of.cache_clear()
+    tracemalloc.start()
+    bank = glyph_bank(3, 2, 12)
+    size = bank.pool.nbytes + bank.heldout.nbytes
+    del bank
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size <= kept < 1.5 * size
+
+
+def test_what_is_remembered_has_an_end():
+    for side in (8, 9, 10):
+        glyph_bank(62, 1, side)
+    assert glyphs._images_of.cache_info().currsize == glyphs.KEPT
 
 
 def test_a_bank_of_fewer_images_is_the_beginning_of_a_larger_one(varied_glyphs):
