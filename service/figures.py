@@ -38,6 +38,8 @@ PHASE_LABELS = {
 TRAIN_COLOR, VAL_COLOR, STRICT_COLOR, LOSS_COLOR = "#0072B2", "#CC79A7", "#009E73", "#555555"
 ORANGE, SKY, RED, GREY = "#E69F00", "#56B4E9", "#D55E00", "#BBBBBB"
 DPI = 150
+SIDE_IN, TICKS = 7.0, 8
+"""Inches of a plane's side and labels on it, at most, however many its cells."""
 LOG_FROM = 4.0
 """Ratio of the largest to the smallest loss from which its axis is logarithmic."""
 MAX_LINES = 300
@@ -66,6 +68,17 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def plane_in(cells: tuple[int, int], cell_in: tuple[float, float]) -> tuple[float, float]:
+    """Width and height of a plane in inches, its cells smaller where there are many."""
+    width, height = (min(n * size, SIDE_IN) for n, size in zip(cells, cell_in))
+    return width, height
+
+
+def tick_places(cells: int) -> np.ndarray:
+    """Which cells of a side have a label."""
+    return np.arange(0, cells, math.ceil(cells / TICKS))
 
 
 # --- curves --------------------------------------------------------------------------------------

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgb, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from grokmodel.config import TrialConfig
 from grokmodel.outcome import PHASES
-from service.figures import PHASE_COLORS, PHASE_LABELS, new_figure
+from service.figures import PHASE_COLORS, PHASE_LABELS, new_figure, plane_in, tick_places
 from service.summary import counted
 
 UNITS = {
@@ -36,8 +37,19 @@ UNITS = {
     "t_std": "spread of logit t",
     "side": "image side (pixels)",
 }
+STEP_COLORS, NEVER = matplotlib.colormaps["viridis_r"], "#D9D9D9"
+TEXT_IN = (0.43, 0.3)
+"""Inches that a cell's text takes: `123,456` over `3/3`."""
 PLANE_COLUMNS = ("data", "phase", "seed", "train_step", "val_step_strict")
 """What the figures of a plane need of `trials`, apart from its axes."""
+
+
+class Cell(NamedTuple):
+    """How a cell of a plane is drawn."""
+
+    color: Any
+    text: str
+    ink: str = "black"
 
 
 def varied_axes(trials: pd.DataFrame) -> list[str]:
@@ -50,14 +62,16 @@ def varied_axes(trials: pd.DataFrame) -> list[str]:
 def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
     """Colour: the commonest phase of a cell; text: how many of its trials are in it."""
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
-    figure, axes = new_figure(1.6 + 0.85 * len(xs), 1.5 + 0.62 * len(ys))
+    width, height = plane_in((len(xs), len(ys)), (0.85, 0.62))
+    figure, axes = new_figure(1.6 + width, 1.5 + height)
     ax: Axes = axes[0, 0]
-    for (i, j), counts in _phase_counts(trials, xs, ys, x, y).items():
+    cells = {}
+    for place, counts in _phase_counts(trials, xs, ys, x, y).items():
         phase = max(PHASES, key=counts.__getitem__)  # the first of those that are commonest
-        ax.add_patch(Rectangle((i, j), 1, 1, facecolor=PHASE_COLORS[phase], edgecolor="white"))
-        label = f"{PHASE_LABELS[phase]}\n{counts[phase]}/{counts.total()}"
-        ax.text(i + 0.5, j + 0.5, label, ha="center", va="center", fontsize=8)
-    _plane(ax, xs, ys, x, y)
+        text = f"{PHASE_LABELS[phase]}\n{counts[phase]}/{counts.total()}"
+        cells[place] = Cell(PHASE_COLORS[phase], text)
+    _cells(ax, cells, (len(xs), len(ys)), _has_room(xs, ys, width, height))
+    _axes(ax, xs, ys, x, y)
     ax.set_title(f"Phase ({_title(trials)})", fontsize=9)
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
     handles = [Patch(facecolor=PHASE_COLORS[p], label=p) for p in shown]
@@ -68,7 +82,9 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
 def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
     """When strict pairs are learned, and how long after the training pairs (medians of a cell)."""
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
-    figure, axes = new_figure(2 * (1.4 + 0.8 * len(xs)), 1.5 + 0.55 * len(ys), 1, 2)
+    width, height = plane_in((len(xs), len(ys)), (0.8, 0.55))
+    figure, axes = new_figure(2 * (1.4 + width), 1.5 + height, 1, 2)
+    has_room = _has_room(xs, ys, width, height)
     lag = trials["val_step_strict"] - trials["train_step"]
     panels = (
         (axes[0, 0], trials["val_step_strict"], "step at which strict pairs are learned"),
@@ -76,20 +92,28 @@ def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
     )
     for ax, values, title in panels:
         norm = Normalize(0, max(float(values.max()), 1.0) if values.notna().any() else 1.0)
-        color_map = matplotlib.colormaps["viridis_r"]
-        cells = values.astype(float).groupby([trials[x], trials[y]])
-        summary = cells.agg(["median", "count", "size"])
-        for (value_x, value_y), median, known, size in summary.itertuples(name=None):
-            i, j = xs.index(value_x), ys.index(value_y)
-            color = color_map(norm(median)) if known else "#F2F2F2"
-            text = f"{median:,.0f}\n{known}/{size}" if known else "never"
-            dark = known and sum(matplotlib.colors.to_rgb(color)) < 1.3
-            ax.add_patch(Rectangle((i, j), 1, 1, facecolor=color, edgecolor="white"))
-            ink = "white" if dark else "black"
-            ax.text(i + 0.5, j + 0.5, text, ha="center", va="center", fontsize=7.5, color=ink)
-        _plane(ax, xs, ys, x, y)
+        medians = values.astype(float).groupby([trials[x], trials[y]])
+        summary = medians.agg(["median", "count", "size"])
+        cells = {
+            (xs.index(value_x), ys.index(value_y)): _step_cell(median, known, size, norm)
+            for (value_x, value_y), median, known, size in summary.itertuples(name=None)
+        }
+        _cells(ax, cells, (len(xs), len(ys)), has_room)
+        _axes(ax, xs, ys, x, y)
+        if not has_room:  # the scale has to say what no text does
+            figure.colorbar(ScalarMappable(norm, STEP_COLORS), ax=ax, format="{x:,.0f}")
+            title += "; grey: never"
         ax.set_title(title, fontsize=9)
     return figure
+
+
+def _step_cell(median: float, known: int, size: int, norm: Normalize) -> Cell:
+    """The median of those of a cell's trials that have learned."""
+    if not known:
+        return Cell(NEVER, "never")
+    color = STEP_COLORS(norm(median))
+    ink = "white" if sum(to_rgb(color)) < 1.3 else "black"
+    return Cell(color, f"{median:,.0f}\n{known}/{size}", ink)
 
 
 def _phase_counts(
@@ -103,13 +127,35 @@ def _phase_counts(
     return counts
 
 
-def _plane(ax: Axes, xs: Sequence[Any], ys: Sequence[Any], x: str, y: str) -> None:
-    ax.set_xlim(0, len(xs))
-    ax.set_ylim(0, len(ys))
-    ax.set_xticks(np.arange(len(xs)) + 0.5, [_short(v) for v in xs])
-    ax.set_yticks(np.arange(len(ys)) + 0.5, [_short(v) for v in ys])
-    ax.set_xlabel(UNITS.get(x, x))
-    ax.set_ylabel(UNITS.get(y, y))
+def _has_room(xs: Sequence[Any], ys: Sequence[Any], width: float, height: float) -> bool:
+    """Whether the cells of a plane of some inches can hold text."""
+    return width / len(xs) >= TEXT_IN[0] and height / len(ys) >= TEXT_IN[1]
+
+
+def _cells(
+    ax: Axes, cells: Mapping[tuple[int, int], Cell], shape: tuple[int, int], has_room: bool
+) -> None:
+    """Those of a plane that have trials, all colours at once: one by one they take minutes.
+
+    Many are a picture in an SVG too, and have no lines between them, which would cover them.
+    """
+    nx, ny = shape
+    color_YX4 = np.zeros((ny, nx, 4))
+    for (i, j), cell in cells.items():
+        color_YX4[j, i] = to_rgba(cell.color)
+        if has_room:
+            ax.text(
+                i + 0.5, j + 0.5, cell.text, ha="center", va="center", fontsize=7.5, color=cell.ink
+            )
+    width = 1 if has_room else 0
+    ax.pcolormesh(color_YX4, edgecolors="white", linewidth=width, rasterized=not has_room)
+
+
+def _axes(ax: Axes, xs: Sequence[Any], ys: Sequence[Any], x: str, y: str) -> None:
+    for values, name, field in ((xs, "x", x), (ys, "y", y)):
+        places = tick_places(len(values))
+        getattr(ax, f"set_{name}ticks")(places + 0.5, [_short(values[i]) for i in places])
+        getattr(ax, f"set_{name}label")(UNITS.get(field, field))
     ax.tick_params(length=0)
     for side in ax.spines.values():
         side.set_visible(False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
@@ -22,9 +21,8 @@ from service.phase_figures import UNITS
 
 SHADES = ("#F4EFE6", "#DCEFE8")
 """The side that has not generalised (or learned), and the one that has."""
-MOST_TICKS = 8
-CELL_IN = 0.3
-"""Inches a cell, within the bounds of a page."""
+CELL_IN, LEAST_IN = 0.3, 2.4
+"""Inches a cell, within the bounds of a page; inches of a side, at least."""
 
 
 def draw(
@@ -32,7 +30,8 @@ def draw(
 ) -> Figure:
     """The lattice, a square a point; a dot where a point was observed."""
     nx, ny = plane.shape
-    width, height = (min(max(CELL_IN * n, 2.4), 7.0) for n in (nx, ny))
+    size_in = figures.plane_in(plane.shape, (CELL_IN, CELL_IN))
+    width, height = (max(side, LEAST_IN) for side in size_in)
     figure, axes = figures.new_figure(width + 2.4, height + 1.0)
     ax: Axes = axes[0, 0]
     ax.imshow(
@@ -73,8 +72,7 @@ def _steps(belief: Belief) -> list[list[tuple[float, float]]]:
 
 def _ticks(ax: Axes, plane: Plane) -> None:
     for axis, name in ((plane.x, "x"), (plane.y, "y")):
-        every = -(-len(axis) // MOST_TICKS)
-        places = np.arange(0, len(axis), every)
+        places = figures.tick_places(len(axis))
         labels = [f"{axis.values[i]:.3g}" for i in places]
         getattr(ax, f"set_{name}ticks")(places, labels)
         getattr(ax, f"set_{name}label")(_label(axis))

@@ -32,14 +32,41 @@ def test_a_cell_shows_its_commonest_phase_and_share():
     )
     figure = phase_figures.phase_diagram(trials, "weight_decay", "train_fraction")
     assert sorted(texts(figure)) == ["grok\n1/1", "mem\n2/3"]
-    colors = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
-    assert len(set(colors)) == 2
+    (mesh,) = figure.axes[0].collections
+    assert len(np.unique(mesh.get_array().reshape(-1, 4), axis=0)) == 2
 
 
 def test_of_phases_that_are_as_common_the_first_is_shown():
     trials = trials_of((0, 0.5, 0, "comprehension"), (0, 0.5, 1, "memorization"))
     figure = phase_figures.phase_diagram(trials, "weight_decay", "train_fraction")
     assert texts(figure) == ["mem\n1/2"]
+
+
+@pytest.mark.parametrize("draw", [phase_figures.phase_diagram, phase_figures.grok_steps])
+def test_a_plane_of_many_cells_fits_on_a_page(draw):
+    """What takes an inch a value takes 800 MB for 100 by 100, and the driver with it."""
+    cells = [(float(i), 0.3 + 0.006 * j, 0, "grokking") for i in range(100) for j in (0, 1)]
+    cells += [(0.0, 0.3 + 0.006 * j, 0, "memorization") for j in range(2, 100)]
+    trials = trials_of(*cells)
+    trials["val_step_strict"] = trials["val_step_strict"].where(trials["phase"] == "grokking")
+    figure = draw(trials, "weight_decay", "train_fraction")
+    assert (figure.get_size_inches() <= (17, 9)).all()
+    assert texts(figure) == []
+    for ax in figure.axes[: 1 if draw is phase_figures.phase_diagram else 2]:
+        assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["0", "13"]
+        assert len(ax.get_yticklabels()) == 8
+        (mesh,) = ax.collections
+        color_YX4 = mesh.get_array()
+        assert (color_YX4[..., 3] > 0).sum() == len(trials)
+        assert not (color_YX4[0, 0] == color_YX4[99, 0]).all()
+
+
+@pytest.mark.parametrize("draw", [phase_figures.phase_diagram, phase_figures.grok_steps])
+def test_cells_without_text_are_explained_beside_them(draw):
+    trials = trials_of(*((0.0, 0.3 + 0.02 * j, 0, "grokking") for j in range(30)))
+    figure = draw(trials, "weight_decay", "train_fraction")
+    assert texts(figure) == []
+    assert figure.legends or len(figure.axes) == 4  # a scale for either panel
 
 
 @pytest.mark.parametrize("draw", [phase_figures.phase_diagram, phase_figures.grok_steps])
