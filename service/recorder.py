@@ -37,6 +37,8 @@ from service.writer import Writer
 FINISHED_AT_ONCE = 16
 """Trials that get their rows together: enough to keep files few, not so many that a kill costs
 much."""
+PICTURES = ("curve.png", "samples.png")
+"""Of every trial that is trained; those of analyses come later."""
 
 Finished = tuple[Member, Accuracy, Accuracy, np.ndarray]
 """A member; its accuracies by many steps and by one; images of samples."""
@@ -140,11 +142,8 @@ class Recorder:
             self.publisher.offer(trial_id, send)
 
     def _write_pictures(self, row: Row, curve: Sequence[Row], sheet: np.ndarray) -> None:
-        pictures = {
-            "curve.png": figures.png(figures.trial_curve(row, curve)),
-            "samples.png": sheet_png(sheet),
-        }
-        for name, data in pictures.items():
+        pictures = figures.png(figures.trial_curve(row, curve)), sheet_png(sheet)
+        for name, data in zip(PICTURES, pictures, strict=True):
             self.store.put(storage.trial_figure_key(self.sweep, row["trial_id"], name), data)
 
     def _show(self, member: Member) -> None:

@@ -18,6 +18,7 @@ from grokmodel.config import TrialConfig
 from grokmodel.errors import UserError
 from grokmodel.train import train
 from service import analysis, capacity, environment, outbox, report_page, storage, sweep_figures
+from service.adoption import adopt
 from service.analysis_plan import ALL, Wish, missing
 from service.compaction import tidy
 from service.decoders import prepare_decoders
@@ -28,7 +29,7 @@ from service.progress import TaskProgress
 from service.publisher import of_driver
 from service.settings import Settings
 from service.storage import Store
-from service.tables import done_ids, read_rows, read_table, write_rows
+from service.tables import done_ids, read_table
 from service.tracking import KNOCK_S, Tracking, reason, set_up_mlflow
 from service.training import SweepError, train_packs
 from service.worker import Trainer
@@ -269,15 +270,6 @@ def _result(
 
 def _figures(store: Store, sweep: str) -> tuple[str, ...]:
     return tuple(store.list(storage.figures_prefix(sweep)))
-
-
-def adopt(store: Store, plan: Plan) -> None:
-    """Give the sweep the rows of trials that another sweep has trained."""
-    ids = [c.trial_id for c in plan.shared]
-    curves, trials = read_rows(store, "curves", ids), read_rows(store, "trials", ids)
-    outbox.mark(store, plan.sweep, ids)
-    write_rows(store, "curves", plan.sweep, curves)
-    write_rows(store, "trials", plan.sweep, trials)
 
 
 def summary_line(plan: Plan, resources: Resources) -> str:
