@@ -10,15 +10,11 @@ import threading
 import time
 import urllib.request
 
+from infra.local.ports import free_port
+
 START_S = 120
 WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """MLflow would start several processes more, for work with language models."""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class MlflowServer:

@@ -9,7 +9,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local.process import OneServer, Server, free_port
+from infra.local.ports import free_port
+from infra.local.process import OneServer, Server
 
 ADMIN = "grok"
 

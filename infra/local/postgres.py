@@ -11,7 +11,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from infra.local.process import OneServer, Server, ServerError, free_port
+from infra.local.ports import free_port
+from infra.local.process import OneServer, Server, ServerError
 
 OWNER = "mlflow"
 NOBODY = 65534

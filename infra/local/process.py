@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,10 @@ import psutil
 
 START_S = 120.0
 STOP_S = 15.0
+BORN_S = 2.0
+"""Two processes with the same id, begun within this time, are taken for one."""
+LAST_LINES = 20
+"""Of a log, in an error."""
 
 
 class ServerError(RuntimeError):
@@ -61,7 +64,7 @@ class Server:
                 user=self.user,
                 start_new_session=True,
             )
-        born = psutil.Process(child.pid).create_time()
+        born = _seconds_after_boot(psutil.Process(child.pid))
         self.pid_file.write_text(json.dumps({"pid": child.pid, "born": born}))
 
     def wait(self, seconds: float = START_S) -> None:
@@ -76,9 +79,10 @@ class Server:
                 if self.answers():
                     return
             if self.process() is None:
-                raise ServerError(f"{self.name} ended while it started; see {self.log}")
+                raise ServerError(f"{self.name} ended while it started; {self._last_words()}")
             if time.monotonic() > deadline:
-                raise ServerError(f"{self.name} is not up after {seconds:.0f} s; see {self.log}")
+                late = f"{self.name} is not up after {seconds:.0f} s"
+                raise ServerError(f"{late}; {self._last_words()}")
             time.sleep(0.1)
 
     def process(self) -> psutil.Process | None:
@@ -86,7 +90,7 @@ class Server:
         try:
             known = json.loads(self.pid_file.read_text())
             process = psutil.Process(known["pid"])
-            is_ours = abs(process.create_time() - known["born"]) < 1
+            is_ours = abs(_seconds_after_boot(process) - known["born"]) < BORN_S
         except (OSError, ValueError, KeyError, psutil.Error):
             return None
         return process if is_ours and _is_alive(process) else None
@@ -120,6 +124,11 @@ class Server:
         except psutil.NoSuchProcess:
             return []
 
+    def _last_words(self) -> str:
+        """Where its log is, and how it ends."""
+        lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        return "\n  ".join([f"the end of {self.log}:", *lines])
+
     def _end(self, how: signal.Signals, patience_s: float) -> None:
         family = self.family()
         for process in family[:1] if patience_s else family:
@@ -152,21 +161,14 @@ class OneServer:
         self.server.kill()
 
 
+def _seconds_after_boot(process: psutil.Process) -> float:
+    """When it began. Not as the time of day: clocks are set while servers run."""
+    return process.create_time() - psutil.boot_time()
+
+
 def _is_alive(process: psutil.Process) -> bool:
     """Not ended, and not ended without anybody who takes note of it."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int, host: str = "127.0.0.1") -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
-        return True
-    return False

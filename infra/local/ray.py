@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local.process import Server, free_port, listens
+from infra.local.ports import free_port, listens
+from infra.local.process import Server
 
 OBJECTS_BYTES = 128 * 2**20
 """Memory for objects, a node: a sweep hands over configs, not data."""

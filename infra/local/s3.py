@@ -17,7 +17,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from infra.local.process import Server, free_port
+from infra.local.ports import free_port
+from infra.local.process import Server
 
 REGION = "us-east-1"
 KINDS = ("account", "container", "object")
@@ -193,6 +194,8 @@ class S3:
                 "account_autocreate": "true",
                 # seconds for which a disk that was full once is not asked again
                 "error_suppression_interval": "1",
+                # half a second is what a busy machine may take to accept a connection to itself
+                "conn_timeout": "10",
             },
         }
         for name in PIPELINE.split()[:-1]:

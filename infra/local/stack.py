@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.mlflow import Mlflow
+from infra.local.ports import free_port, listens
 from infra.local.postgres import Postgres
-from infra.local.process import Server, free_port, listens
+from infra.local.process import Server
 from infra.local.ray import Ray, ports_of
 from infra.local.s3 import KINDS, S3, Key
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.ports import free_port
 from infra.local.postgres import Postgres
-from infra.local.process import free_port
 from tests.infra.manifests import load, templates
 
 ROOT = Path(__file__).resolve().parents[2]
