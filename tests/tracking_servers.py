@@ -1,29 +1,34 @@
 """MLflow servers as they are: one that can be killed, a slow, a hanging and a dead one."""
 
 import contextlib
-import os
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 from infra.local.ports import free_port
-
-START_S = 120
-WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-"""MLflow would start several processes more, for work with language models."""
+from infra.local.process import Server
 
 
-class MlflowServer:
-    """`mlflow server` over SQLite in a folder, always on the same port."""
+class MlflowServer(Server):
+    """`mlflow` over SQLite, without a password, always on the same port.
 
-    def __init__(self, folder, nice=0):
-        self.folder, self.port, self.process = folder, free_port(), None
-        self.command = ["nice", "-n", str(nice), sys.executable, "-m", "mlflow", "server"]
+    Args:
+        database: file of its runs; one of its own in the folder if None.
+        nice: how far it stands back behind others.
+    """
+
+    def __init__(self, folder, database=None, nice=0):
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
+        command = ["nice", "-n", str(nice), sys.executable, "-m", "mlflow", "server"]
+        command += ["--backend-store-uri", f"sqlite:///{database or Path(folder) / 'server.db'}"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        # MLflow would start several processes more, for work with language models
+        env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        super().__init__("mlflow", Path(folder), command, self._answers, env)
 
     def __enter__(self):
         self.start()
@@ -33,30 +38,12 @@ class MlflowServer:
         self.kill()
 
     def start(self):
-        store = ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
-        place = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        with open(f"{self.folder}/server.log", "a") as log:
-            self.process = subprocess.Popen(
-                [*self.command, *store, *place], cwd=self.folder, env=os.environ | WITHOUT_JOBS,
-                stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=2).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, "the server ended; see server.log"
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+        super().start()
+        self.wait()
 
-    def kill(self):
-        """As a crash would: no connection is closed in good order."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+    def _answers(self):
+        with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:
+            return answer.status == 200
 
 
 @contextlib.contextmanager

@@ -1,19 +1,13 @@
 """A headless Chromium, and MLflow's pages over a real sweep."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from tests.tracking_servers import WITHOUT_JOBS
+from tests.tracking_servers import MlflowServer
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
@@ -44,32 +38,8 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(smoke_store):
+def mlflow_url(smoke_store, tmp_path_factory):
     """MLflow's pages over the sweep's database."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri"]
-    command += [f"sqlite:///{smoke_store}/mlflow.db", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(
-        command, env=os.environ | WITHOUT_JOBS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(url, server)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_for(url, server, seconds=60):
-    deadline = time.monotonic() + seconds
-    while True:
-        assert server.poll() is None, "MLflow ended"
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return
-        except OSError:
-            assert time.monotonic() < deadline, "MLflow does not answer"
-            time.sleep(0.5)
+    database = f"{smoke_store}/mlflow.db"
+    with MlflowServer(tmp_path_factory.mktemp("mlflow"), database) as server:
+        yield server.uri
