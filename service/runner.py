@@ -64,7 +64,7 @@ class SweepResult:
     figures: tuple[str, ...]
     """Keys of the figures in the store."""
     failures: tuple[str, ...]
-    """Analyses that could not be done, a line each."""
+    """Analyses and drawings that could not be done, a line each."""
     experiment_id: str
     """MLflow's id of the sweep."""
 
@@ -247,11 +247,22 @@ def analyze_sweep(
         for report in analysis.analyze(job, gpus=resources.gpus):
             progress.add(report.trials)
             failures += report.failures
-    for line in failures:
+    for line in (failures := failures + draw(store, sweep)):
         say(f"analysis failed: {line}")
-    sweep_figures.draw(store, sweep)
-    report_page.publish(store, sweep)
     return tuple(failures)
+
+
+def draw(store: Store, sweep: str) -> list[str]:
+    """Figures and report of a sweep; what went wrong is returned, and harms no result."""
+    try:
+        sweep_figures.draw(store, sweep)
+        report_page.publish(store, sweep)
+    except UserError:
+        raise
+    except Exception as error:
+        log.warning("figures of sweep %s", sweep, exc_info=True)
+        return [f"figures of sweep {sweep}: {error!r}"]
+    return []
 
 
 def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig], wish: Wish) -> bool:

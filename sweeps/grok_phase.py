@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     print(phase_table(result.trials))
     print(closing_words(name, settings, result.figures, result.experiment_id))
     if result.failures:
-        print(f"grok_phase: {len(result.failures)} analyses failed: see the table failures; "
+        print(f"grok_phase: {len(result.failures)} analyses or drawings failed, named above; "
               f"`grok analyze --sweep {name}` tries them again", file=sys.stderr)  # fmt: skip
     return 1 if result.failures else 0
 

@@ -1,10 +1,11 @@
 """Ray on a machine that is too busy to start it in the half minute that Ray allows; rows that a
-sweep takes from another."""
+sweep takes from another; figures that cannot be drawn."""
 
 import pytest
 import ray
 
-from service import runner
+from service import phase_figures, runner
+from service.analysis_plan import Wish
 from service.plan import Plan
 from service.schema import SCHEMA_VERSION
 from service.tables import read_table, write_rows
@@ -59,3 +60,16 @@ def test_rows_of_another_sweep_keep_their_version(store):
     write_rows(store, "trials", "one", [old])
     runner.adopt(store, Plan("two", (config,), (), (config,), ()))
     assert list(read_table(store, "trials", "two")["schema_version"]) == [SCHEMA_VERSION - 1]
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_failure_and_the_next_one_is_drawn(store, monkeypatch):
+    config = tiny_config()
+    write_rows(store, "trials", "one", [finished_row(config)])
+    with monkeypatch.context() as broken:
+        broken.setattr(phase_figures, "phase_diagram", lambda *_: 1 / 0)
+        assert runner.draw(store, "one") == [
+            "figures of sweep one: ZeroDivisionError('division by zero')"
+        ]
+    assert not runner.is_complete(store, "one", [config], Wish(names=()))
+    assert runner.draw(store, "one") == []
+    assert runner.is_complete(store, "one", [config], Wish(names=()))
