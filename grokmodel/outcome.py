@@ -28,10 +28,12 @@ RULE_VALID = 0.9
 """`tau_rule`: share of samples for strict pairs that decode to the right class."""
 MEMORIZED = 0.5
 """`tau_mem`: share of samples for training pairs that copy one training image."""
-DIVERGED_RATIO = 1.1
-"""Diverged: the last loss is this many times the first, which is measured on one batch."""
+DIVERGED_RATIO = {"x0": 1.1, "velocity": 5.0}
+"""Loss -> diverged: the last is this many times the first, which is measured on one batch. In the
+velocity loss few small t weigh much, and one batch may lie at a third of the mean."""
 SETTLED, SETTLED_FOR = 0.99, 5
-"""A trial has settled when strict accuracy is at least SETTLED for so many evaluations in a row."""
+"""A trial that has learned its training pairs has settled when strict accuracy is at least SETTLED
+for so many evaluations in a row."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,14 @@ class Outcome:
     """First step at which >= 0.5 of the samples for training pairs are copies (N > 1)."""
 
 
-def outcome(curve: Sequence[Evaluation]) -> Outcome:
-    """Phase, steps and clocks of a curve with at least one evaluation."""
+def outcome(curve: Sequence[Evaluation], loss: str = "x0") -> Outcome:
+    """Phase, steps and clocks of a curve, with at least one evaluation, of a trial of this loss."""
     last = curve[-1]
     train_step = first_lasting(curve, "train_acc")
     val_step = first_lasting(curve, "val_acc")
     strict_step = first_lasting(curve, "val_acc_strict")
     return Outcome(
-        phase=phase(train_step, strict_step, diverged(curve)),
+        phase=phase(train_step, strict_step, diverged(curve, loss)),
         steps_run=last.step,
         train_acc=last.train_acc,
         val_acc=last.val_acc,
@@ -127,16 +129,19 @@ def first_lasting(curve: Sequence[Evaluation], field: str) -> int | None:
     return None
 
 
-def diverged(curve: Sequence[Evaluation]) -> bool:
+def diverged(curve: Sequence[Evaluation], loss: str = "x0") -> bool:
     """The loss is not finite, or ends above where it began by more than its noise."""
     last = curve[-1].loss
-    return not math.isfinite(last) or last > DIVERGED_RATIO * curve[0].loss
+    return not math.isfinite(last) or last > DIVERGED_RATIO[loss] * curve[0].loss
 
 
 def settled(curve: Sequence[Evaluation]) -> bool:
-    """Nothing more is to be learned: strict accuracy has been full for SETTLED_FOR evaluations."""
+    """Nothing more is to be learned: training pairs are, and strict accuracy has been full for
+    SETTLED_FOR evaluations. (Of a few strict pairs all may be right while training has just begun.)
+    """
     tail = curve[-SETTLED_FOR:]
-    return len(tail) == SETTLED_FOR and all(e.val_acc_strict >= SETTLED for e in tail)
+    is_full = len(tail) == SETTLED_FOR and all(e.val_acc_strict >= SETTLED for e in tail)
+    return is_full and first_lasting(curve, "train_acc") is not None
 
 
 def _first(curve: Sequence[Evaluation], field: str, level: float) -> int | None:

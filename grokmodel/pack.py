@@ -50,18 +50,20 @@ class Member:
 
     @property
     def finished(self) -> bool:
-        """Settled, out of budget, or no longer finite: nothing more will be learned. A learning
-        rate that is to cool down does: what it brings is not seen by the accuracy that settles."""
+        """Settled, out of budget, or no longer finite: nothing more will be learned. What a late
+        decay or a cool-down brings is not seen by the accuracy that settles: both are waited for.
+        """
         if not self.curve:
             return False
         spent = self.step >= self.config.steps
-        done = settled(self.curve) and self.config.cooldown == 0
+        last_phase = [e for e in self.curve if e.step >= self.config.late_decay_from]
+        done = self.config.cooldown == 0 and settled(last_phase)
         return spent or done or not np.isfinite(self.curve[-1].loss)
 
     @property
     def phase(self) -> str:
         """Phase so far."""
-        return outcome(self.curve).phase if self.curve else "confusion"
+        return outcome(self.curve, self.config.loss).phase if self.curve else "confusion"
 
 
 BankKey = tuple[str, int, int, int, str]

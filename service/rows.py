@@ -26,7 +26,7 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
     row = {
         "trial_id": member.config.trial_id,
         **member.config.to_dict(),
-        **dataclasses.asdict(outcome(member.curve)),
+        **dataclasses.asdict(outcome(member.curve, member.config.loss)),
         "train_acc_final": final.train,
         "val_acc_final": final.val,
         "val_acc_strict_final": final.strict,

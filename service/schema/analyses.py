@@ -188,7 +188,7 @@ HEADS = _analysis(
     'analysis/heads.py; "Grokking From Abstraction to Intelligence"',
     ("block", "head"),
     Column("block", INT, "transformer block"),
-    Column("head", INT, "attention head"),
+    Column("head", INT, "attention head: what it writes to the c-tokens"),
     Column("margin", FLOAT, "squared distance a pixel: nearest wrong template less right one"),
     Column("margin_mediated", FLOAT, "the same with the head's output from another pair"),
     Column("margin_ablated", FLOAT, "the same with its mean over all pairs"),

@@ -91,16 +91,23 @@ def test_a_split_without_strict_pairs_is_no_grokking():
     assert math.isnan(found.val_acc_strict)
 
 
-@pytest.mark.parametrize("end", [NAN, math.inf, 1.01 * DIVERGED_RATIO * 0.5, 9.0])
+@pytest.mark.parametrize("end", [NAN, math.inf, 1.01 * DIVERGED_RATIO["x0"] * 0.5, 9.0])
 def test_diverged_is_to_end_without_a_loss_or_well_above_the_first(end):
     perfect = curve(train=[1] * 5, strict=[1] * 5, loss=[0.5, 0.1, 0.1, 0.1, end])
     assert diverged(perfect)
     assert outcome(perfect).phase == DIVERGED
 
 
-@pytest.mark.parametrize("end", [0.99 * DIVERGED_RATIO * 0.5, 0.5, 0.49, 0.0])
+@pytest.mark.parametrize("end", [0.99 * DIVERGED_RATIO["x0"] * 0.5, 0.5, 0.49, 0.0])
 def test_ending_about_where_it_began_or_lower_is_not_diverged(end):
     assert not diverged(curve(train=[0] * 3, strict=[0] * 3, loss=[0.5, 9.0, end]))
+
+
+@pytest.mark.parametrize(("end", "phase"), [(2.0, CONFUSION), (9.0, DIVERGED), (NAN, DIVERGED)])
+def test_the_first_batch_of_the_velocity_loss_may_lie_far_below_the_mean(end, phase):
+    rows = curve(train=[0] * 3, strict=[0] * 3, loss=[0.5, 2.0, end])
+    assert outcome(rows, "velocity").phase == phase
+    assert outcome(rows, "x0").phase == DIVERGED
 
 
 def test_a_single_evaluation_is_confusion():
@@ -176,6 +183,11 @@ def test_an_outcome_ends_with_the_last_row():
 )
 def test_settled_means_full_strict_accuracy_five_times_in_a_row(strict, is_settled):
     assert settled(curve(train=[1] * len(strict), strict=strict)) == is_settled
+
+
+@pytest.mark.parametrize(("train", "is_settled"), [(0.94, False), (0.95, True)])
+def test_a_few_strict_pairs_that_are_right_do_not_end_a_trial_that_still_learns(train, is_settled):
+    assert settled(curve(train=[0, 0, *[train] * 4], strict=[1] * 6)) == is_settled
 
 
 def test_a_row_holds_every_measured_field():
