@@ -152,12 +152,16 @@ def reader(config: TrialConfig, decoders: Decoders, banks: Banks, steps: int) ->
 def _right(
     pack: Pack, x_MQSS: Tensor, c_MQ: Tensor, readers: list[Reader], banks: Banks
 ) -> np.ndarray:
-    """(M, Q) bool: the sample decodes to c. All that is asked is brought to the host at once."""
+    """(M, Q) bool: the sample decodes to c. All that is asked is brought to the host at once.
+
+    What is not finite is wrong: a decoder would call it its first class.
+    """
     found_MQ = torch.empty_like(c_MQ)
     for key, decoder, rows in readers:
         ink = banks[key].ink(x_MQSS[rows].flatten(0, 1))
         found_MQ[rows] = decoder.classify(ink).view(len(rows), -1)
-    return (found_MQ == c_MQ).cpu().numpy()
+    is_image_MQ = x_MQSS.isfinite().flatten(2).all(-1)
+    return (is_image_MQ & (found_MQ == c_MQ)).cpu().numpy()
 
 
 def _copies(pack: Pack, i: int, x_QSS: Tensor) -> float:

@@ -61,6 +61,16 @@ def test_always_the_same_symbol_is_right_where_that_is_the_result(steps):
         assert found.train > 0
 
 
+def test_what_is_not_finite_is_wrong():
+    """A decoder calls it its first class, which is right for some pairs."""
+    config = tiny(eval_pairs=999)
+    zero, undefined = always_symbol(config, 0), always_symbol(config, 0)
+    undefined.state.average.fill_(math.nan)
+    known, found = accuracies(zero, undefined)
+    assert known.val > 0
+    assert (found.train, found.val, found.strict) == (0, 0, 0)
+
+
 def blend(config, symbol, share):
     """Of all images of a symbol, a share, the rest of all images: what is expected by someone who
     is not quite sure."""

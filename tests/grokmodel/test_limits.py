@@ -79,6 +79,15 @@ OUT_OF_RANGE = [
 ]
 
 
+def test_a_decay_that_leaves_no_weights_cannot_be_followed_by_another():
+    late = {"late_decay_from": 5, "late_weight_decay": 1.0}
+    assert tiny(lr=0.5, weight_decay=2.0).weight_decay == 2.0
+    assert tiny(lr=0.5, weight_decay=1.99, **late).weight_decay == 1.99
+    error = error_of(lr=0.5, weight_decay=2.0, **late)
+    assert (error.field, error.value) == ("weight_decay", 2.0)
+    assert "below 1 / lr = 2" in str(error)
+
+
 def error_of(**changes):
     with pytest.raises(ConfigError) as caught:
         tiny(**changes)
