@@ -30,9 +30,9 @@ RANDOM_DRAWS = 5
 """Random sets of frequencies for every leading one."""
 SAMPLE_STEPS = 1
 """Euler steps of the samples: one, from pure noise, asks for the answer and nothing else."""
-NOT_ABLATED = ("query", "weighted_value", "head_output")
-"""The query sees the c-token alone; of the last two, the attention output is a linear image, with
-which a projection commutes."""
+NOT_ABLATED = ("block0.query", "weighted_value", "head_output")
+"""The first query sees the c-token alone; of the last two, the attention output is a linear image,
+with which a projection commutes."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def site_groups(probe: Probe) -> dict[str, list[Site]]:
     """Sites that are ablated together: all heads and both operands of one activation."""
     groups: dict[str, list[Site]] = {}
     for site in sites_of(probe.shape):
-        if site.kind not in NOT_ABLATED:
+        if not {site.name, site.kind} & set(NOT_ABLATED):
             groups.setdefault(site.name, []).append(site)
     return groups
 

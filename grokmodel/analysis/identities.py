@@ -5,7 +5,9 @@ class template (by least squares) is Fourier-transformed over c, and the gradien
 respect to the neurons gives u_k (cosine) and v_k (sine); right images have an FVE of 1. Along them
 the neurons' activity F(a, b) is regressed on the four products of cos and sin; cos(w(a + b)) =
 cos cos - sin sin, sin(w(a + b)) = cos sin + sin cos (arXiv 2604.17673).
-Random directions are the control: they must fail.
+Random directions are the scale of chance. They are a lenient control: what one direction holds of
+the rule is shared out over all n / 2 frequencies, so their mean is 1 / (n - 1) at best even where
+the neurons hold nothing else.
 
 Shapes: M members, Q pairs, n order of the group, C tokens, F neurons, X pixels, V directions.
 """

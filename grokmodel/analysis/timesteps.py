@@ -122,7 +122,9 @@ def timesteps(
 
 def critical(rectify_L: np.ndarray, entropy_L: np.ndarray) -> CriticalRow:
     """Observed: largest level with rectify accuracy below RECTIFIED, None if there is none.
-    Predicted: level at which the FVE entropy changes most steeply."""
+    Predicted: level at which the FVE entropy changes most steeply, by central differences; at the
+    first and the last level these are one-sided, where one step weighs as much as two elsewhere: a
+    prediction there tells little (and does not count in `grok reproduce`)."""
     late = np.flatnonzero(rectify_L < RECTIFIED)
     observed = int(late.max()) if len(late) else None
     predicted = int(np.argmax(np.abs(np.gradient(entropy_L))))

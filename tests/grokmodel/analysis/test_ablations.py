@@ -95,7 +95,8 @@ def test_all_heads_and_both_operands_of_an_activation_are_ablated_together():
     groups = site_groups(probe)
     per_block = ["key", "value", "score", "attention", "ffn.pre", "ffn.post"]
     expected = ["embedding", "sandwich.ffn.pre", "sandwich.ffn.post"]
-    expected += [f"block{i}.{kind}" for i in (0, 1) for kind in per_block] + ["output"]
+    expected += [f"block{i}.{kind}" for i in (0, 1) for kind in per_block]
+    expected += ["block1.query", "output"]  # the first query sees the c-token alone
     assert sorted(groups) == sorted(expected)
     both = {Site("block0.key", operand, head) for operand in "ab" for head in (0, 1)}
     assert set(groups["block0.key"]) == both
