@@ -10,14 +10,17 @@ from functools import partial
 import torch
 
 from grokmodel.config import TrialConfig
+from grokmodel.outcome import HELD_FOR
 from grokmodel.pack import bank_key
 from grokmodel.symbols import load_bank
-from grokmodel.task import split_pairs
+from grokmodel.task import strict_evaluated
 from service import capacity
 from service.plan import Plan, Resources, cost, make_plan
 from service.settings import Settings
 from service.storage import Store
 
+FEW_STRICT = 10
+"""Fewer strict pairs than this tell little."""
 WORTH_SAYING = 1.15
 """Gain by bfloat16 from which a dry run mentions it."""
 
@@ -33,22 +36,35 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> str:
     """
     for key in {bank_key(c): None for c in configs}:
         load_bank(*key, root=settings.data_root)
-    untold = [config for config in configs if not _tells_rule_from_mirror(config)]
-    if not untold:
-        return ""
-    which = "; ".join(
-        f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in untold[:3]
-    )
-    return (
-        f"warning: {len(untold)} of {len(configs)} trials evaluate no strict pair ({which}"
-        f"{'; ...' if len(untold) > 3 else ''}), so their phase is at most memorization, whatever "
-        "they learn; a lower --train-fraction, --split unordered or other seeds give them some"
-    )
+    pairs = {config: strict_evaluated(config) for config in configs}
+    untold = [config for config in configs if pairs[config] == 0]
+    few = [config for config in configs if 0 < pairs[config] < FEW_STRICT]
+    brief = [config for config in configs if config.steps // config.eval_every < HELD_FOR]
+    of_all = f"of {len(configs)} trials"
+    warnings = []
+    if untold:
+        warnings.append(
+            f"{len(untold)} {of_all} evaluate no strict pair ({_which(untold)}), so their phase is "
+            "at most memorization, whatever they learn; a lower --train-fraction, --split "
+            "unordered or other seeds give them some"
+        )
+    if few:
+        warnings.append(
+            f"{len(few)} {of_all} evaluate fewer than {FEW_STRICT} strict pairs ({_which(few)}): "
+            "each weighs much in their phase; a lower --train-fraction gives more"
+        )
+    if brief:
+        warnings.append(
+            f"{len(brief)} {of_all} have fewer than {HELD_FOR} evaluations ({_which(brief)}), and "
+            f"learned is 0.95 in {HELD_FOR} in a row: take a smaller --eval-every"
+        )
+    return "\n".join(f"warning: {text}" for text in warnings)
 
 
-def _tells_rule_from_mirror(config: TrialConfig) -> bool:
-    """Whether a pair whose mirror is held out too is among those that are evaluated."""
-    return bool(split_pairs(config).strict[: config.eval_pairs].any())
+def _which(configs: Sequence[TrialConfig]) -> str:
+    """The first of them."""
+    named = [f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in configs]
+    return "; ".join([*named[:3], *["..."] * (len(named) > 3)])
 
 
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:

@@ -178,7 +178,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("critical", "Critical level with 256 images, sandwich, P = 27, 31, 35", 2,
                _scales({"P": list(EMNIST_P[1:]), **_SANDWICH}, diverse=True)),
     Experiment("critical-kuzushiji", "Critical level on Kuzushiji-49 with 256 images, sandwich", 2,
-               _scales({**_KUZUSHIJI, **_SANDWICH}, diverse=True)),
+               _scales({**_KUZUSHIJI, **_SANDWICH, "eval_pairs": [512]}, diverse=True)),
 )  # fmt: skip
 """In the order in which they are run."""
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}

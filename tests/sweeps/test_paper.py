@@ -1,5 +1,6 @@
 """The paper's experiments are all there, each at scales that cost less and less."""
 
+from grokmodel.task import split_pairs
 from service.reproduction.claims import CLAIMS
 from sweeps.budget import equivalent_steps
 from sweeps.flags import SWEEP_NAME
@@ -48,6 +49,13 @@ def test_diverse_emnist_has_an_alphabet_without_look_alikes():
     configs = [c for e in EXPERIMENTS for s in e.scales for c in s.configs]
     assert {c.alphabet for c in configs if c.N > 1 and c.data == "emnist"} == {"distinct"}
     assert {c.alphabet for c in configs if c.data == "kuzushiji49"} == {"plain"}
+
+
+def test_accuracies_are_over_all_held_out_pairs():
+    """Verdicts take `n_strict`, which counts all strict pairs, for those that were evaluated."""
+    configs = {c for e in EXPERIMENTS for s in e.scales for c in s.configs}
+    partly = [c for c in configs if c.eval_pairs < len(split_pairs(c).val)]
+    assert {(c.P, c.eval_pairs) for c in partly} == set()
 
 
 def test_every_scale_is_a_sweep_of_its_own():
