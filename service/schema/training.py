@@ -74,7 +74,12 @@ TRIALS = Table(
         Column("train_acc_1step", FLOAT, "train_acc by 1-step samples, see decoder_1step", "share"),
         Column("val_acc_1step", FLOAT, "val_acc by 1-step samples", "share"),
         Column("val_acc_strict_1step", FLOAT, "strict by 1-step samples", "share"),
-        Column("train_step", INT, "first step from which train_acc stays >= 0.95", "steps"),
+        Column(
+            "train_step",
+            INT,
+            "first step from which train_acc stays >= 0.95; null here and below: not by steps_run",
+            "steps",
+        ),
         Column("val_step", INT, "the same of val_acc", "steps"),
         Column("val_step_strict", INT, "the same of val_acc_strict", "steps"),
         Column("tau_rule", INT, "first step with strict accuracy >= 0.9", "steps"),
