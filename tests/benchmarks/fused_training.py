@@ -25,18 +25,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from grokmodel.capacity import synchronized_clock
 from grokmodel.config import TrialConfig
-from grokmodel.optim import EPS, Optimizer
 from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.program import allow_tf32
 from grokmodel.symbols import SymbolBank
 from tests.benchmarks import machine
-from tests.benchmarks.plain import PlainTrial
+from tests.benchmarks.plain import OpByOp, PlainTrial
 
 Cell = dict[str, Any]
 
@@ -139,25 +137,6 @@ def make_pack(cell: Cell, config: TrialConfig, device: torch.device) -> Pack:
     if cell.get("lever") == "fused AdamW":
         pack.optimizer = OpByOp(pack.state, pack.hyper)
     return pack
-
-
-class OpByOp(Optimizer):
-    """AdamW in elementwise operations over the whole matrix of weights."""
-
-    @torch.no_grad()
-    def update(self, grad: Tensor) -> None:
-        state, hyper = self.state, self.hyper
-        state.step += 1
-        step_M = state.step.float()
-        lr_M = hyper.lr * (step_M / hyper.warmup.clamp(min=1.0)).clamp(max=1.0)
-        state.first.lerp_(grad, (1 - hyper.beta1)[:, None])
-        state.second.lerp_(grad * grad, (1 - hyper.beta2)[:, None])
-        root = state.second.sqrt().mul_((1 - hyper.beta2**step_M).rsqrt()[:, None]).add_(EPS)
-        state.weights.mul_((1 - lr_M * hyper.weight_decay)[:, None])
-        rate_M = lr_M / (1 - hyper.beta1**step_M)
-        state.weights.addcmul_(state.first / root, rate_M[:, None], value=-1.0)
-        decay_M = torch.minimum(hyper.ema, step_M / (step_M + 10))
-        state.average.lerp_(state.weights, (1 - decay_M)[:, None])
 
 
 def products_of(pack: Pack) -> int:

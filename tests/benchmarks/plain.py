@@ -9,9 +9,11 @@ device and are gathered by index, as in a pack.
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from grokmodel.config import TrialConfig
+from grokmodel.optim import EPS, Optimizer
 from grokmodel.symbols import SymbolBank
 from grokmodel.task import result_table, split_pairs
 from tests.grokmodel.reference import Reference
@@ -66,3 +68,22 @@ class PlainTrial:
             x = torch.lerp(x, self.average(self.images[a], self.images[b], x, t), 1 / k)
         found = torch.cdist(x.flatten(1), self.images.flatten(1)).argmin(1)
         return float((found == self.table[a, b]).float().mean())
+
+
+class OpByOp(Optimizer):
+    """AdamW in elementwise operations over the whole matrix of weights."""
+
+    @torch.no_grad()
+    def update(self, grad: Tensor) -> None:
+        state, hyper = self.state, self.hyper
+        state.step += 1
+        step_M = state.step.float()
+        lr_M = hyper.lr * (step_M / hyper.warmup.clamp(min=1.0)).clamp(max=1.0)
+        state.first.lerp_(grad, (1 - hyper.beta1)[:, None])
+        state.second.lerp_(grad * grad, (1 - hyper.beta2)[:, None])
+        root = state.second.sqrt().mul_((1 - hyper.beta2**step_M).rsqrt()[:, None]).add_(EPS)
+        state.weights.mul_((1 - lr_M * hyper.weight_decay)[:, None])
+        rate_M = lr_M / (1 - hyper.beta1**step_M)
+        state.weights.addcmul_(state.first / root, rate_M[:, None], value=-1.0)
+        decay_M = torch.minimum(hyper.ema, step_M / (step_M + 10))
+        state.average.lerp_(state.weights, (1 - decay_M)[:, None])

@@ -4,7 +4,6 @@ python -m tests.faults.harness --faults 200 --seed 1
 """
 
 import argparse
-import contextlib
 import json
 import math
 import os
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 from unittest.mock import patch
 
@@ -28,11 +26,12 @@ from grokmodel.checkpoint import load_snapshot
 from infra.local.stack import running
 from service import outbox
 from service.settings import Settings
-from service.storage import LAST_RETRY_S, Store, snapshot_key
+from service.storage import Store, snapshot_key
 from service.tables import read_table
 from tests.environment import user_environment
 from tests.faults.driver import EVERY, STEPS, configs
 from tests.faults.faults import Faults, plan
+from tests.faults.losses import lost_work
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINT_S = 2.0
@@ -214,52 +213,6 @@ def science(rows):
     return rows.sort_values(
         ["trial_id", "steps_run" if "steps_run" in rows else "step"]
     ).reset_index(drop=True)
-
-
-def lost_work(trace, faults):
-    """Of every trial that was started again: seconds of training that were done twice, those of
-    them in which the store could have taken a resume point, and the fault that came before."""
-    notes = []
-    for path in trace.iterdir():
-        lines = path.read_text().splitlines()
-        for line in lines:
-            with contextlib.suppress(ValueError):  # the last line of a killed worker may be half
-                notes.append({"file": path.name, **json.loads(line)})
-    notes.sort(key=lambda note: note["at"])
-    history, found = defaultdict(list), []
-    for note in notes:
-        for trial, step in note["steps"].items():
-            before = history[trial]
-            if before and before[-1]["file"] != note["file"]:
-                reached = next(b["at"] for b in before if b["step"] >= step)
-                last = before[-1]["at"]
-                # a kill ends the notes of a worker at once
-                cause = min(faults, key=lambda f: abs(f["at"] - last), default={"kind": "none"})
-                twice_s = max(0.0, last - reached)
-                lost_s = max(0.0, twice_s - store_away_s(reached, last, faults))
-                found.append(
-                    {
-                        "trial": trial,
-                        "lost_s": lost_s,
-                        "trained_twice_s": twice_s,
-                        "kind": cause["kind"],
-                    }
-                )
-                history[trial] = before = []
-            before.append({"file": note["file"], "at": note["at"], "step": step})
-    return found
-
-
-def store_away_s(start, end, faults):
-    """Seconds between two times in which the store took nothing: training goes on meanwhile, and
-    what is tried again afterwards may have waited for its turn."""
-    spans = [(f["at"], f["until"] + LAST_RETRY_S) for f in faults if f["kind"] in ("s3", "full")]
-    total = 0.0
-    for at, until in sorted(spans):
-        at, until = max(start, at), min(end, until)
-        total += max(0.0, until - at)
-        start = max(start, until)
-    return total
 
 
 def run(count, seed, say=print, minutes=math.inf):

@@ -3,7 +3,8 @@
 from collections import Counter
 
 from tests.faults.faults import Faults, plan
-from tests.faults.harness import CHECKPOINT_S, SLACK_S, lost_work, run
+from tests.faults.harness import CHECKPOINT_S, SLACK_S, run
+from tests.faults.losses import lost_work
 
 
 def test_after_twenty_faults_every_sweep_is_as_if_nothing_had_happened():

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel import noise
-from grokmodel.evaluate import accuracy, evaluate, sample_images
+from grokmodel.evaluate import accuracy, evaluate
 from grokmodel.pack import Member, Pack, bank_key
 from grokmodel.task import result_table
 from tests.grokmodel.analysis.handmade import always, lookup_config, lookup_member, rule_table
@@ -262,28 +261,7 @@ def test_copies_are_looked_for_among_the_images_of_the_member_itself():
     assert [a.copies for a in found] == [0.0, 1.0]
 
 
-# --- samples -------------------------------------------------------------------------------------
-
-
-def test_samples_of_a_constant_prediction_are_that_image():
-    member = always_symbol(tiny(), 5)
-    pack = Pack([member], banks_for(member.config), CPU)
-    pairs = torch.tensor([[[0, 1], [2, 3], [6, 6]]])
-    samples = sample_images(pack, pairs, noise.EVAL_VAL, 4)
-    expected = torch.from_numpy(synthetic_bank(7, 1, 8).standardized[5])
-    torch.testing.assert_close(samples, expected.expand(1, 3, 8, 8).reshape(1, 3, 8, 8))
-
-
-def test_samples_of_a_member_do_not_depend_on_its_pack_mates():
-    configs = [tiny(seed=1), tiny(seed=2, P=9), tiny(seed=3, N=2)]
-    members = [Member.start(c) for c in configs]
-    pairs = torch.tensor([[0, 1], [2, 3], [4, 4]])
-    together = Pack(members, banks_for(*configs), CPU)
-    samples = sample_images(together, pairs.expand(3, -1, 2), noise.EVAL_VAL, 4)
-    for member, expected in zip(members, samples):
-        alone = Pack([member], banks_for(member.config), CPU)
-        found = sample_images(alone, pairs[None], noise.EVAL_VAL, 4)[0]
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+# --- whole evaluations ---------------------------------------------------------------------------
 
 
 def test_an_evaluation_names_step_loss_and_norm_of_each_member():
