@@ -122,7 +122,8 @@ class TrialConfig:
     batch: int = 512
     """Training triplets a step."""
     steps: int = 5000
-    """Optimiser steps, at most; a settled trial without a cool-down stops earlier."""
+    """Optimiser steps, at most; one that has settled, its late decay begun, stops earlier without a
+    cool-down."""
     lr: float = 1e-3
     """AdamW learning rate after warm-up, > 0."""
     warmup: int = 10

@@ -115,7 +115,7 @@ def check_values(c: Mapping[str, Any]) -> None:
     if c["steps"] % c["eval_every"]:
         raise ConfigError("steps", c["steps"], f"a multiple of eval_every = {c['eval_every']}")
     if c["late_decay_from"] and c["lr"] * c["weight_decay"] >= 1:
-        bound = f"below 1 / lr = {1 / c['lr']:g} with a late decay, which needs weights"
+        bound = f"below 1 / lr = {1 / c['lr']:g} before a late decay, or no weights are left for it"
         raise ConfigError("weight_decay", c["weight_decay"], bound)
     if c["cooldown"] > c["steps"]:
         raise ConfigError("cooldown", c["cooldown"], f"at most steps = {c['steps']}; 0 for none")

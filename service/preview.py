@@ -63,8 +63,9 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> str:
 
 def _which(configs: Sequence[TrialConfig]) -> str:
     """The first of them."""
-    named = [f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in configs]
-    return "; ".join([*named[:3], *["..."] * (len(named) > 3)])
+    return "; ".join(
+        f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in configs[:3]
+    ) + "; ..." * (len(configs) > 3)
 
 
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:

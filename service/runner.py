@@ -237,8 +237,7 @@ def analyze_sweep(
     """
     store, resources = Store(settings), cluster_resources()
     job = analysis.Job(sweep, settings, wish)
-    waiting = missing(store, sweep, wish)
-    failures: list[str] = []
+    waiting, failures = missing(store, sweep, wish), list[str]()
     if waiting:
         say(f"analyses of {len(waiting)} trials")
     with TaskProgress(len(waiting), "trials analysed", say) as progress:
@@ -247,8 +246,9 @@ def analyze_sweep(
         for report in analysis.analyze(job, gpus=resources.gpus):
             progress.add(report.trials)
             failures += report.failures
-    for line in (failures := failures + draw(store, sweep)):
-        say(f"analysis failed: {line}")
+    failures += draw(store, sweep)
+    for line in failures:
+        say(f"failed: {line}")
     return tuple(failures)
 
 
