@@ -31,7 +31,7 @@ from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, read_table
 from service.tracking import KNOCK_S, Tracking, reason, set_up_mlflow
-from service.training import SweepError, train_packs
+from service.training import SweepError, forget_resume_points, train_packs
 from service.worker import Trainer
 
 log = logging.getLogger("grok")
@@ -205,6 +205,7 @@ def _run(
             outbox.mark(store, sweep, [outbox.SWEEP])  # what was sent before says RUNNING
             outbox.flush(store, sweep, publisher, say, "FAILED")
             raise
+        forget_resume_points(store, plan)
         outbox.offer(store, sweep, publisher)  # what the workers could not send
         failures = analyze_sweep(sweep, settings, wish, say, heartbeat)
         outbox.flush(store, sweep, publisher, say, "FINISHED")

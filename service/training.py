@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from ray import tune
 from ray.tune.execution import class_cache
@@ -12,7 +13,7 @@ from service.heartbeat import TRAINING, Heartbeat
 from service.plan import Plan, Resources
 from service.progress import SweepProgress
 from service.settings import Settings, without_password
-from service.storage import Store
+from service.storage import Store, state_key
 from service.tables import done_ids
 from service.tracking import Tracking
 from service.trainable import PackTrainable
@@ -21,7 +22,8 @@ from service.worker import PackJob, Trainer
 MAX_FAILURES = 10
 """Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
 that can be taken away; it goes on from its last resume points."""
-
+AT_ONCE = 16
+"""Objects deleted at a time: in S3 one takes long, whatever its size."""
 
 AWS_SECRETS = {
     "AWS_ACCESS_KEY_ID",
@@ -100,6 +102,17 @@ def train_packs(
             f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
             "command again to go on from their last resume points"
         )
+
+
+def forget_resume_points(store: Store, plan: Plan) -> None:
+    """Delete what is left of resume points once all is trained.
+
+    A worker deletes that of a trial after its row; one that was killed between the two, or that a
+    full store refused, has left it.
+    """
+    keys = [state_key(c.trial_id) for c in (*plan.done, *plan.todo)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(store.delete, keys))
 
 
 def forget(store: Store, name: str) -> None:

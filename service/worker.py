@@ -92,9 +92,6 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     store = Store(job.settings)
     done = done_ids(store, job.sweep)  # a retried pack has rows already
-    for config in job.configs:
-        if config.trial_id in done:  # a kill may have come between its row and this
-            store.delete(storage.state_key(config.trial_id))
     members = [restore(store, c) for c in job.configs if c.trial_id not in done]
     restored = sum(m.step for m in members)
     banks = {bank_key(m.config): _bank(bank_key(m.config), job.settings) for m in members}

@@ -21,6 +21,12 @@ from infra.local.ports import free_port
 from infra.local.process import Server
 
 REGION = "us-east-1"
+PATIENCE = {
+    "object": {"conn_timeout": "10", "node_timeout": "60", "container_update_timeout": "60"}
+}
+"""Seconds that a server waits for another. By itself an object server waits a second for the
+bucket's listing and then answers that all is well: a listing may be out of date, as those of S3
+never are."""
 KINDS = ("account", "container", "object")
 PIPELINE = (
     "catch_errors gatekeeper healthcheck proxy-logging listing_formats bulk s3api tempauth copy "
@@ -166,7 +172,7 @@ class S3:
         return {
             "DEFAULT": self._common(kind) | {"log_level": "ERROR"},
             "pipeline:main": {"pipeline": f"healthcheck {kind}-server"},
-            f"app:{kind}-server": {"use": f"egg:swift#{kind}"},
+            f"app:{kind}-server": {"use": f"egg:swift#{kind}"} | PATIENCE.get(kind, {}),
             "filter:healthcheck": {"use": "egg:swift#healthcheck"},
         }
 

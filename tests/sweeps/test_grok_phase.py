@@ -204,6 +204,8 @@ def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environm
     wait_until_quiet(environment)
     done, finished_parts = set(trials(environment)["trial_id"]), parts(environment)
     assert 0 < len(done) < 8
+    # as if the kill had come between the row of a trial and the end of its resume point
+    leave_resume_point(environment, min(done))
 
     out = sweep(environment, *SLOW_TRIALS)
     assert f"{len(done)} done already" in out
@@ -211,6 +213,17 @@ def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environm
     assert len(after) == after["trial_id"].nunique() == 8
     assert {p: t for p, t in parts(environment).items() if p in finished_parts} == finished_parts
     assert len(runs(environment, "killed")) == 9
+    assert resume_points(environment) == []
+
+
+def leave_resume_point(environment, trial_id):
+    folder = Path(environment["GROK_STORE"]) / "checkpoints" / trial_id
+    (folder / "state.safetensors").write_bytes(max(folder.iterdir()).read_bytes())
+    assert folder / "state.safetensors" in resume_points(environment)
+
+
+def resume_points(environment):
+    return list(Path(environment["GROK_STORE"], "checkpoints").rglob("state.safetensors"))
 
 
 def wait_until_quiet(environment):
