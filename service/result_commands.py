@@ -58,7 +58,8 @@ def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
-    from service.runner import analyze_sweep, start_ray  # Ray: only when it is needed
+    from service.cluster import start_ray  # Ray: only when it is needed
+    from service.runner import analyze_sweep
 
     store = Store(settings)
     planned_trials(store, args.sweep)

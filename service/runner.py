@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlsplit
 
 import pandas as pd
-import ray
 
 from grokmodel.config import TrialConfig
 from grokmodel.errors import UserError
@@ -20,6 +16,7 @@ from grokmodel.train import train
 from service import analysis, capacity, environment, outbox, report_page, storage, sweep_figures
 from service.adoption import adopt
 from service.analysis_plan import ALL, Wish, missing
+from service.cluster import cluster_resources, start_ray, warn_unless_shared
 from service.compaction import tidy
 from service.decoders import prepare_decoders
 from service.heartbeat import ANALYSING, Heartbeat, heartbeats
@@ -30,28 +27,11 @@ from service.publisher import of_driver
 from service.settings import Settings
 from service.storage import Store
 from service.tables import done_ids, read_table
-from service.tracking import KNOCK_S, Tracking, reason, set_up_mlflow
+from service.tracking import Tracking
 from service.training import SweepError, forget_resume_points, train_packs
 from service.worker import Trainer
 
 log = logging.getLogger("grok")
-
-WORKER_ENV = {
-    # keep freed memory in the process: a training step allocates the same sizes again and again
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-}
-QUIET_LOGGERS = (
-    "ray._private.authentication",  # that a local cluster has a token is as it should be
-    "ray.tune.analysis.experiment_analysis",  # Tune's own result files are switched off
-    "ray.tune.tune",  # its hint to restore: a sweep is resumed by running it again
-)
-QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
-RARELY_ENV = {"TUNE_GLOBAL_CHECKPOINT_S": "3600"}
-"""Tune notes its own state for a resumption of which we make no use; each note costs a write."""
-START_ATTEMPTS = 3
-TOO_SLOW = "timed out during startup"
-"""What Ray says when a node of its own was not up in time."""
 
 
 @dataclass(frozen=True)
@@ -67,72 +47,6 @@ class SweepResult:
     """Analyses and drawings that could not be done, a line each."""
     experiment_id: str
     """MLflow's id of the sweep."""
-
-
-class ClusterError(UserError, RuntimeError):
-    """The Ray cluster of the environment cannot be joined. Names its address."""
-
-
-def start_ray() -> None:
-    """Join the cluster of the environment (`ray job submit`, RAY_ADDRESS), or start a local one.
-
-    Raises:
-        ClusterError: nothing lets us in at RAY_ADDRESS.
-    """
-    if ray.is_initialized():
-        return
-    os.environ.update(QUIET_ENV | RARELY_ENV)
-    for name in QUIET_LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    address = os.environ.get("RAY_ADDRESS")
-    try:
-        _knock(address)
-        _init_ray(address)
-    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        if address is None:
-            raise
-        raise ClusterError(
-            f"cannot join a Ray cluster at RAY_ADDRESS = {address!r}: {reason(error)}; need the "
-            "address of one that runs, such as HOST:6379, and its token (see `grok doctor`)"
-        ) from error
-
-
-def _init_ray(address: str | None) -> None:
-    """`ray.init`; again if a local node was too slow, to which Ray gives half a minute."""
-    env = {"env_vars": WORKER_ENV | set_up_mlflow()}
-    for attempt in range(1, START_ATTEMPTS + 1):
-        try:
-            ray.init(
-                # not whatever cluster happens to run on this machine
-                address="local" if address is None else None,
-                runtime_env=env,
-                logging_level=logging.WARNING,
-                log_to_driver=True,
-                include_dashboard=False if address is None else None,
-            )
-            return
-        except Exception as error:  # Ray raises no more special one
-            if TOO_SLOW not in str(error):
-                raise
-            if attempt == START_ATTEMPTS:
-                raise ClusterError(
-                    f"Ray did not start on this machine in {attempt} attempts of half a minute "
-                    f"({reason(error)}); need a machine that is less busy, or RAY_ADDRESS of a "
-                    "cluster that runs"
-                ) from error
-
-
-def _knock(address: str | None) -> None:
-    """Connect to the cluster's head and leave; Ray itself would try for minutes."""
-    if address is not None:
-        parts = urlsplit(address if "://" in address else f"//{address}")
-        if parts.hostname and parts.port:
-            socket.create_connection((parts.hostname, parts.port), KNOCK_S).close()
-
-
-def cluster_resources(gpus: int | None = None) -> Resources:
-    """What the cluster has now, or what it is to come up with."""
-    return Resources.of([n["Resources"] for n in ray.nodes() if n["Alive"]], gpus)
 
 
 def run_sweep(
@@ -186,7 +100,7 @@ def _run(
     place = f"{settings.store}/mlartifacts"
     tracking = Tracking.start(settings.tracking_uri, sweep, place)
     start_ray()
-    _check_shared(settings)
+    warn_unless_shared(settings)
     resources = cluster_resources(gpus)
     measure = partial(capacity.most_members, data_root=settings.data_root)
     plan = make_plan(store, sweep, configs, resources, measure)
@@ -290,12 +204,3 @@ def summary_line(plan: Plan, resources: Resources) -> str:
         f"{len(plan.shared)} known from other sweeps, {len(plan.todo)} to train in "
         f"{len(plan.packs)} packs on {resources.slots} slots of {resources}"
     )
-
-
-def _check_shared(settings: Settings) -> None:
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    if len({node["NodeManagerAddress"] for node in nodes}) > 1 and "s3://" not in settings.store:
-        log.warning(
-            "the cluster has %d nodes and the store %s is a folder: every node must mount it; "
-            "otherwise use --store s3://bucket/prefix", len(nodes), settings.store,
-        )  # fmt: skip

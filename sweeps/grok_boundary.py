@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
         print(preview(search, args.pack, url, settings))
         return 0
     # Ray and MLflow: only when they are needed
-    from service.runner import cluster_resources, run_sweep, start_ray
+    from service.cluster import cluster_resources, start_ray
+    from service.runner import run_sweep
     from service.storage import Store
     from service.training import SweepError
 

@@ -122,7 +122,8 @@ def run_experiment(choice: Choice, settings: Settings, say: Say) -> tuple[str, b
         say(f"{name}: not run: {choice.reason}")
         return choice.reason, False
     # Ray and MLflow: only when they are needed
-    from service.runner import analyze_sweep, run_sweep, start_ray
+    from service.cluster import start_ray
+    from service.runner import analyze_sweep, run_sweep
     from service.training import SweepError
 
     sweep = choice.experiment.sweep(scale)
@@ -149,8 +150,8 @@ def refused_banks(configs: Sequence[TrialConfig], settings: Settings) -> dict[Ba
 
     A sweep is refused as a whole if one of its banks is: so they are asked for one by one before.
     """
+    from service.cluster import start_ray
     from service.decoders import prepare_decoders
-    from service.runner import start_ray
 
     done = done_ids(Store(settings))
     todo = {bank_key(c): c for c in configs if needs_training(c.N) and c.trial_id not in done}

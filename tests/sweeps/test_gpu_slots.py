@@ -9,7 +9,8 @@ from tests.sweeps.scripts import run_script
 SWEEP = """
 import json, sys
 import ray
-from service.runner import cluster_resources, run_sweep
+from service.cluster import cluster_resources
+from service.runner import run_sweep
 from service.settings import load_settings
 from sweeps.presets import preset_configs
 
