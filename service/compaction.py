@@ -232,8 +232,7 @@ def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
     # a part written again since it was read may know more than was merged
     now = partitions(store, table_name, sweep).get(sweep, [])
     gone = [entry.key for entry in set(pieces) & set(now) if entry.key != target]
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(store.delete, sorted(gone)))
+    store.delete_all(sorted(gone))
     return len(gone) - (target not in keys)
 
 

@@ -9,7 +9,6 @@ ends it all before anything is deleted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +20,6 @@ from service.tables import read_table
 
 OLDER_THAN_H = 24.0
 EXAMPLES = 2
-THREADS = 16
 
 UNKNOWN = "checkpoints of trials that no sweep has"
 RESUME = "resume points of trials that are done"
@@ -92,8 +90,7 @@ def find(
 def remove(store: Store, garbage: Iterable[Garbage]) -> None:
     """Delete what was found, and the folders that it leaves empty."""
     keys = [entry.key for each in garbage for entry in each.entries]
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(store.delete, keys))
+    store.delete_all(keys)
     if store.is_s3:
         return
     for folder in sorted({key.rpartition("/")[0] for key in keys}, reverse=True):

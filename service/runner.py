@@ -152,7 +152,8 @@ def analyze_sweep(
     """
     store, resources = Store(settings), cluster_resources()
     job = analysis.Job(sweep, settings, wish)
-    waiting, failures = missing(store, sweep, wish), list[str]()
+    waiting = missing(store, sweep, wish)
+    failures: list[str] = []
     if waiting:
         say(f"analyses of {len(waiting)} trials")
     with TaskProgress(len(waiting), "trials analysed", say) as progress:

@@ -21,7 +21,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pyarrow import fs
@@ -38,6 +39,8 @@ PATIENCE_S = 90.0
 PREFLIGHT_S = 5.0
 """The same at the start, when somebody waits for an answer."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 5.0
+DELETED_AT_ONCE = 16
+"""Objects: in S3 one takes long, whatever its size."""
 
 T = TypeVar("T")
 
@@ -108,6 +111,11 @@ class Store:
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""
         self.patiently("delete", key, lambda: self.objects.delete(key))
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove many objects; nothing happens for those that are not there."""
+        with ThreadPoolExecutor(DELETED_AT_ONCE) as pool:
+            list(pool.map(self.delete, keys))
 
     def delete_folder(self, prefix: str) -> None:
         """Remove all objects below `prefix/`, and the folder."""

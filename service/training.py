@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from ray import tune
 from ray.tune.execution import class_cache
@@ -22,8 +21,7 @@ from service.worker import PackJob, Trainer
 MAX_FAILURES = 10
 """Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
 that can be taken away; it goes on from its last resume points."""
-AT_ONCE = 16
-"""Objects deleted at a time: in S3 one takes long, whatever its size."""
+
 
 AWS_SECRETS = {
     "AWS_ACCESS_KEY_ID",
@@ -93,7 +91,7 @@ def train_packs(
         results = tuner.fit()
     finally:
         progress.close()
-        forget(store, name)
+        forget_run(store, name)
     say(progress.line())
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
@@ -110,12 +108,10 @@ def forget_resume_points(store: Store, plan: Plan) -> None:
     A worker deletes that of a trial after its row; one that was killed between the two, or that a
     full store refused, has left it.
     """
-    keys = [state_key(c.trial_id) for c in (*plan.done, *plan.todo)]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(store.delete, keys))
+    store.delete_all(state_key(c.trial_id) for c in (*plan.done, *plan.todo))
 
 
-def forget(store: Store, name: str) -> None:
+def forget_run(store: Store, name: str) -> None:
     """Delete Tune's own notes on a run: nothing resumes from them."""
     store.delete_folder(f"ray/{name}")
     store.delete_empty_folder("ray")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from service.training import forget
+from service.training import forget_run
 
 
 def test_the_notes_of_another_run_stay_though_it_only_begins(store):
@@ -10,7 +10,7 @@ def test_the_notes_of_another_run_stay_though_it_only_begins(store):
     store.put("ray/mine-1/state.json", b"x")
     other = "ray/other-1/.validate_storage_marker"
     store.put(other, b"")
-    forget(store, "mine-1")
+    forget_run(store, "mine-1")
     assert [entry.key for entry in store.entries("", hidden=True)] == [other]
-    forget(store, "other-1")
+    forget_run(store, "other-1")
     assert not Path(store.path("ray")).exists()
