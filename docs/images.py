@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from service import figures
+from service.report import figures
 from sweeps.presets import preset_configs
 
 HIGH = 0.9

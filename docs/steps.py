@@ -15,17 +15,19 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from grokmodel import flow, noise
-from grokmodel.checkpoint import load_snapshot
-from grokmodel.decoder import MeanDecoder
-from grokmodel.evaluate import sample_images
-from grokmodel.model import denoise, unpatchify
-from grokmodel.pack import Pack, bank_key, with_results
-from grokmodel.symbols import load_bank
-from service import figures, storage
-from service.decoders import get_decoder
+from grokmodel.core import noise
+from grokmodel.core.checkpoint import load_snapshot
+from grokmodel.data.symbols import load_bank
+from grokmodel.image import flow
+from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.evaluate import sample_images
+from grokmodel.image.model import denoise, unpatchify
+from grokmodel.image.pack import Pack, bank_key, with_results
+from service.data.decoders import get_decoder
+from service.report import figures
 from service.settings import load_settings
-from service.tables import read_table
+from service.store import storage
+from service.tables.tables import read_table
 
 STEPS = (1, 2, 4, 10, 50)
 DRAWS = 10

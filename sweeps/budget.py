@@ -20,12 +20,12 @@ from typing import Protocol
 
 import torch
 
-from grokmodel.config import ConfigError, PackShape, TrialConfig
-from grokmodel.decoder import needs_training
-from grokmodel.pack import bank_key
-from service import capacity
-from service.plan import Plan, Resources, pack, step_cost
-from service.storage import Store
+from grokmodel.image.config import ConfigError, PackShape, TrialConfig
+from grokmodel.image.decoder import needs_training
+from grokmodel.image.pack import bank_key
+from service.schedule import capacity
+from service.schedule.plan import Plan, Resources, pack, step_cost
+from service.store.storage import Store
 from sweeps.paper import Experiment, Scale
 
 log = logging.getLogger("grok")

@@ -9,9 +9,9 @@ import dataclasses
 import functools
 from collections.abc import Sequence, Set
 
-from grokmodel.config import ConfigError, TrialConfig
-from grokmodel.pack import BankKey, bank_key
-from grokmodel.symbols import DataError, load_bank
+from grokmodel.data.symbols import DataError, load_bank
+from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.image.pack import BankKey, bank_key
 from service.settings import Settings
 from sweeps.budget import Choice, CostModel, Lacking, choose, duration
 from sweeps.paper import Experiment, Scale

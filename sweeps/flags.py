@@ -7,8 +7,8 @@ import dataclasses
 import re
 from typing import Any
 
-from grokmodel.config import ConfigError, TrialConfig
-from service.plan import MAX_TRIALS
+from grokmodel.image.config import ConfigError, TrialConfig
+from service.schedule.plan import MAX_TRIALS
 
 SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from service import cli
+from service.cli import cli
 from service.settings import Settings
 from sweeps.paper import BY_NAME
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from grokmodel.config import ConfigError, TrialConfig
+from grokmodel.image.config import ConfigError, TrialConfig
 from service.boundary.lattice import NONE_SEEN, OPEN
 from service.boundary.plane import (
     SIDES,
@@ -33,8 +33,8 @@ from service.boundary.plane import (
     needs_list,
     spaced_axis,
 )
-from service.cli import exit_code
-from service.preview import check_data, dry_run, local_resources
+from service.cli.cli import exit_code
+from service.schedule.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
 from sweeps import flags
 from sweeps.flags import say
@@ -74,10 +74,10 @@ def run(args: argparse.Namespace) -> int:
         print(preview(search, args.pack, url, settings))
         return 0
     # Ray and MLflow: only when they are needed
-    from service.cluster import cluster_resources, start_ray
-    from service.runner import run_sweep
-    from service.storage import Store
-    from service.training import SweepError
+    from service.schedule.cluster import cluster_resources, start_ray
+    from service.schedule.runner import run_sweep
+    from service.schedule.training import SweepError
+    from service.store.storage import Store
 
     def train(configs: Sequence[TrialConfig]) -> None:
         run_sweep(name, configs, settings, say, "none", gpus=args.gpus)

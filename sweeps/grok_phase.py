@@ -18,11 +18,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from grokmodel.config import ConfigError
-from service.cli import exit_code
-from service.preview import check_data, dry_run
+from grokmodel.image.config import ConfigError
+from service.cli.cli import exit_code
+from service.schedule.preview import check_data, dry_run
 from service.settings import load_settings
-from service.summary import closing_words, phase_table
+from service.tables.summary import closing_words, phase_table
 from sweeps import flags
 from sweeps.flags import say
 from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
         print(dry_run(name, configs, settings))
         return 0
     # Ray and MLflow: only when they are needed
-    from service.runner import run_sweep
-    from service.training import SweepError
+    from service.schedule.runner import run_sweep
+    from service.schedule.training import SweepError
 
     try:
         result = run_sweep(name, configs, settings, say, scope, gpus=args.gpus)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grokmodel.config import TrialConfig
-from service.plan import expand, unique
+from grokmodel.image.config import TrialConfig
+from service.schedule.plan import expand, unique
 
 Block = dict[str, list[Any]]
 

@@ -3,8 +3,8 @@ config fields to lists of values and stands for their grid."""
 
 from __future__ import annotations
 
-from grokmodel.config import TrialConfig
-from service.plan import expand, unique
+from grokmodel.image.config import TrialConfig
+from service.schedule.plan import expand, unique
 from sweeps.paper import Block, full_blocks, small_blocks
 
 SMOKE: list[Block] = [

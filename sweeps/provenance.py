@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from service.reproduction.document import Run
-from service.storage import Store, StoreError
+from service.store.storage import Store, StoreError
 
 STATE_KEY = "reproduction/state.json"
 

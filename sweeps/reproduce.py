@@ -15,19 +15,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from grokmodel.config import ConfigError, TrialConfig
-from grokmodel.decoder import DecoderError, needs_training
-from grokmodel.pack import BankKey, bank_key
-from grokmodel.symbols import DataError
-from service import figures
-from service.analysis_plan import NONE, Wish, missing
-from service.preview import local_resources
+from grokmodel.data.symbols import DataError
+from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.image.decoder import DecoderError, needs_training
+from grokmodel.image.pack import BankKey, bank_key
+from service.analysis.analysis_plan import NONE, Wish, missing
+from service.report import figures
 from service.reproduction import document as reproduction
 from service.reproduction import figures as reproduction_figures
 from service.reproduction.evidence import Evidence, Ran
+from service.schedule.preview import local_resources
 from service.settings import Settings
-from service.storage import Store
-from service.tables import done_ids, read_table
+from service.store.storage import Store
+from service.tables.tables import done_ids, read_table
 from sweeps.budget import Choice, Costs, duration, parse_budget
 from sweeps.choices import asked_for, chosen_scales, plan_lines, without_paths
 from sweeps.flags import say
@@ -122,9 +122,9 @@ def run_experiment(choice: Choice, settings: Settings, say: Say) -> tuple[str, b
         say(f"{name}: not run: {choice.reason}")
         return choice.reason, False
     # Ray and MLflow: only when they are needed
-    from service.cluster import start_ray
-    from service.runner import analyze_sweep, run_sweep
-    from service.training import SweepError
+    from service.schedule.cluster import start_ray
+    from service.schedule.runner import analyze_sweep, run_sweep
+    from service.schedule.training import SweepError
 
     sweep = choice.experiment.sweep(scale)
     say(f"{name} at scale {scale.name}: about {duration(choice.seconds)}")
@@ -150,8 +150,8 @@ def refused_banks(configs: Sequence[TrialConfig], settings: Settings) -> dict[Ba
 
     A sweep is refused as a whole if one of its banks is: so they are asked for one by one before.
     """
-    from service.cluster import start_ray
-    from service.decoders import prepare_decoders
+    from service.data.decoders import prepare_decoders
+    from service.schedule.cluster import start_ray
 
     done = done_ids(Store(settings))
     todo = {bank_key(c): c for c in configs if needs_training(c.N) and c.trial_id not in done}

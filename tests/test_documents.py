@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from service.dictionary import dictionary
-from service.schema import TABLES
+from service.tables.dictionary import dictionary
+from service.tables.schema import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service import cli
+from service.cli import cli
 from sweeps import grok, grok_phase
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from grokmodel import flow
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import Spectrum, spectrum
 from grokmodel.analysis.probe import Probe, Shares, shares
 from grokmodel.analysis.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
 from grokmodel.analysis.sites import Site, last_ffn, sites_of
-from grokmodel.evaluate import Decoders
-from grokmodel.layers import Tap
+from grokmodel.image import flow
+from grokmodel.image.evaluate import Decoders
+from grokmodel.image.layers import Tap
 
 CLEAN = "none"
 LEADING, RANDOM = "leading", "random"

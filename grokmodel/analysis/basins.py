@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from grokmodel.analysis.probe import Probe
-from grokmodel.evaluate import Decoders, is_copy
-from grokmodel.pack import Member
-from grokmodel.task import split_pairs
+from grokmodel.data.task import split_pairs
+from grokmodel.image.evaluate import Decoders, is_copy
+from grokmodel.image.pack import Member
 
 STARTS = 128
 """Random starts for training pairs, and as many for strict pairs."""

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from grokmodel.model import Layout
-from grokmodel.pack import Member
+from grokmodel.image.model import Layout
+from grokmodel.image.pack import Member
 
 BLOCK = 4
 """Side of the blocks whose complexity is tabulated."""

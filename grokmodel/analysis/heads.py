@@ -18,8 +18,8 @@ from torch import Tensor
 
 from grokmodel.analysis.probe import Probe, shares
 from grokmodel.analysis.sites import Site, editor
-from grokmodel.evaluate import Decoders
-from grokmodel.layers import Tap
+from grokmodel.image.evaluate import Decoders
+from grokmodel.image.layers import Tap
 
 T = 1.0
 

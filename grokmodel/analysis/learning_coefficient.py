@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from grokmodel import noise
-from grokmodel.limits import MAX_SEED
-from grokmodel.pack import Banks, Member, Pack
+from grokmodel.core import noise
+from grokmodel.image.limits import MAX_SEED
+from grokmodel.image.pack import Banks, Member, Pack
 
 LossAndGrad = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 """(w (M, n), step) -> loss (M,) and its gradient (M, n), on the batch of that step."""

@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel import flow, noise
 from grokmodel.analysis.cyclic import CyclicOrder, cyclic_order
-from grokmodel.evaluate import Decoders, reader
-from grokmodel.layers import Tap
-from grokmodel.model import denoise, unpatchify
-from grokmodel.pack import Banks, Member, Pack, bank_key
-from grokmodel.task import UNDEFINED, result_table
+from grokmodel.core import noise
+from grokmodel.data.task import UNDEFINED, result_table
+from grokmodel.image import flow
+from grokmodel.image.evaluate import Decoders, reader
+from grokmodel.image.layers import Tap
+from grokmodel.image.model import denoise, unpatchify
+from grokmodel.image.pack import Banks, Member, Pack, bank_key
 
 SEVERAL = 2
 """Steps, if it does not matter how many."""

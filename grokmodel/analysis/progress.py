@@ -26,7 +26,7 @@ from grokmodel.analysis.fourier import Spectrum, gini, rule_waves, spectrum
 from grokmodel.analysis.probe import Probe, shares
 from grokmodel.analysis.projections import OWN_AT_LEAST
 from grokmodel.analysis.sites import Site, last_ffn
-from grokmodel.evaluate import Decoders
+from grokmodel.image.evaluate import Decoders
 
 T = 1.0
 EMBEDDING, OUTPUT = Site("embedding", "a"), Site("output")

@@ -22,8 +22,8 @@ from torch import Tensor
 from grokmodel.analysis.fourier import basis, coefficients_of
 from grokmodel.analysis.probe import Probe, Shares
 from grokmodel.analysis.sites import Site, editor
-from grokmodel.layers import Tap
-from grokmodel.task import Split
+from grokmodel.data.task import Split
+from grokmodel.image.layers import Tap
 
 REMOVE, KEEP = "remove", "keep"
 OWN_AT_LEAST = 2

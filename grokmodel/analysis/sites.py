@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grokmodel.config import PackShape
-from grokmodel.layers import Tap
+from grokmodel.image.config import PackShape
+from grokmodel.image.layers import Tap
 
 NO_HEAD = -1
 OPERANDS = ("a", "b")

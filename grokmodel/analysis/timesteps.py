@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel import flow
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import spectrum
 from grokmodel.analysis.probe import Probe, all_pairs
 from grokmodel.analysis.sites import last_ffn
-from grokmodel.evaluate import Decoders
-from grokmodel.pack import Member
-from grokmodel.task import UNDEFINED, result_table
+from grokmodel.data.task import UNDEFINED, result_table
+from grokmodel.image import flow
+from grokmodel.image.evaluate import Decoders
+from grokmodel.image.pack import Member
 
 LEVELS = 51
 """Noise levels, as in the paper: 50 Euler steps and the image."""

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from grokmodel.outcome import PHASES
-from service import figures
+from grokmodel.core.outcome import PHASES
 from service.boundary.lattice import Belief, Point, edges
 from service.boundary.plane import Axis, Plane
-from service.figures import PHASE_COLORS
-from service.phase_figures import UNITS
+from service.report import figures
+from service.report.figures import PHASE_COLORS
+from service.report.phase_figures import UNITS
 
 SHADES = ("#F4EFE6", "#DCEFE8")
 """The side that has not generalised (or learned), and the one that has."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from grokmodel.config import FIELD_TYPES, ConfigError, TrialConfig
-from grokmodel.outcome import COMPREHENSION, GROKKING, MEMORIZATION
+from grokmodel.core.outcome import COMPREHENSION, GROKKING, MEMORIZATION
+from grokmodel.image.config import FIELD_TYPES, ConfigError, TrialConfig
 from service.boundary.lattice import Point
 
 LOG_FIELDS = ("weight_decay", "lr", "N", "init_scale", "batch", "steps", "width", "ffn")

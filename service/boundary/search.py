@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from grokmodel.config import ConfigError, TrialConfig
-from service import figures, storage
+from grokmodel.image.config import ConfigError, TrialConfig
 from service.boundary import figure as boundary_figure
 from service.boundary import lattice
 from service.boundary.figure import cells_in_words
 from service.boundary.lattice import KNOWN, NONE_SEEN, OPEN, Belief, Floats, Point
 from service.boundary.plane import Plane
 from service.boundary.study import BoundaryStudy
-from service.plan import PACKS_PER_SLOT, Resources
-from service.storage import Store
-from service.tables import read_table
+from service.report import figures
+from service.schedule.plan import PACKS_PER_SLOT, Resources
+from service.store import storage
+from service.store.storage import Store
+from service.tables.tables import read_table
 
 MEMBERS = {"cpu": PACKS_PER_SLOT, "gpu": 64}
 """Trials a slot in one round: as many as keep it busy without asking what the last would teach."""

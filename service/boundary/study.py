@@ -20,7 +20,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from grokmodel.config import FIELD_TYPES, LATER_FIELDS, ConfigError
+from grokmodel.image.config import FIELD_TYPES, LATER_FIELDS, ConfigError
 from service.boundary.lattice import Point
 from service.boundary.plane import Axis, Plane
 from service.settings import Settings, SettingsError, without_password

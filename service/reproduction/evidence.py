@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from service.summary import counted
+from service.tables.summary import counted
 
 REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not", "not run"
 VERDICTS = (REPRODUCED, PARTLY, NOT, NOT_RUN)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from grokmodel.outcome import LEARNED
-from service.figures import GREY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
+from grokmodel.core.outcome import LEARNED
+from service.report.figures import GREY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.reproduction.evidence import Evidence, learned
 from service.reproduction.levels import PAPER_RECTIFY, tells
 from service.reproduction.mirror import CONTROL

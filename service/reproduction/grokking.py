@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from grokmodel.config import TrialConfig
-from grokmodel.outcome import GROK_LAG, GROK_RATIO, GROKKING, HELD_FOR, LEARNED
+from grokmodel.core.outcome import GROK_LAG, GROK_RATIO, GROKKING, HELD_FOR, LEARNED
+from grokmodel.image.config import TrialConfig
 from service.reproduction.evidence import (
     BEYOND_MIRROR,
     NOT,
@@ -20,7 +20,7 @@ from service.reproduction.evidence import (
     of_parts,
     spread,
 )
-from service.summary import counted
+from service.tables.summary import counted
 
 FAR = 0.2
 """Accuracy that samples of many steps may be worse by before both are told."""

@@ -21,7 +21,7 @@ from service.reproduction.evidence import (
     untested,
 )
 from service.reproduction.grokking import STEPS_FINAL
-from service.summary import counted
+from service.tables.summary import counted
 
 PAPER_RECTIFY = {0: 0.0, 21: 0.07, 32: 0.54, 50: 0.96}
 """The paper's rectify accuracy at P = 23, by noise level of 50."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from grokmodel.config import TrialConfig
-from grokmodel.outcome import GROKKING, LEARNED
-from grokmodel.task import split_pairs
+from grokmodel.core.outcome import GROKKING, LEARNED
+from grokmodel.data.task import split_pairs
+from grokmodel.image.config import TrialConfig
 from service.reproduction.evidence import Evidence, has_learned, spread
 
 MODULI = (23, 27, 31, 35, 39, 43, 47)

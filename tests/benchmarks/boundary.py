@@ -32,21 +32,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from grokmodel.config import TrialConfig
-from grokmodel.decoder import MeanDecoder
-from grokmodel.evaluate import Accuracy
-from grokmodel.pack import Member, bank_key
-from grokmodel.symbols import load_bank
-from grokmodel.train import train
+from grokmodel.core.train import train
+from grokmodel.data.symbols import load_bank
+from grokmodel.image.config import TrialConfig
+from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.evaluate import Accuracy
+from grokmodel.image.pack import Member, bank_key
 from service.boundary import lattice as boundary
 from service.boundary import search as bs
 from service.boundary.lattice import Bools, Floats
 from service.boundary.plane import SIDES, Plane, make_plane, spaced_axis
 from service.boundary.study import BoundaryStudy, storage_url
-from service.rows import trial_row
 from service.settings import load_settings
-from service.storage import Store
-from service.tables import read_table, write_rows
+from service.store.storage import Store
+from service.tables.rows import trial_row
+from service.tables.tables import read_table, write_rows
 from tests.benchmarks import machine
 
 SIZE, PACK, MEMBERS = 16, 8, 8

@@ -25,12 +25,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from grokmodel.capacity import synchronized_clock
-from grokmodel.config import TrialConfig
-from grokmodel.gallery import Gallery
-from grokmodel.pack import Member, Pack, bank_key
-from grokmodel.program import allow_tf32
-from grokmodel.symbols import SymbolBank
+from grokmodel.core.program import allow_tf32
+from grokmodel.data.symbols import SymbolBank
+from grokmodel.image.capacity import synchronized_clock
+from grokmodel.image.config import TrialConfig
+from grokmodel.image.gallery import Gallery
+from grokmodel.image.pack import Member, Pack, bank_key
 from tests.benchmarks import machine
 
 SHAPES: dict[str, dict[str, Any]] = {

@@ -23,15 +23,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script,
 import numpy as np
 import pandas as pd
 
-from grokmodel.config import TrialConfig
-from grokmodel.outcome import PHASES
-from service import figures, phase_figures, sweep_figures
-from service.compaction import compact
-from service.plan import Plan, Resources, expand, make_plan
-from service.schema import TABLES
+from grokmodel.core.outcome import PHASES
+from grokmodel.image.config import TrialConfig
+from service.report import figures, phase_figures, sweep_figures
+from service.schedule.plan import Plan, Resources, expand, make_plan
 from service.settings import Settings
-from service.storage import Store
-from service.tables import read_table, write_rows
+from service.store.storage import Store
+from service.tables.compaction import compact
+from service.tables.schema import TABLES
+from service.tables.tables import read_table, write_rows
 from tests.benchmarks import machine
 
 SWEEP, OTHER_SWEEP = "scale", "other"

@@ -28,15 +28,15 @@ import itertools
 
 import torch
 
-from grokmodel.config import TrialConfig
-from grokmodel.train import train
-from service import outbox
-from service.publisher import Publisher
+from grokmodel.core.train import train
+from grokmodel.image.config import TrialConfig
 from service.settings import Settings
-from service.storage import Store
-from service.tables import done_ids
-from service.tracking import Tracking
-from service.worker import PackJob, run_pack
+from service.store.storage import Store
+from service.tables.tables import done_ids
+from service.tracking import outbox
+from service.tracking.publisher import Publisher
+from service.tracking.tracking import Tracking
+from service.worker.worker import PackJob, run_pack
 from tests.benchmarks import machine
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server, slow_server
 

@@ -11,10 +11,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from service.parquet import DamagedPartError
-from service.parts import read_part
-from service.storage import StoreError
-from service.tables import write_rows
+from service.store.storage import StoreError
+from service.tables.parquet import DamagedPartError
+from service.tables.parts import read_part
+from service.tables.tables import write_rows
 from tests.service.rows import curve_row
 from tests.tracking_servers import dead_server
 

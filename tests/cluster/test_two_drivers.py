@@ -8,11 +8,11 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from grokmodel.checkpoint import load_snapshot
-from service.manifest import read_manifest
+from grokmodel.core.checkpoint import load_snapshot
 from service.settings import Settings
-from service.storage import Store, snapshot_key
-from service.tables import read_table
+from service.store.manifest import read_manifest
+from service.store.storage import Store, snapshot_key
+from service.tables.tables import read_table
 from tests.faults.driver import EVERY, configs
 
 STEPS = 24

@@ -11,12 +11,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from grokmodel.train import train
-from service.runner import run_sweep
+from grokmodel.core.train import train
+from service.schedule.runner import run_sweep
+from service.schedule.training import SweepError
 from service.settings import load_settings
-from service.storage import StoreError
-from service.tracking import TrackingError
-from service.training import SweepError
+from service.store.storage import StoreError
+from service.tracking.tracking import TrackingError
 from tests.service.tiny import tiny_config
 
 STEPS, EVERY = 80, 2

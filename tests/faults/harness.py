@@ -22,12 +22,12 @@ import pyarrow.parquet as pq
 import torch
 from mlflow import MlflowClient
 
-from grokmodel.checkpoint import load_snapshot
+from grokmodel.core.checkpoint import load_snapshot
 from infra.local.stack import running
-from service import outbox
 from service.settings import Settings
-from service.storage import Store, snapshot_key
-from service.tables import read_table
+from service.store.storage import Store, snapshot_key
+from service.tables.tables import read_table
+from service.tracking import outbox
 from tests.environment import user_environment
 from tests.faults.driver import EVERY, STEPS, configs
 from tests.faults.faults import Faults, plan

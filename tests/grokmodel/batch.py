@@ -4,9 +4,9 @@ import itertools
 
 import torch
 
-from grokmodel.attention import ImageTable
-from grokmodel.layers import embed
-from grokmodel.model import Layout, denoise, patchify, unpatchify
+from grokmodel.image.attention import ImageTable
+from grokmodel.image.layers import embed
+from grokmodel.image.model import Layout, denoise, patchify, unpatchify
 from tests.grokmodel.reference import Reference
 
 M, B, T, K = 3, 8, 4, 2

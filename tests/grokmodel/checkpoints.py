@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from grokmodel import sealed
+from grokmodel.core import sealed
 from tests.grokmodel.tiny import curve_array
 
 ROWS = ("weights", "first", "second", "average", "step")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from grokmodel.glyphs import glyph_bank
+from grokmodel.data.glyphs import glyph_bank
 from tests.grokmodel.tiny import tiny, train_together
 
 ROOT = Path(__file__).resolve().parents[2]

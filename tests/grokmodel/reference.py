@@ -1,4 +1,4 @@
-"""One member written the ordinary way, from the papers and not from `grokmodel.model`.
+"""One member written the ordinary way, from the papers and not from `grokmodel.image.model`.
 
 Every token goes through every block, every row has its own t, and everything is a torch.nn module.
 """

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import torch
 
-from grokmodel.config import TrialConfig
-from grokmodel.decoder import MeanDecoder
-from grokmodel.model import Layout
-from grokmodel.outcome import Evaluation
-from grokmodel.pack import Member, bank_key
-from grokmodel.symbols import SymbolBank
-from grokmodel.train import train
+from grokmodel.core.outcome import Evaluation
+from grokmodel.core.train import train
+from grokmodel.data.symbols import SymbolBank
+from grokmodel.image.config import TrialConfig
+from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.model import Layout
+from grokmodel.image.pack import Member, bank_key
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from grokmodel.config import FIELD_TYPES, ConfigError, TrialConfig
-from grokmodel.limits import (
+from grokmodel.image.config import FIELD_TYPES, ConfigError, TrialConfig
+from grokmodel.image.limits import (
     BELOW_ONE,
     CHOICES,
     LARGEST,

@@ -9,8 +9,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from grokmodel import sealed
-from grokmodel.checkpoint import (
+from grokmodel.core import sealed
+from grokmodel.core.checkpoint import (
     STATE_ROWS,
     CheckpointError,
     dump_snapshot,
@@ -18,12 +18,13 @@ from grokmodel.checkpoint import (
     load_snapshot,
     load_state,
 )
-from grokmodel.config import FIELD_TYPES
-from grokmodel.decoder import RECIPES, CnnDecoder, decoder_key
-from service import decoders, storage
-from service.decoders import _loaded
+from grokmodel.image.config import FIELD_TYPES
+from grokmodel.image.decoder import RECIPES, CnnDecoder, decoder_key
+from service.data import decoders
+from service.data.decoders import _loaded
 from service.settings import Settings
-from service.storage import Store
+from service.store import storage
+from service.store.storage import Store
 from tests.grokmodel.checkpoints import assert_identical
 from tests.grokmodel.tiny import curve_array, synthetic_bank, tiny, train_together
 from tests.properties.strategies import ANYTHING, Damage, damages, edge_fields, share

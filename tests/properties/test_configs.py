@@ -7,10 +7,10 @@ import pickle
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grokmodel.config import FIELD_TYPES, ConfigError, TrialConfig
-from grokmodel.outcome import DIVERGED
-from grokmodel.task import split_pairs
-from service.rows import config_of
+from grokmodel.core.outcome import DIVERGED
+from grokmodel.data.task import split_pairs
+from grokmodel.image.config import FIELD_TYPES, ConfigError, TrialConfig
+from service.tables.rows import config_of
 from tests.properties.strategies import ANYTHING, edge_fields, of_field, share, some_fields
 from tests.properties.trial_life import lives
 

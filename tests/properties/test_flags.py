@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grokmodel.config import FIELD_TYPES, TrialConfig
-from grokmodel.limits import CHOICES
-from service import cli
-from service.manifest import write_manifest
-from service.plan import Plan
+from grokmodel.image.config import FIELD_TYPES, TrialConfig
+from grokmodel.image.limits import CHOICES
+from service.cli import cli
+from service.schedule.plan import Plan
 from service.settings import Settings
-from service.storage import Store
-from service.tables import write_rows
+from service.store.manifest import write_manifest
+from service.store.storage import Store
+from service.tables.tables import write_rows
 from sweeps import grok_phase
 from tests.properties.strategies import share
 from tests.service.rows import finished_curve, finished_row

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service import storage
-from service.manifest import read_manifest, write_manifest
-from service.plan import Plan
+from service.schedule.plan import Plan
 from service.settings import Settings
-from service.storage import Store, StoreError
+from service.store import storage
+from service.store.manifest import read_manifest, write_manifest
+from service.store.storage import Store, StoreError
 from tests.properties.strategies import damages, share
 from tests.service.tiny import tiny_config
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service import parquet
-from service.schema import SCHEMA_VERSION, TABLES
 from service.settings import Settings
-from service.storage import Store
-from service.tables import TableError, read_rows, read_table, write_rows
+from service.store.storage import Store
+from service.tables import parquet
+from service.tables.schema import SCHEMA_VERSION, TABLES
+from service.tables.tables import TableError, read_rows, read_table, write_rows
 from tests.properties.strategies import ANYTHING, damages, share
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config

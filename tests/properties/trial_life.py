@@ -4,21 +4,21 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from grokmodel.decoder import MeanDecoder
-from grokmodel.pack import bank_key
-from grokmodel.symbols import load_bank
-from grokmodel.task import split_pairs
-from grokmodel.train import train
-from service import report_page, sweep_figures, trial_figures
-from service.analyses import ANALYSES, BY_NAME
-from service.analysis import Job, Worker
-from service.analysis_plan import Wish
-from service.recorder import Recorder
+from grokmodel.core.train import train
+from grokmodel.data.symbols import load_bank
+from grokmodel.data.task import split_pairs
+from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.pack import bank_key
+from service.analysis.analyses import ANALYSES, BY_NAME
+from service.analysis.analysis import Job, Worker
+from service.analysis.analysis_plan import Wish
+from service.report import report_page, sweep_figures, trial_figures
 from service.settings import Settings
-from service.storage import Store
-from service.tables import read_table
-from service.worker import restore
-from service.writer import Writer
+from service.store.storage import Store
+from service.tables.tables import read_table
+from service.worker.recorder import Recorder
+from service.worker.worker import restore
+from service.worker.writer import Writer
 from tests.grokmodel.tiny import CPU, synthetic_bank
 
 SWEEP = "life"

@@ -1,9 +1,9 @@
 """Rows of finished trials, made without training."""
 
-from grokmodel.evaluate import Accuracy
-from grokmodel.outcome import EVALUATION_FIELDS, Evaluation
-from grokmodel.pack import Member
-from service.rows import curve_rows, trial_row
+from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
+from grokmodel.image.evaluate import Accuracy
+from grokmodel.image.pack import Member
+from service.tables.rows import curve_rows, trial_row
 
 NAN = float("nan")
 

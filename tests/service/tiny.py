@@ -1,6 +1,6 @@
 """Trials small enough to train for real in every test."""
 
-from grokmodel.config import TrialConfig
+from grokmodel.image.config import TrialConfig
 
 
 def tiny_config(**fields):

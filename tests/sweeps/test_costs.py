@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from service import capacity
-from service.plan import Resources
+from service.schedule import capacity
+from service.schedule.plan import Resources
 from service.settings import Settings
-from service.storage import Store
+from service.store.storage import Store
 from sweeps.budget import COSTS_KEY, DECODER_S, OVERHEAD_S, Costs
 from sweeps.paper import Scale
 

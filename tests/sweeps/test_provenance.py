@@ -6,7 +6,7 @@ import pytest
 
 from service.reproduction.document import Run
 from service.settings import Settings
-from service.storage import Store, StoreError
+from service.store.storage import Store, StoreError
 from sweeps import grok
 from sweeps.provenance import STATE_KEY, Notes
 

@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from grokmodel.config import ConfigError
-from service import cli
+from grokmodel.image.config import ConfigError
+from service.cli import cli
 from service.reproduction.claims import CLAIMS
 from service.settings import Settings
 from sweeps import grok

@@ -8,11 +8,11 @@ import torch
 
 from grokmodel.analysis.probe import Probe, shares
 from grokmodel.analysis.sites import recorder
-from grokmodel.decoder import MeanDecoder
-from grokmodel.model import Layout
-from grokmodel.pack import Member, bank_key
-from grokmodel.symbols import SymbolBank
-from grokmodel.task import UNDEFINED, result_table, split_pairs
+from grokmodel.data.symbols import SymbolBank
+from grokmodel.data.task import UNDEFINED, result_table, split_pairs
+from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.model import Layout
+from grokmodel.image.pack import Member, bank_key
 from tests.grokmodel.tiny import CPU, banks_for, decoders_for, tiny
 
 ON = 20.0

@@ -23,8 +23,8 @@ from grokmodel.analysis.fourier import Spectrum, spectrum
 from grokmodel.analysis.probe import Shares
 from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
 from grokmodel.analysis.sites import Site
-from grokmodel.pack import bank_key
-from grokmodel.task import split_pairs
+from grokmodel.data.task import split_pairs
+from grokmodel.image.pack import bank_key
 from tests.grokmodel.analysis.handmade import (
     Nearest,
     lookup_config,

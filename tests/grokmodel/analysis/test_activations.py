@@ -5,7 +5,7 @@ import torch
 from grokmodel.analysis.activations import collect, mean_activations
 from grokmodel.analysis.fourier import spectrum
 from grokmodel.analysis.sites import NO_HEAD
-from grokmodel.model import Layout
+from grokmodel.image.model import Layout
 from tests.grokmodel.analysis.handmade import probe_of, random_member, recorded
 from tests.grokmodel.tiny import banks_for, tiny
 

@@ -5,8 +5,8 @@ import pytest
 from pybdm import BDM
 
 from grokmodel.analysis.complexity import bdm, complexity, spectral_entropy, stable_rank
-from grokmodel.model import Layout
-from grokmodel.pack import Member
+from grokmodel.image.model import Layout
+from grokmodel.image.pack import Member
 from tests.grokmodel.analysis.handmade import random_member
 from tests.grokmodel.tiny import tiny
 

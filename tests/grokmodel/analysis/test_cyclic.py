@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from grokmodel.analysis.cyclic import LOG, PLAIN, cyclic_order, primitive_root
-from grokmodel.limits import OPERATIONS
-from grokmodel.task import UNDEFINED, result_table
+from grokmodel.data.task import UNDEFINED, result_table
+from grokmodel.image.limits import OPERATIONS
 
 PRIMES = [5, 7, 11, 23]
 

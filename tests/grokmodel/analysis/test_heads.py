@@ -4,8 +4,8 @@ import torch
 
 from grokmodel.analysis.heads import _from, _other_pairs, heads, margins
 from grokmodel.analysis.probe import shares
-from grokmodel.model import Layout
-from grokmodel.task import split_pairs
+from grokmodel.data.task import split_pairs
+from grokmodel.image.model import Layout
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     pixel_bank,

@@ -11,7 +11,7 @@ from grokmodel.analysis.identities import (
     output_directions,
 )
 from grokmodel.analysis.sites import editor, last_ffn
-from grokmodel.model import time_features
+from grokmodel.image.model import time_features
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     pixel_bank,

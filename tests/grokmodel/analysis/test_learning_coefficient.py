@@ -9,7 +9,7 @@ from grokmodel.analysis.learning_coefficient import (
     estimate,
     learning_coefficient,
 )
-from grokmodel.pack import Pack
+from grokmodel.image.pack import Pack
 from tests.grokmodel.tiny import CPU, banks_for, tiny, train_together
 
 SAMPLES = 10_000

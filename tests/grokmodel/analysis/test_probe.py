@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel import flow
 from grokmodel.analysis.activations import record
 from grokmodel.analysis.probe import all_pairs, shares
 from grokmodel.analysis.timesteps import some_pairs
-from grokmodel.limits import OPERATIONS
-from grokmodel.task import UNDEFINED, result_table, split_pairs
+from grokmodel.data.task import UNDEFINED, result_table, split_pairs
+from grokmodel.image import flow
+from grokmodel.image.limits import OPERATIONS
 from tests.grokmodel.analysis.handmade import (
     Blind,
     lookup_config,

@@ -18,7 +18,7 @@ from grokmodel.analysis.representation import (
     representation,
 )
 from grokmodel.analysis.sites import NO_HEAD, sites_of
-from grokmodel.task import UNDEFINED, result_table
+from grokmodel.data.task import UNDEFINED, result_table
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     lookup_member,

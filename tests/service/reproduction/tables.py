@@ -4,7 +4,7 @@ import pandas as pd
 
 from service.reproduction.claims import BY_ID, CLAIMS, judge
 from service.reproduction.evidence import Evidence, Ran
-from service.schema import TABLES
+from service.tables.schema import TABLES
 
 ABOUT = {"budget": "20m", "date": "2026-01-02", "device": "a machine", "commit": "abc"}
 ABOUT |= {"versions": "Python 3"}

@@ -1,0 +1,157 @@
+"""A member as bytes and back: safetensors with a JSON header, never pickle.
+
+Two kinds of file. A *state* holds everything that resuming needs, bit for bit: weights, both AdamW
+moments, weight average, step and curve (noise is a function of the step, so no generator state). A
+*snapshot* holds what analyses need: averaged weights and curve. A checksum tells a damaged file
+from one that only looks like a member.
+
+Shapes: n parameters of a member, E evaluations.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grokmodel.core import sealed
+from grokmodel.core.optim import OptimState
+from grokmodel.core.outcome import EVALUATION_FIELDS, FIRST_FIELDS, Evaluation
+from grokmodel.image.config import SCIENCE_VERSION, TrialConfig
+from grokmodel.image.model import Layout
+from grokmodel.image.pack import Member
+
+FORMAT = "grok-member-2"
+WITH_KEY_BIAS = "grok-member-1"
+"""The format before: keys had a bias, which no result depends on."""
+STATE_ROWS = ("weights", "first", "second", "average")
+
+
+class CheckpointError(ValueError):
+    """The bytes are not a checkpoint of this version. Says what was found and what is needed."""
+
+    def __init__(self, origin: str | Path, problem: str) -> None:
+        super().__init__(f"{origin}: {problem}")
+        self.origin = str(origin)
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[CheckpointError], tuple[str, str]]:
+        return type(self), (self.origin, self.problem)
+
+
+def dump_state(member: Member) -> bytes:
+    """Everything that resuming needs."""
+    tensors = {name: getattr(member.state, name)[0] for name in STATE_ROWS}
+    return _dump(member, tensors | {"step": member.state.step})
+
+
+def dump_snapshot(member: Member) -> bytes:
+    """What analyses need."""
+    return _dump(member, {"average": member.state.average[0]})
+
+
+def load_state(data: bytes, origin: str | Path = "checkpoint") -> Member:
+    """Inverse of `dump_state`.
+
+    Raises:
+        CheckpointError: damaged, cut short, of another format or science version, or not a state.
+    """
+    config, tensors, curve, wall_s = _load(data, origin)
+    rows = {name: _row(tensors, name, config, origin) for name in STATE_ROWS}
+    step = tensors.get("step")
+    if step is None or step.shape != (1,) or step.dtype != torch.int64:
+        raise CheckpointError(origin, "no step counter; need a state, not a snapshot")
+    if int(step) != (curve[-1].step if curve else 0):
+        raise CheckpointError(origin, f"step {int(step)}; need that of the curve's last row")
+    return Member(config, OptimState(step=step, **rows), curve, wall_s)
+
+
+def load_snapshot(data: bytes, origin: str | Path = "checkpoint") -> Member:
+    """Member with averaged weights in `state.average`; reads states and snapshots alike."""
+    config, tensors, curve, wall_s = _load(data, origin)
+    average = _row(tensors, "average", config, origin)
+    state = OptimState.start(average)
+    state.step += curve[-1].step if curve else 0
+    return Member(config, state, curve, wall_s)
+
+
+def _dump(member: Member, tensors: dict[str, Tensor]) -> bytes:
+    rows = [[getattr(e, name) for name in EVALUATION_FIELDS] for e in member.curve]
+    curve = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(EVALUATION_FIELDS))
+    header = {
+        "format": FORMAT,
+        "science_version": SCIENCE_VERSION,
+        "config": member.config.to_dict(),
+        "curve_fields": EVALUATION_FIELDS,
+        "wall_s": member.wall_s,
+    }
+    return sealed.dump({**tensors, "curve": curve}, header)
+
+
+def _load(
+    data: bytes, origin: str | Path
+) -> tuple[TrialConfig, dict[str, Tensor], list[Evaluation], float]:
+    header = _header(data, origin)
+    try:
+        tensors = sealed.load(data)
+        config = TrialConfig.from_stored(header["config"])
+        fields = tuple(header["curve_fields"])
+        curve = tensors.pop("curve")
+        wall_s = float(header["wall_s"])
+    except (sealed.DamagedError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(origin, f"damaged ({error}); need a file written by grok") from error
+    if not 0 <= wall_s < math.inf:
+        raise CheckpointError(origin, f"wall_s is {wall_s}; need seconds, 0 or more")
+    return config, tensors, _curve(curve, fields, config, origin), wall_s
+
+
+def _header(data: bytes, origin: str | Path) -> dict[str, Any]:
+    try:
+        header = sealed.header(data)
+        found = (header["format"], header["science_version"])
+    except (sealed.DamagedError, KeyError) as error:
+        raise CheckpointError(origin, f"not a grok checkpoint ({error})") from error
+    if found not in ((FORMAT, SCIENCE_VERSION), (WITH_KEY_BIAS, SCIENCE_VERSION)):
+        need = (FORMAT, SCIENCE_VERSION)
+        raise CheckpointError(origin, f"format and science version {found}; need {need}")
+    return header
+
+
+def _curve(
+    curve: Tensor, fields: tuple[object, ...], config: TrialConfig, origin: str | Path
+) -> list[Evaluation]:
+    """Evaluations, whose steps ascend and are within the trial's budget."""
+    known = fields in (EVALUATION_FIELDS, FIRST_FIELDS)
+    shaped = known and curve.ndim == 2 and curve.shape[1] == len(fields)
+    if not shaped or curve.dtype != torch.float64:
+        raise CheckpointError(origin, f"curve of {fields}; need float64 of {EVALUATION_FIELDS}")
+    steps = curve[:, 0]
+    whole = bool((steps == steps.round()).all() and (steps >= 0).all())
+    if not whole or not (steps <= config.steps).all() or not (steps.diff() > 0).all():
+        raise CheckpointError(
+            origin,
+            f"curve at steps {steps.tolist()[:9]}; need ascending ones, up to {config.steps}",
+        )
+    return [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
+
+
+def _row(tensors: dict[str, Tensor], name: str, config: TrialConfig, origin: str | Path) -> Tensor:
+    row, layout = tensors.get(name), Layout(config.shape)
+    if row is not None and row.shape == (layout.n + config.depth * config.width,):
+        row = _without_key_bias(row, layout)
+    if row is None or row.shape != (layout.n,) or row.dtype != torch.float32:
+        found = None if row is None else (tuple(row.shape), row.dtype)
+        raise CheckpointError(origin, f"{name} is {found}; need float32 of shape ({layout.n},)")
+    return row[None]
+
+
+def _without_key_bias(row: Tensor, layout: Layout) -> Tensor:
+    """A row of the format WITH_KEY_BIAS as one of today's."""
+    kept, start = [], 0
+    for name, size in zip(layout.entries, layout.sizes):
+        kept.append(row[start : start + size])
+        start += size + (layout.shape.width if name.endswith(".key.w") else 0)
+    return torch.cat(kept)

@@ -1,0 +1,72 @@
+"""The pieces that a model of M members is made of: linear maps, adaLN, FFN, taps.
+
+Shapes: M members, T noise levels, G rows that share a level, L tokens, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grokmodel.image.config import PackShape
+
+Params = dict[str, Tensor]
+"""Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
+Tap = Callable[[str, Tensor], Tensor]
+"""Called with the name and the value (M, B, ...) of every activation site; the model goes on with
+what it returns. It must not write to the value that it is given."""
+
+
+def linear(p: Params, name: str, x: Tensor) -> Tensor:
+    """x (M, ..., in) times the member's own matrix, plus its bias if it has one: (M, ..., out)."""
+    w, b = p[f"{name}.w"], p.get(f"{name}.b")
+    flat = x.reshape(x.shape[0], -1, x.shape[-1])
+    out = torch.bmm(flat, w) if b is None else torch.baddbmm(b[:, None, :], flat, w)
+    return out.view(*x.shape[:-1], w.shape[-1])
+
+
+def embed(p: Params, tokens: Tensor) -> Tensor:
+    """Clean or noisy tokens (M, ..., X) -> (M, ..., D), without position."""
+    return linear(p, "embed", tokens.to(p["embed.w"].dtype))
+
+
+def ffn(p: Params, name: str, shape: PackShape, x: Tensor, tap: Tap | None) -> Tensor:
+    """Feed-forward network: (..., D) -> (..., D)."""
+    pre = site(tap, f"{name}.pre", linear(p, f"{name}.up", x))
+    if shape.activation == "swiglu":
+        gate, value = pre.chunk(2, dim=-1)
+        post = F.silu(gate) * value
+    else:
+        post = F.gelu(pre)
+    return linear(p, f"{name}.down", site(tap, f"{name}.post", post))
+
+
+def modulation(p: Params, name: str, time: Tensor, parts: int) -> list[Tensor]:
+    """adaLN vectors, each (M, T, 1, 1, D): shift, scale, gate, ...; scales and gates start at 1."""
+    vectors = linear(p, name, time)[:, :, None, None].chunk(parts, dim=-1)
+    return [v if i % 3 == 0 else v + 1.0 for i, v in enumerate(vectors)]
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return torch.addcmul(shift, x, scale)
+
+
+def norm(x: Tensor, on: bool) -> Tensor:
+    """LayerNorm without weights of its own, or nothing."""
+    return F.layer_norm(x, x.shape[-1:]) if on else x
+
+
+def site(tap: Tap | None, name: str, value: Tensor) -> Tensor:
+    """`value` (M, T, G, ...) as the tap, which sees it as (M, B, ...), leaves it."""
+    return value if tap is None else tap(name, value.flatten(1, 2)).view_as(value)
+
+
+def site_of_parts(tap: Tap | None, name: str, parts: list[Tensor], dim: int) -> list[Tensor]:
+    """The same for a value in parts along `dim`, which the tap sees as one."""
+    if tap is None:
+        return parts
+    sizes = [part.shape[dim] for part in parts]
+    return list(site(tap, name, torch.cat(parts, dim=dim)).split(sizes, dim=dim))

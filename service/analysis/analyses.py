@@ -1,0 +1,196 @@
+"""The analyses there are: what each needs, which tables it fills and what it costs.
+
+An analysis takes members (checkpoints) of one shape, P and operation along the member axis and
+returns typed rows for each; it knows nothing of stores. `docs/analyses.md` has the measured costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from grokmodel.analysis.ablations import ablations, blocked
+from grokmodel.analysis.basins import STARTS, basins
+from grokmodel.analysis.complexity import complexity
+from grokmodel.analysis.heads import heads
+from grokmodel.analysis.identities import identities
+from grokmodel.analysis.learning_coefficient import learning_coefficient
+from grokmodel.analysis.probe import Probe
+from grokmodel.analysis.progress import progress
+from grokmodel.analysis.representation import representation
+from grokmodel.analysis.spectra import spectra
+from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, PAIRS, swaps, timesteps
+from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.image.evaluate import Decoders
+from grokmodel.image.pack import Banks, Member
+
+LEVELS_T = (0.0, 0.5, 1.0)
+"""Noise levels of the spectra, unless others are asked for."""
+Found = dict[str, list[list[Any]]]
+"""Table -> rows of every member."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What analyses need besides members."""
+
+    banks: Banks
+    decoders: Decoders
+    device: torch.device
+    levels_t: tuple[float, ...] = LEVELS_T
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis."""
+
+    name: str
+    tables: tuple[str, ...]
+    run: Callable[[Sequence[Member], Context], Found]
+    budget: str
+    """Samples a checkpoint, in words."""
+    over_training: bool = False
+    """Over all snapshots of a trial rather than its last one."""
+    quick: bool = False
+    """Cheap enough for every trial of a quick sweep; the others are for one trial a phase."""
+    rows: Callable[[TrialConfig], int] = lambda c: c.P**2
+    """Triplets that the model sees at a time."""
+
+
+def _grid(members: Sequence[Member], context: Context) -> Probe:
+    return Probe(members, context.banks, context.device)
+
+
+def last_of_trial(members: Sequence[Member]) -> list[int]:
+    """For each member the index of the last checkpoint of its trial."""
+    last: dict[str, int] = {}
+    for i, member in enumerate(members):
+        known = last.get(member.config.trial_id)
+        if known is None or member.step > members[known].step:
+            last[member.config.trial_id] = i
+    return [last[m.config.trial_id] for m in members]
+
+
+def _spectra(members: Sequence[Member], context: Context) -> Found:
+    return {"spectra": spectra(_grid(members, context), context.levels_t)}
+
+
+def _identities(members: Sequence[Member], context: Context) -> Found:
+    return {"identities": identities(_grid(members, context))}
+
+
+def _progress(members: Sequence[Member], context: Context) -> Found:
+    rows = progress(_grid(members, context), context.decoders, last_of_trial(members))
+    return {"progress": [[row] for row in rows]}
+
+
+def _ablations(members: Sequence[Member], context: Context) -> Found:
+    return {"ablations": ablations(_grid(members, context), context.decoders)}
+
+
+def _blocked(members: Sequence[Member], context: Context) -> Found:
+    return {"blocked": blocked(_grid(members, context), context.decoders)}
+
+
+def _timesteps(members: Sequence[Member], context: Context) -> Found:
+    by_level, in_all = timesteps(_grid(members, context), context.decoders)
+    return {"timesteps": by_level, "critical": in_all}
+
+
+def _swaps(members: Sequence[Member], context: Context) -> Found:
+    return {"swaps": swaps(_grid(members, context), context.decoders)}
+
+
+def _representation(members: Sequence[Member], context: Context) -> Found:
+    pictured = [i == last for i, last in enumerate(last_of_trial(members))]
+    scalars, pictures = representation(_grid(members, context), pictured)
+    return {"representation": scalars, "pca": pictures}
+
+
+def _heads(members: Sequence[Member], context: Context) -> Found:
+    return {"heads": heads(_grid(members, context), context.decoders)}
+
+
+def _complexity(members: Sequence[Member], context: Context) -> Found:
+    return {"complexity": [complexity(m) for m in members]}
+
+
+def _learning_coefficient(members: Sequence[Member], context: Context) -> Found:
+    rows = [learning_coefficient(m, context.banks, context.device) for m in members]
+    return {"learning_coefficient": rows}
+
+
+def _basins(members: Sequence[Member], context: Context) -> Found:
+    return {"basins": basins(_grid(members, context), context.decoders)}
+
+
+_LEVEL_ROWS = LEVELS * PAIRS
+ANALYSES = (
+    Analysis(
+        "spectra", ("spectra",), _spectra, quick=True,
+        budget="all P² pairs at each t, mean of 4 draws where images or noise vary",
+    ),
+    Analysis(
+        "progress", ("progress",), _progress, quick=True, over_training=True,
+        budget="all P² pairs at t = 1, each snapshot",
+    ),
+    Analysis(
+        "basins", ("basins",), _basins, quick=True, over_training=True, rows=lambda c: 2 * STARTS,
+        budget=f"{STARTS} starts for training and {STARTS} for strict pairs, each snapshot",
+    ),
+    Analysis(
+        "complexity", ("complexity",), _complexity, quick=True, over_training=True,
+        budget="every weight matrix, each snapshot",
+    ),
+    Analysis(
+        "heads", ("heads",), _heads, quick=True,
+        budget="all P² pairs at t = 1: once as it is, twice a head",
+    ),
+    Analysis(
+        "identities", ("identities",), _identities,
+        budget="all P² pairs at t = 1; 5 random directions",
+    ),
+    Analysis(
+        "representation", ("representation", "pca"), _representation, over_training=True,
+        budget="all P² pairs at t = 0 and 1, each snapshot",
+    ),
+    Analysis(
+        "ablations", ("ablations",), _ablations,
+        budget="1-step samples of all P² pairs: 2 modes of 1 leading, 5 random and 1 own set, "
+        "for each site and size",
+    ),
+    Analysis(
+        "blocked", ("blocked",), _blocked,
+        budget="samples of all P² pairs, switched at each of `sample_steps` + 1 levels, 2 modes",
+    ),
+    Analysis(
+        "timesteps", ("timesteps", "critical"), _timesteps, rows=lambda c: _LEVEL_ROWS,
+        budget=f"{LEVELS} levels; {PAIRS} pairs rectified, {FEW_PAIRS} recovered; entropy of all "
+        "P² pairs",
+    ),
+    Analysis(
+        "swaps", ("swaps",), _swaps, rows=lambda c: LEVELS * FEW_PAIRS,
+        budget=f"{LEVELS} levels, {FEW_PAIRS} pairs",
+    ),
+    Analysis(
+        "learning_coefficient", ("learning_coefficient",), _learning_coefficient,
+        rows=lambda c: 3 * c.batch,
+        budget="2 chains of 60 steps, of which 30 count",
+    ),
+)  # fmt: skip
+BY_NAME = {analysis.name: analysis for analysis in ANALYSES}
+
+
+def chosen(names: Sequence[str] | None) -> tuple[Analysis, ...]:
+    """The analyses of these names, in the order in which they run; None: all.
+
+    Raises:
+        ConfigError: a name that is not an analysis.
+    """
+    for name in names or ():
+        if name not in BY_NAME:
+            raise ConfigError("--only", name, f"one of {', '.join(BY_NAME)}")
+    return tuple(a for a in ANALYSES if names is None or a.name in names)

@@ -1,0 +1,95 @@
+"""Decoders in the store: each is trained once, before any trial that needs it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import ray
+import torch
+
+from grokmodel.core import sealed
+from grokmodel.data.symbols import SymbolBank, load_bank
+from grokmodel.image.config import TrialConfig
+from grokmodel.image.decoder import (
+    RECIPES,
+    CnnDecoder,
+    Decoder,
+    MeanDecoder,
+    decoder_key,
+    needs_training,
+    train_decoder,
+)
+from grokmodel.image.pack import BankKey, bank_key
+from service.settings import Settings
+from service.store import storage
+from service.store.storage import Store
+from service.tasks import results
+
+log = logging.getLogger("grok")
+
+FIRST = next(iter(RECIPES))
+"""The recipe of before there was a choice."""
+
+
+def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None:
+    """Train the decoders that the trials need and the store does not have, as Ray tasks.
+
+    Raises:
+        DecoderError: no decoder of a bank is good enough; before any trial is trained.
+    """
+    keys = {bank_key(c): None for c in configs if needs_training(c.N)}
+    task = ray.remote(num_cpus=1)(_prepare)
+    results([task.remote(key, settings) for key in keys])
+
+
+def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
+    """The bank's decoder: the nearest image, or the CNN from the store, trained if need be."""
+    _, P, N, side, _ = key
+    if not needs_training(N):
+        return MeanDecoder(bank)
+    path = storage.decoder_key(decoder_key(bank))
+    data = store.get_or_none(path)
+    if data is not None:
+        try:
+            return _loaded(data, P, side)
+        except sealed.DamagedError as error:
+            log.warning("training a decoder again: %s: damaged (%s)", store.uri(path), error)
+    model = train_decoder(bank)
+    store.put(path, sealed.dump(model.state_dict(), {"recipe": model.recipe}))
+    return model
+
+
+def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
+    """The CNN of a file.
+
+    Raises:
+        DamagedError: it is not one of P classes at this side, or has changed since it was written.
+    """
+    found = sealed.load(data)
+    model = CnnDecoder(P, side, _recipe(data))
+    needed = model.state_dict()
+    kinds = [{name: (t.shape, t.dtype) for name, t in x.items()} for x in (found, needed)]
+    if kinds[0] != kinds[1]:
+        odd = sorted(name for name in found | needed if kinds[0].get(name) != kinds[1].get(name))
+        raise sealed.DamagedError(f"{', '.join(odd[:3])} are missing, unknown or of another shape")
+    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+        raise sealed.DamagedError("it has weights that are not finite")
+    model.load_state_dict(found)
+    return model.eval()
+
+
+def _recipe(data: bytes) -> str:
+    """Name of the recipe by which the CNN of a file was trained; older files name none."""
+    try:
+        recipe = str(sealed.header(data).get("recipe", FIRST))
+    except sealed.DamagedError:  # older than the header
+        return FIRST
+    if recipe not in RECIPES:
+        raise sealed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
+    return recipe
+
+
+def _prepare(key: BankKey, settings: Settings) -> None:
+    torch.set_num_threads(1)
+    get_decoder(Store(settings), key, load_bank(*key, root=settings.data_root))

@@ -1,0 +1,223 @@
+"""Figures for people: style, phase diagrams, grok steps, curves.
+
+Every figure is drawn from table rows alone, without pyplot's global state. Colours
+are those of Okabe and Ito, told apart by colour-blind readers; phases are written out as well.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from grokmodel.core.outcome import LEARNED, PHASES
+
+PHASE_COLORS = {
+    "confusion": "#BBBBBB",
+    "memorization": "#E69F00",
+    "grokking": "#009E73",
+    "comprehension": "#56B4E9",
+    "diverged": "#D55E00",
+}
+PHASE_LABELS = {
+    "confusion": "conf",
+    "memorization": "mem",
+    "grokking": "grok",
+    "comprehension": "comp",
+    "diverged": "div",
+}
+TRAIN_COLOR, VAL_COLOR, STRICT_COLOR, LOSS_COLOR = "#0072B2", "#CC79A7", "#009E73", "#555555"
+ORANGE, SKY, RED, GREY = "#E69F00", "#56B4E9", "#D55E00", "#BBBBBB"
+DPI = 150
+SIDE_IN, TICKS = 7.0, 8
+"""Inches of a plane's side and labels on it, at most, however many its cells."""
+LOG_FROM = 4.0
+"""Ratio of the largest to the smallest loss from which its axis is logarithmic."""
+MAX_LINES = 300
+"""Trials in a panel of curves: more could not be told apart."""
+
+matplotlib.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "grok"})
+
+
+def png(figure: Figure) -> bytes:
+    return _render(figure, "png")
+
+
+def svg(figure: Figure) -> bytes:
+    return _render(figure, "svg")
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    out = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else None  # equal figures are equal files
+    figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+    return out.getvalue()
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure of some inches and its axes (rows, columns)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def plane_in(cells: tuple[int, int], cell_in: tuple[float, float]) -> tuple[float, float]:
+    """Width and height of a plane in inches, its cells smaller where there are many."""
+    width, height = (min(n * size, SIDE_IN) for n, size in zip(cells, cell_in))
+    return width, height
+
+
+def tick_places(cells: int) -> np.ndarray:
+    """Which cells of a side have a label."""
+    return np.arange(0, cells, math.ceil(cells / TICKS))
+
+
+# --- curves --------------------------------------------------------------------------------------
+
+
+def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss and accuracies of one trial over its steps."""
+    # every trial has one, so its margins are set here: to compute them is most of the drawing
+    figure = Figure(figsize=(6.0, 3.4))
+    FigureCanvasAgg(figure)
+    frame = pd.DataFrame(curve)
+    below = 0.275 if has_heldout(frame) else 0.225  # a second line of the legend
+    ax: Axes = figure.add_axes((0.09, below, 0.79, 0.925 - below))
+    accuracies(ax, frame)
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
+    loss = ax.twinx()
+    loss.plot(frame["step"], frame["loss"].astype(float), color=LOSS_COLOR, lw=1, ls=":")
+    loss_axis(loss, frame["loss"].astype(float))
+    loss.set_ylabel("training loss (dotted)")
+    ax.set_title(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    return figure
+
+
+def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """Training, validation and strict accuracy of all trials, one panel a phase."""
+    shown = [p for p in PHASES if (trials["phase"] == p).any()]
+    figure, axes = new_figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
+    for ax, phase in zip(axes[0], shown):
+        ids = trials.loc[trials["phase"] == phase, "trial_id"]
+        drawn = ids.iloc[:: math.ceil(len(ids) / MAX_LINES)]
+        accuracies(ax, _one_after_another(curves, drawn), alpha=max(0.5, 1 / len(drawn)))
+        some = "" if len(drawn) == len(ids) else f"{len(drawn)} of "
+        ax.set_title(f"{phase} ({some}{len(ids):,} trials)", fontsize=9)
+        ax.label_outer()
+    if shown:
+        legend = axes[0, 0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _one_after_another(curves: pd.DataFrame, trial_ids: pd.Series) -> pd.DataFrame:
+    """Curves of some trials with a gap after each, so that one line draws them all."""
+    found = curves[curves["trial_id"].isin(trial_ids)]
+    gaps = pd.DataFrame({"trial_id": trial_ids, "step": math.nan})
+    together = pd.concat([found.astype({"step": float}), gaps])
+    return together.sort_values(["trial_id", "step"], na_position="last")
+
+
+def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
+    """The accuracies of a curve over its steps, those by images that never train where there are
+    any; a row without a step is a gap."""
+    lines: tuple[tuple[str, str, str, str], ...] = (
+        ("train_acc", TRAIN_COLOR, "-", "training pairs"),
+        ("val_acc", VAL_COLOR, "--", "validation pairs"),
+        ("val_acc_strict", STRICT_COLOR, "-", "strict pairs (mirror held out)"),
+    )
+    if has_heldout(frame):
+        lines += (
+            ("val_acc_heldout", VAL_COLOR, ":", "validation, unseen images"),
+            ("val_acc_strict_heldout", STRICT_COLOR, ":", "strict, unseen images"),
+        )
+    frame = frame[~(frame["step"] <= 0)]  # the axis is logarithmic
+    for column, color, style, name in lines:
+        ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=name)
+    ax.axhline(LEARNED, color="black", lw=0.5, ls=":")
+    step_axis(ax)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_ylabel("accuracy (share of pairs)")
+
+
+def has_heldout(frame: pd.DataFrame) -> bool:
+    """Whether anything was measured by images that never train."""
+    return "val_acc_heldout" in frame and bool(frame["val_acc_heldout"].notna().any())
+
+
+def step_axis(ax: Axes) -> None:
+    """Training steps on a logarithmic axis, with plain numbers."""
+    log_scale(ax, "x")
+    ax.xaxis.set_major_formatter(_steps)
+    ax.xaxis.set_minor_formatter(_minor_steps)
+    ax.tick_params(axis="x", which="both", labelsize=7.5)
+    ax.set_xlabel("training step")
+
+
+def loss_axis(ax: Axes, losses: pd.Series) -> None:
+    """A logarithmic axis with plain numbers; where losses differ little, a linear one."""
+    known = losses[(losses > 0) & np.isfinite(losses)]
+    if known.empty or known.max() < LOG_FROM * known.min():
+        return
+    log_scale(ax, "y")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def log_scale(ax: Axes, which: str) -> None:
+    """A logarithmic axis, if anything drawn can stand on one: a trial that diverges at once has
+    neither a step above 0 nor a finite loss."""
+    if getattr(ax.dataLim, f"minpos{which}") < math.inf:
+        ax.set(**{f"{which}scale": "log"})
+
+
+def legend(ax: Axes, columns: int, *others: Axes) -> None:
+    """What the lines of an axes (and of those on top of it) are, below it, where nothing lies."""
+    found = [part for a in (ax, *others) for part in zip(*a.get_legend_handles_labels())]
+    if found:
+        handles, labels = zip(*found)
+        ax.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns,
+                  frameon=False, fontsize=6.5, columnspacing=1.0, handlelength=1.6)  # fmt: skip
+
+
+def shown_steps(steps: Any) -> np.ndarray:
+    """Steps for a logarithmic axis, which has no place for step 0."""
+    steps = np.asarray(steps, float)
+    return np.where(steps > 0, steps, np.nan)
+
+
+def line(ax: Axes, frame: pd.DataFrame, y: str, color: str, label: str, **style: Any) -> None:
+    """A column of `frame` over its steps."""
+    ax.plot(shown_steps(frame["step"]), frame[y], color=color, label=label, lw=1.4, ms=3, **style)
+
+
+def _steps(step: float, position: float = 0.0) -> str:
+    return f"{step:,.0f}"
+
+
+def _minor_steps(step: float, position: float = 0.0) -> str:
+    """Labels at 2 and 5 times the powers of ten."""
+    leading = f"{step:.0e}"[0]
+    return f"{step:,.0f}" if leading in "25" else ""
+
+
+def trial_title(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['data']} P={row['P']} N={row['N']} D={row['width']} "
+        f"wd={row['weight_decay']:g} R={row['train_fraction']:g} seed {row['seed']}"
+    )
+
+
+def cyclic_colors(c: np.ndarray, P: int) -> np.ndarray:
+    """A colour for each class: a circle of hues, since the classes are one."""
+    return matplotlib.colormaps["hsv"](np.asarray(c) / P)

@@ -1,0 +1,65 @@
+"""The picture of a trial's spectra: what each frequency explains at every site."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from service.report.figures import ORANGE, STRICT_COLOR, TRAIN_COLOR, trial_title
+from service.report.training_figure import Frames, Row
+
+
+def spectra(row: Row, frames: Frames) -> Figure:
+    """FVE per frequency at pure noise (or the noisiest level there is), stacked by what it is a
+    function of. What is a function of b alone mirrors what is one of a, and is left out.
+    """
+    frame = frames["spectra"]
+    shown = frame[(frame["t"] == frame["t"].max()) | (frame["site"] == "target")]
+    shown = shown[~shown["site"].str.endswith("[b]")]
+    sites = list(shown.groupby(["site", "head"], sort=False))
+    columns = min(5, len(sites))
+    rows = -(-len(sites) // columns)
+    figure = Figure(figsize=(size := (2.5 * columns + 0.6, 1.65 * rows + 0.7)))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    # margins in inches: with so many panels an automatic layout takes longer than the drawing
+    left, right, below, above = 0.75 / size[0], 0.1 / size[0], 0.55 / size[1], 0.75 / size[1]
+    figure.subplots_adjust(left, below, 1 - right, 1 - above, wspace=0.32, hspace=0.62)
+    for ax, ((site, head), frame) in zip(axes.flat, sites):
+        where = f"{site} head {head}" if head >= 0 else site
+        _stacked(ax, where, frame.sort_values("frequency"))
+    for ax in axes.flat[len(sites) :]:
+        ax.set_visible(False)
+    figure.supxlabel("frequency k (cycles per P)", fontsize=9, y=0.06 / size[1])
+    figure.supylabel("fraction of variance explained", fontsize=9, x=0.06 / size[0])
+    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9, y=1 - 0.1 / size[1])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper right", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _stacked(ax: Axes, where: str, frame: pd.DataFrame) -> None:
+    """One panel: bars of what each frequency explains as a function of a, of b and of both."""
+    k = frame["frequency"].to_numpy()
+    edges = np.append(k - 0.5, k[-1] + 0.5)
+    bottom = np.zeros(len(k))
+    for column, color, name in (
+        ("fve_a", TRAIN_COLOR, "a"),
+        ("fve_b", ORANGE, "b"),
+        ("fve_ab", STRICT_COLOR, "a and b"),
+    ):
+        top = bottom + frame[column].to_numpy()
+        ax.stairs(top, edges, baseline=bottom, fill=True, color=color, label=name)
+        bottom = top
+    cross = frame["fve_cross"].iloc[0]
+    keys = ", ".join(map(str, frame.loc[frame["is_key"], "frequency"])) or "none"
+    about = f"key: {keys}; cross {cross:.2f}" if bottom.sum() + cross else "constant"
+    ax.set_title(f"{where}\n{about}", fontsize=7)
+    ax.set_ylim(0, max(1.05 * bottom.max(), 0.01))
+    ax.set_xticks([1, (1 + k[-1]) // 2, k[-1]])
+    ax.yaxis.set_major_locator(MaxNLocator(3))
+    ax.tick_params(labelsize=7)

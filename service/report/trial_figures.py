@@ -1,0 +1,227 @@
+"""Figures of one trial, from its rows of the tables; a figure without rows is not drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from grokmodel.analysis.ablations import ALL, CLEAN, LEADING, OWN, RANDOM
+from grokmodel.analysis.identities import OUTPUT
+from grokmodel.analysis.projections import KEEP, REMOVE
+from grokmodel.analysis.representation import CENTROID
+from service.analysis.analysis_plan import FIGURES
+from service.report import figures
+from service.report.figures import (
+    GREY,
+    ORANGE,
+    RED,
+    SKY,
+    STRICT_COLOR,
+    TRAIN_COLOR,
+    legend,
+    shown_steps,
+    trial_title,
+)
+from service.report.spectra_figure import spectra
+from service.report.training_figure import Frames, Row, training
+from service.store import storage
+from service.store.storage import Store
+from service.tables.tables import part_key, read_table
+from service.tracking import outbox
+
+
+def publish(store: Store, sweep: str, row: Row) -> list[str]:
+    """Draw what can be drawn of a trial into the store and mark it for MLflow; returns the keys.
+
+    An earlier failure to do so is forgotten.
+    """
+    trial_id = str(row["trial_id"])
+    files = {f"{name}.png": figures.png(f) for name, f in draw(store, sweep, row).items()}
+    for name, data in files.items():
+        store.put(storage.trial_figure_key(sweep, trial_id, name), data)
+    if files:
+        outbox.mark(store, sweep, [trial_id])
+    store.delete(part_key("failures", sweep, [{"trial_id": trial_id, "analysis": FIGURES}]))
+    return [storage.trial_figure_key(sweep, trial_id, name) for name in files]
+
+
+def draw(store: Store, sweep: str, row: Row) -> dict[str, Figure]:
+    """All figures of one trial for which there are rows."""
+    out = {}
+    frames: dict[str, pd.DataFrame] = {}
+    for name, (tables, figure) in TRIAL_FIGURES.items():
+        for table in tables:
+            if table not in frames:
+                frames[table] = read_table(store, table, sweep, [str(row["trial_id"])])
+        if not frames[tables[0]].empty:
+            out[name] = figure(row, frames)
+    return out
+
+
+# --- one checkpoint ------------------------------------------------------------------------------
+
+
+def identities(row: Row, frames: Frames) -> Figure:
+    """Coefficients and variance explained along directions from the output, against random ones."""
+    frame = frames["identities"]
+    mine, control = frame[frame["control"] == OUTPUT], frame[frame["control"] != OUTPUT]
+    figure, axes = figures.new_figure(10.0, 3.3, 1, 3)
+    for ax, direction in zip(axes[0], ("cos", "sin")):
+        part = mine[mine["direction"] == direction]
+        columns = (("cos_cos", "sin_sin", "cos_sin", "sin_cos"), (TRAIN_COLOR, RED, ORANGE, SKY))
+        for i, (column, color) in enumerate(zip(*columns)):
+            name = column.replace("_", " ")
+            ax.bar(part["frequency"] + 0.2 * (i - 1.5), part[column], 0.2, color=color, label=name)
+        ax.axhline(0, color="black", lw=0.5)
+        ax.set_title(f"direction of {direction}(w(a+b))", fontsize=9)
+        ax.set_ylabel("coefficient")
+    ax = axes[0, 2]
+    for direction, color in (("cos", TRAIN_COLOR), ("sin", ORANGE)):
+        part = mine[mine["direction"] == direction]
+        ax.plot(part["frequency"], part["fve_rule"], "o-", ms=3, color=color, label=direction)
+    random = control.groupby("frequency")["fve_rule"]
+    ax.fill_between(random.mean().index, random.min(), random.max(), color=GREY, label="random")
+    ax.set_ylim(0, 1)
+    ax.set_title("variance explained by the rule", fontsize=9)
+    for ax in axes[0]:
+        ax.set_xlabel("frequency k (cycles per P)")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        legend(ax, 4)
+    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    return figure
+
+
+def ablations(row: Row, frames: Frames) -> Figure:
+    """Strict accuracy with frequencies removed, or only kept, at every site."""
+    frame = frames["ablations"]
+    clean = float(frame.loc[frame["mode"] == CLEAN, "val_acc_strict"].iloc[0])
+    frame = frame[frame["mode"] != CLEAN]
+    sets = frame[["site", "n_frequencies"]].drop_duplicates()
+    figure, axes = figures.new_figure(10.0, 1.2 + 0.32 * len(sets), 1, 2)
+    place = np.arange(len(sets))[::-1]
+    bars = ((LEADING, ALL, TRAIN_COLOR, "leading"), (RANDOM, ALL, GREY, "random (mean, range)"),
+            (LEADING, OWN, ORANGE, "leading, own fit"))  # fmt: skip
+    for ax, (mode, title) in zip(axes[0], ((REMOVE, "these removed"), (KEEP, "only these kept"))):
+        for i, (selection, fit, color, name) in enumerate(bars):
+            chosen = (frame["mode"] == mode) & (frame["selection"] == selection)
+            some = frame[chosen & (frame["fit"] == fit)]
+            if some["val_acc_strict"].isna().all():
+                continue  # too few strict pairs for a fit of their own
+            cells = some.groupby(["site", "n_frequencies"])["val_acc_strict"]
+            stats = cells.agg(["mean", "min", "max"]).reindex(pd.MultiIndex.from_frame(sets))
+            low, high = stats["mean"] - stats["min"], stats["max"] - stats["mean"]
+            spread = [low.clip(lower=0), high.clip(lower=0)]  # a mean may be off by rounding
+            ax.barh(place + 0.26 * (1 - i), stats["mean"], 0.26, color=color, label=name,
+                    xerr=spread if selection == RANDOM else None, error_kw={"lw": 0.8})  # fmt: skip
+        ax.axvline(clean, color=STRICT_COLOR, lw=1, label="nothing done")
+        ax.axvline(1 / row["P"], color="black", lw=0.8, ls=":", label="chance")
+        ax.set_xlim(0, 1.02)
+        ax.set_title(f"frequencies: {title}", fontsize=9)
+        ax.set_xlabel("accuracy on strict pairs, 1-step samples")
+    sites = sets.itertuples(index=False, name=None)
+    total = int(row["P"]) // 2
+    axes[0, 0].set_yticks(place, [f"{site}: {n} of {total}" for site, n in sites], fontsize=7)
+    axes[0, 1].set_yticks([])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=7)
+    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    return figure
+
+
+def timesteps(row: Row, frames: Frames) -> Figure:
+    """Recover and rectify with FVE entropy; operand swap; blocked arithmetic; over noise levels."""
+    figure, axes = figures.new_figure(11.0, 3.4, 1, 3)
+    frame, critical = frames["timesteps"].sort_values("level"), frames["critical"].iloc[0]
+    ax: Axes = axes[0, 0]
+    ax.plot(frame["level"], frame["recover_acc"], color=TRAIN_COLOR, label="recover")
+    ax.plot(frame["level"], frame["rectify_acc"], color=RED, label="rectify")
+    for column, ls in (("observed", "--"), ("predicted", ":")):
+        if pd.notna(critical[column]):
+            ax.axvline(critical[column], color="black", lw=0.8, ls=ls, label=f"critical, {column}")
+    entropy = ax.twinx()
+    entropy.plot(frame["level"], frame["entropy"], color=GREY)
+    entropy.set_ylabel("FVE entropy of FFN pre-activation (grey)")
+    ax.set_title("started from the right or a wrong result", fontsize=9)
+    ax.set_xlabel("noise level at the start")
+    ax = axes[0, 1]
+    swaps = frames["swaps"].sort_values("level")
+    for column, color, name in (("old_share", SKY, "old sum"), ("new_share", STRICT_COLOR, "new"),
+                                ("neither_share", GREY, "neither")):  # fmt: skip
+        ax.plot(swaps["level"], swaps[column], color=color, label=name)
+    ax.set_title("operands swapped on the way", fontsize=9)
+    ax.set_xlabel("noise level at the swap")
+    ax = axes[0, 2]
+    for when, color in zip(sorted(frames["blocked"]["when"].unique()), (ORANGE, TRAIN_COLOR)):
+        part = frames["blocked"][frames["blocked"]["when"] == when]
+        ax.plot(part["t"], part["val_acc_strict"], "o-", ms=3, color=color, label=f"while {when}")
+    ax.set_title("neurons' carriers removed for a while", fontsize=9)
+    ax.set_xlabel("t*")
+    for ax in axes[0]:
+        ax.set_ylim(-0.02, 1.02)
+        legend(ax, 4)
+    axes[0, 0].set_ylabel("accuracy")
+    axes[0, 1].set_ylabel("share of samples")
+    axes[0, 2].set_ylabel("accuracy on strict pairs")
+    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    return figure
+
+
+def representation(row: Row, frames: Frames) -> Figure:
+    """Principal components of sites at t = 0 and t = 1; below, merging over training."""
+    pca = frames["pca"]
+    sites = list(pca.loc[~pca["site"].str.endswith("[b]"), "site"].unique())
+    figure, axes = figures.new_figure(2.1 * len(sites), 6.0, 3, len(sites))
+    scalars = frames["representation"]
+    for j, site in enumerate(sites):
+        for i, t in enumerate((0.0, 1.0)):
+            _cloud(axes[i, j], pca[(pca["site"] == site) & (pca["t"] == t)], int(row["P"]))
+            if i == 0:
+                axes[i, j].set_title(site, fontsize=8)
+        ax = axes[2, j]
+        for t, color in ((0.0, SKY), (1.0, RED)):
+            part = scalars[(scalars["site"] == site) & (scalars["t"] == t)]
+            by_step = part.groupby("step")["merger"].mean()
+            ax.plot(
+                shown_steps(by_step.index), by_step, color=color, marker=".", label=f"t = {t:g}"
+            )
+        figures.step_axis(ax)
+        ax.set_ylim(0, 1.15)
+        ax.tick_params(labelsize=6)
+    axes[0, 0].set_ylabel("t = 0", fontsize=8)
+    axes[1, 0].set_ylabel("t = 1", fontsize=8)
+    axes[2, 0].set_ylabel("merger ratio", fontsize=8)
+    axes[2, 0].legend(frameon=False, fontsize=7)
+    title = "principal components, coloured by result; rings: class means"
+    figure.suptitle(f"{trial_title(row)} — {row['phase']}; {title}", fontsize=9)
+    return figure
+
+
+def _cloud(ax: Axes, points: pd.DataFrame, P: int) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    if points.empty:
+        ax.text(0.5, 0.5, "constant", ha="center", va="center", fontsize=7)
+        return
+    points = points[points["head"] == points["head"].min()]
+    colors = figures.cyclic_colors(points["c"].to_numpy(), P)
+    is_mean = (points["kind"] == CENTROID).to_numpy()
+    ax.scatter(points["pc1"][~is_mean], points["pc2"][~is_mean], s=5, c=colors[~is_mean], lw=0)
+    ax.scatter(points["pc1"][is_mean], points["pc2"][is_mean], s=22, lw=1,
+               edgecolors=colors[is_mean], facecolors="none")  # fmt: skip
+    explained = f"{100 * points['explained'].iloc[0]:.0f} % in 3"
+    ax.text(0.98, 0.02, explained, transform=ax.transAxes, fontsize=6, ha="right")
+
+
+TRIAL_FIGURES: dict[str, tuple[tuple[str, ...], Callable[[Row, Frames], Figure]]] = {
+    "spectra": (("spectra",), spectra),
+    "training": (("progress", "curves", "basins", "complexity"), training),
+    "identities": (("identities",), identities),
+    "ablations": (("ablations",), ablations),
+    "timesteps": (("timesteps", "critical", "swaps", "blocked"), timesteps),
+    "representation": (("pca", "representation"), representation),
+}
+"""Name -> the tables that it is drawn from, the first of which must have rows; and how."""

@@ -1,0 +1,166 @@
+"""From axes to configs, from configs to packs: what is done, what is left, what it will cost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grokmodel.image.config import ConfigError, PackShape, TrialConfig
+from service.store.storage import Store
+from service.tables.tables import done_here_and_elsewhere
+
+PACKS_PER_SLOT = 4
+"""CPU packs a slot: members cost their full time there, so small packs balance the load better."""
+MAX_MEMBERS = {"cpu": 16, "gpu": 256}
+"""Members a pack, at most. On a GPU a measurement says how many of them pay: see `capacity`."""
+MeasureMost = Callable[[Sequence[TrialConfig]], Mapping[PackShape, int]]
+"""One config of each shape -> members of the best pack of that shape."""
+MAX_TRIALS = 1_000_000
+"""Trials a sweep: beyond it a grid is more likely a slip than a wish."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the Ray cluster gives to packs."""
+
+    slots: int
+    """Packs that can run at a time."""
+    cpus: float
+    """CPUs a pack."""
+    gpus: float
+    """GPUs a pack: 1 or 0."""
+
+    @classmethod
+    def of(cls, nodes: Sequence[Mapping[str, float]], gpus: int | None = None) -> Resources:
+        """One pack a GPU, with half of its share of a node's CPUs; without GPUs, one a CPU.
+
+        Args:
+            nodes: what each node of the cluster has, such as {"CPU": 16, "GPU": 2}.
+            gpus: to count on this many, which an autoscaling cluster will come up with.
+        """
+        with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
+        there = int(sum(node["GPU"] for node in with_gpu))
+        wanted = there if gpus is None else gpus
+        if wanted:
+            # of the node with the fewest, so that a pack fits wherever there is a GPU
+            share = min((n.get("CPU", 1) / n["GPU"] for n in with_gpu), default=1)
+            return cls(slots=wanted, cpus=max(1.0, share // 2), gpus=1.0)
+        cpus = int(sum(node.get("CPU", 0) for node in nodes))
+        return cls(slots=max(1, cpus), cpus=1.0, gpus=0.0)
+
+    @property
+    def kind(self) -> str:
+        return "gpu" if self.gpus else "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.gpus:g} GPU, {self.cpus:g} CPU" if self.gpus else f"{self.cpus:g} CPU"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will do."""
+
+    sweep: str
+    configs: tuple[TrialConfig, ...]
+    """All trials of the sweep, each once."""
+    done: tuple[TrialConfig, ...]
+    """Those with a row in this sweep already."""
+    shared: tuple[TrialConfig, ...]
+    """Those that another sweep has trained: their rows are copied, nothing is trained."""
+    packs: tuple[tuple[TrialConfig, ...], ...]
+    """The rest, in groups of one PackShape."""
+
+    @property
+    def todo(self) -> list[TrialConfig]:
+        return [config for pack in self.packs for config in pack]
+
+
+def expand(axes: Mapping[str, Sequence[Any]]) -> list[TrialConfig]:
+    """The grid of all axes: every combination once, the last axis fastest.
+
+    Raises:
+        ConfigError: for the first combination that is not a valid config.
+    """
+    names = list(axes)
+    size = math.prod(len(values) for values in axes.values())
+    if size > MAX_TRIALS:
+        raise ConfigError("axes", f"a grid of {size} trials", f"at most {MAX_TRIALS} trials")
+    grid = itertools.product(*(axes[name] for name in names))
+    configs = (TrialConfig.from_dict(dict(zip(names, values, strict=True))) for values in grid)
+    return unique(configs)
+
+
+def unique(configs: Any) -> list[TrialConfig]:
+    """Without repetitions, in order."""
+    return list({config.trial_id: config for config in configs}.values())
+
+
+def make_plan(
+    store: Store,
+    sweep: str,
+    configs: Sequence[TrialConfig],
+    resources: Resources,
+    measure: MeasureMost | None = None,
+) -> Plan:
+    """Take off what is done, pack the rest.
+
+    Args:
+        measure: asked how large packs should be if they run on GPUs.
+    """
+    configs = unique(configs)
+    here, elsewhere = done_here_and_elsewhere(store, sweep)
+    done = [c for c in configs if c.trial_id in here]
+    shared = [c for c in configs if c.trial_id in elsewhere]
+    todo = [c for c in configs if c.trial_id not in here and c.trial_id not in elsewhere]
+    one_each = list({c.shape: c for c in todo}.values())
+    most = measure(one_each) if measure and resources.gpus and todo else {}
+    packs = pack(todo, resources, most)
+    return Plan(sweep, tuple(configs), tuple(done), tuple(shared), packs)
+
+
+def pack(
+    configs: Sequence[TrialConfig],
+    resources: Resources,
+    most: Mapping[PackShape, int] | None = None,
+) -> tuple[tuple[TrialConfig, ...], ...]:
+    """Group trials of equal shape; the longest packs come first, to leave none to the end.
+
+    Args:
+        most: members a pack of a shape, at most, where that is known.
+    """
+    shapes: dict[PackShape, list[TrialConfig]] = {}
+    for config in configs:
+        shapes.setdefault(config.shape, []).append(config)
+    per_slot = 1 if resources.gpus else PACKS_PER_SLOT
+    balanced = max(1, math.ceil(len(configs) / (resources.slots * per_slot)))
+    packs: list[tuple[TrialConfig, ...]] = []
+    for shape, group in shapes.items():
+        group = sorted(group, key=lambda c: -c.steps)
+        limit = (most or {}).get(shape, MAX_MEMBERS[resources.kind])
+        count = math.ceil(len(group) / min(balanced, limit))
+        if count > resources.slots:  # so that no slot waits for the others at the end
+            count = math.ceil(count / resources.slots) * resources.slots
+        count = min(count, len(group))
+        # members of one pack should stop at the same time, so neighbours in budget stay together
+        bounds = [round(i * len(group) / count) for i in range(count + 1)]
+        packs += [tuple(group[i:j]) for i, j in itertools.pairwise(bounds)]
+    return tuple(sorted(packs, key=lambda p: -sum(step_cost(c) * c.steps for c in p)))
+
+
+def step_cost(config: TrialConfig) -> float:
+    """Relative cost of one step, to order packs: weights touched per row."""
+    tokens = 3 * config.tokens_per_image
+    per_block = 4 * config.width + 2 * config.ffn + 2 * config.patch**2
+    hidden = config.depth * per_block
+    if config.variant == "sandwich":
+        hidden += 2 * (config.sandwich_ffn or config.ffn)
+    return float(config.batch * tokens * config.width * hidden)
+
+
+def cost(plan: Plan, seconds: Mapping[PackShape, float], resources: Resources) -> float:
+    """Wall seconds of the plan at most: settled trials stop before their budget is spent."""
+    work = [sum(c.steps * seconds[c.shape] for c in pack) for pack in plan.packs]
+    return max([sum(work) / resources.slots, *work], default=0.0)

@@ -1,0 +1,114 @@
+"""Before anything starts: are the data there, what would be done, and what would it cost?"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from grokmodel.core.outcome import HELD_FOR
+from grokmodel.data.symbols import load_bank
+from grokmodel.data.task import strict_evaluated
+from grokmodel.image.config import TrialConfig
+from grokmodel.image.pack import bank_key
+from service.schedule import capacity
+from service.schedule.plan import Plan, Resources, cost, make_plan
+from service.settings import Settings
+from service.store.storage import Store
+
+FEW_STRICT = 10
+"""Fewer strict pairs than this tell little."""
+WORTH_SAYING = 1.15
+"""Gain by bfloat16 from which a dry run mentions it."""
+
+
+def check_data(configs: Sequence[TrialConfig], settings: Settings) -> str:
+    """Load every bank and make every split once.
+
+    Returns:
+        What to warn of, or "".
+
+    Raises:
+        DataError, ConfigError: the first config whose data are missing or too small.
+    """
+    for key in {bank_key(c): None for c in configs}:
+        load_bank(*key, root=settings.data_root)
+    pairs = {config: strict_evaluated(config) for config in configs}
+    untold = [config for config in configs if pairs[config] == 0]
+    few = [config for config in configs if 0 < pairs[config] < FEW_STRICT]
+    brief = [config for config in configs if config.steps // config.eval_every < HELD_FOR]
+    of_all = f"of {len(configs)} trials"
+    warnings = []
+    if untold:
+        warnings.append(
+            f"{len(untold)} {of_all} evaluate no strict pair ({_which(untold)}), so their phase is "
+            "at most memorization, whatever they learn; a lower --train-fraction, --split "
+            "unordered or other seeds give them some"
+        )
+    if few:
+        warnings.append(
+            f"{len(few)} {of_all} evaluate fewer than {FEW_STRICT} strict pairs ({_which(few)}): "
+            "each weighs much in their phase; a lower --train-fraction gives more"
+        )
+    if brief:
+        warnings.append(
+            f"{len(brief)} {of_all} have fewer than {HELD_FOR} evaluations ({_which(brief)}), and "
+            f"learned is 0.95 in {HELD_FOR} in a row: take a smaller --eval-every"
+        )
+    return "\n".join(f"warning: {text}" for text in warnings)
+
+
+def _which(configs: Sequence[TrialConfig]) -> str:
+    """The first of them."""
+    return "; ".join(
+        f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in configs[:3]
+    ) + "; ..." * (len(configs) > 3)
+
+
+def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
+    """The plan as text: trials, done, packs, resources and cost by a short measured calibration."""
+
+    measure = partial(capacity.most_members_here, data_root=settings.data_root)
+    resources = local_resources()
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    plan = make_plan(Store(settings), sweep, configs, resources, measure)
+    seconds = capacity.step_seconds(plan, settings.data_root)
+    lines = [
+        f"sweep {sweep} in {settings.store}",
+        f"  trials        {len(plan.configs)}",
+        f"  done          {len(plan.done)} (and {len(plan.shared)} by other sweeps)",
+        f"  to train      {len(plan.todo)} in {len(plan.packs)} packs of {_sizes(plan)} members",
+        f"  a pack takes  {resources}; {resources.slots} at a time here",
+    ]
+    for shape, value in seconds.items():
+        name = f"width {shape.width}, FFN {shape.ffn}, side {shape.side}, {shape.variant}"
+        if shape.sandwich_ffn:
+            name += f" of FFN {shape.sandwich_ffn}"
+        lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
+    wall = cost(plan, seconds, resources)
+    lines.append(
+        f"  cost          {_duration(wall)} of training at most; settled trials stop earlier"
+    )
+    gain = capacity.in_bfloat16(plan, seconds, settings.data_root)
+    if gain is not None and gain > WORTH_SAYING:
+        lines.append(f"  faster        {gain:.1f} times by --precision bfloat16, measured here")
+    return "\n".join(lines)
+
+
+def local_resources() -> Resources:
+    """What a Ray that starts on this machine would give."""
+    here = {"CPU": os.cpu_count() or 1, "GPU": torch.cuda.device_count()}
+    return Resources.of([here])
+
+
+def _sizes(plan: Plan) -> str:
+    sizes = sorted(Counter(len(pack) for pack in plan.packs))
+    return "-".join(str(n) for n in sorted({*sizes[:1], *sizes[-1:]})) or "0"
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

@@ -1,0 +1,124 @@
+"""How far a sweep is: a bar on a terminal, a line every half minute in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray.tune import Callback
+from tqdm import tqdm
+
+from service.schedule.plan import Plan
+
+LINE_EVERY_S = 30.0
+
+
+class TaskProgress:
+    """How many of some things are done: a bar on a terminal, now and then a line in a log."""
+
+    def __init__(self, total: int, what: str, say: Callable[[str], None]) -> None:
+        self.total, self.what, self.say, self.done = total, what, say, 0
+        self.line_at = time.monotonic() + LINE_EVERY_S
+        self.bar = tqdm(
+            total=total,
+            desc=what,
+            disable=not sys.stderr.isatty() or not total,
+            dynamic_ncols=True,
+            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {desc}, {elapsed}",
+        )
+
+    def __enter__(self) -> TaskProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def facts(self) -> dict[str, Any]:
+        """For the heartbeat."""
+        return {"done": self.done, "todo": self.total}
+
+    def add(self, count: int) -> None:
+        self.done += count
+        self.bar.update(count)
+        due = time.monotonic() >= self.line_at or self.done == self.total
+        if self.bar.disable and due:
+            self.line_at = time.monotonic() + LINE_EVERY_S
+            self.say(f"{self.done}/{self.total} {self.what}")
+
+
+class SweepProgress(Callback):  # type: ignore[misc]
+    """Collects the reports of all packs and shows them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.total_trials = len(plan.todo)
+        self.total_steps = sum(c.steps for c in plan.todo)
+        self.steps: dict[str, int] = {}
+        self.restored: dict[str, int] = {}
+        """Steps of each pack that another run of the sweep has made."""
+        self.phases: dict[str, str] = {}
+        self.started = time.monotonic()
+        self.line_at = self.started + LINE_EVERY_S
+        self.bar = tqdm(
+            total=100.0,
+            disable=not sys.stderr.isatty(),
+            dynamic_ncols=True,
+            bar_format="{percentage:3.0f}%|{bar}| {elapsed}{postfix}",
+        )
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        # a pack that is started again counts only those of its trials that are not done
+        before = self.steps.get(trial.trial_id, 0)
+        self.restored.setdefault(trial.trial_id, result["restored"])
+        self.steps[trial.trial_id] = max(before, result["steps"])
+        self.phases.update(result["phases"])
+        self._show()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._show()
+
+    def close(self) -> None:
+        self.bar.close()
+
+    def line(self) -> str:
+        """Trials done, phases so far, trials an hour, time left."""
+        seconds = time.monotonic() - self.started
+        done = len(self.phases)
+        counts = Counter(self.phases.values())
+        phases = ", ".join(f"{n} {phase}" for phase, n in counts.most_common()) or "no phase yet"
+        rate = f"{3600 * done / seconds:,.0f} trials/h" if done else "- trials/h"
+        return f"{done}/{self.total_trials} trials ({phases}), {rate}, {self._left(seconds)}"
+
+    def facts(self) -> dict[str, Any]:
+        """For the heartbeat, whose thread asks."""
+        left = self._left_s(time.monotonic() - self.started)
+        done, todo = len(self.phases), self.total_trials
+        return {"done": done, "todo": todo, "share": self._share(), "left_s": left}
+
+    def _share(self) -> float:
+        """Of all steps; a copy first, as another thread may ask."""
+        return min(sum(list(self.steps.values())) / max(self.total_steps, 1), 1.0)
+
+    def _left_s(self, seconds: float) -> float | None:
+        """Seconds left at most; None as long as too little is done to tell."""
+        share = self._share()
+        made = share - sum(list(self.restored.values())) / max(self.total_steps, 1)
+        return None if made <= 0.01 else seconds * (1 - share) / made
+
+    def _left(self, seconds: float) -> str:
+        left = self._left_s(seconds)
+        if left is None:
+            return "time left: measuring"
+        return f"time left: {int(left // 60)} min {int(left % 60):02d} s at most"
+
+    def _show(self) -> None:
+        if not self.bar.disable:
+            self.bar.n = 100.0 * self._share()
+            self.bar.set_postfix_str(self.line())
+        elif time.monotonic() >= self.line_at:
+            self.line_at = time.monotonic() + LINE_EVERY_S
+            print(f"grok: {self.line()}", flush=True)

@@ -1,0 +1,77 @@
+"""What a sweep was asked for: `sweeps/<name>/<hash of its trials>.json`, one file a wish.
+
+A sweep that is extended has several; together they are its manifest. Nothing is read to be written
+again, so drivers that start at the same time lose nothing of each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from service.schedule.plan import Plan
+from service.store.storage import Store, StoreError, sweep_key
+
+TRIAL_ID = re.compile("[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The trials of a sweep, over all its runs."""
+
+    experiment_id: str
+    """MLflow's id of the sweep."""
+    trials: dict[str, dict[str, Any]]
+    """Config of every trial by id."""
+
+    def to_json(self, sweep: str) -> bytes:
+        return json.dumps({"sweep": sweep, **asdict(self)}, indent=1).encode()
+
+
+def read_manifest(store: Store, sweep: str) -> Manifest | None:
+    """The manifest of a sweep; None if there is none.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    older = sweep_key(sweep)  # one file a sweep, as it was before
+    entries = sorted(store.entries(older.removesuffix(".json")), key=lambda e: e.modified)
+    found = [(key, store.get_or_none(key)) for key in (older, *(e.key for e in entries))]
+    parts = [_parsed(data, store.uri(key)) for key, data in found if data is not None]
+    if not parts:
+        return None
+    trials = {trial_id: config for part in parts for trial_id, config in part.trials.items()}
+    return Manifest(parts[-1].experiment_id, trials)  # of the MLflow that was used last
+
+
+def write_manifest(store: Store, plan: Plan, experiment_id: str) -> None:
+    """Add the trials of a plan to the sweep's manifest."""
+    trials = {c.trial_id: c.to_dict() for c in plan.configs}
+    ids = "\n".join([experiment_id, *sorted(trials)])
+    body = {"sweep": plan.sweep, "experiment_id": experiment_id, "trials": trials}
+    name = hashlib.sha256(ids.encode()).hexdigest()[:16]
+    store.put(sweep_key(plan.sweep, name), json.dumps(body, indent=1).encode())
+
+
+def sweep_names(store: Store) -> list[str]:
+    """Sweeps that have a manifest."""
+    keys = (key.removeprefix("sweeps/") for key in store.list("sweeps") if key.endswith(".json"))
+    return sorted({key.split("/")[0] if "/" in key else key[: -len(".json")] for key in keys})
+
+
+def _parsed(data: bytes, where: str) -> Manifest:
+    try:
+        body = json.loads(data.decode())
+        experiment_id, trials = body["experiment_id"], body["trials"]
+        if not isinstance(experiment_id, str) or not isinstance(trials, dict):
+            raise TypeError("experiment_id has to be a string, trials an object")
+        for trial_id, config in trials.items():
+            if not TRIAL_ID.fullmatch(trial_id) or not isinstance(config, dict):
+                raise ValueError(f"{trial_id[:40]!r} is not the id of a trial with its config")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        what = f"{type(error).__name__}: {error}"[:300]  # not its repr, which may quote the file
+        raise StoreError(f"{where}: damaged ({what}); delete it and run the sweep again") from error
+    return Manifest(experiment_id, trials)

@@ -1,0 +1,260 @@
+"""Few large Parquet parts in place of many small ones, while others read and write.
+
+A merged part is named by the keys of its rows, like every part. It is put whole, read back, and
+only then the parts whose rows are all in it go. So at any moment every row is in some part,
+wherever a compaction is killed and however many run at once: a part goes only for one that holds
+its keys and more, and of a chain of such parts the last is there. Between the two steps rows are
+there twice; `read_table` keeps one row a key. Who reads the folder without it, as `pd.read_parquet`
+does, may meanwhile see rows twice, or fail on a part that goes: several objects cannot be changed
+at once, and nobody tells such a reader to look again.
+
+Parts younger than SETTLED_S stay as they are: a reader lists twice, and rows must not move twice in
+that time. `failures` is left alone: there a part is one row, deleted by its name when the analysis
+succeeds (`analysis.Worker.forgive`). So are parts with columns that this version does not know.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.store.storage import Entry, Store, StoreError
+from service.tables.parquet import DamagedPartError
+from service.tables.parts import ADVICE, read_part
+from service.tables.schema import TABLES, Table
+from service.tables.tables import TableError, outdated, parquet_bytes, part_key
+
+log = logging.getLogger("grok")
+
+MAX_ROWS, MAX_BYTES = 100_000, 128 * 2**20
+"""Rows and bytes of a merged part, at most; twice that where parts share trials."""
+MANY_PARTS = 64
+"""Parts of a table's sweep that are worth merging when a sweep ends."""
+SETTLED_S = 60.0
+"""Seconds after which a part may be merged; longer than a reader's two listings take."""
+LEFT_OUT = frozenset({"failures"})
+COMPACTED = tuple(name for name in TABLES if name not in LEFT_OUT)
+"""Tables whose parts are merged."""
+THREADS = 16
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a partition."""
+
+    entry: Entry
+    rows: int
+    trials: frozenset[str]
+    content: pa.Table | None = None
+    """All of it, if there is memory for it."""
+
+    @property
+    def key(self) -> str:
+        return self.entry.key
+
+
+@dataclass
+class Group:
+    """Parts that become one."""
+
+    parts: list[Part] = field(default_factory=list)
+    rows: int = 0
+    size: int = 0
+
+    def has_room(self, part: Part, times: int = 1) -> bool:
+        rows, size = self.rows + part.rows, self.size + part.entry.size
+        return rows <= times * MAX_ROWS and size <= times * MAX_BYTES
+
+    def add(self, part: Part) -> None:
+        self.parts.append(part)
+        self.rows += part.rows
+        self.size += part.entry.size
+
+
+def compact(
+    store: Store,
+    tables: Iterable[str] | None = None,
+    sweep: str | None = None,
+    say: Say = log.info,
+    settled_s: float = SETTLED_S,
+) -> int:
+    """Merge the small parts of tables; returns how many parts are fewer now.
+
+    Safe at any time, beside sweeps, readers and other compactions, and to be killed.
+
+    Args:
+        tables: names; default all that can be merged.
+        sweep: only its parts; default those of all sweeps.
+
+    Raises:
+        TableError: a part is damaged; the parts merged before it stay merged.
+        StoreError: the store cannot be used; likewise.
+    """
+    fewer = 0
+    for table_name in COMPACTED if tables is None else tables:
+        for name, entries in partitions(store, table_name, sweep).items():
+            fewer += _compact(store, table_name, name, settled(entries, settled_s), say)
+    return fewer
+
+
+def tidy(store: Store, sweep: str, settled_s: float = SETTLED_S) -> int:
+    """Merge what has become many parts, or has rows twice; for a sweep that ends.
+
+    What goes wrong is logged and harms nothing: every row is where it was.
+    """
+    fewer = 0
+    for table_name in COMPACTED:
+        try:
+            for entries in partitions(store, table_name, sweep).values():
+                old = settled(entries, settled_s)
+                if len(entries) > MANY_PARTS or _share_trials(parts_of(store, table_name, old)):
+                    fewer += _compact(store, table_name, sweep, old, log.info)
+        except (TableError, StoreError, OSError) as error:
+            log.warning("the parts of table %s stay as they are: %s", table_name, error)
+    return fewer
+
+
+def partitions(store: Store, table_name: str, sweep: str | None) -> dict[str, list[Entry]]:
+    """Parts of a table by sweep."""
+    if table_name not in COMPACTED:
+        raise TableError(f"table = {table_name!r}: need one of {', '.join(COMPACTED)}")
+    prefix = f"tables/{table_name}"
+    found: dict[str, list[Entry]] = {}
+    for entry in store.entries(f"{prefix}/sweep={sweep}" if sweep else prefix):
+        folder, _, name = entry.key.removeprefix(f"{prefix}/").partition("/")
+        if folder.startswith("sweep=") and name.endswith(".parquet"):
+            found.setdefault(folder.removeprefix("sweep="), []).append(entry)
+    return found
+
+
+def settled(entries: Sequence[Entry], settled_s: float) -> list[Entry]:
+    """Those that nobody has touched for a while, by the store's clock and ours."""
+    before = datetime.now(UTC) - timedelta(seconds=settled_s)
+    return [entry for entry in entries if entry.modified <= before]
+
+
+def parts_of(store: Store, table_name: str, entries: Sequence[Entry]) -> list[Part]:
+    """What is in some parts; those that went, or that this version cannot rewrite, are left out.
+
+    Raises:
+        TableError: one is damaged.
+        StoreError: one cannot be read.
+    """
+    known = set(TABLES[table_name].arrow)
+    sizes = itertools.accumulate(entry.size for entry in entries)
+    kept = {entry.key for entry, size in zip(entries, sizes) if size <= MAX_BYTES}
+
+    def look(entry: Entry) -> Part | None:
+        is_kept = entry.key in kept
+        found = _read(store, table_name, entry.key, None if is_kept else ["trial_id"])
+        if found is None or not set(found[1]) <= known:
+            return None
+        ids = frozenset(pc.unique(found[0]["trial_id"]).to_pylist())
+        return Part(entry, found[0].num_rows, ids, found[0] if is_kept else None)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [part for part in pool.map(look, entries) if part is not None]
+
+
+def groups(parts: Iterable[Part]) -> list[Group]:
+    """What goes together: parts that share trials, for rows that are there twice; small ones."""
+    out: list[Group] = []
+    group_of: dict[str, Group] = {}
+    for part in sorted(parts, key=lambda p: (-p.rows, p.key)):
+        sharing = next((group_of[i] for i in sorted(part.trials) if i in group_of), None)
+        if sharing is not None and sharing.has_room(part, times=2):
+            group = sharing
+        elif out and out[-1].has_room(part):
+            group = out[-1]
+        else:
+            group = Group()
+            out.append(group)
+        group.add(part)
+        group_of |= dict.fromkeys(part.trials, group)
+    return [group for group in out if len(group.parts) > 1]
+
+
+def merged(table: Table, pieces: Sequence[pa.Table]) -> pa.Table:
+    """The rows of some parts in the order of their keys, one a key, as they were written.
+
+    A null that stands for a later column's `before` stays null: readers fill it.
+    """
+    # with nulls for columns that are younger than a part
+    every = [table.arrow.empty_table(), *(piece.replace_schema_metadata() for piece in pieces)]
+    rows = pa.concat_tables(every, promote_options="default").select(table.arrow.names)
+    keys = rows.select([*table.key, "schema_version"]).to_pandas()
+    rows = rows.filter(pa.array(~outdated(keys, table)))
+    return rows.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
+
+
+def _compact(store: Store, table_name: str, sweep: str, entries: Sequence[Entry], say: Say) -> int:
+    if len(entries) < 2:
+        return 0
+    fewer = 0
+    for group in groups(parts_of(store, table_name, entries)):
+        fewer += _merge(store, table_name, sweep, group)
+    if fewer:
+        say(f"{table_name} of {sweep}: {len(entries)} parts are {len(entries) - fewer} now")
+    return fewer
+
+
+def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
+    """Put one part in place of a group; returns how many parts are fewer."""
+    table = TABLES[table_name]
+    keys = [part.key for part in group.parts]
+
+    def content(part: Part) -> pa.Table | None:
+        found = None if part.content is not None else _read(store, table_name, part.key, None)
+        return found[0] if found else part.content
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(content, group.parts))
+    pieces = {part.entry: rows for part, rows in zip(group.parts, found) if rows is not None}
+    if len(pieces) < 2:
+        return 0  # another compaction was here
+    rows = merged(table, list(pieces.values()))
+    target = part_key(table_name, sweep, rows.select(list(table.key)).to_pylist())
+    store.put(target, parquet_bytes(rows))
+    back = _read(store, table_name, target, list(table.key))
+    if back is None:
+        return 0  # in another's larger part already
+    if part_key(table_name, sweep, back[0].to_pylist()) != target:
+        raise StoreError(f"{store.uri(target)}: what was read differs from what was written")
+    # a part written again since it was read may know more than was merged
+    now = partitions(store, table_name, sweep).get(sweep, [])
+    gone = [entry.key for entry in set(pieces) & set(now) if entry.key != target]
+    store.delete_all(sorted(gone))
+    return len(gone) - (target not in keys)
+
+
+def _read(
+    store: Store, table_name: str, key: str, columns: list[str] | None
+) -> tuple[pa.Table, pa.Schema] | None:
+    """Rows of one part, and all its columns; None if it went.
+
+    Raises:
+        TableError: it is damaged.
+        StoreError: it cannot be read.
+    """
+    try:
+        return read_part(store, key, columns)
+    except DamagedPartError as error:
+        raise TableError(f"table {table_name}: {store.uri(key)}: {error}; {ADVICE}") from error
+
+
+def _share_trials(parts: Iterable[Part]) -> bool:
+    seen: set[str] = set()
+    for part in parts:
+        if not seen.isdisjoint(part.trials):
+            return True
+        seen |= part.trials
+    return False

@@ -1,0 +1,46 @@
+"""The data dictionary: every table and column, as Markdown from the schema."""
+
+from __future__ import annotations
+
+from service.tables.schema import TABLES, Column, Table
+
+HEAD = """# Tables
+
+What `pd.read_parquet(f"{store}/tables/<table>")` gives. Made from `service/tables/schema` by
+`make docs`; do not edit it by hand. Every table also has the column `sweep`, the name of the sweep
+(a folder). A number that was not measured is null.
+
+Plain pandas takes the columns of the first file that it meets. Where that is of an earlier version
+and lacks younger columns, take `read_table(Store(load_settings(store)), "<table>")`, of
+`service.tables.tables`, `service.store.storage` and `service.settings`: it gives all of them.
+"""
+
+
+def dictionary() -> str:
+    """The whole dictionary."""
+    return "\n".join([HEAD, *(_table(table) for table in TABLES.values())])
+
+
+def _table(table: Table) -> str:
+    lines = [
+        f"## {table.name}",
+        "",
+        _cell(table.meaning),
+        f"Key: {', '.join(f'`{name}`' for name in table.key)}.",
+        "",
+        "| column | type | unit | meaning | source |",
+        "|---|---|---|---|---|",
+        *(_column(column, table) for column in table.columns),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _column(column: Column, table: Table) -> str:
+    cells = (f"`{column.name}`", str(column.type), column.unit, column.meaning)
+    source = column.source or table.source
+    return f"| {' | '.join(_cell(text) for text in (*cells, source))} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

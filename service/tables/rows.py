@@ -1,0 +1,67 @@
+"""What is known of a member, as rows of the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from grokmodel.core.outcome import outcome
+from grokmodel.data.task import split_pairs
+from grokmodel.image.config import FIELD_TYPES, LATER_FIELDS, TrialConfig
+from grokmodel.image.evaluate import Accuracy
+from grokmodel.image.pack import Member
+
+Row = dict[str, Any]
+
+
+def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) -> Row:
+    """The `trials` row of a finished member.
+
+    Args:
+        final, one_step: accuracies by `final_sample_steps` and by a single step.
+    """
+    split = split_pairs(member.config)
+    row = {
+        "trial_id": member.config.trial_id,
+        **member.config.to_dict(),
+        **dataclasses.asdict(outcome(member.curve, member.config.loss)),
+        "train_acc_final": final.train,
+        "val_acc_final": final.val,
+        "val_acc_strict_final": final.strict,
+        "val_acc_heldout_final": final.heldout,
+        "val_acc_strict_heldout_final": final.strict_heldout,
+        "train_acc_1step": one_step.train,
+        "val_acc_1step": one_step.val,
+        "val_acc_strict_1step": one_step.strict,
+        "n_train": len(split.train),
+        "n_val": len(split.val),
+        "n_strict": int(split.strict.sum()),
+        "wall_s": member.wall_s,
+        "device": device,
+    }
+    return without_nan(row)
+
+
+def config_of(row: Mapping[str, Any]) -> TrialConfig:
+    """The config of a `trials` row; a field that is younger than the row is what it was before."""
+    younger = {name for name in LATER_FIELDS if _is_null(row.get(name))}
+    return TrialConfig.from_stored({n: row[n] for n in FIELD_TYPES if n not in younger})
+
+
+def curve_rows(member: Member) -> list[Row]:
+    """The `curves` rows of a member."""
+    trial_id = member.config.trial_id
+    rows = [{"trial_id": trial_id, **dataclasses.asdict(e)} for e in member.curve]
+    return [without_nan(row) for row in rows]
+
+
+def without_nan(row: Row) -> Row:
+    """NaN becomes null: not measured. An infinite loss stays what it is."""
+    return {k: None if _is_null(v) else v for k, v in row.items()}
+
+
+def _is_null(value: object) -> bool:
+    """None, or what pandas makes of it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))

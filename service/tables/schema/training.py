@@ -1,0 +1,115 @@
+"""The tables that training fills.
+
+The fields of `TrialConfig` become columns of `trials` by themselves, so a new axis needs no entry.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+
+from grokmodel.image.config import LATER_FIELDS, TrialConfig
+from service.tables.schema.columns import BOOL, FLOAT, ID, INT, STR, VERSION, Column, Table
+
+ARROW = {"str": STR, "int": INT, "float": FLOAT, "bool": BOOL}
+
+
+def config_columns() -> tuple[Column, ...]:
+    """A column a field, with the field's own docstring as its meaning."""
+    (body,) = ast.parse(inspect.getsource(TrialConfig)).body
+    assert isinstance(body, ast.ClassDef)
+    docs = {
+        field.target.id: doc.value.value
+        for field, doc in zip(body.body, body.body[1:])
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(doc, ast.Expr)
+        and isinstance(doc.value, ast.Constant)
+    }
+    return tuple(
+        Column(
+            f.name,
+            ARROW[str(f.type)],
+            _sentence(docs[f.name]) + _when_null(f.name),
+            source="config.py",
+            before=LATER_FIELDS.get(f.name),
+        )
+        for f in dataclasses.fields(TrialConfig)
+    )
+
+
+def _sentence(doc: object) -> str:
+    return " ".join(str(doc).split()).rstrip(".")
+
+
+def _when_null(field: str) -> str:
+    return f"; null in old rows: `{LATER_FIELDS[field]}`" if field in LATER_FIELDS else ""
+
+
+TRIALS = Table(
+    "trials",
+    "One finished trial: its config and what it came to. Written last: a row means done.",
+    key=("trial_id",),
+    columns=(
+        ID,
+        *config_columns(),
+        Column("steps_run", INT, "updates made; fewer than `steps` if settled", "steps"),
+        Column(
+            "phase",
+            STR,
+            "confusion, memorization, grokking, comprehension or diverged; at most "
+            "memorization without a strict pair",
+        ),
+        Column("train_acc", FLOAT, "last accuracy on training pairs", "share"),
+        Column("val_acc", FLOAT, "last accuracy on all held-out pairs", "share"),
+        Column("val_acc_strict", FLOAT, "the same, mirror held out as well", "share"),
+        Column("val_acc_heldout", FLOAT, "val_acc by images that never train (N > 1)", "share"),
+        Column("val_acc_strict_heldout", FLOAT, "strict by images that never train", "share"),
+        Column("train_acc_final", FLOAT, "train_acc by `final_sample_steps` samples", "share"),
+        Column("val_acc_final", FLOAT, "val_acc by `final_sample_steps` samples", "share"),
+        Column("val_acc_strict_final", FLOAT, "strict by `final_sample_steps` samples", "share"),
+        Column("val_acc_heldout_final", FLOAT, "val_acc_heldout by such samples", "share"),
+        Column("val_acc_strict_heldout_final", FLOAT, "strict of these", "share"),
+        Column("train_acc_1step", FLOAT, "train_acc by 1-step samples, see decoder_1step", "share"),
+        Column("val_acc_1step", FLOAT, "val_acc by 1-step samples", "share"),
+        Column("val_acc_strict_1step", FLOAT, "strict by 1-step samples", "share"),
+        Column(
+            "train_step",
+            INT,
+            "first step from which train_acc stays >= 0.95; null here and below: not by steps_run",
+            "steps",
+        ),
+        Column("val_step", INT, "the same of val_acc", "steps"),
+        Column("val_step_strict", INT, "the same of val_acc_strict", "steps"),
+        Column("tau_rule", INT, "first step with strict accuracy >= 0.9", "steps"),
+        Column("tau_mem", INT, "first step with half the training samples copies", "steps"),
+        Column("n_train", INT, "training pairs", "pairs"),
+        Column("n_val", INT, "held-out pairs", "pairs"),
+        Column("n_strict", INT, "held-out pairs whose mirror is held out", "pairs"),
+        Column("wall_s", FLOAT, "training time that fell to this trial", "s"),
+        Column("device", STR, "device that trained it"),
+        VERSION,
+    ),
+    source="outcome.py, evaluate.py; arXiv 2205.10343 (phases)",
+)
+
+CURVES = Table(
+    "curves",
+    "Every evaluation of every finished trial.",
+    key=("trial_id", "step"),
+    columns=(
+        ID,
+        Column("step", INT, "updates made", "steps"),
+        Column("loss", FLOAT, "mean training loss since the evaluation before"),
+        Column("train_acc", FLOAT, "accuracy on training pairs", "share"),
+        Column("val_acc", FLOAT, "accuracy on all held-out pairs", "share"),
+        Column("val_acc_strict", FLOAT, "accuracy where the mirror is held out too", "share"),
+        Column("mem_share", FLOAT, "samples that copy one training image (N > 1)", "share"),
+        Column("weight_norm", FLOAT, "Euclidean norm of all weights"),
+        Column("val_acc_heldout", FLOAT, "val_acc by images that never train (N > 1)", "share"),
+        Column("val_acc_strict_heldout", FLOAT, "strict by images that never train", "share"),
+        VERSION,
+    ),
+    source="evaluate.py",
+)

@@ -1,0 +1,179 @@
+"""What MLflow lacks: a marker in the store for every trial, and for the sweep, not sent yet.
+
+`outbox/<sweep>/<trial_id>` is written before the trial's row and removed when MLflow has all of
+the trial; `outbox/<sweep>/sweep` stands for the sweep's own figures and report. What is sent is
+read from tables and store, so it can be sent at any time later, and again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from service.settings import Settings
+from service.store import storage
+from service.store.manifest import read_manifest
+from service.store.storage import Store
+from service.tables.summary import settings_table
+from service.tables.tables import read_table
+from service.tracking.publisher import Publisher, of_driver
+from service.tracking.tracking import Tracking, TrackingError
+
+SWEEP = "sweep"
+"""Stands beside the ids of trials, which are hexadecimal."""
+LINE_EVERY_S = 30.0
+PATIENCE_S = 15.0
+"""How long the driver tries a server that does not answer, once its own work is done."""
+STUCK_LINES = 4
+"""Lines without progress after which a server that never fails counts as away too."""
+
+
+def mark(store: Store, sweep: str, names: Iterable[str]) -> None:
+    """Note that MLflow lacks something of these trials, or of the sweep."""
+    for name in names:
+        # unlike any before: what changes while it is being sent is not taken for sent
+        store.put(storage.outbox_key(sweep, name), uuid.uuid4().hex.encode())
+
+
+def marked(store: Store, sweep: str) -> list[str]:
+    """Ids of trials of which MLflow lacks something; SWEEP among them for the sweep itself."""
+    prefix = storage.outbox_key(sweep, "")
+    return [key.removeprefix(prefix) for key in store.list(prefix.rstrip("/"))]
+
+
+def send_trial(
+    store: Store,
+    sweep: str,
+    row: Mapping[str, Any],
+    curve: Sequence[Mapping[str, Any]] | pd.DataFrame,
+    tracking: Tracking,
+) -> None:
+    """All that the tables and the store know of a finished trial, if it is marked."""
+    key = storage.outbox_key(sweep, row["trial_id"])
+    seen = store.get_or_none(key)
+    if seen is None:
+        return
+    files = _files(store, storage.trial_figure_key(sweep, row["trial_id"], ""))
+    step = int(row["steps_run"])
+    snapshot = store.get_or_none(storage.snapshot_key(row["trial_id"], step))
+    if snapshot is not None:
+        files[f"checkpoint/step={step}.safetensors"] = snapshot
+    rows = curve.to_dict("records") if isinstance(curve, pd.DataFrame) else curve
+    tracking.log_trial(row, rows, files)
+    _unmark(store, key, seen)
+
+
+def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking) -> None:
+    """Figures, report, plan and summary of a sweep; it is FINISHED when all its trials are."""
+    key = storage.outbox_key(sweep, SWEEP)
+    seen = store.get_or_none(key)
+    if seen is None:
+        return
+    manifest, trials = read_manifest(store, sweep), read_table(store, "trials", sweep)
+    if manifest is not None and manifest.trials.keys() <= set(trials["trial_id"]):
+        status = "FINISHED"
+    files = _files(store, f"{storage.figures_prefix(sweep)}/")
+    report = files.pop("figures/report.html", None)
+    plan = manifest.to_json(sweep) if manifest else None
+    top = {"report.html": report, "plan.json": plan}
+    files |= {name: data for name, data in top.items() if data is not None}
+    tracking.log_sweep(files, settings_table(trials) if len(trials) else "", status)
+    _unmark(store, key, seen)
+
+
+def offer(store: Store, sweep: str, publisher: Publisher, status: str | None = None) -> None:
+    """Hand all that is marked and done to a publisher; returns at once.
+
+    Args:
+        status: what MLflow is to say of a sweep that is not complete.
+    """
+    names = marked(store, sweep)
+    if not names:
+        return
+    trials = read_table(store, "trials", sweep, names)
+    curves = read_table(store, "curves", sweep, names).sort_values(["trial_id", "step"])
+    curve_of = dict(iter(curves.groupby("trial_id")))
+    for row in trials.to_dict("records"):
+        curve = curve_of.get(row["trial_id"], curves.iloc[:0])
+        publisher.offer(row["trial_id"], partial(send_trial, store, sweep, row, curve))
+    if SWEEP in names:
+        publisher.offer(SWEEP, partial(send_sweep, store, sweep, status))
+
+
+def flush(
+    store: Store,
+    sweep: str,
+    publisher: Publisher,
+    say: Callable[[str], None],
+    status: str | None = None,
+) -> bool:
+    """Send all that is marked, as long as the server takes it; says what it did not take.
+
+    Returns:
+        Whether MLflow has everything.
+    """
+    offer(store, sweep, publisher, status)
+    before, still = 0, 0
+    while still < STUCK_LINES and (left := publisher.drain(LINE_EVERY_S, PATIENCE_S)):
+        if publisher.is_away(PATIENCE_S):
+            break
+        say(f"{left} trials are still to be sent to MLflow")
+        still = still + 1 if left == before else 0
+        before = left
+    lacking = _lacking(store, sweep)
+    if lacking:
+        why = f"does not answer: {publisher.trouble}" if publisher.trouble else "did not take all"
+        say(f"MLflow at {publisher.uri} {why}. {_words(sweep, lacking)}")
+    return not lacking
+
+
+def publish(
+    settings: Settings, sweep: str, say: Callable[[str], None], patience_s: float = 0.0
+) -> bool:
+    """The same for those who have no publisher yet; a server that is away is one line, no error.
+
+    Args:
+        patience_s: how long to try to reach the server.
+    """
+    store = Store(settings)
+    if not (lacking := _lacking(store, sweep)):
+        return True
+    try:
+        place = f"{settings.store}/mlartifacts"
+        tracking = Tracking.start(settings.tracking_uri, sweep, place, patience_s)
+    except TrackingError as error:
+        say(f"{error}. {_words(sweep, lacking)}")
+        return False
+    with of_driver(tracking) as publisher:
+        return flush(store, sweep, publisher, say)
+
+
+def _lacking(store: Store, sweep: str) -> list[str]:
+    """What is marked and can be sent: the marker of a trial without a row is of one cut short."""
+    names = marked(store, sweep)
+    done = set(read_table(store, "trials", sweep, names, ["trial_id"])["trial_id"])
+    return [name for name in names if name == SWEEP or name in done]
+
+
+def _words(sweep: str, lacking: Sequence[str]) -> str:
+    trials = sum(name != SWEEP for name in lacking)
+    what = f"{trials} trials" if trials else "The figures and the report"
+    return (
+        f"{what} of {sweep} are not shown there yet; tables and figures in the store are complete. "
+        f"To send the rest: grok publish --sweep {sweep}, or the same command again"
+    )
+
+
+def _files(store: Store, prefix: str) -> dict[str, bytes]:
+    """All figures below a prefix, as artifacts."""
+    keys = store.list(prefix.rstrip("/"))
+    return {f"figures/{key.removeprefix(prefix)}": store.get(key) for key in keys}
+
+
+def _unmark(store: Store, key: str, seen: bytes) -> None:
+    if store.get_or_none(key) == seen:
+        store.delete(key)

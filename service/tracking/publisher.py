@@ -1,0 +1,190 @@
+"""MLflow calls in threads of their own: whoever trains hands over what is to be sent and goes on.
+
+A server that is away costs nothing but memory for one message a trial: messages wait, a newer one
+takes the place of an older one of the same trial, and are tried again ever more rarely until the
+server is back. What a process cannot send before it ends stays marked in the outbox.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from mlflow.exceptions import MlflowException
+
+from service.settings import without_password
+from service.tracking.tracking import Tracking, reason
+
+log = logging.getLogger("grok")
+
+Send = Callable[[Tracking], None]
+"""Makes the MLflow calls of one message; safe to repeat from its start."""
+
+FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
+"""Seconds between tries: doubled from the first to the last."""
+AWAY_AFTER = 2
+"""Failures in a row after which the server counts as away: one may be a connection gone stale."""
+SERVER_THREADS = 8
+"""Messages at a time from the driver to a server; a database gets one: SQLite has one lock."""
+
+
+class Publisher:
+    """Sends messages in the background.
+
+    Args:
+        threads: messages on their way at a time.
+    """
+
+    _away_from: ClassVar[set[str]] = set()
+    """Servers that this process has called away: one line each, however many packs it trains."""
+
+    def __init__(self, tracking: Tracking, threads: int = 1) -> None:
+        self._tracking = tracking
+        self._threads = threads
+        self._waiting: dict[str, Send] = {}
+        self._sending: set[str] = set()
+        self._changed = threading.Condition()
+        self._failures = 0
+        self._retry_at = 0.0
+        self._closed = False
+        self._started: list[threading.Thread] = []
+        self._trouble_since = 0.0
+        self.trouble = ""
+        """What the last failure said; empty while the server answers."""
+
+    @property
+    def uri(self) -> str:
+        return without_password(self._tracking.uri)
+
+    def offer(self, key: str, send: Send) -> None:
+        """Hand over the newest message about `key`; returns at once."""
+        with self._changed:
+            self._waiting[key] = send
+            if not self._started:
+                self._start()
+            self._changed.notify_all()
+
+    def drain(self, seconds: float, patience_s: float = 0.0) -> int:
+        """Wait until all is sent; no longer than `seconds`, nor than `patience_s` for a server that
+        does not answer. Returns how many messages are left."""
+        started = time.monotonic()
+        with self._changed:
+            if patience_s:  # whoever waits wants to know now
+                self._retry_at = 0.0
+                self._changed.notify_all()
+            while left := self._left():
+                waited = time.monotonic() - started
+                if waited >= seconds or (waited >= patience_s and self.is_away(patience_s)):
+                    return left
+                self._changed.wait(min(seconds - waited, 0.2))
+        return 0
+
+    def is_away(self, patience_s: float) -> bool:
+        """Nothing has been answered for that long: one call that fails is no server away."""
+        return bool(self.trouble) and time.monotonic() - self._trouble_since >= patience_s
+
+    def _left(self) -> int:
+        return len(self._waiting) + sum(key not in self._waiting for key in self._sending)
+
+    def close(self) -> None:
+        """Give up what waits; a call on its way is left to itself."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- in the threads --------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        # daemons: a call that hangs must not keep the process
+        self._started = [
+            threading.Thread(target=self._run, name=f"publisher-{i}", daemon=True)
+            for i in range(self._threads)
+        ]
+        for thread in self._started:
+            thread.start()
+
+    def _run(self) -> None:
+        while (message := self._take()) is not None:
+            key, send = message
+            try:
+                send(self._tracking)
+            except Exception as error:  # whatever it is, it must not end the thread
+                self._failed(key, send, error)
+            else:
+                self._sent(key)
+
+    def _take(self) -> tuple[str, Send] | None:
+        """The next message, when it is due; None at the end."""
+        with self._changed:
+            while not self._closed:
+                wait_s = self._retry_at - time.monotonic()
+                # a server that fails is asked by one thread only
+                probing = self._failures > 0 and bool(self._sending)
+                key = next((k for k in self._waiting if k not in self._sending), None)
+                if key is not None and wait_s <= 0 and not probing:
+                    self._sending.add(key)
+                    return key, self._waiting.pop(key)
+                self._changed.wait(wait_s if key is not None and wait_s > 0 else None)
+        return None
+
+    def _sent(self, key: str) -> None:
+        with self._changed:
+            self._sending.discard(key)
+            self._answered()
+            self._changed.notify_all()
+
+    def _answered(self) -> None:
+        self._failures, self._retry_at, self.trouble = 0, 0.0, ""
+        if self.uri in self._away_from:
+            self._away_from.discard(self.uri)
+            log.warning("MLflow at %s is back", self.uri)
+
+    def _failed(self, key: str, send: Send, error: Exception) -> None:
+        with self._changed:
+            self._sending.discard(key)
+            if not self._closed and is_refusal(error):
+                log.warning("MLflow at %s refuses %s: %s", self.uri, key, reason(error))
+                self._answered()
+            elif not self._closed:
+                self._waiting.setdefault(key, send)  # unless there is a newer one
+                self._back_off(error)
+            self._changed.notify_all()
+
+    def _back_off(self, error: Exception) -> None:
+        if not self.trouble:
+            self._trouble_since = time.monotonic()
+        self.trouble = reason(error)
+        now = time.monotonic()
+        if now < self._retry_at:
+            return  # another thread's call of the same moment
+        self._failures += 1
+        self._retry_at = now + min(FIRST_RETRY_S * 2 ** (self._failures - 1), LAST_RETRY_S)
+        if self._failures >= AWAY_AFTER and self.uri not in self._away_from:
+            self._away_from.add(self.uri)
+            log.warning(
+                "MLflow at %s does not answer (%s); training goes on, and what it should show is "
+                "sent when it is back", self.uri, self.trouble,
+            )  # fmt: skip
+
+
+def is_refusal(error: Exception) -> bool:
+    """The server answered, and would answer the same again."""
+    if not isinstance(error, MlflowException):
+        return False
+    status = error.get_http_status_code()
+    return 400 <= status < 500 and status not in (408, 429)
+
+
+def of_driver(tracking: Tracking) -> Publisher:
+    """A publisher for all trials of a sweep."""
+    return Publisher(tracking, SERVER_THREADS if tracking.uri.startswith("http") else 1)

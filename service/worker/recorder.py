@@ -1,0 +1,177 @@
+"""What a pack leaves behind while it trains: resume points, snapshots, pictures, rows.
+
+Results are copied off the device by the thread that trains; everything else - serialising, drawing,
+uploading - happens in the writer's thread, and MLflow calls in the publisher's.
+
+Order of writes of a finished trial: snapshot, pictures, outbox marker, `curves`, `trials`, and only
+then its resume point goes. Killed at any moment, the pack is run again: trials with a row are done,
+the others go on from their resume point, and MLflow gets what is marked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+
+import numpy as np
+import torch
+
+from grokmodel.core.checkpoint import dump_snapshot, dump_state
+from grokmodel.core.train import Round
+from grokmodel.image.config import TrialConfig
+from grokmodel.image.evaluate import Accuracy, Decoders, accuracy
+from grokmodel.image.pack import Banks, Member, Pack
+from service.report import figures
+from service.store import storage
+from service.store.storage import Store
+from service.tables.rows import Row, curve_rows, trial_row
+from service.tables.tables import write_rows
+from service.tracking import outbox
+from service.tracking.metrics import thinned
+from service.tracking.publisher import Publisher
+from service.tracking.tracking import Tracking
+from service.worker.samples import sample_sheets, sheet_png
+from service.worker.writer import Writer
+
+FINISHED_AT_ONCE = 16
+"""Trials that get their rows together: enough to keep files few, not so many that a kill costs
+much."""
+PICTURES = ("curve.png", "samples.png")
+"""Of every trial that is trained; those of analyses come later."""
+
+Finished = tuple[Member, Accuracy, Accuracy, np.ndarray]
+"""A member; its accuracies by many steps and by one; images of samples."""
+
+
+class Recorder:
+    """Records one pack."""
+
+    def __init__(
+        self,
+        store: Store,
+        sweep: str,
+        writer: Writer,
+        publisher: Publisher,
+        banks: Banks,
+        decoders: Decoders,
+        device: torch.device,
+        checkpoint_s: float,
+    ) -> None:
+        self.store, self.sweep, self.checkpoint_s = store, sweep, checkpoint_s
+        self.writer, self.publisher = writer, publisher
+        self.banks, self.decoders, self.device = banks, decoders, device
+        self.saved_at = time.monotonic()
+        self.saving: Future[None] | None = None
+
+    def begin(self, members: Sequence[Member]) -> None:
+        """Show the trials that are to be trained; finish those that a kill left unfinished."""
+        for member in members:
+            self._show(member)
+        self._finish([m for m in members if m.finished])
+
+    def record(self, round_: Round, at_once: bool = False) -> None:
+        """Take down what a round brought; raises what an earlier write raised.
+
+        Args:
+            at_once: save resume points now, because there may be no later.
+        """
+        self.writer.check()
+        self._finish([m for m in round_.evaluated if m.finished])
+        self._save_snapshots(round_)
+        is_due = time.monotonic() - self.saved_at > self.checkpoint_s
+        # a store that is slower than that gets fewer resume points, not a queue of them
+        if at_once or (is_due and (self.saving is None or self.saving.done())):
+            self._save_states(round_)
+            self.saved_at = time.monotonic()
+
+    # --- in the thread that trains ---------------------------------------------------------------
+
+    def _save_snapshots(self, round_: Round) -> None:
+        for member in round_.evaluated:
+            if not member.finished and is_snapshot_step(member.step, member.config.eval_every):
+                round_.pack.write_back(member)
+                copy = frozen(member)
+                self.writer.submit(partial(self._write_snapshot, copy), nbytes(copy))
+
+    def _save_states(self, round_: Round) -> None:
+        round_.write_back()
+        live = [frozen(m) for m in round_.evaluated if not m.finished]
+        self.saving = self.writer.submit(partial(self._write_states, live))
+
+    def _finish(self, members: Sequence[Member]) -> None:
+        if not members:
+            return
+        copies = [frozen(member) for member in members]
+        pack = Pack(copies, self.banks, self.device)
+        finals = accuracy(pack, self.decoders, self.banks, pack.shape.final_sample_steps)
+        one_steps = accuracy(pack, self.decoders, self.banks, 1)
+        sheets = sample_sheets(pack, self.banks)
+        found = list(zip(copies, finals, one_steps, sheets, strict=True))
+        for i in range(0, len(found), FINISHED_AT_ONCE):
+            some = found[i : i + FINISHED_AT_ONCE]
+            size = sum(nbytes(member) for member, *_ in some)
+            self.writer.submit(partial(self._write_finished, some), size)
+
+    # --- in the writer's thread ------------------------------------------------------------------
+
+    def _write_snapshot(self, member: Member) -> None:
+        key = storage.snapshot_key(member.config.trial_id, member.step)
+        self.store.put(key, dump_snapshot(member))
+
+    def _write_states(self, members: Sequence[Member]) -> None:
+        """Resume points, and the curves so far for those who watch."""
+        for member in members:
+            self.store.put(storage.state_key(member.config.trial_id), dump_state(member))
+            self._show(member)
+
+    def _write_finished(self, found: Sequence[Finished]) -> None:
+        device = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+        rows = [trial_row(member, final, one, device) for member, final, one, _ in found]
+        curves = [curve_rows(member) for member, *_ in found]
+        for (member, _, _, sheet), row, curve in zip(found, rows, curves, strict=True):
+            self._write_snapshot(member)
+            self._write_pictures(row, curve, sheet)
+        ids = [row["trial_id"] for row in rows]
+        outbox.mark(self.store, self.sweep, ids)
+        write_rows(self.store, "curves", self.sweep, [row for curve in curves for row in curve])
+        write_rows(self.store, "trials", self.sweep, rows)
+        for trial_id, row, curve in zip(ids, rows, curves, strict=True):
+            self.store.delete(storage.state_key(trial_id))
+            send = partial(outbox.send_trial, self.store, self.sweep, row, curve)
+            self.publisher.offer(trial_id, send)
+
+    def _write_pictures(self, row: Row, curve: Sequence[Row], sheet: np.ndarray) -> None:
+        pictures = figures.png(figures.trial_curve(row, curve)), sheet_png(sheet)
+        for name, data in zip(PICTURES, pictures, strict=True):
+            self.store.put(storage.trial_figure_key(self.sweep, row["trial_id"], name), data)
+
+    def _show(self, member: Member) -> None:
+        """The curve so far of a trial in training."""
+        rows = curve_rows(dataclasses.replace(member, curve=thinned(member.curve)))
+        self.publisher.offer(member.config.trial_id, partial(_send_curve, member.config, rows))
+
+
+def _send_curve(config: TrialConfig, curve: Sequence[Row], tracking: Tracking) -> None:
+    tracking.log_curve(config, curve)
+
+
+def frozen(member: Member) -> Member:
+    """The member as it is now; training replaces its state and lengthens its curve."""
+    return dataclasses.replace(member, curve=list(member.curve))
+
+
+def nbytes(member: Member) -> int:
+    """Memory that the state of a member takes."""
+    return sum(t.numel() * t.element_size() for t in vars(member.state).values())
+
+
+def is_snapshot_step(step: int, every: int) -> bool:
+    """Log-spaced steps at which weights are kept: two an octave, 0, 1, 2, 3, 4, 6, 8, 12, ...
+    times `every`."""
+    rounds = step // every
+    while rounds > 3 and rounds % 2 == 0:
+        rounds //= 2
+    return rounds <= 3

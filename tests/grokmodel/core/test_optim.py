@@ -1,0 +1,184 @@
+import pytest
+import torch
+
+from grokmodel.core.optim import Hyper, Optimizer, OptimState
+
+n, STEPS = 20, 50
+LR = (1e-3, 1e-2, 3e-2)
+WEIGHT_DECAY = (0.0, 1.0, 3.0)
+BETA1 = (0.9, 0.0, 0.8)
+BETA2 = (0.98, 0.999, 0.5)
+EMA = (0.98, 0.0, 0.7)
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+NEVER = (0, 0, 0)
+LATE_WEIGHT_DECAY = (2.0, 0.0, 0.5)
+
+
+def hyper(warmup=(0, 0, 0), dtype=torch.float64, late=NEVER, cooldown=NEVER):
+    values = {"lr": LR, "warmup": warmup, "weight_decay": WEIGHT_DECAY}
+    values |= {"late_decay_from": late, "late_weight_decay": LATE_WEIGHT_DECAY}
+    values |= {"steps": (STEPS,) * 3, "cooldown": cooldown}
+    values |= {"beta1": BETA1, "beta2": BETA2, "ema": EMA}
+    return Hyper(**{name: torch.tensor(v, dtype=dtype) for name, v in values.items()})
+
+
+def gradient(weights, step):
+    """That of a bent bowl, so that the path matters, with some noise."""
+    return weights**3 + weights + random(*weights.shape, seed=step).to(weights.dtype)
+
+
+def run(warmup=(0, 0, 0), dtype=torch.float64, late=NEVER, cooldown=NEVER):
+    """(STEPS, M, n) weights and averages after every update."""
+    state = OptimState.start(random(len(LR), n, seed=99).to(dtype))
+    optimizer = Optimizer(state, hyper(warmup, dtype, late, cooldown))
+    weights, averages = [], []
+    for step in range(STEPS):
+        optimizer.update(gradient(state.weights, step))
+        weights.append(state.weights.clone())
+        averages.append(state.average.clone())
+    return torch.stack(weights), torch.stack(averages)
+
+
+def run_by_torch(i, warmup=0, late=0, cooldown=0):
+    """(STEPS, n) weights of member i by torch.optim.AdamW."""
+    p = torch.nn.Parameter(random(len(LR), n, seed=99)[i])
+    optimizer = torch.optim.AdamW(
+        [p], lr=LR[i], betas=(BETA1[i], BETA2[i]), weight_decay=WEIGHT_DECAY[i]
+    )
+    weights = []
+    for step in range(STEPS):
+        ramp = min(1, (step + 1) / max(warmup, 1), (STEPS - step) / max(cooldown, 1))
+        optimizer.param_groups[0]["lr"] = LR[i] * ramp
+        if late and step >= late:
+            optimizer.param_groups[0]["weight_decay"] = LATE_WEIGHT_DECAY[i]
+        all_rows = p.detach().repeat(len(LR), 1)  # the noise of row i is that of a pack
+        p.grad = gradient(all_rows, step)[i]
+        optimizer.step()
+        weights.append(p.detach().clone())
+    return torch.stack(weights)
+
+
+def test_every_member_moves_as_under_torch_adamw():
+    weights, _ = run()
+    for i in range(len(LR)):
+        torch.testing.assert_close(weights[:, i], run_by_torch(i), rtol=1e-6, atol=1e-9)
+
+
+def test_in_single_precision_too():
+    weights, _ = run(dtype=torch.float32)
+    for i in range(len(LR)):
+        torch.testing.assert_close(weights[:, i].double(), run_by_torch(i), rtol=1e-3, atol=1e-4)
+
+
+def test_the_learning_rate_warms_up_linearly_for_each_member():
+    warmup = (10, 1, 25)
+    weights, _ = run(warmup)
+    for i in range(len(LR)):
+        torch.testing.assert_close(weights[:, i], run_by_torch(i, warmup[i]), rtol=1e-6, atol=1e-9)
+
+
+def test_the_learning_rate_cools_down_linearly_for_each_member():
+    warmup, cooldown = (10, 0, 25), (20, STEPS, 40)
+    weights, _ = run(warmup, cooldown=cooldown)
+    for i in range(len(LR)):
+        expected = run_by_torch(i, warmup[i], cooldown=cooldown[i])
+        torch.testing.assert_close(weights[:, i], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_the_late_decay_takes_over_after_its_step():
+    late = (20, 30, 0)
+    weights, _ = run(late=late)
+    for i in range(len(LR)):
+        expected = run_by_torch(i, late=late[i])
+        torch.testing.assert_close(weights[:, i], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_the_average_follows_the_weights_with_a_decay_that_grows_to_its_value():
+    weights, averages = run()
+    expected = random(len(LR), n, seed=99)
+    for step in range(1, STEPS + 1):
+        for i, ema in enumerate(EMA):
+            decay = min(ema, step / (step + 10))
+            expected[i] = decay * expected[i] + (1 - decay) * weights[step - 1, i]
+        torch.testing.assert_close(averages[step - 1], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_without_averaging_the_average_is_the_weights():
+    weights, averages = run()
+    assert EMA[1] == 0
+    assert torch.equal(averages[:, 1], weights[:, 1])
+
+
+def test_weight_decay_shrinks_weights_that_get_no_gradient():
+    state = OptimState.start(random(len(LR), n))
+    start, optimizer = state.weights.clone(), Optimizer(state, hyper())
+    for _ in range(STEPS):
+        optimizer.update(torch.zeros_like(start))
+    shrunk = (1 - torch.tensor(LR).double() * torch.tensor(WEIGHT_DECAY).double()) ** STEPS
+    torch.testing.assert_close(state.weights, start * shrunk[:, None], rtol=1e-6, atol=0)
+
+
+def test_the_step_counter_counts_updates_of_each_member():
+    state = OptimState.start(random(len(LR), n))
+    state.step += torch.tensor([0, 10, 100])
+    Optimizer(state, hyper()).update(torch.zeros_like(state.weights))
+    assert state.step.tolist() == [1, 11, 101]
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_member_whose_gradient_is_not_finite_leaves_the_others_alone(bad):
+    healthy, sick = (OptimState.start(random(len(LR), n)) for _ in range(2))
+    well, ill = Optimizer(healthy, hyper()), Optimizer(sick, hyper())
+    for step in range(5):
+        grad = gradient(healthy.weights, step)
+        ill.update(grad.index_fill(0, torch.tensor([1]), bad))
+        well.update(grad)
+    assert not torch.isfinite(sick.weights[1]).any()
+    for rows in vars(healthy):
+        assert torch.equal(getattr(sick, rows)[[0, 2]], getattr(healthy, rows)[[0, 2]])
+
+
+def test_members_that_share_a_launch_move_as_those_that_do_not():
+    """Members 0 and 2 are alike and share a parameter group; 1 and 3 differ from them."""
+    values = {"lr": (1e-2, 1e-3, 1e-2, 1e-2), "warmup": (5, 5, 5, 0), "weight_decay": (1.0,) * 4}
+    values |= {"beta1": (0.9,) * 4, "beta2": (0.98,) * 4, "ema": (0.9,) * 4}
+    values |= {"late_decay_from": (10, 10, 10, 0), "late_weight_decay": (3.0,) * 4}
+    values |= {"steps": (20, 30, 20, 25), "cooldown": (8, 0, 8, 12)}
+    together = {name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()}
+    start = random(4, n, seed=3)
+    state = OptimState.start(start.clone())
+    optimizer = Optimizer(state, Hyper(**together))
+    assert sorted(rows for rows, _ in optimizer.groups) == [[0, 2], [1], [3]]
+    alone = [OptimState.start(start[i : i + 1].clone()) for i in range(4)]
+    each = [
+        Optimizer(alone[i], Hyper(**{k: v[i : i + 1] for k, v in together.items()}))
+        for i in range(4)
+    ]
+    for step in range(20):
+        grad = gradient(state.weights, step)
+        optimizer.update(grad)
+        for i in range(4):
+            each[i].update(grad[i : i + 1])
+    for name, rows in vars(state).items():
+        assert torch.equal(rows, torch.cat([getattr(a, name) for a in alone])), name
+
+
+def test_a_state_is_taken_over_wherever_it_stands():
+    """Ten updates, a new optimiser on the same state, ten more: as twenty without a break."""
+    straight, broken = (OptimState.start(random(len(LR), n)) for _ in range(2))
+    first = Optimizer(straight, hyper(warmup=(15, 0, 3), late=(8, 12, 0), cooldown=(45, 0, 35)))
+    second = Optimizer(broken, hyper(warmup=(15, 0, 3), late=(8, 12, 0), cooldown=(45, 0, 35)))
+    for step in range(20):
+        if step == 10:
+            second = Optimizer(
+                broken, hyper(warmup=(15, 0, 3), late=(8, 12, 0), cooldown=(45, 0, 35))
+            )
+        first.update(gradient(straight.weights, step))
+        second.update(gradient(broken.weights, step))
+    for name, rows in vars(straight).items():
+        assert torch.equal(rows, getattr(broken, name)), name

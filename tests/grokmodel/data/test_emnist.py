@@ -1,0 +1,239 @@
+"""EMNIST is read as it was written, upright and in the order asked for; damaged files are named."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from grokmodel.data.alphabets import DISTINCT_ORDER, MERGED
+from grokmodel.data.symbols import (
+    IDX_IMAGES,
+    IDX_LABELS,
+    DataError,
+    load_bank,
+    read_emnist,
+    read_idx,
+)
+from grokmodel.image.config import ConfigError
+from grokmodel.image.limits import ALPHABETS
+from tests.grokmodel.data_files import (
+    CLASSES,
+    PER_CLASS,
+    emnist_path,
+    idx_bytes,
+    random_part,
+    write_emnist,
+)
+
+
+@pytest.fixture
+def emnist(tmp_path):
+    """A folder with small by-merge files; the parts as (images, labels)."""
+    parts = {"train": random_part(1), "test": random_part(2)}
+    for part, (images, labels) in parts.items():
+        write_emnist(tmp_path, part, images, labels)
+    codes = {k: ord("0") + k if k < 10 else ord("A") + k - 10 for k in range(CLASSES)}
+    text = "".join(f"{label} {code}\n" for label, code in codes.items())
+    (tmp_path / "emnist-bymerge-mapping.txt").write_text(text)
+    return tmp_path, parts
+
+
+def test_reading_turns_the_stored_images_upright(emnist):
+    folder, parts = emnist
+    for part, (images, labels) in parts.items():
+        found_images, found_labels = read_emnist(folder, "bymerge", part)
+        np.testing.assert_array_equal(found_images, images)
+        np.testing.assert_array_equal(found_labels, labels)
+
+
+def test_letters_come_before_digits_and_are_named_by_the_mapping(emnist):
+    folder, _ = emnist
+    assert load_bank("emnist", 5, 1, 28, root=folder).labels == ("A", "B", "C", "0", "1")
+
+
+def test_a_distinct_alphabet_begins_with_the_least_alike_of_the_classes_there_are(emnist):
+    """The files hold the digits, A, B and C."""
+    labels = load_bank("emnist", CLASSES, 1, 28, "distinct", root=emnist[0]).labels
+    assert labels == tuple(c for c in DISTINCT_ORDER if c in "ABC0123456789")
+    assert (labels[0], labels[-1]) == ("A", "1")
+
+
+def test_a_distinct_alphabet_shows_the_images_of_its_labels(emnist):
+    plain, distinct = (load_bank("emnist", CLASSES, 2, 28, a, root=emnist[0]) for a in ALPHABETS)
+    for symbol, label in enumerate(distinct.labels):
+        expected = plain.pool[plain.labels.index(label)]
+        np.testing.assert_array_equal(distinct.pool[symbol], expected)
+
+
+def test_every_merged_class_stands_in_the_distinct_order_once():
+    assert sorted(DISTINCT_ORDER) == sorted(MERGED)
+
+
+def test_the_first_symbols_of_a_distinct_alphabet_have_no_look_alikes():
+    """Pairs that share a stroke in handwriting."""
+    for pair in ("IL", "1I", "1L", "0O", "fF", "9q", "9g", "gq", "5S", "2Z", "tT", "6b", "4Y"):
+        assert not set(pair) <= set(DISTINCT_ORDER[:35]), pair
+
+
+def test_a_bank_holds_the_images_of_its_classes(emnist):
+    folder, parts = emnist
+    bank = load_bank("emnist", 4, 2, 28, root=folder)
+    for symbol, label in enumerate([10, 11, 12, 0]):
+        for part, found in (("train", bank.pool), ("test", bank.heldout)):
+            images, labels = parts[part]
+            expected = images[labels == label].astype(np.float32) / 255
+            np.testing.assert_allclose(found[symbol], expected, rtol=1e-6)
+    np.testing.assert_array_equal(bank.images, bank.pool[:, :2])
+
+
+def test_a_bank_has_images_of_the_side_asked_for(emnist):
+    bank = load_bank("emnist", 3, 2, 16, root=emnist[0])
+    assert bank.images.shape == (3, 2, 16, 16)
+    assert bank.images.dtype == np.float32
+    assert bank.images.min() >= 0
+    assert bank.images.max() <= 1
+
+
+def test_classes_of_unequal_size_are_cut_to_the_smallest(emnist):
+    folder, parts = emnist
+    images, labels = parts["test"]
+    keep = np.arange(len(labels)) != np.flatnonzero(labels == 11)[0]
+    write_emnist(folder, "test", images[keep], labels[keep])
+    assert load_bank("emnist", 3, 1, 28, root=folder).heldout.shape[1] == PER_CLASS - 1
+
+
+def test_labels_are_class_numbers_without_a_mapping_file(emnist):
+    folder, _ = emnist
+    (folder / "emnist-bymerge-mapping.txt").unlink()
+    assert load_bank("emnist", 3, 1, 28, root=folder).labels == ("10", "11", "12")
+
+
+def test_letters_files_start_with_their_first_class(tmp_path):
+    for part in ("train", "test"):
+        write_emnist(tmp_path, part, *random_part(1), kind="letters")
+    assert load_bank("emnist-letters", 3, 1, 28, root=tmp_path).labels == ("0", "1", "2")
+
+
+def test_the_folder_comes_from_the_environment_when_none_is_given(emnist, monkeypatch):
+    monkeypatch.setenv("GROK_DATA", str(emnist[0]))
+    assert load_bank("emnist", 3, 1, 28).labels == ("A", "B", "C")
+
+
+def test_more_symbols_than_classes_are_refused(emnist):
+    folder, _ = emnist
+    with pytest.raises(ConfigError) as caught:
+        load_bank("emnist", CLASSES + 1, 1, 28, root=folder)
+    assert (caught.value.field, caught.value.value) == ("P", CLASSES + 1)
+    assert f"{CLASSES} or less" in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_more_images_than_a_class_has_are_refused(emnist):
+    folder, _ = emnist
+    with pytest.raises(ConfigError) as caught:
+        load_bank("emnist", 3, PER_CLASS + 1, 28, root=folder)
+    assert (caught.value.field, caught.value.value) == ("N", PER_CLASS + 1)
+    assert f"{PER_CLASS} or less" in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+IMAGE_DAMAGE = {
+    "missing": (None, "not found"),
+    "empty": (b"", "0 bytes"),
+    "not gzip": (idx_bytes(np.zeros((1, 28, 28), np.uint8)), "cannot be read"),
+    "gzip cut short": (gzip.compress(bytes(range(256)) * 40)[:-9], "damaged"),
+    "gzip with a broken body": (gzip.compress(bytes(9999))[:10] + b"\xff" * 40, "damaged"),
+    "header cut short": (gzip.compress(struct.pack(">II", IDX_IMAGES, 1)), "header of 16"),
+    "labels for images": (gzip.compress(idx_bytes(np.zeros(99, np.uint8))), "need 2051"),
+    "data cut short": (
+        gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8))[:-1]),
+        "1567 bytes",
+    ),
+    "data too long": (
+        gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8)) + b"0"),
+        "1569 bytes",
+    ),
+    "huge header": (gzip.compress(struct.pack(">IIII", IDX_IMAGES, 2**31, 2**31, 4)), "0 bytes"),
+    "images of another size": (
+        gzip.compress(idx_bytes(np.zeros((52, 8, 8), np.uint8))),
+        "(28, 28)",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", IMAGE_DAMAGE)
+def test_a_damaged_image_file_is_named_with_what_is_wrong(emnist, damage):
+    folder, _ = emnist
+    content, words = IMAGE_DAMAGE[damage]
+    path = emnist_path(folder, "train", "images")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        load_bank("emnist", 3, 1, 28, root=folder)
+    assert str(path) in str(caught.value)
+    assert words in str(caught.value)
+    assert "need" in str(caught.value) or "official" in str(caught.value)
+
+
+def test_a_damaged_label_file_is_named(emnist):
+    folder, _ = emnist
+    path = emnist_path(folder, "test", "labels")
+    path.write_bytes(gzip.compress(idx_bytes(np.zeros((1, 28, 28), np.uint8))))
+    with pytest.raises(DataError, match=f"{path.name}.*2051.*need {IDX_LABELS}"):
+        load_bank("emnist", 3, 1, 28, root=folder)
+
+
+def test_as_many_labels_as_images_are_needed(emnist):
+    folder, parts = emnist
+    labels = parts["train"][1][:-1]
+    emnist_path(folder, "train", "labels").write_bytes(gzip.compress(idx_bytes(labels)))
+    with pytest.raises(DataError, match=r"emnist-bymerge-train.*52 images but 51 labels"):
+        load_bank("emnist", 3, 1, 28, root=folder)
+
+
+@pytest.mark.parametrize("text", ["ten 65", "10", "10 -5", "10 99999999999", "\x00"])
+def test_a_damaged_mapping_file_is_named(emnist, text):
+    folder, _ = emnist
+    (folder / "emnist-bymerge-mapping.txt").write_text(text)
+    with pytest.raises(DataError, match=r"emnist-bymerge-mapping\.txt.*need lines of"):
+        load_bank("emnist", 3, 1, 28, root=folder)
+
+
+def test_a_file_without_items_has_no_classes(emnist):
+    folder, _ = emnist
+    write_emnist(folder, "train", np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))
+    with pytest.raises(ConfigError, match=r"P = 3.*0 or less"):
+        load_bank("emnist", 3, 1, 28, root=folder)
+
+
+def test_an_idx_file_reads_back_as_written(tmp_path):
+    array = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    (tmp_path / "x.gz").write_bytes(gzip.compress(idx_bytes(array)))
+    np.testing.assert_array_equal(read_idx(tmp_path / "x.gz", IDX_IMAGES, dims=3), array)
+
+
+# --- the real EMNIST -----------------------------------------------------------------------------
+
+
+def test_the_first_real_symbols_are_the_letters(emnist_folder):
+    bank = load_bank("emnist", 23, 4, 16, root=emnist_folder)
+    assert "".join(bank.labels) == "ABCDEFGHIJKLMNOPQRSTUVW"
+    assert bank.images.shape == (23, 4, 16, 16)
+
+
+def test_real_letters_stand_upright(emnist_folder):
+    bank = load_bank("emnist", 23, 100, 28, root=emnist_folder)
+    shape = dict(zip(bank.labels, bank.images.mean(1)))
+    assert shape["T"][:14].sum() > 1.2 * shape["T"][14:].sum()  # the bar is at the top
+    assert shape["L"][14:].sum() > 1.2 * shape["L"][:14].sum()  # the foot is at the bottom
+    assert shape["F"][:, :14].sum() > 1.1 * shape["F"][:, 14:].sum()  # the stem is at the left
+
+
+def test_no_real_image_both_trains_and_is_held_out(emnist_folder):
+    bank = load_bank("emnist", 10, 4, 28, root=emnist_folder)
+    pool = {image.tobytes() for image in bank.pool.reshape(-1, 28, 28)}
+    held_out = {image.tobytes() for image in bank.heldout.reshape(-1, 28, 28)}
+    assert len(held_out) > 100
+    assert not pool & held_out

@@ -1,0 +1,168 @@
+import math
+
+import pytest
+import torch
+
+from grokmodel.image import flow
+
+SPREAD = 0.6
+"""Standard deviation of the Gaussian data with a known denoiser."""
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def gaussian_denoiser(x, t):
+    """E[x_0 | x_t] for x_0 ~ N(0, SPREAD^2)."""
+    signal = (1 - t) * SPREAD**2
+    return (signal / ((1 - t) * signal + t**2))[..., None] * x
+
+
+def gaussian_flow(x, t_start):
+    """Where the exact ODE takes x from t_start: each quantile of x_t keeps its rank."""
+    return x * SPREAD / math.sqrt((1 - t_start) ** 2 * SPREAD**2 + t_start**2)
+
+
+def euler(x, steps, t_start):
+    """The ODE dx/dt = v = (x - x0_hat) / t by Euler's method, written from the definition."""
+    t = t_start
+    for _ in range(steps):
+        velocity = (x - gaussian_denoiser(x, x.new_full((len(x), 1), t))) / t
+        x = x - t_start / steps * velocity
+        t -= t_start / steps
+    return x
+
+
+def times(mean, std, uniform, levels=100_000):
+    as_column = [torch.tensor([v]) for v in (1, 2, mean, std, uniform)]
+    seed, step, mean_M, std_M, uniform_M = as_column
+    return flow.training_times(seed, step, levels, mean_M, std_M, uniform_M)[0].double()
+
+
+# --- path ----------------------------------------------------------------------------------------
+
+
+def test_the_path_begins_at_data_and_ends_at_noise():
+    x0, eps = random(2, 6, 5), random(2, 6, 5, seed=1)
+    assert torch.equal(flow.interpolate(x0, eps, torch.zeros(2, 1).double()), x0)
+    assert torch.equal(flow.interpolate(x0, eps, torch.ones(2, 1).double()), eps)
+
+
+def test_the_path_is_straight():
+    x0, eps = random(1, 6, 5), random(1, 6, 5, seed=1)
+    for t in (0.25, 0.5, 0.9):
+        x_t = flow.interpolate(x0, eps, x0.new_full((1, 1), t))
+        torch.testing.assert_close(x_t, (1 - t) * x0 + t * eps)
+
+
+def test_a_level_belongs_to_neighbouring_rows_of_its_member():
+    x0, eps = torch.zeros(2, 6, 1), torch.ones(2, 6, 1)
+    t = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
+    rows = [[0.1, 0.1, 0.2, 0.2, 0.3, 0.3], [0.4, 0.4, 0.5, 0.5, 0.6, 0.6]]
+    torch.testing.assert_close(flow.interpolate(x0, eps, t)[..., 0], torch.tensor(rows))
+
+
+# --- training times ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (2.0, 1.0), (-1.0, 0.5), (3.0, 2.0)])
+def test_logit_normal_times_have_the_mean_and_spread_of_their_name(mean, std):
+    t = times(mean, std, uniform=False)
+    assert ((t > 0) & (t < 1)).all()
+    logit = torch.log(t / (1 - t))
+    assert t.median() == pytest.approx(1 / (1 + math.exp(-mean)), abs=0.01)
+    assert logit.mean() == pytest.approx(mean, abs=5 * std / math.sqrt(len(t)))
+    assert logit.std() == pytest.approx(std, rel=0.02)
+
+
+def test_uniform_times_fill_the_unit_interval_evenly():
+    t = times(3.0, 2.0, uniform=True)
+    share = torch.histc(t, 10, 0, 1) / len(t)
+    assert ((t > 0) & (t < 1)).all()
+    assert (share - 0.1).abs().max() < 5 * math.sqrt(0.09 / len(t))
+
+
+def test_each_member_has_the_distribution_of_its_own():
+    seed, step = torch.tensor([1, 1]), torch.tensor([2, 2])
+    mean, std = torch.tensor([2.0, 2.0]), torch.tensor([1.0, 1.0])
+    t = flow.training_times(seed, step, 50_000, mean, std, torch.tensor([True, False]))
+    assert t[0].mean() == pytest.approx(0.5, abs=0.01)
+    assert t[1].median() == pytest.approx(1 / (1 + math.exp(-2)), abs=0.01)
+
+
+# --- loss ----------------------------------------------------------------------------------------
+
+
+def test_the_x0_loss_is_the_mean_squared_error_of_each_member():
+    x0, guess = random(3, 8, 5), random(3, 8, 5, seed=1)
+    expected = ((guess - x0) ** 2).mean((1, 2))
+    found = flow.loss_per_member(guess, x0, torch.rand(3, 4).double(), None)
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_velocity_loss_is_the_squared_error_of_the_velocity():
+    x0, eps, guess = (random(2, 8, 5, seed=k) for k in range(3))
+    t = torch.rand(2, 4, generator=torch.Generator().manual_seed(0)).double() * 0.8 + 0.2
+    rows = t.repeat_interleave(2, dim=1)[..., None]
+    x_t = flow.interpolate(x0, eps, t)
+    expected = ((x_t - guess) / rows - (eps - x0)).square().mean((1, 2))
+    clip = torch.full((2,), 0.05).double()
+    torch.testing.assert_close(flow.loss_per_member(guess, x0, t, clip), expected)
+
+
+def test_below_its_clip_the_velocity_loss_divides_by_the_clip():
+    x0, guess = random(2, 8, 5), random(2, 8, 5, seed=1)
+    t = torch.full((2, 1), 0.001).double()
+    clip = torch.tensor([0.05, 0.5]).double()
+    of_image = flow.loss_per_member(guess, x0, t, None)
+    torch.testing.assert_close(flow.loss_per_member(guess, x0, t, clip), of_image / clip**2)
+
+
+# --- sampling ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 50])
+def test_with_a_perfect_denoiser_any_number_of_steps_gives_the_data_exactly(steps):
+    x0, eps = random(2, 6, 5).float(), random(2, 6, 5, seed=1).float()
+    assert torch.equal(flow.sample(lambda x, t: x0, eps, steps), x0)
+
+
+@pytest.mark.parametrize("t_start", [1.0, 0.4])
+def test_one_step_is_one_prediction(t_start):
+    x0_hat, asked = random(2, 6, 5), []
+
+    def denoise(x, t):
+        asked.append((x, t))
+        return x0_hat
+
+    eps = random(2, 6, 5, seed=1)
+    assert torch.equal(flow.sample(denoise, eps, 1, t_start), x0_hat)
+    ((x, t),) = asked
+    assert torch.equal(x, eps)
+    assert torch.equal(t, eps.new_full((2, 1), t_start))
+
+
+def test_the_network_is_asked_at_equal_steps_down_to_the_last():
+    asked = []
+    flow.sample(lambda x, t: asked.append(float(t[0, 0])) or x, random(1, 2, 3), 5, 0.5)
+    assert asked == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50])
+@pytest.mark.parametrize("t_start", [1.0, 0.5])
+def test_sampling_is_eulers_method_on_the_velocity(steps, t_start):
+    x = random(2, 6, 5)
+    found = flow.sample(gaussian_denoiser, x, steps, t_start)
+    torch.testing.assert_close(found, euler(x, steps, t_start), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("t_start", [1.0, 0.5])
+def test_many_steps_converge_to_the_exact_flow_at_first_order(t_start):
+    x = random(1, 6, 5)
+    exact = gaussian_flow(x, t_start)
+    error = [
+        (flow.sample(gaussian_denoiser, x, n, t_start) - exact).abs().max() for n in (100, 200)
+    ]
+    assert error[1] < 0.02 * exact.abs().max()
+    assert error[0] / error[1] == pytest.approx(2, rel=0.1)

@@ -1,0 +1,46 @@
+"""Ray on a machine that is too busy to start it in the half minute that Ray allows."""
+
+import pytest
+import ray
+
+from service.schedule import cluster
+
+SLOW = "The current node timed out during startup. This could happen because ..."
+
+
+@pytest.fixture
+def starts(monkeypatch):
+    """Starts of Ray, each of which fails with the next of these errors, if there is one."""
+    errors, asked = [], []
+
+    def init(**options):
+        asked.append(options["address"])
+        if errors:
+            raise errors.pop(0)
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return errors, asked
+
+
+def test_a_slow_start_is_tried_again(starts):
+    errors, asked = starts
+    errors += [Exception(SLOW)] * 2
+    cluster.start_ray()
+    assert asked == ["local"] * 3
+
+
+def test_a_machine_that_stays_too_busy_is_one_clear_error(starts):
+    errors, asked = starts
+    errors += [Exception(SLOW)] * 9
+    with pytest.raises(cluster.ClusterError, match="did not start on this machine in 3 attempts"):
+        cluster.start_ray()
+    assert len(asked) == 3
+
+
+def test_any_other_error_is_not_tried_again(starts):
+    errors, asked = starts
+    errors += [Exception("no memory")]
+    with pytest.raises(Exception, match="no memory"):
+        cluster.start_ray()
+    assert len(asked) == 1

@@ -1,0 +1,180 @@
+"""Many parts become few with the same rows; what is damaged, young or of a newer version stays."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from grokmodel.image.config import LATER_FIELDS
+from service.store.storage import Entry, Store, StoreError, table_key
+from service.tables import compaction, tables
+from service.tables.compaction import COMPACTED, MANY_PARTS, compact, tidy
+from service.tables.rows import config_of
+from service.tables.schema import SCHEMA_VERSION, TABLES
+from service.tables.tables import TableError, part_key, read_rows, read_table, write_rows
+from tests.service.parts import keys_of, now, parts, write_curves
+from tests.service.rows import curve_row, finished_row
+from tests.service.tiny import tiny_config
+
+
+def test_many_parts_become_one_with_the_same_rows(store):
+    write_curves(store, [f"t{i:02}" for i in range(20)])
+    write_curves(store, "xy", sweep="two")
+    before = read_table(store, "curves").sort_values(["sweep", "trial_id", "step"])
+    said = []
+    assert compact(store, settled_s=-1.0, say=said.append) == 20
+    assert len(parts(store)) == 2
+    after = read_table(store, "curves").sort_values(["sweep", "trial_id", "step"])
+    pd.testing.assert_frame_equal(*(f.reset_index(drop=True) for f in (before, after)))
+    plain = pd.read_parquet(store.path("tables/curves"))
+    assert len(plain) == len(before)
+    assert said == ["curves of one: 20 parts are 1 now", "curves of two: 2 parts are 1 now"]
+    assert now(store) == 0
+
+
+def test_only_what_is_asked_for_is_merged(store):
+    for sweep in ("one", "two"):
+        write_curves(store, "abc", sweep)
+        for seed in range(3):
+            write_rows(store, "trials", sweep, [finished_row(tiny_config(seed=seed))])
+    assert now(store, sweep="one", tables=["curves"]) == 2
+    assert len(parts(store)) == 1 + 3
+    assert len(parts(store, "trials")) == 6
+    with pytest.raises(TableError, match="'curve'"):
+        now(store, tables=["curve"])
+
+
+def test_rows_that_are_there_twice_are_merged_to_one(store):
+    write_rows(store, "curves", "one", [curve_row("a", 0), curve_row("b", 0)])
+    write_rows(store, "curves", "one", [curve_row("b", 0), curve_row("c", 0)])
+    assert len(pd.read_parquet(store.path("tables/curves"))) == 4
+    now(store)
+    assert sorted(pd.read_parquet(store.path("tables/curves"))["trial_id"]) == ["a", "b", "c"]
+
+
+def test_a_row_of_a_newer_schema_survives_its_older_self(store, monkeypatch):
+    for version in (2, 1):
+        monkeypatch.setattr(tables, "SCHEMA_VERSION", version)
+        more = [curve_row("a", 20)] if version == 1 else []
+        rows = [curve_row("a", 10, loss=float(version)), *more]
+        write_rows(store, "curves", "one", rows)
+    now(store)
+    file = pq.read_table(store.path(parts(store)[0]), partitioning=None).to_pylist()
+    assert [(r["step"], r["schema_version"]) for r in file] == [(10, 2), (20, 1)]
+    assert file[0]["loss"] == 2.0
+
+
+def test_a_null_that_stands_for_what_a_later_column_was_before_stays_null(store):
+    old = tiny_config(N=2, decoder_1step="decoder")
+    new = tiny_config(precision="bfloat16")
+    row = {**finished_row(old), "schema_version": SCHEMA_VERSION}
+    schema = TABLES["trials"].arrow
+    for name in LATER_FIELDS:
+        del row[name]
+        schema = schema.remove(schema.get_field_index(name))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([row], schema=schema), sink)
+    store.put(table_key("trials", "one", "part"), sink.getvalue().to_pybytes())
+    write_rows(store, "trials", "one", [finished_row(new)])
+    now(store)
+    (part,) = parts(store, "trials")
+    assert None in pq.read_table(store.path(part), partitioning=None)["precision"].to_pylist()
+    rows = read_rows(store, "trials", [old.trial_id, new.trial_id])
+    assert {config_of(r) for r in rows} == {old, new}
+    assert all(config_of(r).trial_id == r["trial_id"] for r in rows)
+
+
+def test_parts_of_a_newer_version_and_young_ones_are_left_alone(store):
+    write_curves(store, "ab")
+    assert compact(store) == 0  # written this minute
+    rows = pq.read_table(store.path(parts(store)[0]), partitioning=None)
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows.append_column("brightness", pa.array([1.0] * len(rows))), sink)
+    odd = table_key("curves", "one", "of-a-newer-version")
+    store.put(odd, sink.getvalue().to_pybytes())
+    assert now(store) == 1
+    assert odd in parts(store)
+    assert len(parts(store)) == 2
+
+
+def test_failures_are_left_alone_so_that_each_can_be_forgiven(store):
+    assert "failures" not in COMPACTED
+    assert set(TABLES) - set(COMPACTED) == {"failures"}
+    with pytest.raises(TableError, match="'failures'"):
+        now(store, tables=["failures"])
+
+
+def test_merged_parts_stay_within_the_limit(store, monkeypatch):
+    monkeypatch.setattr(compaction, "MAX_ROWS", 10)
+    expected = write_curves(store, [f"t{i:02}" for i in range(23)])
+    now(store)
+    sizes = sorted(pq.ParquetFile(store.path(key)).metadata.num_rows for key in parts(store))
+    assert sizes == [6, 10, 10, 10, 10]
+    assert sorted(keys_of(read_table(store, "curves"))) == sorted(expected)
+    assert now(store) == 0
+
+
+def test_a_damaged_part_is_named_and_nothing_is_lost(store):
+    expected = write_curves(store, "abc")
+    bad = table_key("curves", "one", "bad")
+    store.put(bad, b"PAR1 this is not Parquet")
+    with pytest.raises(TableError, match=r"bad\.parquet.*delete it"):
+        now(store)
+    assert tidy(store, "one", settled_s=-1.0) == 0  # not worth it, and no error
+    store.delete(bad)
+    assert sorted(keys_of(read_table(store, "curves"))) == sorted(expected)
+
+
+def test_tidy_waits_until_it_pays(store):
+    write_curves(store, [f"t{i:03}" for i in range(MANY_PARTS)])
+    assert tidy(store, "one", settled_s=-1.0) == 0
+    write_curves(store, ["u"])
+    assert tidy(store, "one", settled_s=-1.0) == MANY_PARTS
+    write_rows(store, "curves", "one", [curve_row("u", 0)])  # there twice
+    assert tidy(store, "one", settled_s=-1.0) == 1
+
+
+def test_tidy_never_raises_what_a_store_raises(store, caplog):
+    write_curves(store, [f"t{i:03}" for i in range(MANY_PARTS + 1)])
+
+    class Full(Store):
+        def put(self, key, data):
+            raise StoreError("no space left")
+
+    store.__class__ = Full
+    assert tidy(store, "one", settled_s=-1.0) == 0
+    assert "table curves stay as they are: no space left" in caplog.text
+
+
+def test_the_target_is_named_by_its_rows(store):
+    write_curves(store, "ab", steps=(0,))
+    now(store)
+    rows = [{"trial_id": t, "step": 0} for t in "ab"]
+    assert parts(store) == [part_key("curves", "one", rows)]
+
+
+def test_the_target_stays_though_the_clock_of_the_store_is_too_coarse_to_show_its_rewrite(settings):
+    class Coarse(Store):
+        def entries(self, prefix, hidden=False):
+            found = super().entries(prefix, hidden)
+            return [Entry(e.key, e.size, datetime(2026, 1, 1, tzinfo=UTC)) for e in found]
+
+    store = Coarse(settings)
+    write_rows(store, "curves", "one", [curve_row("a", 0), curve_row("b", 0)])
+    target = parts(store)
+    write_rows(store, "curves", "one", [curve_row("a", 0)])
+    assert now(store) == 1
+    assert parts(store) == target
+
+
+def test_a_damaged_part_is_named_and_nothing_is_merged(store):
+    write_curves(store, "abcdef")
+    before = parts(store)
+    data = bytearray(store.get(before[2]))
+    data[40] ^= 1  # in a page: without its checksum other rows would be read, and merged
+    store.put(before[2], bytes(data))
+    with pytest.raises(TableError, match=before[2].rpartition("/")[2]):
+        now(store)
+    assert parts(store) == before

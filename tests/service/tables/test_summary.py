@@ -1,0 +1,63 @@
+"""What is said of a sweep is what its rows say."""
+
+import pandas as pd
+
+from service.settings import Settings
+from service.tables.summary import closing_words, phase_table, settings_table
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
+
+
+def trials(**changes):
+    rows = [finished_row(tiny_config(seed=s)) for s in range(3)]
+    rows += [finished_row(tiny_config(seed=s, **changes), accuracy=0.5 + s / 10) for s in range(2)]
+    return pd.DataFrame(rows)
+
+
+def test_a_setting_is_one_line_with_median_and_range():
+    lines = settings_table(trials(P=11)).splitlines()
+    assert len(lines) == 2 + 2 + 2
+    assert lines[2].startswith("| as below | 3 | ")
+    assert lines[3].startswith("| P 11 | 2 | ")
+    assert "0.55 (0.50-0.60)" in lines[3]
+    assert lines[-1] == "Where a line does not say otherwise: P 7."
+
+
+def test_phases_are_counted():
+    frame = trials(P=11)
+    frame["phase"] = ["grokking"] * 3 + ["confusion"] * 2
+    text = phase_table(frame)
+    assert [line.split()[:2] for line in text.splitlines()[1:3]] == [
+        ["confusion", "2"],
+        ["grokking", "3"],
+    ]
+
+
+def test_steps_say_how_many_trials_have_them():
+    frame = trials(P=11)
+    frame["val_step_strict"] = [100, 200, None, None, None]
+    lines = settings_table(frame).splitlines()
+    assert "150 (2/3)" in lines[2]
+    assert "never" in lines[3]
+
+
+def test_unseen_images_have_columns_where_they_were_measured():
+    frame = trials(P=11)
+    assert "unseen" not in settings_table(frame)
+    seen = frame.assign(val_acc_heldout=0.5, val_acc_strict_heldout=0.25)
+    assert "| 0.50 (0.50-0.50) | 0.25 (0.25-0.25) |" in settings_table(seen)
+
+
+def test_closing_words_name_every_place_and_no_password():
+    uri = "postgresql://me:hunter2@db:5432/mlflow"
+    text = closing_words(
+        "mine", Settings("/store", uri, "", None), ("figures/mine/phase-a.png",), "7"
+    )
+    for part in (
+        "/store/tables",
+        "/store/figures/mine/phase-a.png",
+        "db:5432/mlflow",
+        "ments/7/runs",
+    ):
+        assert part in text
+    assert "hunter2" not in text

@@ -1,0 +1,166 @@
+"""What MLflow lacks is marked, sent later, sent once."""
+
+import dataclasses
+import json
+import time
+
+import pytest
+
+from service.analysis.analysis_plan import NONE
+from service.cli.cli import main
+from service.report import sweep_figures
+from service.schedule.runner import run_sweep
+from service.store import storage
+from service.tables.tables import write_rows
+from service.tracking import outbox
+from service.tracking.publisher import Publisher
+from service.tracking.tracking import Tracking, TrackingError
+from tests.service.rows import finished_curve, finished_row
+from tests.service.tiny import tiny_config
+from tests.tracking_servers import dead_server, hanging_server
+
+CONFIGS = [tiny_config(seed=s) for s in range(3)]
+IDS = {c.trial_id for c in CONFIGS}
+
+
+@pytest.fixture
+def sweep(store):
+    """A store with three finished trials that MLflow knows nothing of."""
+    manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
+    store.put(storage.sweep_key("mine"), json.dumps(manifest).encode())
+    write_rows(store, "curves", "mine", [row for c in CONFIGS for row in finished_curve(c)])
+    write_rows(store, "trials", "mine", [finished_row(c) for c in CONFIGS])
+    for config in CONFIGS:
+        store.put(storage.trial_figure_key("mine", config.trial_id, "curve.png"), b"png")
+        store.put(storage.snapshot_key(config.trial_id, 40), b"weights")
+    sweep_figures.draw(store, "mine")
+    outbox.mark(store, "mine", [outbox.SWEEP, *IDS])
+    return store
+
+
+def start(settings):
+    return Tracking.start(settings.tracking_uri, "mine", f"{settings.store}/mlartifacts", 0)
+
+
+def state_of(settings):
+    """All that MLflow says of the sweep."""
+    tracking = start(settings)
+    out = {}
+    for run in tracking.client.search_runs([tracking.experiment_id]):
+        history = tracking.client.get_metric_history(run.info.run_id, "val_acc")
+        files = tracking.client.list_artifacts(run.info.run_id)
+        out[run.info.run_id] = (
+            run.to_dictionary(),
+            [(p.step, p.timestamp) for p in history],
+            sorted(f.path for f in files),
+        )
+    return out
+
+
+def assert_complete(settings):
+    runs = [run for run, _, _ in state_of(settings).values()]
+    trials = {r["data"]["tags"]["trial_id"] for r in runs if "trial_id" in r["data"]["tags"]}
+    assert trials == IDS
+    assert len(runs) == 4
+    assert {run["info"]["status"] for run in runs} == {"FINISHED"}
+
+
+def test_all_that_is_marked_is_sent_and_unmarked(sweep, settings, capsys):
+    assert outbox.publish(settings, "mine", print)
+    assert outbox.marked(sweep, "mine") == []
+    assert_complete(settings)
+    for run, history, files in state_of(settings).values():
+        if "trial_id" in run["data"]["tags"]:
+            assert [step for step, _ in history] == [0, 10, 20, 30, 40]
+            assert files == ["checkpoint", "figures"]
+            assert run["data"]["params"]["width"] == "16"
+        else:
+            assert "plan.json" in files
+    assert capsys.readouterr().out == ""
+
+
+def test_sending_all_twice_changes_nothing(sweep, settings):
+    outbox.publish(settings, "mine", print)
+    before = state_of(settings)
+    assert main(["publish", "--sweep", "mine", "--all", "--store", sweep.url]) == 0
+    after = state_of(settings)
+    for state in (before, after):  # when a sweep ended may be told anew
+        for run, _, _ in state.values():
+            if "trial_id" not in run["data"]["tags"]:
+                del run["info"]["end_time"]
+    assert before == after
+
+
+def test_a_trial_cut_short_before_its_row_is_not_sent(sweep, settings):
+    outbox.mark(sweep, "mine", ["0123456789abcdef"])
+    assert outbox.publish(settings, "mine", print)
+    assert_complete(settings)
+
+
+def test_what_changes_while_it_is_sent_stays_marked(sweep, settings):
+    tracking, row = start(settings), finished_row(CONFIGS[0])
+
+    class Drawing(Tracking):
+        def log_files(self, run_id, files):
+            super().log_files(run_id, files)
+            outbox.mark(sweep, "mine", [row["trial_id"]])
+
+    slow = Drawing(tracking.uri, tracking.experiment_id, tracking.parent_id)
+    outbox.send_trial(sweep, "mine", row, finished_curve(CONFIGS[0]), slow)
+    assert row["trial_id"] in outbox.marked(sweep, "mine")
+
+
+def test_without_a_server_one_line_says_what_is_lacking_and_how_to_send_it(sweep, settings):
+    said, uri = [], dead_server()
+    away = dataclasses.replace(settings, tracking_uri=uri)
+    assert not outbox.publish(away, "mine", said.append)
+    (line,) = said
+    for part in (uri, "3 trials of mine", "complete", "grok publish --sweep mine"):
+        assert part in line
+    assert set(outbox.marked(sweep, "mine")) == {outbox.SWEEP, *IDS}
+
+
+def test_a_server_that_went_away_ends_the_sending_within_its_bound(sweep, settings, monkeypatch):
+    monkeypatch.setattr(outbox, "PATIENCE_S", 1.0)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    said = []
+    with hanging_server() as uri, Publisher(Tracking.attach(uri, "1", "2"), 8) as publisher:
+        started = time.monotonic()
+        assert not outbox.flush(sweep, "mine", publisher, said.append)
+        assert time.monotonic() - started < 20  # MLflow alone tries for minutes
+    assert "does not answer" in said[-1]
+    assert "3 trials of mine" in said[-1]
+
+
+def test_a_complete_sweep_that_is_run_again_sends_what_is_marked(sweep, settings):
+    said = []
+    result = run_sweep("mine", CONFIGS, settings, said.append, NONE)
+    assert said == ["sweep mine: all 3 trials are done already"]
+    assert len(result.trials) == 3
+    assert outbox.marked(sweep, "mine") == []
+    assert_complete(settings)
+
+
+def test_a_complete_sweep_is_complete_without_a_server(sweep, settings):
+    said = []
+    away = dataclasses.replace(settings, tracking_uri=dead_server())
+    assert len(run_sweep("mine", CONFIGS, away, said.append, NONE).trials) == 3
+    assert "3 trials of mine are not shown there yet" in said[-1]
+
+
+def test_a_start_without_its_database_is_an_error_at_once(settings):
+    """MLflow alone tries for a hundred seconds."""
+    uri = dead_server().replace("http://", "postgresql://user:secret@")
+    begun = time.monotonic()
+    with pytest.raises(TrackingError, match=r"user:\*\*\*@") as error:
+        start(dataclasses.replace(settings, tracking_uri=uri))
+    assert "secret" not in str(error.value)
+    assert time.monotonic() - begun < 30
+
+
+def test_a_start_without_a_server_is_one_error_that_names_it(settings, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with hanging_server() as uri:
+        hanging = dataclasses.replace(settings, tracking_uri=uri)
+        with pytest.raises(TrackingError, match=uri):
+            start(hanging)
