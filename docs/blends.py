@@ -10,13 +10,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from grokmodel.data.symbols import load_bank
+from grokmodel.data.bank import load_bank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.pack import bank_key
 from service.data.decoders import get_decoder
 from service.settings import load_settings
-from service.store.storage import Store
+from service.store.store import Store
 
 SHARES = (1.0, 0.8, 0.6, 0.4)
 BANKS = (

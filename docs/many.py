@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from service.report import figures
 from service.settings import load_settings
-from service.store.storage import Store
-from service.tables.tables import read_table
+from service.store.store import Store
+from service.tables.reading import read_table
 from sweeps.presets import preset_configs
 
 LEARNED = ("train_step", "val_step_strict")

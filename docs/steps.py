@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from grokmodel.core import noise
 from grokmodel.core.checkpoint import load_snapshot
-from grokmodel.data.symbols import load_bank
+from grokmodel.data.bank import load_bank
 from grokmodel.image import flow
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import sample_images
@@ -26,8 +26,9 @@ from grokmodel.image.pack import Pack, bank_key, with_results
 from service.data.decoders import get_decoder
 from service.report import figures
 from service.settings import load_settings
-from service.store import storage
-from service.tables.tables import read_table
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import read_table
 
 STEPS = (1, 2, 4, 10, 50)
 DRAWS = 10
@@ -41,8 +42,8 @@ WORDS = {"own": "its own sketch", "true": "a true image", "blank": "the mean of 
 class Drawer:
     """A trained sandwich, its bank, and what reads its images."""
 
-    def __init__(self, store: storage.Store, trial: dict[str, Any], root: str) -> None:
-        snapshot = storage.snapshot_key(trial["trial_id"], int(trial["steps_run"]))
+    def __init__(self, store: Store, trial: dict[str, Any], root: str) -> None:
+        snapshot = keys.snapshot_key(trial["trial_id"], int(trial["steps_run"]))
         member = load_snapshot(store.get(snapshot))
         self.config, key = member.config, bank_key(member.config)
         self.bank = load_bank(*key, root=root)
@@ -142,7 +143,7 @@ def draw_levels(drawers: list[Drawer], found: list[dict[str, list[float]]]) -> F
 
 def main(folder: str, sweep: str, root: str = "") -> None:
     torch.set_num_threads(1)
-    store = storage.Store(load_settings(folder))
+    store = Store(load_settings(folder))
     trials = read_table(store, "trials", sweep).query("variant == 'sandwich' and N > 1")
     trials = trials.sort_values("visible_below", ascending=False)
     drawers = [Drawer(store, trial, root) for trial in trials.to_dict("records")]

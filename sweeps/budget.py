@@ -23,9 +23,9 @@ import torch
 from grokmodel.image.config import ConfigError, PackShape, TrialConfig
 from grokmodel.image.decoder import needs_training
 from grokmodel.image.pack import bank_key
-from service.schedule import capacity
+from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, pack, step_cost
-from service.store.storage import Store
+from service.store.store import Store
 from sweeps.paper import Experiment, Scale
 
 log = logging.getLogger("grok")
@@ -152,7 +152,7 @@ class Costs:
 
     def __init__(self, store: Store, data_root: str, resources: Resources) -> None:
         self.store, self.data_root, self.resources = store, data_root, resources
-        self.kind = f"{resources.kind} {capacity.this_device()}"
+        self.kind = f"{resources.kind} {pack_size.this_device()}"
         self.known = _known_costs(store)
 
     def of(self, scale: Scale) -> float:
@@ -204,10 +204,10 @@ class Costs:
         torch.set_num_threads(max(1, int(self.resources.cpus)))
         members: tuple[TrialConfig, ...] = (config,)
         if self.resources.gpus:  # members are nearly free there, if there are any
-            most = capacity.most_members_here([config], self.data_root)
+            most = pack_size.most_members_here([config], self.data_root)
             members = pack([config] * trials, self.resources, most)[0]
         plan = Plan("", members, (), (), (members,))
-        return capacity.step_seconds(plan, self.data_root)[config.shape]
+        return pack_size.step_seconds(plan, self.data_root)[config.shape]
 
     def _name(self, shape: PackShape, trials: int) -> str:
         """On a CPU members cost their full time, so that their number tells nothing."""

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence, Set
 
-from grokmodel.data.symbols import DataError, load_bank
+from grokmodel.data.bank import DataError, load_bank
 from grokmodel.image.config import ConfigError, TrialConfig
 from grokmodel.image.pack import BankKey, bank_key
 from service.settings import Settings

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from service.cli import cli
+from service.cli import commands
 from service.settings import Settings
 from sweeps.paper import BY_NAME
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return cli.main(argv, add_reproduce)
+    return commands.main(argv, add_reproduce)
 
 
 def add_reproduce(verbs: Any) -> None:

@@ -33,7 +33,7 @@ from service.boundary.plane import (
     needs_list,
     spaced_axis,
 )
-from service.cli.cli import exit_code
+from service.cli.commands import exit_code
 from service.schedule.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
 from sweeps import flags
@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     # Ray and MLflow: only when they are needed
     from service.schedule.cluster import cluster_resources, start_ray
-    from service.schedule.runner import run_sweep
-    from service.schedule.training import SweepError
-    from service.store.storage import Store
+    from service.schedule.driver import run_sweep
+    from service.schedule.tune import SweepError
+    from service.store.store import Store
 
     def train(configs: Sequence[TrialConfig]) -> None:
         run_sweep(name, configs, settings, say, "none", gpus=args.gpus)

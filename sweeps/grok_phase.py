@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from grokmodel.image.config import ConfigError
-from service.cli.cli import exit_code
+from service.cli.commands import exit_code
 from service.schedule.preview import check_data, dry_run
 from service.settings import load_settings
 from service.tables.summary import closing_words, phase_table
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
         print(dry_run(name, configs, settings))
         return 0
     # Ray and MLflow: only when they are needed
-    from service.schedule.runner import run_sweep
-    from service.schedule.training import SweepError
+    from service.schedule.driver import run_sweep
+    from service.schedule.tune import SweepError
 
     try:
         result = run_sweep(name, configs, settings, say, scope, gpus=args.gpus)

@@ -8,31 +8,30 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from grokmodel.data.symbols import DataError
+from grokmodel.data.bank import DataError
 from grokmodel.image.config import ConfigError, TrialConfig
 from grokmodel.image.decoder import DecoderError, needs_training
 from grokmodel.image.pack import BankKey, bank_key
-from service.analysis.analysis_plan import NONE, Wish, missing
+from service.analysis.pending import NONE, Wish, missing
 from service.report import figures
 from service.reproduction import document as reproduction
 from service.reproduction import figures as reproduction_figures
 from service.reproduction.evidence import Evidence, Ran
 from service.schedule.preview import local_resources
 from service.settings import Settings
-from service.store.storage import Store
-from service.tables.tables import done_ids, read_table
+from service.store.store import Store
+from service.tables.reading import done_ids, read_table
 from sweeps.budget import Choice, Costs, duration, parse_budget
 from sweeps.choices import asked_for, chosen_scales, plan_lines, without_paths
 from sweeps.flags import say
 from sweeps.paper import EXPERIMENTS, Experiment, Scale
-from sweeps.provenance import Notes
+from sweeps.run_notes import Notes
 
 WISH = Wish(("spectra", "heads", "identities", "timesteps"))
 """The analyses that claims rest on."""
@@ -123,8 +122,8 @@ def run_experiment(choice: Choice, settings: Settings, say: Say) -> tuple[str, b
         return choice.reason, False
     # Ray and MLflow: only when they are needed
     from service.schedule.cluster import start_ray
-    from service.schedule.runner import analyze_sweep, run_sweep
-    from service.schedule.training import SweepError
+    from service.schedule.driver import analyze_sweep, run_sweep
+    from service.schedule.tune import SweepError
 
     sweep = choice.experiment.sweep(scale)
     say(f"{name} at scale {scale.name}: about {duration(choice.seconds)}")
@@ -226,9 +225,3 @@ def write(out: Path, notes: Notes, experiments: Sequence[Experiment]) -> None:
         drawn.append((str(path), caption))
     out.write_text(reproduction.document(evidence, runs, drawn))
     print(f"written: {out}", flush=True)
-
-
-if __name__ == "__main__":
-    from sweeps.grok import main
-
-    sys.exit(main(["reproduce", *sys.argv[1:]]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import cli
+from service.cli.commands import build_parser
 from sweeps import grok, grok_phase
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +55,7 @@ def test_grok_commands_parse():
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
     assert found
     for flags in found:
-        cli.build_parser(grok.add_reproduce).parse_args(flags)
+        build_parser(grok.add_reproduce).parse_args(flags)
 
 
 def test_benchmarks_have_the_flags_that_documents_give_them():

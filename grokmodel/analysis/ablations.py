@@ -16,9 +16,9 @@ import torch
 
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import Spectrum, spectrum
+from grokmodel.analysis.hooks import Site, last_ffn, sites_of
 from grokmodel.analysis.probe import Probe, Shares, shares
 from grokmodel.analysis.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
-from grokmodel.analysis.sites import Site, last_ffn, sites_of
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Tap

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from grokmodel.analysis.probe import Probe
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.evaluate import Decoders, is_copy
 from grokmodel.image.pack import Member
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grokmodel.analysis.hooks import Site, editor
 from grokmodel.analysis.probe import Probe, shares
-from grokmodel.analysis.sites import Site, editor
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Tap
 

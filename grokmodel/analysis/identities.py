@@ -23,8 +23,8 @@ from torch import Tensor
 
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import spectrum
+from grokmodel.analysis.hooks import editor, last_ffn
 from grokmodel.analysis.probe import Probe
-from grokmodel.analysis.sites import editor, last_ffn
 
 T = 1.0
 """Noise level: pure noise, where the answer can come from a and b alone."""

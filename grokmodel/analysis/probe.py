@@ -18,7 +18,7 @@ from torch import Tensor
 
 from grokmodel.analysis.cyclic import CyclicOrder, cyclic_order
 from grokmodel.core import noise
-from grokmodel.data.task import UNDEFINED, result_table
+from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders, reader
 from grokmodel.image.layers import Tap

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import Spectrum, gini, rule_waves, spectrum
+from grokmodel.analysis.hooks import Site, last_ffn
 from grokmodel.analysis.probe import Probe, shares
 from grokmodel.analysis.projections import OWN_AT_LEAST
-from grokmodel.analysis.sites import Site, last_ffn
 from grokmodel.image.evaluate import Decoders
 
 T = 1.0

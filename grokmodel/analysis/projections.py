@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from grokmodel.analysis.fourier import basis, coefficients_of
+from grokmodel.analysis.hooks import Site, editor
 from grokmodel.analysis.probe import Probe, Shares
-from grokmodel.analysis.sites import Site, editor
-from grokmodel.data.task import Split
+from grokmodel.data.pairs import Split
 from grokmodel.image.layers import Tap
 
 REMOVE, KEEP = "remove", "keep"

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from grokmodel.analysis.activations import Grid, collect
+from grokmodel.analysis.hooks import Site
 from grokmodel.analysis.probe import Probe
-from grokmodel.analysis.sites import Site
 
 LEVELS_T = (0.0, 1.0)
 COMPONENTS = 3

@@ -12,8 +12,8 @@ import numpy as np
 
 from grokmodel.analysis.activations import collect
 from grokmodel.analysis.fourier import Spectrum, spectrum
+from grokmodel.analysis.hooks import NO_HEAD
 from grokmodel.analysis.probe import Probe
-from grokmodel.analysis.sites import NO_HEAD
 
 TARGET = "target"
 """Not a site of the model: the right image of every pair, which a perfect output equals."""

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from grokmodel.analysis.activations import mean_activations
 from grokmodel.analysis.fourier import spectrum
+from grokmodel.analysis.hooks import last_ffn
 from grokmodel.analysis.probe import Probe, all_pairs
-from grokmodel.analysis.sites import last_ffn
-from grokmodel.data.task import UNDEFINED, result_table
+from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Member

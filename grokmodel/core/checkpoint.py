@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grokmodel.core import sealed
+from grokmodel.core import checksummed
 from grokmodel.core.optim import OptimState
 from grokmodel.core.outcome import EVALUATION_FIELDS, FIRST_FIELDS, Evaluation
 from grokmodel.image.config import SCIENCE_VERSION, TrialConfig
@@ -88,7 +88,7 @@ def _dump(member: Member, tensors: dict[str, Tensor]) -> bytes:
         "curve_fields": EVALUATION_FIELDS,
         "wall_s": member.wall_s,
     }
-    return sealed.dump({**tensors, "curve": curve}, header)
+    return checksummed.dump({**tensors, "curve": curve}, header)
 
 
 def _load(
@@ -96,12 +96,12 @@ def _load(
 ) -> tuple[TrialConfig, dict[str, Tensor], list[Evaluation], float]:
     header = _header(data, origin)
     try:
-        tensors = sealed.load(data)
+        tensors = checksummed.load(data)
         config = TrialConfig.from_stored(header["config"])
         fields = tuple(header["curve_fields"])
         curve = tensors.pop("curve")
         wall_s = float(header["wall_s"])
-    except (sealed.DamagedError, LookupError, TypeError, ValueError, OverflowError) as error:
+    except (checksummed.DamagedError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(origin, f"damaged ({error}); need a file written by grok") from error
     if not 0 <= wall_s < math.inf:
         raise CheckpointError(origin, f"wall_s is {wall_s}; need seconds, 0 or more")
@@ -110,9 +110,9 @@ def _load(
 
 def _header(data: bytes, origin: str | Path) -> dict[str, Any]:
     try:
-        header = sealed.header(data)
+        header = checksummed.header(data)
         found = (header["format"], header["science_version"])
-    except (sealed.DamagedError, KeyError) as error:
+    except (checksummed.DamagedError, KeyError) as error:
         raise CheckpointError(origin, f"not a grok checkpoint ({error})") from error
     if found not in ((FORMAT, SCIENCE_VERSION), (WITH_KEY_BIAS, SCIENCE_VERSION)):
         need = (FORMAT, SCIENCE_VERSION)

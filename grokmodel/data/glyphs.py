@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grokmodel.data.symbols import HELD_OUT, DataError, SymbolBank, resize
+from grokmodel.data.bank import HELD_OUT, DataError, SymbolBank, resize
 from grokmodel.image.config import ConfigError
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt23456789" + "01cijklmopsuvwxyz"

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grokmodel.data.symbols import SymbolBank
+from grokmodel.data.bank import SymbolBank
 from grokmodel.errors import UserError
 
 DECODER_VERSION = 1

@@ -21,7 +21,7 @@ from grokmodel.core.outcome import Evaluation
 from grokmodel.image import flow
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import Decoder, MeanDecoder
-from grokmodel.image.gallery import Gallery
+from grokmodel.image.device_bank import Gallery
 from grokmodel.image.model import denoise, unpatchify
 from grokmodel.image.pack import BankKey, Banks, Pack, bank_key, stack_padded, with_results
 

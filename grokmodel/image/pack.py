@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from grokmodel.core import noise, optim
+from grokmodel.core.execution import CapturedStep
 from grokmodel.core.outcome import Evaluation, outcome, settled
-from grokmodel.core.program import CapturedStep
-from grokmodel.data.symbols import SymbolBank
-from grokmodel.data.task import Split, result_table, split_pairs
+from grokmodel.data.bank import SymbolBank
+from grokmodel.data.pairs import Split, result_table, split_pairs
 from grokmodel.image import flow
 from grokmodel.image.attention import ImageTable
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.gallery import Gallery
+from grokmodel.image.device_bank import Gallery
 from grokmodel.image.layers import Params, embed
 from grokmodel.image.model import Layout, denoise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from service.analysis.analyses import ANALYSES
+from service.analysis.registry import ANALYSES
 
 
 def costs_table(analyses: pd.DataFrame, trials: pd.DataFrame) -> str:

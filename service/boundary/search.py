@@ -19,9 +19,9 @@ from service.boundary.plane import Plane
 from service.boundary.study import BoundaryStudy
 from service.report import figures
 from service.schedule.plan import PACKS_PER_SLOT, Resources
-from service.store import storage
-from service.store.storage import Store
-from service.tables.tables import read_table
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import read_table
 
 MEMBERS = {"cpu": PACKS_PER_SLOT, "gpu": 64}
 """Trials a slot in one round: as many as keep it busy without asking what the last would teach."""
@@ -153,7 +153,7 @@ def find_boundary(
 
 def publish(found: Found, store: Store) -> list[str]:
     """Write boundary.json and its picture, and return their keys."""
-    prefix = storage.boundary_prefix(found.search.name)
+    prefix = keys.boundary_prefix(found.search.name)
     figure = boundary_figure.draw(
         found.search.plane, found.search.tolerance, found.belief, found.phases
     )

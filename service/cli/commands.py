@@ -1,88 +1,157 @@
-"""What the commands of `grok` do that read and keep the store; each returns an exit code.
-
-They answer at once: nothing here needs torch, MLflow or matplotlib.
-"""
+"""The commands of `grok` that start no sweep; `sweeps/grok.py` adds those that do."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from service.health import garbage
-from service.health.status import status_of
-from service.settings import Settings
-from service.store.manifest import read_manifest, sweep_names
-from service.store.storage import Store, StoreError
-from service.tables import compaction
-from service.tables.dictionary import dictionary
-from service.tables.summary import phase_table, settings_table
-from service.tables.tables import read_table
+from grokmodel.errors import UserError
+from service.cli import store_commands
+from service.health.garbage import OLDER_THAN_H
+from service.settings import Settings, load_settings
+from service.tables.compaction import COMPACTED
 
-
-def run_status(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    if args.sweep:
-        planned_trials(store, args.sweep)
-    found = [
-        status_of(store, name) for name in ([args.sweep] if args.sweep else sweep_names(store))
-    ]
-    if args.json:
-        print(json.dumps([status.to_dict() for status in found], indent=1))
-    elif not found:
-        print(f"no sweep in {store.url} yet; start one: python sweeps/grok_phase.py --preset demo")
-    for status in found if not args.json else []:
-        print(status.text())
-    return 0
+Command = Callable[[Settings, argparse.Namespace], int]
+Extend = Callable[[Any], None]
+"""Adds commands to the subparsers; each sets `run`, and `tracked` if it needs MLflow."""
 
 
-def run_compact(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    if args.sweep:
-        planned_trials(store, args.sweep)
-    tables = [args.table] if args.table else None
-    fewer = compaction.compact(store, tables, args.sweep, lambda line: print(line, flush=True))
-    if not fewer:
-        print(f"nothing to merge; parts of the last {compaction.SETTLED_S:.0f} s stay as they are")
-    return 0
+def main(argv: Sequence[str] | None = None, extend: Extend | None = None) -> int:
+    args = build_parser(extend).parse_args(argv)
+    return exit_code("grok", lambda: _run(args))
 
 
-def run_gc(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    found = garbage.find(store, args.older_than)
-    if not found:
-        print(f"nothing in {store.url} can go ({args.older_than:g} h and younger is kept)")
-        return 0
-    garbage.table(found, print)
-    if args.delete:
-        garbage.remove(store, found)
-    size = garbage.size_words(sum(each.size for each in found))
-    print(f"{size} freed" if args.delete else f"{size} would be freed by: grok gc --delete")
-    return 0
+def exit_code(program: str, work: Callable[[], int]) -> int:
+    """What the work returns; 2 and a line for an error of the user's, 130 if it is stopped, 141 if
+    whoever reads its output, such as `head`, has enough."""
+    try:
+        code = work()
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # what is still buffered has to go somewhere when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
-def run_doctor(settings: Settings | None, args: argparse.Namespace) -> int:
-    from service.health import doctor  # torch and MLflow: only when they are needed
-
-    return doctor.run(args.store, args.json, args.data_root)
-
-
-def run_columns(settings: Settings, args: argparse.Namespace) -> int:
-    print(dictionary(), end="")
-    return 0
+def _run(args: argparse.Namespace) -> int:
+    # the doctor says of settings too what is wrong with them
+    is_doctor = args.run is store_commands.run_doctor
+    tracking = getattr(args, "tracked", False)
+    data_root = getattr(args, "data_root", None)
+    settings = None if is_doctor else load_settings(args.store, data_root, tracking)
+    return int(args.run(settings, args))
 
 
-def run_table(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    planned_trials(store, args.sweep)
-    trials = read_table(store, "trials", args.sweep)
-    print(settings_table(trials) if len(trials) else phase_table(trials))
-    return 0
+def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="grok", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="command")
+    if extend:
+        extend(verbs)
+    status = verbs.add_parser("status", help="sweeps in the store, their trials and phases")
+    status.add_argument("--sweep", help="only this one")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(run=store_commands.run_status)
+    drawing = verbs.add_parser("figures", help="draw the figures of a sweep again")
+    drawing.add_argument("--sweep", required=True)
+    drawing.add_argument("--x", help="config column, such as weight_decay")
+    drawing.add_argument("--y", help="config column, such as train_fraction")
+    drawing.set_defaults(run=_later("run_figures"), tracked=True)
+    drawing.add_argument(
+        "--trials", nargs="+", metavar="ID", help="trials to draw (default: one a phase); or all"
+    )
+    analyzing = verbs.add_parser("analyze", help="do the analyses that a sweep lacks")
+    analyzing.add_argument("--sweep", required=True)
+    analyzing.add_argument(
+        "--only", type=_names, metavar="A,B", help="names such as spectra,heads (default: all)"
+    )
+    analyzing.add_argument("--t", type=_levels, metavar="T,T", help="spectra at these noise levels")
+    analyzing.set_defaults(run=_later("run_analyze"), tracked=True)
+    publishing = verbs.add_parser("publish", help="send to MLflow what it lacks of a sweep")
+    publishing.add_argument("--sweep", required=True)
+    publishing.add_argument(
+        "--all", action="store_true", help="everything again, such as to a new tracking server"
+    )
+    publishing.set_defaults(run=_later("run_publish"), tracked=True)
+    costs = verbs.add_parser("costs", help="what each analysis of a sweep took, in Markdown")
+    costs.add_argument("--sweep", required=True)
+    costs.set_defaults(run=_later("run_costs"))
+    columns = verbs.add_parser("columns", help="all tables and columns, in Markdown")
+    columns.set_defaults(run=store_commands.run_columns)
+    table = verbs.add_parser("table", help="a sweep as a Markdown table, one line a setting")
+    table.add_argument("--sweep", required=True)
+    table.set_defaults(run=store_commands.run_table)
+    doctor = verbs.add_parser("doctor", help="check that everything a sweep needs is there")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(run=store_commands.run_doctor)
+    merging = verbs.add_parser("compact", help="merge the many small Parquet files of tables")
+    merging.add_argument("--sweep", help="only of this one")
+    merging.add_argument("--table", choices=COMPACTED, metavar="TABLE", help="only this one")
+    merging.set_defaults(run=store_commands.run_compact)
+    cleaning = verbs.add_parser("gc", help="list what nothing refers to, or delete it")
+    cleaning.add_argument("--delete", action="store_true", help="delete it (default: list it)")
+    cleaning.add_argument(
+        "--older-than", type=_hours, default=OLDER_THAN_H, metavar="HOURS",
+        help=f"leave alone what is younger (default: {OLDER_THAN_H:g})",
+    )  # fmt: skip
+    cleaning.set_defaults(run=store_commands.run_gc)
+    every = (status, drawing, analyzing, publishing, costs, columns, table)
+    for command in (*every, doctor, merging, cleaning):
+        command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
+    for command in (analyzing, doctor):
+        command.add_argument(
+            "--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)"
+        )
+    return parser
 
 
-def planned_trials(store: Store, sweep: str) -> list[str]:
-    """Ids of the trials of a sweep."""
-    manifest = read_manifest(store, sweep)
-    if manifest is None:
-        known = ", ".join(sweep_names(store)) or "none"
-        raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {known}")
-    return list(manifest.trials)
+def _later(name: str) -> Command:
+    """A command of `result_commands`, which takes seconds to load."""
+
+    def run(settings: Settings, args: argparse.Namespace) -> int:
+        from service.cli import result_commands  # torch, MLflow and matplotlib: only when needed
+
+        return int(getattr(result_commands, name)(settings, args))
+
+    return run
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r}: need names such as spectra,heads")
+    return names
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = math.nan
+    if not 0 <= hours < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: need hours, 0 or more")
+    return hours
+
+
+def _levels(text: str) -> tuple[float, ...]:
+    try:
+        levels = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        levels = ()
+    if not levels or not all(0 <= t <= 1 for t in levels):
+        raise argparse.ArgumentTypeError(f"{text!r}: need noise levels from 0 to 1, such as 0,0.5")
+    return tuple(sorted(set(levels)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

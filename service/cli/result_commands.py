@@ -11,15 +11,15 @@ import sys
 from collections.abc import Sequence
 
 from grokmodel.image.config import ConfigError, TrialConfig
-from service.analysis.analyses import LEVELS_T, chosen
-from service.analysis.analysis_plan import Wish, missing, representatives
 from service.analysis.costs import costs_table
-from service.cli.commands import planned_trials
-from service.report import report_page, sweep_figures, trial_figures
+from service.analysis.pending import Wish, missing, representatives
+from service.analysis.registry import LEVELS_T, chosen
+from service.cli.store_commands import planned_trials
+from service.report import page, sweep_figures, trial_figures
 from service.schedule.preview import check_data
 from service.settings import Settings
-from service.store.storage import Store, StoreError
-from service.tables.tables import read_table
+from service.store.store import Store, StoreError
+from service.tables.reading import read_table
 from service.tracking import outbox
 
 
@@ -38,7 +38,7 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
     keys = [] if planes else trial_keys(store, args.sweep, args.trials)
     keys += sweep_figures.draw(store, args.sweep, planes=planes)
     if not planes:
-        keys.append(report_page.publish(store, args.sweep))
+        keys.append(page.publish(store, args.sweep))
     outbox.mark(store, args.sweep, [outbox.SWEEP])
     for key in keys:
         print(store.uri(key))
@@ -60,7 +60,7 @@ def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
     from service.schedule.cluster import start_ray  # Ray: only when it is needed
-    from service.schedule.runner import analyze_sweep
+    from service.schedule.driver import analyze_sweep
 
     store = Store(settings)
     planned_trials(store, args.sweep)
@@ -81,7 +81,7 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
         args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)
     )
     outbox.publish(settings, args.sweep, warn)
-    print(f"report   {store.uri(report_page.key(args.sweep))}")
+    print(f"report   {store.uri(page.key(args.sweep))}")
     return 1 if failures else 0
 
 

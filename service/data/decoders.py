@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import ray
 import torch
 
-from grokmodel.core import sealed
-from grokmodel.data.symbols import SymbolBank, load_bank
+from grokmodel.core import checksummed
+from grokmodel.data.bank import SymbolBank, load_bank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import (
     RECIPES,
@@ -21,10 +21,10 @@ from grokmodel.image.decoder import (
     train_decoder,
 )
 from grokmodel.image.pack import BankKey, bank_key
+from service.ray_tasks import results
 from service.settings import Settings
-from service.store import storage
-from service.store.storage import Store
-from service.tasks import results
+from service.store import keys
+from service.store.store import Store
 
 log = logging.getLogger("grok")
 
@@ -38,9 +38,9 @@ def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None
     Raises:
         DecoderError: no decoder of a bank is good enough; before any trial is trained.
     """
-    keys = {bank_key(c): None for c in configs if needs_training(c.N)}
+    banks = {bank_key(c): None for c in configs if needs_training(c.N)}
     task = ray.remote(num_cpus=1)(_prepare)
-    results([task.remote(key, settings) for key in keys])
+    results([task.remote(key, settings) for key in banks])
 
 
 def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
@@ -48,15 +48,15 @@ def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
     _, P, N, side, _ = key
     if not needs_training(N):
         return MeanDecoder(bank)
-    path = storage.decoder_key(decoder_key(bank))
+    path = keys.decoder_key(decoder_key(bank))
     data = store.get_or_none(path)
     if data is not None:
         try:
             return _loaded(data, P, side)
-        except sealed.DamagedError as error:
+        except checksummed.DamagedError as error:
             log.warning("training a decoder again: %s: damaged (%s)", store.uri(path), error)
     model = train_decoder(bank)
-    store.put(path, sealed.dump(model.state_dict(), {"recipe": model.recipe}))
+    store.put(path, checksummed.dump(model.state_dict(), {"recipe": model.recipe}))
     return model
 
 
@@ -66,15 +66,17 @@ def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
     Raises:
         DamagedError: it is not one of P classes at this side, or has changed since it was written.
     """
-    found = sealed.load(data)
+    found = checksummed.load(data)
     model = CnnDecoder(P, side, _recipe(data))
     needed = model.state_dict()
     kinds = [{name: (t.shape, t.dtype) for name, t in x.items()} for x in (found, needed)]
     if kinds[0] != kinds[1]:
         odd = sorted(name for name in found | needed if kinds[0].get(name) != kinds[1].get(name))
-        raise sealed.DamagedError(f"{', '.join(odd[:3])} are missing, unknown or of another shape")
+        raise checksummed.DamagedError(
+            f"{', '.join(odd[:3])} are missing, unknown or of another shape"
+        )
     if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
-        raise sealed.DamagedError("it has weights that are not finite")
+        raise checksummed.DamagedError("it has weights that are not finite")
     model.load_state_dict(found)
     return model.eval()
 
@@ -82,11 +84,11 @@ def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
 def _recipe(data: bytes) -> str:
     """Name of the recipe by which the CNN of a file was trained; older files name none."""
     try:
-        recipe = str(sealed.header(data).get("recipe", FIRST))
-    except sealed.DamagedError:  # older than the header
+        recipe = str(checksummed.header(data).get("recipe", FIRST))
+    except checksummed.DamagedError:  # older than the header
         return FIRST
     if recipe not in RECIPES:
-        raise sealed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
+        raise checksummed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
     return recipe
 
 

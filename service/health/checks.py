@@ -18,14 +18,14 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from grokmodel.data.symbols import EMNIST_FILES, DataError, read_emnist, read_kuzushiji
-from service.environment import PACKAGES
+from grokmodel.data.bank import EMNIST_FILES, DataError, read_emnist, read_kuzushiji
 from service.health import endpoints
 from service.health.doctor import FAIL, NOTE, OK, WARNING, Check, Finding
 from service.health.garbage import size_words
+from service.provenance import PACKAGES
 from service.settings import Settings
 from service.store.manifest import read_manifest, sweep_names
-from service.store.storage import PREFLIGHT_S, Store, StoreError
+from service.store.store import PREFLIGHT_S, Store, StoreError
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import ADVICE, read_part
 from service.tables.schema import TABLES

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from service.health.doctor import FAIL, NOTE, OK, WARNING, Finding
 from service.settings import Settings, without_password
-from service.tracking.tracking import knock, reason, set_up_mlflow
+from service.tracking.client import knock, reason, set_up_mlflow
 
 ANSWER_S = 8
 """Seconds that a request to MLflow may take."""

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from service.store import storage
+from service.store import keys
 from service.store.heartbeat import SILENT_S
 from service.store.manifest import read_manifest, sweep_names
-from service.store.storage import Entry, Store, StoreError
-from service.tables.tables import read_table
+from service.store.store import Entry, Store, StoreError
+from service.tables.reading import read_table
 
 OLDER_THAN_H = 24.0
 EXAMPLES = 2
@@ -110,7 +110,7 @@ def references(store: Store) -> References:
     for name in names:
         manifest = read_manifest(store, name)
         if manifest is None:
-            raise StoreError(f"{store.uri(storage.sweep_key(name))}: gone meanwhile; try again")
+            raise StoreError(f"{store.uri(keys.sweep_key(name))}: gone meanwhile; try again")
         planned |= manifest.trials.keys()
     rows = read_table(store, "trials", columns=["trial_id"])
     with_rows = {_folder(entry, 2) for entry in store.entries("tables/trials")}
@@ -153,7 +153,7 @@ def _checkpoints(
     unknown = trials.keys() - refer.planned - refer.done
     yield UNKNOWN, [trials[i] for i in sorted(unknown)]
     done = sorted(trials.keys() & refer.done)
-    yield RESUME, [[e] for i in done for e in trials[i] if e.key == storage.state_key(i)]
+    yield RESUME, [[e] for i in done for e in trials[i] if e.key == keys.state_key(i)]
 
 
 def _of_runs_over(

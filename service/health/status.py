@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from service.store import storage
+from service.store import keys
 from service.store.heartbeat import ANALYSING, ENDED, FAILED, STOPPED, Seen, heartbeats
 from service.store.manifest import read_manifest
-from service.store.storage import Store
+from service.store.store import Store
+from service.tables.reading import read_table
 from service.tables.summary import phase_table
-from service.tables.tables import read_table
 
 FEW = 50
 """Trials without a row whose checkpoints are looked up one by one rather than all at once."""
@@ -148,7 +148,7 @@ def status_of(store: Store, sweep: str, now: datetime | None = None) -> Status:
     planned = set(manifest.trials) if manifest else set()
     trials = read_table(store, "trials", sweep)
     done = set(trials["trial_id"])
-    prefix = storage.outbox_key(sweep, "")
+    prefix = keys.outbox_key(sweep, "")
     marks = {key.removeprefix(prefix) for key in store.list(prefix.rstrip("/"))}
     return Status(
         sweep,
@@ -168,8 +168,8 @@ def _resume_points(store: Store, unfinished: set[str], now: datetime) -> ResumeP
         found = [e for i in unfinished for e in store.entries(f"checkpoints/{i}")]
     else:
         found = store.entries("checkpoints")
-    keys = {storage.state_key(i) for i in unfinished}
-    ages = [max(0.0, (now - e.modified).total_seconds()) for e in found if e.key in keys]
+    points = {keys.state_key(i) for i in unfinished}
+    ages = [max(0.0, (now - e.modified).total_seconds()) for e in found if e.key in points]
     return ResumePoints(len(ages), min(ages, default=None), max(ages, default=None))
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokmodel.core.outcome import PHASES
-from service.analysis.analysis_plan import representatives
+from service.analysis.pending import representatives
 from service.report import figures, phase_figures
 from service.report.figures import PHASE_COLORS
 from service.report.trial_figures import TRIAL_FIGURES
-from service.store import storage
-from service.store.storage import Store
-from service.tables.tables import read_table
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import read_table
 
 MAX_PLANES = 6
 """Planes of two axes drawn by default; others by `grok figures --x --y`."""
@@ -42,7 +42,7 @@ def draw(
     Args:
         planes: (x, y) axes; by default every pair of axes that the sweep varies.
     """
-    prefix = storage.figures_prefix(sweep)
+    prefix = keys.figures_prefix(sweep)
     trials = read_trials(store, sweep, planes)
     if trials.empty:
         return []
@@ -88,7 +88,7 @@ def representative_figures(store: Store, sweep: str, trials: pd.DataFrame) -> di
     out = {}
     for trial_id in representatives(trials):
         for name in TRIAL_FIGURES:
-            key = storage.trial_figure_key(sweep, trial_id, f"{name}.png")
+            key = keys.trial_figure_key(sweep, trial_id, f"{name}.png")
             data = store.get_or_none(key)
             if data is not None:
                 out[f"{phase_of[trial_id]}-{name}.png"] = data

@@ -13,7 +13,7 @@ from grokmodel.analysis.ablations import ALL, CLEAN, LEADING, OWN, RANDOM
 from grokmodel.analysis.identities import OUTPUT
 from grokmodel.analysis.projections import KEEP, REMOVE
 from grokmodel.analysis.representation import CENTROID
-from service.analysis.analysis_plan import FIGURES
+from service.analysis.pending import FIGURES
 from service.report import figures
 from service.report.figures import (
     GREY,
@@ -28,9 +28,9 @@ from service.report.figures import (
 )
 from service.report.spectra_figure import spectra
 from service.report.training_figure import Frames, Row, training
-from service.store import storage
-from service.store.storage import Store
-from service.tables.tables import part_key, read_table
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import part_key, read_table
 from service.tracking import outbox
 
 
@@ -42,11 +42,11 @@ def publish(store: Store, sweep: str, row: Row) -> list[str]:
     trial_id = str(row["trial_id"])
     files = {f"{name}.png": figures.png(f) for name, f in draw(store, sweep, row).items()}
     for name, data in files.items():
-        store.put(storage.trial_figure_key(sweep, trial_id, name), data)
+        store.put(keys.trial_figure_key(sweep, trial_id, name), data)
     if files:
         outbox.mark(store, sweep, [trial_id])
     store.delete(part_key("failures", sweep, [{"trial_id": trial_id, "analysis": FIGURES}]))
-    return [storage.trial_figure_key(sweep, trial_id, name) for name in files]
+    return [keys.trial_figure_key(sweep, trial_id, name) for name in files]
 
 
 def draw(store: Store, sweep: str, row: Row) -> dict[str, Figure]:

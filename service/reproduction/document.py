@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from grokmodel.image.config import SCIENCE_VERSION
-from service.environment import cpu_name, git_commit
+from service.provenance import cpu_name, git_commit
 from service.reproduction import mirror
 from service.reproduction.claims import CLAIMS, Judged, judge
 from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, VERDICTS, Evidence, Ran

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from grokmodel.core.outcome import GROKKING, LEARNED
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.config import TrialConfig
 from service.reproduction.evidence import Evidence, has_learned, spread
 

@@ -12,7 +12,7 @@ import ray
 from grokmodel.errors import UserError
 from service.schedule.plan import Resources
 from service.settings import Settings
-from service.tracking.tracking import KNOCK_S, reason, set_up_mlflow
+from service.tracking.client import KNOCK_S, reason, set_up_mlflow
 
 log = logging.getLogger("grok")
 

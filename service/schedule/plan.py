@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from grokmodel.image.config import ConfigError, PackShape, TrialConfig
-from service.store.storage import Store
-from service.tables.tables import done_here_and_elsewhere
+from service.store.store import Store
+from service.tables.reading import done_here_and_elsewhere
 
 PACKS_PER_SLOT = 4
 """CPU packs a slot: members cost their full time there, so small packs balance the load better."""

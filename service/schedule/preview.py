@@ -10,14 +10,14 @@ from functools import partial
 import torch
 
 from grokmodel.core.outcome import HELD_FOR
-from grokmodel.data.symbols import load_bank
-from grokmodel.data.task import strict_evaluated
+from grokmodel.data.bank import load_bank
+from grokmodel.data.pairs import strict_evaluated
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import bank_key
-from service.schedule import capacity
+from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, cost, make_plan
 from service.settings import Settings
-from service.store.storage import Store
+from service.store.store import Store
 
 FEW_STRICT = 10
 """Fewer strict pairs than this tell little."""
@@ -71,11 +71,11 @@ def _which(configs: Sequence[TrialConfig]) -> str:
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
     """The plan as text: trials, done, packs, resources and cost by a short measured calibration."""
 
-    measure = partial(capacity.most_members_here, data_root=settings.data_root)
+    measure = partial(pack_size.most_members_here, data_root=settings.data_root)
     resources = local_resources()
     torch.set_num_threads(max(1, int(resources.cpus)))
     plan = make_plan(Store(settings), sweep, configs, resources, measure)
-    seconds = capacity.step_seconds(plan, settings.data_root)
+    seconds = pack_size.step_seconds(plan, settings.data_root)
     lines = [
         f"sweep {sweep} in {settings.store}",
         f"  trials        {len(plan.configs)}",
@@ -92,7 +92,7 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
     lines.append(
         f"  cost          {_duration(wall)} of training at most; settled trials stop earlier"
     )
-    gain = capacity.in_bfloat16(plan, seconds, settings.data_root)
+    gain = pack_size.in_bfloat16(plan, seconds, settings.data_root)
     if gain is not None and gain > WORTH_SAYING:
         lines.append(f"  faster        {gain:.1f} times by --precision bfloat16, measured here")
     return "\n".join(lines)

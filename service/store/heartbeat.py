@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.settings import without_password
-from service.store.storage import Store
+from service.store.store import Store
 
 log = logging.getLogger("grok")
 

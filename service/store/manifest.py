@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from service.schedule.plan import Plan
-from service.store.storage import Store, StoreError, sweep_key
+from service.store.keys import sweep_key
+from service.store.store import Store, StoreError
 
 TRIAL_ID = re.compile("[0-9a-f]{16}")
 

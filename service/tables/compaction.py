@@ -25,11 +25,11 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.store.storage import Entry, Store, StoreError
+from service.store.store import Entry, Store, StoreError
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import ADVICE, read_part
+from service.tables.reading import TableError, outdated, parquet_bytes, part_key
 from service.tables.schema import TABLES, Table
-from service.tables.tables import TableError, outdated, parquet_bytes, part_key
 
 log = logging.getLogger("grok")
 

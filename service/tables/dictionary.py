@@ -12,7 +12,7 @@ What `pd.read_parquet(f"{store}/tables/<table>")` gives. Made from `service/tabl
 
 Plain pandas takes the columns of the first file that it meets. Where that is of an earlier version
 and lacks younger columns, take `read_table(Store(load_settings(store)), "<table>")`, of
-`service.tables.tables`, `service.store.storage` and `service.settings`: it gives all of them.
+`service.tables.reading`, `service.store.store` and `service.settings`: it gives all of them.
 """
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from service.store.storage import Store
+from service.store.store import Store
 from service.tables import parquet
 from service.tables.parquet import DamagedPartError
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grokmodel.core.outcome import outcome
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.config import FIELD_TYPES, LATER_FIELDS, TrialConfig
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member

@@ -15,13 +15,13 @@ from typing import Any
 import pandas as pd
 
 from service.settings import Settings
-from service.store import storage
+from service.store import keys
 from service.store.manifest import read_manifest
-from service.store.storage import Store
+from service.store.store import Store
+from service.tables.reading import read_table
 from service.tables.summary import settings_table
-from service.tables.tables import read_table
+from service.tracking.client import Tracking, TrackingError
 from service.tracking.publisher import Publisher, of_driver
-from service.tracking.tracking import Tracking, TrackingError
 
 SWEEP = "sweep"
 """Stands beside the ids of trials, which are hexadecimal."""
@@ -36,12 +36,12 @@ def mark(store: Store, sweep: str, names: Iterable[str]) -> None:
     """Note that MLflow lacks something of these trials, or of the sweep."""
     for name in names:
         # unlike any before: what changes while it is being sent is not taken for sent
-        store.put(storage.outbox_key(sweep, name), uuid.uuid4().hex.encode())
+        store.put(keys.outbox_key(sweep, name), uuid.uuid4().hex.encode())
 
 
 def marked(store: Store, sweep: str) -> list[str]:
     """Ids of trials of which MLflow lacks something; SWEEP among them for the sweep itself."""
-    prefix = storage.outbox_key(sweep, "")
+    prefix = keys.outbox_key(sweep, "")
     return [key.removeprefix(prefix) for key in store.list(prefix.rstrip("/"))]
 
 
@@ -53,13 +53,13 @@ def send_trial(
     tracking: Tracking,
 ) -> None:
     """All that the tables and the store know of a finished trial, if it is marked."""
-    key = storage.outbox_key(sweep, row["trial_id"])
+    key = keys.outbox_key(sweep, row["trial_id"])
     seen = store.get_or_none(key)
     if seen is None:
         return
-    files = _files(store, storage.trial_figure_key(sweep, row["trial_id"], ""))
+    files = _files(store, keys.trial_figure_key(sweep, row["trial_id"], ""))
     step = int(row["steps_run"])
-    snapshot = store.get_or_none(storage.snapshot_key(row["trial_id"], step))
+    snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step))
     if snapshot is not None:
         files[f"checkpoint/step={step}.safetensors"] = snapshot
     rows = curve.to_dict("records") if isinstance(curve, pd.DataFrame) else curve
@@ -69,14 +69,14 @@ def send_trial(
 
 def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking) -> None:
     """Figures, report, plan and summary of a sweep; it is FINISHED when all its trials are."""
-    key = storage.outbox_key(sweep, SWEEP)
+    key = keys.outbox_key(sweep, SWEEP)
     seen = store.get_or_none(key)
     if seen is None:
         return
     manifest, trials = read_manifest(store, sweep), read_table(store, "trials", sweep)
     if manifest is not None and manifest.trials.keys() <= set(trials["trial_id"]):
         status = "FINISHED"
-    files = _files(store, f"{storage.figures_prefix(sweep)}/")
+    files = _files(store, f"{keys.figures_prefix(sweep)}/")
     report = files.pop("figures/report.html", None)
     plan = manifest.to_json(sweep) if manifest else None
     top = {"report.html": report, "plan.json": plan}

@@ -16,7 +16,7 @@ from typing import ClassVar
 from mlflow.exceptions import MlflowException
 
 from service.settings import without_password
-from service.tracking.tracking import Tracking, reason
+from service.tracking.client import Tracking, reason
 
 log = logging.getLogger("grok")
 

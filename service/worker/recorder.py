@@ -20,20 +20,20 @@ import numpy as np
 import torch
 
 from grokmodel.core.checkpoint import dump_snapshot, dump_state
-from grokmodel.core.train import Round
+from grokmodel.core.training import Round
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Accuracy, Decoders, accuracy
 from grokmodel.image.pack import Banks, Member, Pack
 from service.report import figures
-from service.store import storage
-from service.store.storage import Store
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import write_rows
 from service.tables.rows import Row, curve_rows, trial_row
-from service.tables.tables import write_rows
 from service.tracking import outbox
+from service.tracking.client import Tracking
 from service.tracking.metrics import thinned
 from service.tracking.publisher import Publisher
-from service.tracking.tracking import Tracking
-from service.worker.samples import sample_sheets, sheet_png
+from service.worker.sample_sheets import sample_sheets, sheet_png
 from service.worker.writer import Writer
 
 FINISHED_AT_ONCE = 16
@@ -118,13 +118,13 @@ class Recorder:
     # --- in the writer's thread ------------------------------------------------------------------
 
     def _write_snapshot(self, member: Member) -> None:
-        key = storage.snapshot_key(member.config.trial_id, member.step)
+        key = keys.snapshot_key(member.config.trial_id, member.step)
         self.store.put(key, dump_snapshot(member))
 
     def _write_states(self, members: Sequence[Member]) -> None:
         """Resume points, and the curves so far for those who watch."""
         for member in members:
-            self.store.put(storage.state_key(member.config.trial_id), dump_state(member))
+            self.store.put(keys.state_key(member.config.trial_id), dump_state(member))
             self._show(member)
 
     def _write_finished(self, found: Sequence[Finished]) -> None:
@@ -139,14 +139,14 @@ class Recorder:
         write_rows(self.store, "curves", self.sweep, [row for curve in curves for row in curve])
         write_rows(self.store, "trials", self.sweep, rows)
         for trial_id, row, curve in zip(ids, rows, curves, strict=True):
-            self.store.delete(storage.state_key(trial_id))
+            self.store.delete(keys.state_key(trial_id))
             send = partial(outbox.send_trial, self.store, self.sweep, row, curve)
             self.publisher.offer(trial_id, send)
 
     def _write_pictures(self, row: Row, curve: Sequence[Row], sheet: np.ndarray) -> None:
         pictures = figures.png(figures.trial_curve(row, curve)), sheet_png(sheet)
         for name, data in zip(PICTURES, pictures, strict=True):
-            self.store.put(storage.trial_figure_key(self.sweep, row["trial_id"], name), data)
+            self.store.put(keys.trial_figure_key(self.sweep, row["trial_id"], name), data)
 
     def _show(self, member: Member) -> None:
         """The curve so far of a trial in training."""

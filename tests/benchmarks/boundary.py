@@ -32,8 +32,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from grokmodel.core.train import train
-from grokmodel.data.symbols import load_bank
+from grokmodel.core.training import train
+from grokmodel.data.bank import load_bank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import Accuracy
@@ -44,9 +44,9 @@ from service.boundary.lattice import Bools, Floats
 from service.boundary.plane import SIDES, Plane, make_plane, spaced_axis
 from service.boundary.study import BoundaryStudy, storage_url
 from service.settings import load_settings
-from service.store.storage import Store
+from service.store.store import Store
+from service.tables.reading import read_table, write_rows
 from service.tables.rows import trial_row
-from service.tables.tables import read_table, write_rows
 from tests.benchmarks import machine
 
 SIZE, PACK, MEMBERS = 16, 8, 8

@@ -28,11 +28,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from grokmodel.core.program import allow_tf32
-from grokmodel.data.symbols import SymbolBank
-from grokmodel.image.capacity import synchronized_clock
+from grokmodel.core.execution import allow_tf32
+from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack, bank_key
+from grokmodel.image.pack_size import synchronized_clock
 from tests.benchmarks import machine
 from tests.benchmarks.plain import OpByOp, PlainTrial
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from service.environment import cpu_name
+from service.provenance import cpu_name
 
 
 def describe(device: str, packages: Sequence[str] = ("torch",)) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from grokmodel.core.optim import EPS, Optimizer
-from grokmodel.data.symbols import SymbolBank
-from grokmodel.data.task import result_table, split_pairs
+from grokmodel.data.bank import SymbolBank
+from grokmodel.data.pairs import result_table, split_pairs
 from grokmodel.image.config import TrialConfig
 from tests.grokmodel.reference import Reference
 

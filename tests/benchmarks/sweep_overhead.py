@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT))
 import torch
 
 from grokmodel.core.outcome import Evaluation
-from grokmodel.core.train import Round
-from grokmodel.data.symbols import load_bank
+from grokmodel.core.training import Round
+from grokmodel.data.bank import load_bank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
@@ -72,7 +72,7 @@ def sleeper(seconds: float) -> Callable[..., Iterator[Round]]:
 
 
 def run_sleeping(args: argparse.Namespace, folder: str) -> None:
-    from service.schedule.runner import run_sweep
+    from service.schedule.driver import run_sweep
 
     settings = load_settings(folder)
     trainer = sleeper(args.seconds)
@@ -94,7 +94,7 @@ def real_configs(args: argparse.Namespace) -> list[TrialConfig]:
 
 
 def run_service(args: argparse.Namespace, folder: str) -> None:
-    from service.schedule.runner import run_sweep
+    from service.schedule.driver import run_sweep
 
     configs = real_configs(args)
     result = run_sweep("real", configs, load_settings(folder), quiet, "none")

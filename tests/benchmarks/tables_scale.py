@@ -28,10 +28,10 @@ from grokmodel.image.config import TrialConfig
 from service.report import figures, phase_figures, sweep_figures
 from service.schedule.plan import Plan, Resources, expand, make_plan
 from service.settings import Settings
-from service.store.storage import Store
+from service.store.store import Store
 from service.tables.compaction import compact
+from service.tables.reading import read_table, write_rows
 from service.tables.schema import TABLES
-from service.tables.tables import read_table, write_rows
 from tests.benchmarks import machine
 
 SWEEP, OTHER_SWEEP = "scale", "other"

@@ -28,15 +28,15 @@ import itertools
 
 import torch
 
-from grokmodel.core.train import train
+from grokmodel.core.training import train
 from grokmodel.image.config import TrialConfig
 from service.settings import Settings
-from service.store.storage import Store
-from service.tables.tables import done_ids
+from service.store.store import Store
+from service.tables.reading import done_ids
 from service.tracking import outbox
+from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
-from service.tracking.tracking import Tracking
-from service.worker.worker import PackJob, run_pack
+from service.worker.pack_run import PackJob, run_pack
 from tests.benchmarks import machine
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server, slow_server
 

@@ -9,7 +9,7 @@ import pytest
 
 from infra.local.stack import running
 from service.settings import Settings
-from service.store.storage import Store
+from service.store.store import Store
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from service.tracking.tracking import Tracking, TrackingError
+from service.tracking.client import Tracking, TrackingError
 
 
 def status(url, **headers):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from service.tracking.tracking import Tracking
+from service.tracking.client import Tracking
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES, THREADS, TRIALS, POINTS = 4, 4, 2, 100

@@ -11,10 +11,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from service.store.storage import StoreError
+from service.store.store import StoreError
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import read_part
-from service.tables.tables import write_rows
+from service.tables.reading import write_rows
 from tests.service.rows import curve_row
 from tests.tracking_servers import dead_server
 

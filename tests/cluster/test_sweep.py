@@ -72,7 +72,7 @@ def test_only_the_source_was_uploaded(submitted, stack):
 def test_its_state_is_seen_from_the_store_alone(submitted, stack):
     """Without Ray, without MLflow: status needs the key of the store and nothing else."""
     env = user_environment(**stack.key.env(stack.s3.endpoint))
-    command = [sys.executable, "-m", "service.cli.cli", "status", "--store", stack.store]
+    command = [sys.executable, "-m", "service.cli.commands", "status", "--store", stack.store]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "4 of 4 trials done" in done.stdout
@@ -80,7 +80,7 @@ def test_its_state_is_seen_from_the_store_alone(submitted, stack):
 
 def test_the_doctor_finds_nothing(submitted, stack, env):
     done = subprocess.run(
-        [sys.executable, "-m", "service.cli.cli", "doctor"],
+        [sys.executable, "-m", "service.cli.commands", "doctor"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,9 +10,10 @@ from mlflow import MlflowClient
 
 from grokmodel.core.checkpoint import load_snapshot
 from service.settings import Settings
+from service.store.keys import snapshot_key
 from service.store.manifest import read_manifest
-from service.store.storage import Store, snapshot_key
-from service.tables.tables import read_table
+from service.store.store import Store
+from service.tables.reading import read_table
 from tests.faults.driver import EVERY, configs
 
 STEPS = 24

@@ -11,12 +11,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from grokmodel.core.train import train
-from service.schedule.runner import run_sweep
-from service.schedule.training import SweepError
+from grokmodel.core.training import train
+from service.schedule.driver import run_sweep
+from service.schedule.tune import SweepError
 from service.settings import load_settings
-from service.store.storage import StoreError
-from service.tracking.tracking import TrackingError
+from service.store.store import StoreError
+from service.tracking.client import TrackingError
 from tests.service.tiny import tiny_config
 
 STEPS, EVERY = 80, 2

@@ -25,8 +25,9 @@ from mlflow import MlflowClient
 from grokmodel.core.checkpoint import load_snapshot
 from infra.local.stack import running
 from service.settings import Settings
-from service.store.storage import Store, snapshot_key
-from service.tables.tables import read_table
+from service.store.keys import snapshot_key
+from service.store.store import Store
+from service.tables.reading import read_table
 from service.tracking import outbox
 from tests.environment import user_environment
 from tests.faults.driver import EVERY, STEPS, configs

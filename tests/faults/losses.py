@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections import defaultdict
 
-from service.store.storage import LAST_RETRY_S
+from service.store.store import LAST_RETRY_S
 
 
 def lost_work(trace, faults):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from grokmodel.core import sealed
+from grokmodel.core import checksummed
 from tests.grokmodel.tiny import curve_array
 
 ROWS = ("weights", "first", "second", "average", "step")
@@ -22,6 +22,6 @@ def assert_identical(member, other):
 
 def rewritten(data, tensors=None, **changes):
     """A checkpoint with other tensors or entries in its header, as another program would write."""
-    header = sealed.header(data) | changes
-    del header[sealed.CHECKSUM]
+    header = checksummed.header(data) | changes
+    del header[checksummed.CHECKSUM]
     return save(load(data) if tensors is None else tensors, {"grok": json.dumps(header)})

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from grokmodel.core.outcome import Evaluation
-from grokmodel.core.train import train
-from grokmodel.data.symbols import SymbolBank
+from grokmodel.core.training import train
+from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.model import Layout

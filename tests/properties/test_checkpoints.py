@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from grokmodel.core import sealed
+from grokmodel.core import checksummed
 from grokmodel.core.checkpoint import (
     STATE_ROWS,
     CheckpointError,
@@ -23,8 +23,8 @@ from grokmodel.image.decoder import RECIPES, CnnDecoder, decoder_key
 from service.data import decoders
 from service.data.decoders import _loaded
 from service.settings import Settings
-from service.store import storage
-from service.store.storage import Store
+from service.store import keys
+from service.store.store import Store
 from tests.grokmodel.checkpoints import assert_identical
 from tests.grokmodel.tiny import curve_array, synthetic_bank, tiny, train_together
 from tests.properties.strategies import ANYTHING, Damage, damages, edge_fields, share
@@ -36,7 +36,7 @@ HEAD = 8 + int.from_bytes(STATE[:8], "little")
 """Bytes of a state before its tensors."""
 torch.manual_seed(0)
 DECODER = CnnDecoder(5, 9).eval()
-SEALED = sealed.dump(DECODER.state_dict(), {"recipe": "quick"})
+SEALED = checksummed.dump(DECODER.state_dict(), {"recipe": "quick"})
 
 
 def read(reader, data):
@@ -117,7 +117,7 @@ ENTRIES = ["format", "science_version", "config", "curve_fields", "wall_s", "crc
 
 def unsealed(tensors, **changes):
     """A state without a checksum."""
-    header = sealed.header(STATE) | changes
+    header = checksummed.header(STATE) | changes
     header.pop("crc32", None) if "crc32" not in changes else None
     return save(tensors, {"grok": json.dumps(header)})
 
@@ -130,7 +130,7 @@ def unsealed(tensors, **changes):
 def test_any_header_entry_is_refused_or_means_what_it_says(name, value):
     member = read(load_state, unsealed(load(STATE), **{name: value}))
     if member is not None:
-        same = sealed.header(STATE).get(name) == value
+        same = checksummed.header(STATE).get(name) == value
         assert same or name in ("wall_s", "new", "config", "crc32")
         assert member.wall_s >= 0
 
@@ -202,7 +202,7 @@ def test_members_of_any_shape_read_back_as_written(fields):
 def test_a_damaged_decoder_is_noticed_or_what_was_written(damage):
     try:
         found = _loaded(damage(SEALED), 5, 9)
-    except sealed.DamagedError:
+    except checksummed.DamagedError:
         return
     for name, tensor in DECODER.state_dict().items():
         assert torch.equal(found.state_dict()[name], tensor)
@@ -211,10 +211,10 @@ def test_a_damaged_decoder_is_noticed_or_what_was_written(damage):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_decoder_comes_back_by_the_recipe_that_made_it(recipe):
     model = CnnDecoder(5, 9, recipe)
-    found = _loaded(sealed.dump(model.state_dict(), {"recipe": recipe}), 5, 9)
+    found = _loaded(checksummed.dump(model.state_dict(), {"recipe": recipe}), 5, 9)
     assert found.recipe == recipe
-    with pytest.raises(sealed.DamagedError, match="recipe 'best'"):
-        _loaded(sealed.dump(model.state_dict(), {"recipe": "best"}), 5, 9)
+    with pytest.raises(checksummed.DamagedError, match="recipe 'best'"):
+        _loaded(checksummed.dump(model.state_dict(), {"recipe": "best"}), 5, 9)
 
 
 def test_a_decoder_without_a_checksum_is_read():
@@ -223,14 +223,14 @@ def test_a_decoder_without_a_checksum_is_read():
 
 @pytest.mark.parametrize("other", [CnnDecoder(6, 9), CnnDecoder(5, 12), CnnDecoder(5, 9).double()])
 def test_a_decoder_of_another_kind_is_noticed(other):
-    with pytest.raises(sealed.DamagedError, match="of another shape"):
-        _loaded(sealed.dump(other.state_dict(), {}), 5, 9)
+    with pytest.raises(checksummed.DamagedError, match="of another shape"):
+        _loaded(checksummed.dump(other.state_dict(), {}), 5, 9)
 
 
 def test_a_damaged_decoder_is_trained_again(tmp_path, monkeypatch, caplog):
     """Its recipe is fixed, so nothing is lost; the file is named in the log."""
     store, bank = Store(Settings(str(tmp_path), "", "", None)), synthetic_bank(5, 2, 9)
-    key = storage.decoder_key(decoder_key(bank))
+    key = keys.decoder_key(decoder_key(bank))
     store.put(key, SEALED[:-1])
     monkeypatch.setattr(decoders, "train_decoder", lambda bank: DECODER)
     assert decoders.get_decoder(store, ("glyphs", 5, 2, 9, "plain"), bank) is DECODER

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grokmodel.core.outcome import DIVERGED
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.config import FIELD_TYPES, ConfigError, TrialConfig
 from service.tables.rows import config_of
 from tests.properties.strategies import ANYTHING, edge_fields, of_field, share, some_fields

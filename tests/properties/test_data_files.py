@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grokmodel.data.symbols import IDX_IMAGES, DataError, load_bank
+from grokmodel.data.bank import IDX_IMAGES, DataError, load_bank
 from grokmodel.image.config import ConfigError
 from tests.grokmodel.data_files import random_part, write_emnist, write_kuzushiji
 from tests.properties.strategies import Damage, damages, share

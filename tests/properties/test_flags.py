@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from grokmodel.image.config import FIELD_TYPES, TrialConfig
 from grokmodel.image.limits import CHOICES
-from service.cli import cli
+from service.cli import commands
 from service.schedule.plan import Plan
 from service.settings import Settings
 from service.store.manifest import write_manifest
-from service.store.storage import Store
-from service.tables.tables import write_rows
+from service.store.store import Store
+from service.tables.reading import write_rows
 from sweeps import grok_phase
 from tests.properties.strategies import share
 from tests.service.rows import finished_curve, finished_row
@@ -157,7 +157,7 @@ def grok_flags(draw):
 def test_any_flags_of_grok_get_a_short_answer(store, argv):
     folder = Path(store.url)
     before = content(folder)
-    code, error = answer(cli.main, [*argv, "--store", store.url])
+    code, error = answer(commands.main, [*argv, "--store", store.url])
     assert_short(code, error, "grok")
     if code == 2:
         assert content(folder) == before
@@ -166,7 +166,7 @@ def test_any_flags_of_grok_get_a_short_answer(store, argv):
 @share(3)
 @given(place=st.one_of(WORDS.filter(could_be), st.sampled_from(PLACES)))
 def test_any_place_of_a_store_gets_a_short_answer(tmp_path, place):
-    code, error = answer(cli.main, ["status", f"--store={place}"])
+    code, error = answer(commands.main, ["status", f"--store={place}"])
     assert_short(code, error, "grok")
     assert not content(tmp_path)
 

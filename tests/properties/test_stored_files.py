@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from service.schedule.plan import Plan
 from service.settings import Settings
-from service.store import storage
+from service.store import keys
 from service.store.manifest import read_manifest, write_manifest
-from service.store.storage import Store, StoreError
+from service.store.store import Store, StoreError
 from tests.properties.strategies import damages, share
 from tests.service.tiny import tiny_config
 
@@ -36,7 +36,7 @@ def store(tmp_path):
 
 def manifest_or_named(store, data):
     """What is read of these bytes, or None if they are refused by name."""
-    store.put(storage.sweep_key("mine"), data)
+    store.put(keys.sweep_key("mine"), data)
     try:
         return read_manifest(store, "mine")
     except StoreError as refusal:
@@ -63,7 +63,7 @@ def test_a_damaged_manifest_is_named_or_still_one(store, damage):
     found = manifest_or_named(store, damage(store.get(key)))
     if found is not None:
         assert_manifest(found)
-    store.delete(storage.sweep_key("mine"))
+    store.delete(keys.sweep_key("mine"))
 
 
 @share(2)

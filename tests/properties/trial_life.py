@@ -4,20 +4,20 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from grokmodel.core.train import train
-from grokmodel.data.symbols import load_bank
-from grokmodel.data.task import split_pairs
+from grokmodel.core.training import train
+from grokmodel.data.bank import load_bank
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.pack import bank_key
-from service.analysis.analyses import ANALYSES, BY_NAME
-from service.analysis.analysis import Job, Worker
-from service.analysis.analysis_plan import Wish
-from service.report import report_page, sweep_figures, trial_figures
+from service.analysis.pending import Wish
+from service.analysis.registry import ANALYSES, BY_NAME
+from service.analysis.tasks import Job, Worker
+from service.report import page, sweep_figures, trial_figures
 from service.settings import Settings
-from service.store.storage import Store
-from service.tables.tables import read_table
+from service.store.store import Store
+from service.tables.reading import read_table
+from service.worker.pack_run import restore
 from service.worker.recorder import Recorder
-from service.worker.worker import restore
 from service.worker.writer import Writer
 from tests.grokmodel.tiny import CPU, synthetic_bank
 
@@ -87,7 +87,7 @@ class Life:
         """All figures of the trial and of the sweep, and the report."""
         keys = trial_figures.publish(self.store, SWEEP, self.trial_row)
         keys += sweep_figures.draw(self.store, SWEEP)
-        return [*keys, report_page.publish(self.store, SWEEP)]
+        return [*keys, page.publish(self.store, SWEEP)]
 
 
 def lives(config):

@@ -3,7 +3,7 @@
 import pytest
 
 from service.settings import Settings
-from service.store.storage import Store
+from service.store.store import Store
 from tests.service.planes import small_plane
 
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from service.schedule import capacity
+from service.schedule import pack_size
 from service.schedule.plan import Resources
 from service.settings import Settings
-from service.store.storage import Store
+from service.store.store import Store
 from sweeps.budget import COSTS_KEY, DECODER_S, OVERHEAD_S, Costs
 from sweeps.paper import Scale
 
@@ -34,9 +34,9 @@ def measured(monkeypatch):
         sizes.append(len(plan.packs[0]))
         return {plan.packs[0][0].shape: 1.0}
 
-    monkeypatch.setattr(capacity, "step_seconds", step_seconds)
+    monkeypatch.setattr(pack_size, "step_seconds", step_seconds)
     monkeypatch.setattr(
-        capacity, "most_members_here", lambda configs, _: {c.shape: 64 for c in configs}
+        pack_size, "most_members_here", lambda configs, _: {c.shape: 64 for c in configs}
     )
     return sizes
 

@@ -52,7 +52,7 @@ def sweep(environment, *flags):
 
 def grok(environment, *flags):
     done = subprocess.run(
-        [sys.executable, "-m", "service.cli.cli", *flags],
+        [sys.executable, "-m", "service.cli.commands", *flags],
         env=environment, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -131,7 +131,7 @@ def test_a_worker_killed_while_it_analyses_costs_nothing(swept):
     folder = Path(swept["GROK_STORE"]) / "tables"
     before = set((folder / "identities").rglob("*.parquet"))
     running = subprocess.Popen(
-        [sys.executable, "-m", "service.cli.cli", "analyze", "--sweep", "smoke", "--only",
+        [sys.executable, "-m", "service.cli.commands", "analyze", "--sweep", "smoke", "--only",
          ",".join(names)],
         env=swept, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

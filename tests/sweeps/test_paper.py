@@ -1,6 +1,6 @@
 """The paper's experiments are all there, each at scales that cost less and less."""
 
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from service.reproduction.claims import CLAIMS
 from sweeps.budget import equivalent_steps
 from sweeps.flags import SWEEP_NAME

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from grokmodel.image.config import ConfigError
-from service.cli import cli
+from service.cli import commands
 from service.reproduction.claims import CLAIMS
 from service.settings import Settings
 from sweeps import grok
@@ -73,7 +73,7 @@ def test_the_console_command_has_all_commands_and_the_module_its_own(capsys):
         grok.main(["--help"])
     assert {"reproduce", "status", "doctor"} <= set(capsys.readouterr().out.split())
     with pytest.raises(SystemExit):
-        cli.main(["reproduce"])
+        commands.main(["reproduce"])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_commands_of_the_document_parse(tmp_path):
     )
     lines = re.findall(r"^    .venv/bin/grok (reproduce .*)$", out.read_text(), re.MULTILINE)
     assert len(lines) == len(CLAIMS)
-    parser = cli.build_parser(grok.add_reproduce)
+    parser = commands.build_parser(grok.add_reproduce)
     for line in lines:
         args = parser.parse_args(shlex.split(line))
         assert [e.name for e in asked_for(EXPERIMENTS, args.only, args.scale)]

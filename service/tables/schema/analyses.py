@@ -250,7 +250,7 @@ ANALYSES = Table(
         Column("device", STR, "device that did it"),
         VERSION,
     ),
-    source="service/analysis/analysis.py",
+    source="service/analysis/tasks.py",
 )
 
 FAILURES = Table(
@@ -265,7 +265,7 @@ FAILURES = Table(
         Column("message", STR, "what was wrong, and what would be right"),
         VERSION,
     ),
-    source="service/analysis/analysis.py",
+    source="service/analysis/tasks.py",
 )
 
 ALL_ANALYSES = (

@@ -6,10 +6,10 @@ Shapes: P modulus, X pixels of an image, D width.
 import numpy as np
 import torch
 
+from grokmodel.analysis.hooks import recorder
 from grokmodel.analysis.probe import Probe, shares
-from grokmodel.analysis.sites import recorder
-from grokmodel.data.symbols import SymbolBank
-from grokmodel.data.task import UNDEFINED, result_table, split_pairs
+from grokmodel.data.bank import SymbolBank
+from grokmodel.data.pairs import UNDEFINED, result_table, split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member, bank_key

@@ -20,10 +20,10 @@ from grokmodel.analysis.ablations import (
 from grokmodel.analysis.activations import collect
 from grokmodel.analysis.cyclic import cyclic_order
 from grokmodel.analysis.fourier import Spectrum, spectrum
+from grokmodel.analysis.hooks import Site
 from grokmodel.analysis.probe import Shares
 from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
-from grokmodel.analysis.sites import Site
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.pack import bank_key
 from tests.grokmodel.analysis.handmade import (
     Nearest,

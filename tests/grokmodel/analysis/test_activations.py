@@ -4,7 +4,7 @@ import torch
 
 from grokmodel.analysis.activations import collect, mean_activations
 from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.sites import NO_HEAD
+from grokmodel.analysis.hooks import NO_HEAD
 from grokmodel.image.model import Layout
 from tests.grokmodel.analysis.handmade import probe_of, random_member, recorded
 from tests.grokmodel.tiny import banks_for, tiny

@@ -11,7 +11,7 @@ from grokmodel.analysis.basins import (
     basin_pairs,
     basins,
 )
-from grokmodel.data.task import UNDEFINED, split_pairs
+from grokmodel.data.pairs import UNDEFINED, split_pairs
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     lookup_member,

@@ -4,7 +4,7 @@ import torch
 
 from grokmodel.analysis.heads import _from, _other_pairs, heads, margins
 from grokmodel.analysis.probe import shares
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.model import Layout
 from tests.grokmodel.analysis.handmade import (
     lookup_config,

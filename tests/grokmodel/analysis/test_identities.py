@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from grokmodel.analysis.cyclic import cyclic_order
+from grokmodel.analysis.hooks import editor, last_ffn
 from grokmodel.analysis.identities import (
     CONTROLS,
     OUTPUT,
@@ -10,7 +11,6 @@ from grokmodel.analysis.identities import (
     identities,
     output_directions,
 )
-from grokmodel.analysis.sites import editor, last_ffn
 from grokmodel.image.model import time_features
 from tests.grokmodel.analysis.handmade import (
     lookup_config,

@@ -9,7 +9,7 @@ from grokmodel.analysis.cyclic import cyclic_order
 from grokmodel.analysis.fourier import gini, spectrum
 from grokmodel.analysis.probe import shares
 from grokmodel.analysis.progress import _excluded, _own_restricted, _restricted, progress
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.pack import bank_key
 from tests.grokmodel.analysis.handmade import (
     Nearest,

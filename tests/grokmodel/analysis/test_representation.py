@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from grokmodel.analysis.activations import collect
+from grokmodel.analysis.hooks import NO_HEAD, sites_of
 from grokmodel.analysis.representation import (
     CENTROID,
     LEVELS_T,
@@ -17,8 +18,7 @@ from grokmodel.analysis.representation import (
     participation_ratio,
     representation,
 )
-from grokmodel.analysis.sites import NO_HEAD, sites_of
-from grokmodel.data.task import UNDEFINED, result_table
+from grokmodel.data.pairs import UNDEFINED, result_table
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     lookup_member,

@@ -4,9 +4,9 @@ import pytest
 from grokmodel.analysis.activations import collect
 from grokmodel.analysis.cyclic import LOG, PLAIN, cyclic_order
 from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.sites import NO_HEAD, sites_of
+from grokmodel.analysis.hooks import NO_HEAD, sites_of
 from grokmodel.analysis.spectra import TARGET, spectra, target_grids
-from grokmodel.data.symbols import SymbolBank
+from grokmodel.data.bank import SymbolBank
 from grokmodel.image.pack import bank_key
 from tests.grokmodel.analysis.handmade import (
     lookup_config,

@@ -18,7 +18,7 @@ from grokmodel.analysis.timesteps import (
     some_pairs,
     timesteps,
 )
-from grokmodel.data.task import UNDEFINED, result_table
+from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image.limits import OPERATIONS
 from tests.grokmodel.analysis.handmade import (
     decoders_of,

@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 
 from grokmodel.data.alphabets import DISTINCT_ORDER, MERGED
-from grokmodel.data.symbols import (
-    IDX_IMAGES,
-    IDX_LABELS,
-    DataError,
-    load_bank,
-    read_emnist,
-    read_idx,
-)
+from grokmodel.data.bank import IDX_IMAGES, IDX_LABELS, DataError, load_bank, read_emnist, read_idx
 from grokmodel.image.config import ConfigError
 from grokmodel.image.limits import ALPHABETS
 from tests.grokmodel.data_files import (

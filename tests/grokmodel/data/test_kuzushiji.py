@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grokmodel.data.symbols import DataError, load_bank, read_kuzushiji
+from grokmodel.data.bank import DataError, load_bank, read_kuzushiji
 from grokmodel.image.config import ConfigError
 from tests.grokmodel.data_files import CLASSES, PER_CLASS, random_part, write_kuzushiji
 from tests.grokmodel.pickles import MakesAFile

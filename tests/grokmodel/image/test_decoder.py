@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from grokmodel.data.bank import SymbolBank
 from grokmodel.data.glyphs import glyph_bank
-from grokmodel.data.symbols import SymbolBank
 from grokmodel.image import decoder
 from grokmodel.image.decoder import (
     ACCEPTED,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.data.task import result_table
+from grokmodel.data.pairs import result_table
 from grokmodel.image.evaluate import accuracy, evaluate
 from grokmodel.image.pack import Member, Pack, bank_key
 from tests.grokmodel.analysis.handmade import always, lookup_config, lookup_member, rule_table

@@ -17,8 +17,8 @@ from service.boundary.plane import listed_axis, make_plane, spaced_axis
 from service.boundary.study import BoundaryStudy, storage_url
 from service.schedule.plan import Resources
 from service.settings import Settings
-from service.store import storage
-from service.tables.tables import read_table, write_rows
+from service.store import keys
+from service.tables.reading import read_table, write_rows
 from tests.service.planes import SIZE
 from tests.service.rows import finished_row
 
@@ -66,7 +66,7 @@ def run(search, settings, table):
 
 
 def published(store):
-    return json.loads(store.get(f"{storage.boundary_prefix('wall')}/boundary.json"))
+    return json.loads(store.get(f"{keys.boundary_prefix('wall')}/boundary.json"))
 
 
 def words_of(found):
@@ -104,7 +104,7 @@ def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, set
     assert len(said["points"]) == SIZE**2
     observed = [p for p in said["points"] if p["status"] == "observed"]
     assert len(observed) == len(trials)
-    png = store.get(f"{storage.boundary_prefix('wall')}/boundary.png")
+    png = store.get(f"{keys.boundary_prefix('wall')}/boundary.png")
     assert png.startswith(b"\x89PNG")
 
 
@@ -147,7 +147,7 @@ def test_what_was_published_outlives_a_round_that_dies(search, settings, store):
 
     class Sweep(Table):
         def __call__(self, configs):
-            store.delete_folder(storage.figures_prefix("wall"))
+            store.delete_folder(keys.figures_prefix("wall"))
             super().__call__(configs)
 
     with pytest.raises(KilledError):
@@ -202,7 +202,7 @@ def test_killed_at_any_trial_it_goes_on_and_asks_nothing_twice(
     assert len(points) == len(set(points)) == found.points
 
     whole = Settings(**vars(settings) | {"store": str(tmp_path / "whole")})
-    undisturbed = run(search, whole, Table(storage.Store(whole)))
+    undisturbed = run(search, whole, Table(store.Store(whole)))
     assert (undisturbed.belief.side_XY == found.belief.side_XY).all()
     assert undisturbed.phases == found.phases
 

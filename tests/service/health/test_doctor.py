@@ -12,13 +12,13 @@ from datetime import timedelta
 
 import pytest
 
-from service.cli import cli
+from service.cli import commands
 from service.health import checks, doctor, endpoints
 from service.health.doctor import FAIL, NOTE, OK, WARNING, Check, Finding, bounded
-from service.store import storage
+from service.store import keys
 from service.store.objects import Entry
-from service.store.storage import Store
-from service.tables.tables import write_rows
+from service.store.store import Store
+from service.tables.reading import write_rows
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server
@@ -41,7 +41,7 @@ def words(found):
 def test_all_is_well_with_a_good_store(store, capsys):
     write_rows(store, "trials", "mine", [finished_row(tiny_config())])
     manifest = {"experiment_id": "1", "trials": {}}
-    store.put(storage.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
     assert doctor.run(store.url) == 0
     out = capsys.readouterr().out
     assert FAIL not in out
@@ -66,8 +66,8 @@ def test_findings_for_programs(store, capsys):
 
 
 def test_a_failing_check_makes_the_exit_code_and_says_what_to_do(store, capsys):
-    store.put(storage.sweep_key("half"), b'{"tri')
-    store.put(storage.table_key("trials", "mine", "bad"), b"PAR1 this is no Parquet")
+    store.put(keys.sweep_key("half"), b'{"tri')
+    store.put(keys.table_key("trials", "mine", "bad"), b"PAR1 this is no Parquet")
     assert doctor.run(store.url) == 1
     out = capsys.readouterr().out
     assert "half.json: damaged" in out
@@ -246,7 +246,7 @@ def test_a_damaged_data_set_is_said_and_an_absent_one_only_noted(settings, tmp_p
 
 def test_the_data_that_are_checked_are_those_of_the_flag(store, tmp_path, capsys):
     (tmp_path / "k49-train-imgs.npz").write_bytes(b"no archive")
-    assert cli.main(["doctor", "--store", store.url, "--data-root", str(tmp_path)]) == 1
+    assert commands.main(["doctor", "--store", store.url, "--data-root", str(tmp_path)]) == 1
     assert f"kuzushiji49: {tmp_path}/k49-train-imgs.npz: damaged" in capsys.readouterr().out
 
 

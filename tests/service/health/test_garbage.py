@@ -21,12 +21,12 @@ from service.health.garbage import (
     remove,
     size_words,
 )
-from service.store import storage
+from service.store import keys
 from service.store.heartbeat import Heartbeat, heartbeat_key
-from service.store.storage import Store, StoreError
-from service.tables.tables import TableError, read_table, write_rows
-from service.tracking.tracking import Tracking
-from service.worker.worker import PackJob, run_pack
+from service.store.store import Store, StoreError
+from service.tables.reading import TableError, read_table, write_rows
+from service.tracking.client import Tracking
+from service.worker.pack_run import PackJob, run_pack
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
@@ -35,7 +35,7 @@ DAYS = 48 * 3600.0
 
 def write_manifest(store, sweep, configs):
     body = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in configs}}
-    store.put(storage.sweep_key(sweep), json.dumps(body).encode())
+    store.put(keys.sweep_key(sweep), json.dumps(body).encode())
 
 
 def age(store, seconds=DAYS, keys=None):
@@ -64,23 +64,23 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
     write_rows(store, "trials", "mine", [finished_row(done)])
     keep = [
         *store.list(""),
-        storage.snapshot_key(done.trial_id, 40),
-        storage.snapshot_key(left.trial_id, 10),
-        storage.state_key(left.trial_id),
-        storage.outbox_key("mine", left.trial_id),
-        storage.decoder_key("abc"),
+        keys.snapshot_key(done.trial_id, 40),
+        keys.snapshot_key(left.trial_id, 10),
+        keys.state_key(left.trial_id),
+        keys.outbox_key("mine", left.trial_id),
+        keys.decoder_key("abc"),
         heartbeat_key("mine", "driver"),
         "mlartifacts/1/curve.png",
     ]
     go = {
-        UNKNOWN: [storage.snapshot_key(unknown.trial_id, 10), storage.state_key(unknown.trial_id)],
-        RESUME: [storage.state_key(done.trial_id)],
+        UNKNOWN: [keys.snapshot_key(unknown.trial_id, 10), keys.state_key(unknown.trial_id)],
+        RESUME: [keys.state_key(done.trial_id)],
         RAY: ["ray/mine-17/experiment_state.json", "ray/mine-17/x/params.json"],
         PREFLIGHT: ["preflight/0123"],
-        OUTBOX: [storage.outbox_key("gone", "a")],
+        OUTBOX: [keys.outbox_key("gone", "a")],
         PROGRESS: [heartbeat_key("gone", "driver")],
     }
-    for key in [*keep[len(store.list("")) :], *(k for keys in go.values() for k in keys)]:
+    for key in [*keep[len(store.list("")) :], *(k for some in go.values() for k in some)]:
         store.put(key, b"12345")
     go[TEMPORARY] = [hidden(store, "tables/trials/sweep=mine"), hidden(store, "sweeps")]
     (Path(store.url) / ".gitignore").write_text("*")
@@ -108,8 +108,8 @@ def test_half_written_files_and_ray_notes_are_in_use_for_a_while_whatever_is_ask
 
 def test_what_belongs_together_goes_together_or_not_at_all(store):
     for step in (0, 10):
-        store.put(storage.snapshot_key("nobody", step), b"x")
-    age(store, keys=[storage.snapshot_key("nobody", 0)])
+        store.put(keys.snapshot_key("nobody", step), b"x")
+    age(store, keys=[keys.snapshot_key("nobody", 0)])
     assert find(store) == []
     assert kinds(find(store, older_than_h=0.0))[UNKNOWN]
 
@@ -124,17 +124,17 @@ def test_the_notes_of_a_driver_that_is_alive_stay(store):
 
 def test_markers_of_a_sweep_with_rows_stay_though_its_manifest_is_gone(store):
     write_rows(store, "trials", "mine", [finished_row(tiny_config())])
-    store.put(storage.outbox_key("mine", "a"), b"x")
+    store.put(keys.outbox_key("mine", "a"), b"x")
     age(store)
     assert find(store) == []
 
 
 def test_what_comes_while_garbage_goes_stays(store, monkeypatch):
     """Though no listing shows it yet."""
-    store.put(storage.outbox_key("gone", "a"), b"x")
+    store.put(keys.outbox_key("gone", "a"), b"x")
     age(store)
     found = find(store)
-    newcomer = storage.outbox_key("gone", "b")
+    newcomer = keys.outbox_key("gone", "b")
     store.put(newcomer, b"x")
     real = Store.entries
 
@@ -148,16 +148,16 @@ def test_what_comes_while_garbage_goes_stays(store, monkeypatch):
 
 
 def test_what_cannot_be_read_ends_it_before_anything_is_deleted(store):
-    store.put(storage.state_key("nobody"), b"x")
-    store.put(storage.sweep_key("half"), b'{"tri')
+    store.put(keys.state_key("nobody"), b"x")
+    store.put(keys.sweep_key("half"), b'{"tri')
     age(store)
     with pytest.raises(StoreError, match=r"half\.json: damaged"):
         find(store)
-    store.delete(storage.sweep_key("half"))
-    store.put(storage.table_key("trials", "mine", "bad"), b"PAR1 no")
+    store.delete(keys.sweep_key("half"))
+    store.put(keys.table_key("trials", "mine", "bad"), b"PAR1 no")
     with pytest.raises(TableError, match="trials"):
         find(store)
-    assert store.exists(storage.state_key("nobody"))
+    assert store.exists(keys.state_key("nobody"))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -177,17 +177,17 @@ def test_whatever_is_referred_to_survives(store, seed):
     for config in configs:
         i = config.trial_id
         steps = rng.sample(range(0, 50, 10), 3)
-        keys = [storage.snapshot_key(i, s) for s in steps]
+        snapshots = [keys.snapshot_key(i, s) for s in steps]
         if i in planned | done:
-            needed |= set(keys)
+            needed |= set(snapshots)
         if rng.random() < 0.6:
-            keys.append(storage.state_key(i))
+            snapshots.append(keys.state_key(i))
             if i in planned - done:
-                needed.add(keys[-1])
-        for key in keys:
+                needed.add(snapshots[-1])
+        for key in snapshots:
             store.put(key, b"x")
         if rng.random() < 0.3:
-            young.add(keys[-1])
+            young.add(snapshots[-1])
     age(store, keys=set(store.list("")) - young)
     before = set(store.list(""))
     remove(store, find(store))
@@ -217,10 +217,10 @@ def test_after_it_a_killed_sweep_goes_on_where_it_was(store, settings):
 
     with pytest.raises(KilledError):
         run_pack(job, report)
-    store.put(storage.state_key("nobody"), b"x")
+    store.put(keys.state_key("nobody"), b"x")
     age(store)
     found = find(store)
-    assert kinds(found) == {UNKNOWN: [storage.state_key("nobody")]}
+    assert kinds(found) == {UNKNOWN: [keys.state_key("nobody")]}
     remove(store, found)
     run_pack(job, report)
     assert reports[3] > reports[0]  # not from the start

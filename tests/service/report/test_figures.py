@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from service.report import figures, phase_figures, sweep_figures
-from service.tables.tables import write_rows
+from service.tables.reading import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

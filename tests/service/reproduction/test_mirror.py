@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grokmodel.data.task import split_pairs
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.config import TrialConfig
 from service.reproduction import mirror
 from tests.service.reproduction.tables import FAILED, MIRROR_ONLY, evidence, trial

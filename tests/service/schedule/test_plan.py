@@ -7,7 +7,7 @@ import pytest
 from grokmodel.image.config import ConfigError, TrialConfig
 from service.schedule import plan as planning
 from service.schedule.plan import Resources, cost, expand, make_plan, pack
-from service.tables.tables import write_rows
+from service.tables.reading import write_rows
 from tests.benchmarks import tables_scale
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from grokmodel.data.task import split_pairs, strict_evaluated
+from grokmodel.data.pairs import split_pairs, strict_evaluated
 from service.schedule.preview import FEW_STRICT, check_data
 from tests.service.tiny import tiny_config
 

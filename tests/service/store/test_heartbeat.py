@@ -10,10 +10,10 @@ import pytest
 
 from service.health.status import status_of
 from service.schedule.progress import SweepProgress, TaskProgress
-from service.store import heartbeat, storage
+from service.store import heartbeat, keys
 from service.store.heartbeat import Heartbeat, heartbeat_key, heartbeats
-from service.store.storage import Store, StoreError
-from service.tables.tables import write_rows
+from service.store.store import Store, StoreError
+from service.tables.reading import write_rows
 from service.tracking import outbox
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
@@ -24,7 +24,7 @@ CONFIGS = [tiny_config(seed=s) for s in range(3)]
 @pytest.fixture
 def sweep(store):
     manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
-    store.put(storage.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
     write_rows(store, "trials", "mine", [finished_row(CONFIGS[0])])
     return store
 
@@ -161,7 +161,7 @@ def test_status_names_what_is_left(sweep):
     failed = {"trial_id": CONFIGS[0].trial_id, "analysis": "heads", "checkpoint": ""}
     write_rows(sweep, "failures", "mine", [failed | {"error": "E", "message": "m"}])
     for config in CONFIGS:  # the first is done: its resume point counts for nothing
-        sweep.put(storage.state_key(config.trial_id), b"x")
+        sweep.put(keys.state_key(config.trial_id), b"x")
     now = datetime.now(UTC) + timedelta(seconds=40)
     text = status_of(sweep, "mine", now).text()
     assert "2 unfinished trials have a resume point, the newest 40 s old" in text

@@ -8,12 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from grokmodel.image.config import LATER_FIELDS
-from service.store.storage import Entry, Store, StoreError, table_key
-from service.tables import compaction, tables
+from service.store.keys import table_key
+from service.store.store import Entry, Store, StoreError
+from service.tables import compaction, reading
 from service.tables.compaction import COMPACTED, MANY_PARTS, compact, tidy
+from service.tables.reading import TableError, part_key, read_rows, read_table, write_rows
 from service.tables.rows import config_of
 from service.tables.schema import SCHEMA_VERSION, TABLES
-from service.tables.tables import TableError, part_key, read_rows, read_table, write_rows
 from tests.service.parts import keys_of, now, parts, write_curves
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
@@ -56,7 +57,7 @@ def test_rows_that_are_there_twice_are_merged_to_one(store):
 
 def test_a_row_of_a_newer_schema_survives_its_older_self(store, monkeypatch):
     for version in (2, 1):
-        monkeypatch.setattr(tables, "SCHEMA_VERSION", version)
+        monkeypatch.setattr(reading, "SCHEMA_VERSION", version)
         more = [curve_row("a", 20)] if version == 1 else []
         rows = [curve_row("a", 10, loss=float(version)), *more]
         write_rows(store, "curves", "one", rows)

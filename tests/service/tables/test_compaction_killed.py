@@ -7,10 +7,10 @@ import threading
 import pandas as pd
 import pytest
 
-from service.store.storage import Store
-from service.tables import compaction, tables
+from service.store.store import Store
+from service.tables import compaction, reading
 from service.tables.compaction import compact
-from service.tables.tables import TableError, read_table, write_rows
+from service.tables.reading import TableError, read_table, write_rows
 from tests.service.parts import keys_of, now, parts, write_curves
 from tests.service.rows import curve_row
 
@@ -218,10 +218,10 @@ def test_a_reader_does_not_look_for_ever(store, monkeypatch):
         return [*real(self, prefix), stale[0].replace(".parquet", f"{len(calls)}.parquet")]
 
     monkeypatch.setattr(Store, "list", list_and_lose)
-    monkeypatch.setattr(tables, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(reading, "FIRST_PAUSE_S", 0.0)
     with pytest.raises(TableError, match="table curves"):
         read_table(store, "curves")
-    assert len(calls) <= 4 * tables.LISTINGS
+    assert len(calls) <= 4 * reading.LISTINGS
 
 
 def test_a_part_written_again_while_it_was_merged_stays(store, monkeypatch):

@@ -6,10 +6,10 @@ import pytest
 
 from service.health import checks
 from service.health.doctor import FAIL
-from service.store.storage import Store, StoreError
+from service.store.store import Store, StoreError
 from service.tables import parquet
 from service.tables.compaction import tidy
-from service.tables.tables import TableError, read_rows, read_table
+from service.tables.reading import TableError, read_rows, read_table
 from tests.service.parts import now, parts, write_curves
 
 DELETE = "delete it and run its sweep again"

@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from service.analysis.analysis_plan import NONE
-from service.cli.cli import main
+from service.analysis.pending import NONE
+from service.cli.commands import main
 from service.report import sweep_figures
-from service.schedule.runner import run_sweep
-from service.store import storage
-from service.tables.tables import write_rows
+from service.schedule.driver import run_sweep
+from service.store import keys
+from service.tables.reading import write_rows
 from service.tracking import outbox
+from service.tracking.client import Tracking, TrackingError
 from service.tracking.publisher import Publisher
-from service.tracking.tracking import Tracking, TrackingError
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import dead_server, hanging_server
@@ -27,12 +27,12 @@ IDS = {c.trial_id for c in CONFIGS}
 def sweep(store):
     """A store with three finished trials that MLflow knows nothing of."""
     manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
-    store.put(storage.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
     write_rows(store, "curves", "mine", [row for c in CONFIGS for row in finished_curve(c)])
     write_rows(store, "trials", "mine", [finished_row(c) for c in CONFIGS])
     for config in CONFIGS:
-        store.put(storage.trial_figure_key("mine", config.trial_id, "curve.png"), b"png")
-        store.put(storage.snapshot_key(config.trial_id, 40), b"weights")
+        store.put(keys.trial_figure_key("mine", config.trial_id, "curve.png"), b"png")
+        store.put(keys.snapshot_key(config.trial_id, 40), b"weights")
     sweep_figures.draw(store, "mine")
     outbox.mark(store, "mine", [outbox.SWEEP, *IDS])
     return store

@@ -8,8 +8,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from service.tracking import publisher as module
+from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
-from service.tracking.tracking import Tracking
 
 URI = "http://user:secret@nowhere:1"
 

@@ -1,0 +1,119 @@
+"""Which analyses a sweep lacks, what other sweeps know already, and what goes together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from grokmodel.core.outcome import DIVERGED, PHASES
+from grokmodel.image.config import PackShape, TrialConfig
+from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
+from service.store.store import Store
+from service.tables.reading import read_rows, read_table, write_rows
+from service.tables.rows import Row, config_of
+
+FIGURES = "figures"
+"""What `failures` calls the drawing of a trial."""
+ALL, QUICK, NONE = "all", "quick", "none"
+SCOPES = (ALL, QUICK, NONE)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of the trials of a sweep."""
+
+    names: tuple[str, ...] | None = None
+    """Analyses; None: all."""
+    scope: str = ALL
+    """`all`: every analysis of every trial; `quick`: the dear ones of one trial a phase only."""
+    levels_t: tuple[float, ...] = LEVELS_T
+    """Noise levels of the spectra."""
+
+    def settings_of(self, analysis: Analysis) -> str:
+        """What is asked of an analysis beyond its defaults; part of the key of its done-marker."""
+        if analysis.name == "spectra" and self.levels_t != LEVELS_T:
+            return "t=" + ",".join(f"{t:g}" for t in self.levels_t)
+        return ""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """One trial and what it lacks."""
+
+    trial: Row
+    """Its row of `trials`."""
+    names: tuple[str, ...]
+
+    @property
+    def config(self) -> TrialConfig:
+        return config_of(self.trial)
+
+
+def representatives(trials: pd.DataFrame) -> list[str]:
+    """Ids of one trial a phase: that with the best strict accuracy, given how many pairs tell it.
+
+    Laplace's estimate (right + 1) / (pairs + 2) puts 267 of 269 before 23 of 23.
+    """
+    # only the first pairs of the split are evaluated, in random order
+    evaluated = (trials["eval_pairs"] / trials["n_val"]).clip(upper=1.0)
+    pairs = trials["n_strict"] * evaluated
+    right = trials["val_acc_strict"].fillna(0.0) * pairs
+    ranked = trials.assign(score=(right + 1) / (pairs + 2))
+    best = ranked.sort_values(["score", "trial_id"], ascending=[False, True])
+    firsts = best.groupby("phase")["trial_id"].first()
+    return [firsts[phase] for phase in PHASES if phase in firsts.index]
+
+
+def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
+    """The sweep's trials with what they lack; diverged ones have nothing to analyse."""
+    trials = read_table(store, "trials", sweep)
+    trials = trials[trials["phase"] != DIVERGED]
+    marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])
+    done = set(marks.itertuples(index=False, name=None))
+    failures = read_table(store, "failures", sweep, columns=["trial_id", "analysis"])
+    undrawn = set(failures.loc[failures["analysis"] == FIGURES, "trial_id"])
+    shown = representatives(trials)
+    out = []
+    for row in trials.to_dict("records"):
+        names = tuple(
+            a.name
+            for a in chosen(wish.names)
+            if wish.scope == ALL or (wish.scope == QUICK and (a.quick or row["trial_id"] in shown))
+            if (row["trial_id"], a.name, wish.settings_of(a)) not in done
+        )
+        if names or row["trial_id"] in undrawn:
+            out.append(Todo(row, names))
+    return out
+
+
+def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> set[str]:
+    """Copy the rows of analyses that another sweep has done; returns the ids of their trials."""
+    ids = [t.trial["trial_id"] for t in todo]
+    lacking = {
+        (t.trial["trial_id"], n, wish.settings_of(BY_NAME[n])) for t in todo for n in t.names
+    }
+    marks = [
+        mark
+        for mark in read_rows(store, "analyses", ids)
+        if (mark["trial_id"], mark["analysis"], mark["settings"]) in lacking
+    ]
+    for name in {mark["analysis"] for mark in marks}:
+        mine = [mark for mark in marks if mark["analysis"] == name]
+        known = [mark["trial_id"] for mark in mine]
+        for table in BY_NAME[name].tables:
+            write_rows(store, table, sweep, read_rows(store, table, known))
+        write_rows(store, "analyses", sweep, mine)
+    return {mark["trial_id"] for mark in marks}
+
+
+def batches(todo: Sequence[Todo], size: int) -> Iterator[list[Todo]]:
+    """Trials that can go together: one shape, P and operation; the dearest first."""
+    groups: dict[tuple[PackShape, int, str, tuple[str, ...]], list[Todo]] = {}
+    for item in todo:
+        c = item.config
+        groups.setdefault((c.shape, c.P, c.op, item.names), []).append(item)
+    for _, group in sorted(groups.items(), key=lambda g: -len(g[0][-1])):
+        for i in range(0, len(group), size):
+            yield group[i : i + size]

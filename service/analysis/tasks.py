@@ -1,0 +1,260 @@
+"""Checkpoints -> analysis rows, as Ray tasks. What is done already is not done again.
+
+A task takes some trials of one shape through all that they lack. Rows are written analysis by
+analysis, the `analyses` row last, as the done-marker. What cannot be done becomes a row of
+`failures` and a line for the user, and harms nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from grokmodel.core.checkpoint import CheckpointError, load_snapshot
+from grokmodel.data.bank import SymbolBank, load_bank
+from grokmodel.image.decoder import Decoder
+from grokmodel.image.pack import BankKey, Member, bank_key
+from service.analysis.pending import FIGURES, Todo, Wish, adopt, batches, missing
+from service.analysis.registry import BY_NAME, Analysis, Context
+from service.data.decoders import get_decoder
+from service.report import trial_figures
+from service.settings import Settings
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import part_key, write_rows
+from service.tables.rows import Row, without_nan
+
+log = logging.getLogger("grok")
+
+WORKER = "worker"
+"""What `failures` calls the death of the process that had the trial."""
+TRIALS_A_TASK = {"cpu": 3, "gpu": 32}
+FLOATS_AT_ONCE = {"cpu": 20e6, "gpu": 1e9}
+"""Members times triplets times width that go through the model together, at most."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of one task."""
+
+    trials: int
+    failures: tuple[str, ...]
+    """One line each."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs besides the trials."""
+
+    sweep: str
+    settings: Settings
+    wish: Wish
+
+
+def analyze(job: Job, gpus: float = 0.0) -> Iterator[Report]:
+    """Do what is missing by Ray tasks; yields a report of each task as it ends."""
+    import ray  # not needed by those who only ask what is missing
+
+    todo = to_do(job)
+    kind = "gpu" if gpus else "cpu"
+    task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
+    running = {task.remote(job, batch): batch for batch in batches(todo, TRIALS_A_TASK[kind])}
+    while running:
+        (done,), _ = ray.wait(list(running))
+        batch = running.pop(done)
+        try:
+            yield ray.get(done)
+        except ray.exceptions.RayError as error:  # Ray has tried again already
+            lost = Worker(job, Store(job.settings))
+            for item in batch:
+                lost.fail(WORKER, item.trial["trial_id"], error)
+            yield Report(len(batch), tuple(lost.failures))
+
+
+def to_do(job: Job) -> list[Todo]:
+    """What is missing, less what other sweeps know; of that only the figures are to be drawn."""
+    store = Store(job.settings)
+    before = missing(store, job.sweep, job.wish)
+    adopted = adopt(store, job.sweep, before, job.wish)
+    left = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
+    ids = [item.trial["trial_id"] for item in before]
+    drawn = {i: Todo(item.trial, ()) for i, item in zip(ids, before) if i in adopted}
+    known = drawn | left  # neither has what another process did meanwhile
+    return [known[i] for i in ids if i in known]
+
+
+def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
+    """Rows and figures of some trials of one shape."""
+    torch.set_num_threads(1)
+    worker = Worker(job, Store(job.settings))
+    for name in BY_NAME:
+        mine = [item.trial for item in todo if name in item.names]
+        if mine:
+            worker.run(BY_NAME[name], mine)
+    for item in todo:
+        worker.draw(item.trial)
+        worker.forgive(WORKER, item.trial["trial_id"])
+    return Report(len(todo), tuple(worker.failures))
+
+
+class Worker:
+    """Runs analyses on trials of one shape; keeps what it has loaded."""
+
+    def __init__(self, job: Job, store: Store) -> None:
+        self.job, self.store = job, store
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.members: dict[str, Member] = {}
+        self.banks: dict[BankKey, SymbolBank] = {}
+        self.decoders: dict[BankKey, Decoder] = {}
+        self.failures: list[str] = []
+
+    def run(self, analysis: Analysis, trials: Sequence[Row]) -> None:
+        """Fill the tables of one analysis for the trials whose checkpoints can be read."""
+        loaded: list[tuple[Row, list[Member]]] = []
+        for trial in trials:
+            try:
+                loaded.append((trial, self.checkpoints(trial, analysis.over_training)))
+            except (CheckpointError, OSError) as error:
+                self.fail(analysis.name, trial["trial_id"], error)
+        for chunk in self.chunks(analysis, loaded):
+            self.run_chunk(analysis, chunk)
+
+    def run_chunk(self, analysis: Analysis, chunk: Sequence[tuple[Row, list[Member]]]) -> None:
+        """Analyse some trials together; if that fails, each alone, so that one harms no other."""
+        started = time.perf_counter()
+        members = [member for _, mine in chunk for member in mine]
+        try:
+            found = analysis.run(members, self.context(members))
+            self.write(analysis, chunk, members, found, time.perf_counter() - started)
+        except Exception as error:
+            if len(chunk) > 1:
+                for one in chunk:
+                    self.run_chunk(analysis, [one])
+                return
+            log.warning("analysis %s", analysis.name, exc_info=True)
+            self.fail(analysis.name, chunk[0][0]["trial_id"], error)
+
+    def write(
+        self,
+        analysis: Analysis,
+        chunk: Sequence[tuple[Row, list[Member]]],
+        members: Sequence[Member],
+        found: dict[str, list[list[Any]]],
+        seconds: float,
+    ) -> None:
+        sweep = self.job.sweep
+        for table in analysis.tables:
+            rows = [
+                without_nan(
+                    {
+                        "trial_id": member.config.trial_id,
+                        "step": member.step,
+                        **dataclasses.asdict(row),
+                    }
+                )
+                for member, mine in zip(members, found[table], strict=True)
+                for row in mine
+            ]
+            write_rows(self.store, table, sweep, rows)
+        marks = [
+            {
+                "trial_id": trial["trial_id"],
+                "analysis": analysis.name,
+                "settings": self.job.wish.settings_of(analysis),
+                "checkpoints": len(mine),
+                "seconds": seconds * len(mine) / len(members),
+                "device": self.device.type,
+            }
+            for trial, mine in chunk
+        ]
+        write_rows(self.store, "analyses", sweep, marks)
+        for trial, _ in chunk:
+            self.forgive(analysis.name, trial["trial_id"])
+
+    def chunks(
+        self, analysis: Analysis, loaded: Sequence[tuple[Row, list[Member]]]
+    ) -> Iterator[list[tuple[Row, list[Member]]]]:
+        """As many trials at a time as fit."""
+        chunk: list[tuple[Row, list[Member]]] = []
+        for trial, members in loaded:
+            config = members[0].config
+            each = len(members) * analysis.rows(config) * config.width
+            most = max(1, math.floor(FLOATS_AT_ONCE["gpu" if self.on_gpu else "cpu"] / each))
+            chunk.append((trial, members))
+            if len(chunk) >= most:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def context(self, members: Sequence[Member]) -> Context:
+        for key in {bank_key(m.config): None for m in members}:
+            if key not in self.banks:
+                self.banks[key] = load_bank(*key, root=self.job.settings.data_root)
+                self.decoders[key] = get_decoder(self.store, key, self.banks[key])
+        return Context(self.banks, self.decoders, self.device, self.job.wish.levels_t)
+
+    def checkpoints(self, trial: Row, over_training: bool) -> list[Member]:
+        """The last snapshot of a trial, or all of them in the order of their steps.
+
+        Raises:
+            CheckpointError: one is missing, damaged, of another version or of another trial.
+        """
+        trial_id, last = trial["trial_id"], int(trial["steps_run"])
+        steps = {last}
+        if over_training:
+            steps |= set(keys.snapshot_steps(self.store, trial_id))
+        return [self.load(keys.snapshot_key(trial_id, s), trial_id) for s in sorted(steps)]
+
+    def load(self, key: str, trial_id: str) -> Member:
+        if key not in self.members:
+            where = self.store.uri(key)
+            data = self.store.get_or_none(key)
+            if data is None:
+                raise CheckpointError(where, "not found; need the snapshot of a finished trial")
+            member = load_snapshot(data, where)
+            if member.config.trial_id != trial_id:
+                found = member.config.trial_id
+                raise CheckpointError(where, f"is of trial {found}; need one of {trial_id}")
+            if not member.state.average.isfinite().all():
+                raise CheckpointError(where, "has weights that are not finite; nothing can be read")
+            self.members[key] = member
+        return self.members[key]
+
+    def draw(self, trial: Row) -> None:
+        """Figures of one trial into the store."""
+        trial_id = trial["trial_id"]
+        try:
+            trial_figures.publish(self.store, self.job.sweep, trial)
+        except Exception as error:
+            log.warning("figures of trial %s", trial_id, exc_info=True)
+            self.fail(FIGURES, trial_id, error)
+
+    def forgive(self, what: str, trial_id: str) -> None:
+        """Forget an earlier failure."""
+        key = {"trial_id": trial_id, "analysis": what}
+        self.store.delete(part_key("failures", self.job.sweep, [key]))
+
+    def fail(self, what: str, trial_id: str, error: Exception) -> None:
+        """Write the failure down, for the table and for the user."""
+        message = str(error).strip() or repr(error)
+        row = {
+            "trial_id": trial_id,
+            "analysis": what,
+            "checkpoint": getattr(error, "origin", ""),
+            "error": type(error).__name__,
+            "message": message,
+        }
+        write_rows(self.store, "failures", self.job.sweep, [row])
+        self.failures.append(f"{what} of trial {trial_id}: {message}")

@@ -1,0 +1,88 @@
+"""What the commands of `grok` do that read and keep the store; each returns an exit code.
+
+They answer at once: nothing here needs torch, MLflow or matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from service.health import garbage
+from service.health.status import status_of
+from service.settings import Settings
+from service.store.manifest import read_manifest, sweep_names
+from service.store.store import Store, StoreError
+from service.tables import compaction
+from service.tables.dictionary import dictionary
+from service.tables.reading import read_table
+from service.tables.summary import phase_table, settings_table
+
+
+def run_status(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    if args.sweep:
+        planned_trials(store, args.sweep)
+    found = [
+        status_of(store, name) for name in ([args.sweep] if args.sweep else sweep_names(store))
+    ]
+    if args.json:
+        print(json.dumps([status.to_dict() for status in found], indent=1))
+    elif not found:
+        print(f"no sweep in {store.url} yet; start one: python sweeps/grok_phase.py --preset demo")
+    for status in found if not args.json else []:
+        print(status.text())
+    return 0
+
+
+def run_compact(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    if args.sweep:
+        planned_trials(store, args.sweep)
+    tables = [args.table] if args.table else None
+    fewer = compaction.compact(store, tables, args.sweep, lambda line: print(line, flush=True))
+    if not fewer:
+        print(f"nothing to merge; parts of the last {compaction.SETTLED_S:.0f} s stay as they are")
+    return 0
+
+
+def run_gc(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    found = garbage.find(store, args.older_than)
+    if not found:
+        print(f"nothing in {store.url} can go ({args.older_than:g} h and younger is kept)")
+        return 0
+    garbage.table(found, print)
+    if args.delete:
+        garbage.remove(store, found)
+    size = garbage.size_words(sum(each.size for each in found))
+    print(f"{size} freed" if args.delete else f"{size} would be freed by: grok gc --delete")
+    return 0
+
+
+def run_doctor(settings: Settings | None, args: argparse.Namespace) -> int:
+    from service.health import doctor  # torch and MLflow: only when they are needed
+
+    return doctor.run(args.store, args.json, args.data_root)
+
+
+def run_columns(settings: Settings, args: argparse.Namespace) -> int:
+    print(dictionary(), end="")
+    return 0
+
+
+def run_table(settings: Settings, args: argparse.Namespace) -> int:
+    store = Store(settings)
+    planned_trials(store, args.sweep)
+    trials = read_table(store, "trials", args.sweep)
+    print(settings_table(trials) if len(trials) else phase_table(trials))
+    return 0
+
+
+def planned_trials(store: Store, sweep: str) -> list[str]:
+    """Ids of the trials of a sweep."""
+    manifest = read_manifest(store, sweep)
+    if manifest is None:
+        known = ", ".join(sweep_names(store)) or "none"
+        raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {known}")
+    return list(manifest.trials)

@@ -1,0 +1,204 @@
+"""One page a sweep: self-contained HTML that opens offline and inside MLflow's pages.
+
+Everything on it comes from tables and figures of the store. The template is `report.html.j2`.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from grokmodel.core.outcome import PHASES
+from grokmodel.image.config import TrialConfig
+from service.analysis.pending import representatives
+from service.report.figures import DPI, PHASE_COLORS
+from service.report.phase_figures import varied_axes
+from service.report.sweep_figures import MEASURES, measure
+from service.report.trial_figures import TRIAL_FIGURES
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import read_table
+from service.tracking import outbox
+
+OUTCOMES = {
+    "phase": "phase",
+    "train_acc": "train",
+    "val_acc": "val",
+    "val_acc_strict": "strict",
+    "val_acc_strict_final": "strict, final steps",
+    "val_acc_strict_1step": "strict, 1 step",
+    "val_acc_heldout": "val, unseen images",
+    "val_acc_strict_heldout": "strict, unseen images",
+    "train_step": "train step",
+    "val_step_strict": "strict step",
+    "tau_rule": "tau rule",
+    "tau_mem": "tau mem",
+}
+SWEEP_CAPTIONS = {
+    "phase-": "Phase of each cell: colour, the commonest; number, how many of its trials.",
+    "grok-step-": "When strict pairs are learned, and how long after the training pairs (medians).",
+    "curves": "Accuracies of all trials, by phase.",
+    "measures": "Measures of the analyses by phase: a point a trial, a bar the median.",
+    "alignment": "Critical level predicted from FVE entropy against observed by rectifying.",
+}
+TRIAL_CAPTIONS = {
+    "spectra": "Variance explained by each frequency at every site, at pure noise; `target` is "
+    "what a perfect output would show.",
+    "training": "Progress measures, ends of samples and complexity over training. Shaded: "
+    "memorisation, circuit formation, clean-up.",
+    "identities": "Neurons along directions from the output side, regressed on products of cos and "
+    "sin; grey: random directions.",
+    "ablations": "Strict accuracy with frequencies removed or only kept. `own fit` has no "
+    "projection leak.",
+    "timesteps": "Started from the right or a wrong result at each level; operands swapped on the "
+    "way; arithmetic blocked in a part of sampling.",
+    "representation": "How sites arrange the pairs, and how states of one result merge; at t = 0 "
+    "the c-token is shown the answer.",
+}
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it stands in the page."""
+
+    title: str
+    caption: str
+    data: str
+    """PNG, base64."""
+    width: int
+    """Of the figure as it was laid out, in CSS pixels."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as it stands in the page."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def key(sweep: str) -> str:
+    return f"{keys.figures_prefix(sweep)}/report.html"
+
+
+def publish(store: Store, sweep: str) -> str:
+    """Write the report of a sweep to the store and mark it for MLflow; returns its key."""
+    store.put(key(sweep), page(store, sweep).encode())
+    outbox.mark(store, sweep, [outbox.SWEEP])
+    return key(sweep)
+
+
+def page(store: Store, sweep: str) -> str:
+    """The report as HTML."""
+    trials = read_table(store, "trials", sweep)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template(TEMPLATE).render(
+        sweep=sweep,
+        trials=len(trials),
+        phases=[(p, int((trials["phase"] == p).sum()), PHASE_COLORS[p]) for p in PHASES],
+        sweep_pictures=list(_sweep_pictures(store, sweep)),
+        trial_grid=_trial_grid(store, sweep, trials),
+        representatives=[_representative(store, sweep, trials, i) for i in representatives(trials)],
+        other_grids=[g for g in (_costs(store, sweep), _failures(store, sweep)) if g.rows],
+    )
+
+
+def _sweep_pictures(store: Store, sweep: str) -> Sequence[Picture]:
+    prefix = keys.figures_prefix(sweep)
+    names = [k.removeprefix(f"{prefix}/") for k in store.list(prefix) if k.endswith(".png")]
+    return [
+        _picture(store, f"{prefix}/{name}", name.removesuffix(".png"), caption)
+        for start, caption in SWEEP_CAPTIONS.items()
+        for name in names
+        if name.startswith(start)
+    ]
+
+
+def _picture(store: Store, path: str, title: str, caption: str) -> Picture:
+    data = store.get(path)
+    pixels = int.from_bytes(data[16:20], "big")  # the width in the header of a PNG
+    return Picture(title, caption, base64.b64encode(data).decode(), round(pixels * 96 / DPI))
+
+
+def _trial_grid(store: Store, sweep: str, trials: pd.DataFrame) -> Grid:
+    """Every trial: what varies, what it came to, and what the analyses say of it."""
+    axes = [*varied_axes(trials), *(["seed"] if trials["seed"].nunique() > 1 else [])]
+    frame = trials.set_index("trial_id")[[*axes, *OUTCOMES]].rename(columns=OUTCOMES)
+    for title in MEASURES:
+        values = measure(store, sweep, trials, title)
+        if not values.empty:
+            frame[title] = values["value"]
+    critical = read_table(store, "critical", sweep).set_index("trial_id")
+    if not critical.empty:
+        frame["critical, observed"] = critical["observed"]
+        frame["critical, predicted"] = critical["predicted"]
+    frame = frame.dropna(axis=1, how="all").reset_index()
+    return _grid("Trials", frame)
+
+
+def _representative(
+    store: Store, sweep: str, trials: pd.DataFrame, trial_id: str
+) -> tuple[str, str, list[Picture], list[Grid]]:
+    """Phase, settings, pictures and numbers of one trial."""
+    row = trials[trials["trial_id"] == trial_id].iloc[0]
+    pictures = [
+        _picture(store, path, name, TRIAL_CAPTIONS.get(name, ""))
+        for name in TRIAL_FIGURES
+        if store.exists(path := keys.trial_figure_key(sweep, trial_id, f"{name}.png"))
+    ]
+    config = {f.name: row[f.name] for f in dataclasses.fields(TrialConfig)}
+    settings = ", ".join(f"{name} {_cell(value)}" for name, value in config.items())
+    grids = [
+        _grid(title, read_table(store, table, sweep, [trial_id])[columns])
+        for title, table, columns in (
+            ("Heads, at t = 1", "heads", ["block", "head", "margin", "margin_mediated",
+             "margin_ablated", "acc_strict", "acc_strict_mediated", "acc_strict_ablated"]),
+            ("Local learning coefficient", "learning_coefficient",
+             ["chain", "llc", "loss", "loss_of_chain", "samples", "resolution"]),
+            ("Progress measures", "progress",
+             ["step", "train_loss", "strict_loss", "restricted_loss", "excluded_loss",
+              "restricted_acc", "restricted_acc_own", "excluded_acc"]),
+        )
+    ]  # fmt: skip
+    title = f"{row['phase']}: trial {trial_id}"
+    return title, settings, pictures, [grid for grid in grids if grid.rows]
+
+
+def _costs(store: Store, sweep: str) -> Grid:
+    marks = read_table(store, "analyses", sweep)
+    marks = marks[marks["settings"] == ""]
+    seconds = marks.groupby("analysis")["seconds"]
+    frame = pd.DataFrame({"trials": seconds.count(), "s a trial (median)": seconds.median()})
+    return _grid("What the analyses took", frame.reset_index())
+
+
+def _failures(store: Store, sweep: str) -> Grid:
+    frame = read_table(store, "failures", sweep)
+    return _grid("Analyses that failed", frame[["trial_id", "analysis", "error", "message"]])
+
+
+def _grid(title: str, frame: pd.DataFrame) -> Grid:
+    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    return Grid(title, list(frame.columns), rows)
+
+
+def _cell(value: Any) -> str:
+    """A number with as many digits as one wants to read; nothing for what was not measured."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if float(value).is_integer():
+        return f"{value:.0f}"
+    return f"{value:.3f}" if 0.001 <= abs(value) < 1000 else f"{value:.3g}"

@@ -1,0 +1,212 @@
+"""Run a sweep: plan, train packs with Ray Tune, analyse with Ray tasks, draw, summarise."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from grokmodel.core.training import train
+from grokmodel.errors import UserError
+from grokmodel.image.config import TrialConfig
+from service import provenance
+from service.analysis import tasks
+from service.analysis.pending import ALL, Wish, missing
+from service.data.decoders import prepare_decoders
+from service.report import page, sweep_figures
+from service.schedule import pack_size
+from service.schedule.cluster import cluster_resources, start_ray, warn_unless_shared
+from service.schedule.plan import Plan, Resources, make_plan
+from service.schedule.progress import TaskProgress
+from service.schedule.reuse import adopt
+from service.schedule.tune import SweepError, forget_resume_points, train_packs
+from service.settings import Settings
+from service.store import keys
+from service.store.heartbeat import ANALYSING, Heartbeat, heartbeats
+from service.store.manifest import read_manifest, write_manifest
+from service.store.store import Store
+from service.tables.compaction import tidy
+from service.tables.reading import done_ids, read_table
+from service.tracking import outbox
+from service.tracking.client import Tracking
+from service.tracking.publisher import of_driver
+from service.worker.pack_run import Trainer
+
+log = logging.getLogger("grok")
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep left behind."""
+
+    trials: pd.DataFrame
+    """Rows of the `trials` table of this sweep."""
+    seconds: float
+    figures: tuple[str, ...]
+    """Keys of the figures in the store."""
+    failures: tuple[str, ...]
+    """Analyses and drawings that could not be done, a line each."""
+    experiment_id: str
+    """MLflow's id of the sweep."""
+
+
+def run_sweep(
+    sweep: str,
+    configs: Sequence[TrialConfig],
+    settings: Settings,
+    say: Callable[[str], None],
+    scope: str = ALL,
+    trainer: Trainer = train,
+    gpus: int | None = None,
+) -> SweepResult:
+    """Bring a sweep to its end from wherever it stands.
+
+    MLflow has to be there when training starts; from then on it is sent what it takes, and what it
+    lacks at the end is a line for the user.
+
+    Args:
+        scope: which analyses follow the training: one of `analysis_plan.SCOPES`.
+        gpus: plan for this many, which an autoscaling cluster will come up with.
+
+    Raises:
+        StoreError: the store cannot be used.
+        TrackingError: MLflow does not answer; nothing is started.
+        SweepError: stopped, or packs that failed for good; what is done is in the tables.
+    """
+    store = Store(settings)
+    store.preflight()
+    _warn_of_others(store, sweep)
+    with Heartbeat(store, sweep) as heartbeat:
+        return _run(store, sweep, configs, settings, say, scope, trainer, gpus, heartbeat)
+
+
+def _run(
+    store: Store,
+    sweep: str,
+    configs: Sequence[TrialConfig],
+    settings: Settings,
+    say: Callable[[str], None],
+    scope: str,
+    trainer: Trainer,
+    gpus: int | None,
+    heartbeat: Heartbeat,
+) -> SweepResult:
+    started = time.monotonic()
+    known = read_manifest(store, sweep)
+    wish = Wish(scope=scope)
+    if known and is_complete(store, sweep, configs, wish):
+        say(f"sweep {sweep}: all {len(configs)} trials are done already")
+        outbox.publish(settings, sweep, say)
+        return _result(store, sweep, known.experiment_id, started, ())
+    place = f"{settings.store}/mlartifacts"
+    tracking = Tracking.start(settings.tracking_uri, sweep, place)
+    start_ray()
+    warn_unless_shared(settings)
+    resources = cluster_resources(gpus)
+    measure = partial(pack_size.most_members, data_root=settings.data_root)
+    plan = make_plan(store, sweep, configs, resources, measure)
+    say(summary_line(plan, resources))
+    prepare_decoders(plan.todo, settings)
+    tracking.open_sweep(provenance.describe())
+    write_manifest(store, plan, tracking.experiment_id)
+    store.delete_folder(keys.figures_prefix(sweep))  # figures that are there show the whole
+    adopt(store, plan)
+    outbox.mark(store, sweep, [outbox.SWEEP])
+    with of_driver(tracking) as publisher:
+        outbox.offer(store, sweep, publisher)  # what is known already, while the rest is trained
+        try:
+            train_packs(plan, resources, settings, tracking, say, trainer, heartbeat)
+        except SweepError:
+            outbox.mark(store, sweep, [outbox.SWEEP])  # what was sent before says RUNNING
+            outbox.flush(store, sweep, publisher, say, "FAILED")
+            raise
+        forget_resume_points(store, plan)
+        outbox.offer(store, sweep, publisher)  # what the workers could not send
+        failures = analyze_sweep(sweep, settings, wish, say, heartbeat)
+        outbox.flush(store, sweep, publisher, say, "FINISHED")
+    tidy(store, sweep)
+    return _result(store, sweep, tracking.experiment_id, started, failures)
+
+
+def _warn_of_others(store: Store, sweep: str) -> None:
+    """Two drivers of one sweep harm nothing, but train what both find missing."""
+    for seen in heartbeats(store, sweep):
+        if seen.is_alive():
+            log.warning(
+                "sweep %s is run by another driver too, pid %d on %s, seen %.0f s ago: what both "
+                "find missing is trained twice; rows stay single",
+                sweep, seen.beat.pid, seen.beat.host, seen.age_s(),
+            )  # fmt: skip
+
+
+def analyze_sweep(
+    sweep: str,
+    settings: Settings,
+    wish: Wish,
+    say: Callable[[str], None],
+    heartbeat: Heartbeat | None = None,
+) -> tuple[str, ...]:
+    """Do the analyses that a sweep lacks, then draw it and write its report.
+
+    Returns:
+        Analyses that could not be done, a line each.
+    """
+    store, resources = Store(settings), cluster_resources()
+    job = tasks.Job(sweep, settings, wish)
+    waiting = missing(store, sweep, wish)
+    failures: list[str] = []
+    if waiting:
+        say(f"analyses of {len(waiting)} trials")
+    with TaskProgress(len(waiting), "trials analysed", say) as progress:
+        if heartbeat:
+            heartbeat.watch(ANALYSING, progress.facts)
+        for report in tasks.analyze(job, gpus=resources.gpus):
+            progress.add(report.trials)
+            failures += report.failures
+    failures += draw(store, sweep)
+    for line in failures:
+        say(f"failed: {line}")
+    return tuple(failures)
+
+
+def draw(store: Store, sweep: str) -> list[str]:
+    """Figures and report of a sweep; what went wrong is returned, and harms no result."""
+    try:
+        sweep_figures.draw(store, sweep)
+        page.publish(store, sweep)
+    except UserError:
+        raise
+    except Exception as error:
+        log.warning("figures of sweep %s", sweep, exc_info=True)
+        return [f"figures of sweep {sweep}: {error!r}"]
+    return []
+
+
+def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig], wish: Wish) -> bool:
+    """Every trial has its row and its analyses, and the figures are drawn."""
+    trained = {c.trial_id for c in configs} <= done_ids(store, sweep)
+    return trained and not missing(store, sweep, wish) and bool(_figures(store, sweep))
+
+
+def _result(
+    store: Store, sweep: str, experiment_id: str, started: float, failures: tuple[str, ...]
+) -> SweepResult:
+    trials = read_table(store, "trials", sweep)
+    seconds = time.monotonic() - started
+    return SweepResult(trials, seconds, _figures(store, sweep), failures, experiment_id)
+
+
+def _figures(store: Store, sweep: str) -> tuple[str, ...]:
+    return tuple(store.list(keys.figures_prefix(sweep)))
+
+
+def summary_line(plan: Plan, resources: Resources) -> str:
+    return (
+        f"sweep {plan.sweep}: {len(plan.configs)} trials, {len(plan.done)} done already, "
+        f"{len(plan.shared)} known from other sweeps, {len(plan.todo)} to train in "
+        f"{len(plan.packs)} packs on {resources.slots} slots of {resources}"
+    )

@@ -1,0 +1,71 @@
+"""How large packs should be and what their steps cost: measured where they will run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+
+from grokmodel.core.training import default_program
+from grokmodel.data.bank import load_bank
+from grokmodel.image.config import PackShape, TrialConfig
+from grokmodel.image.pack import bank_key
+from grokmodel.image.pack_size import Measured, best_size, measure_pack
+from service.schedule.plan import MAX_MEMBERS, Plan
+
+
+def most_members(configs: Sequence[TrialConfig], data_root: str) -> dict[PackShape, int]:
+    """Members of the best pack of each config's shape, measured by a Ray task that holds a GPU."""
+    import ray  # a dry run needs none
+
+    from service.ray_tasks import results
+
+    task = ray.remote(num_cpus=1, num_gpus=1)(most_members_here)
+    (found,) = results([task.remote(list(configs), data_root)])
+    return dict(found)
+
+
+def most_members_here(configs: Sequence[TrialConfig], data_root: str) -> dict[PackShape, int]:
+    """The same, measured on this machine's GPU (on its CPU if there is none)."""
+    device = this_device()
+    free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else float("inf")
+    most = MAX_MEMBERS["gpu"]
+    return {
+        config.shape: best_size(partial(_measure, config, data_root), most, free).members
+        for config in configs
+    }
+
+
+def step_seconds(plan: Plan, data_root: str) -> dict[PackShape, float]:
+    """Seconds per step and member of every shape of a plan, measured on a pack as large as its
+    first."""
+    firsts: dict[PackShape, tuple[TrialConfig, ...]] = {}
+    for members in plan.packs:
+        firsts.setdefault(members[0].shape, members)
+    return {
+        shape: 1.0 / _measure(members[0], data_root, len(members)).rate
+        for shape, members in firsts.items()
+    }
+
+
+def in_bfloat16(plan: Plan, seconds: Mapping[PackShape, float], data_root: str) -> float | None:
+    """How many times faster the first shape would be in bfloat16; None if it is already."""
+    if not plan.packs:
+        return None
+    config, members = plan.packs[0][0], len(plan.packs[0])
+    if config.precision == "bfloat16":
+        return None
+    rounded = dataclasses.replace(config, precision="bfloat16")
+    return seconds[config.shape] * _measure(rounded, data_root, members).rate
+
+
+def this_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _measure(config: TrialConfig, data_root: str, members: int) -> Measured:
+    device = this_device()
+    banks = {bank_key(config): load_bank(*bank_key(config), root=data_root)}
+    return measure_pack(config, banks, device, members, default_program(device))

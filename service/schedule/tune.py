@@ -1,0 +1,125 @@
+"""Trains the packs of a plan: one Ray Tune trial a pack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ray import tune
+from ray.tune.execution import class_cache
+
+from service.schedule.plan import Plan, Resources
+from service.schedule.progress import SweepProgress
+from service.settings import Settings, without_password
+from service.store.heartbeat import TRAINING, Heartbeat
+from service.store.keys import state_key
+from service.store.store import Store
+from service.tables.reading import done_ids
+from service.tracking.client import Tracking
+from service.worker.actor import PackTrainable
+from service.worker.pack_run import PackJob, Trainer
+
+MAX_FAILURES = 10
+"""Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
+that can be taken away; it goes on from its last resume points."""
+
+
+AWS_SECRETS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+}
+
+
+class SweepError(RuntimeError):
+    """Some trials are not done. Says how many, why, and how to go on."""
+
+
+def train_packs(
+    plan: Plan,
+    resources: Resources,
+    settings: Settings,
+    tracking: Tracking,
+    say: Callable[[str], None],
+    trainer: Trainer,
+    heartbeat: Heartbeat,
+) -> None:
+    """One Tune trial a pack.
+
+    Raises:
+        SweepError: trials are left that have no row.
+    """
+    if not plan.packs:
+        return
+    jobs = [
+        PackJob(
+            sweep=plan.sweep,
+            settings=settings,
+            experiment_id=tracking.experiment_id,
+            parent_id=tracking.parent_id,
+            configs=configs,
+            cpus=resources.cpus,
+            trainer=trainer,
+        )
+        for configs in plan.packs
+    ]
+
+    # Tune would copy the keys of S3 into a runtime environment, which Ray keeps and logs; nodes
+    # have keys of their own
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(AWS_SECRETS)
+    progress = SweepProgress(plan)
+    heartbeat.watch(TRAINING, progress.facts, packs=len(jobs), slots=resources.slots)
+    store = Store(settings)
+    name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
+    trainable = tune.with_parameters(PackTrainable, jobs=jobs)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        param_space={"pack": tune.grid_search(list(range(len(jobs))))},
+        tune_config=tune.TuneConfig(reuse_actors=True),
+        run_config=tune.RunConfig(
+            name=name,
+            storage_path=store.path("ray"),
+            storage_filesystem=store.fs,
+            # packs have checkpoints of their own
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            callbacks=[progress],
+            verbose=0,
+        ),
+    )
+    try:
+        results = tuner.fit()
+    finally:
+        progress.close()
+        forget_run(store, name)
+    say(progress.line())
+    left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
+    if left:
+        reasons = "; ".join(sorted(_reasons(results))) or "stopped"
+        raise SweepError(
+            f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
+            "command again to go on from their last resume points"
+        )
+
+
+def forget_resume_points(store: Store, plan: Plan) -> None:
+    """Delete what is left of resume points once all is trained.
+
+    A worker deletes that of a trial after its row; one that was killed between the two, or that a
+    full store refused, has left it.
+    """
+    store.delete_all(state_key(c.trial_id) for c in (*plan.done, *plan.todo))
+
+
+def forget_run(store: Store, name: str) -> None:
+    """Delete Tune's own notes on a run: nothing resumes from them."""
+    store.delete_folder(f"ray/{name}")
+    store.delete_empty_folder("ray")
+
+
+def _reasons(results: tune.ResultGrid) -> set[str]:
+    """Why packs failed, a line each."""
+    lost = {str(error).strip().splitlines()[-1] for error in results.errors}
+    said = {str(r.metrics["error"]) for r in results if r.metrics and r.metrics.get("error")}
+    return {without_password(reason) for reason in lost | said}

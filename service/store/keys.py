@@ -1,0 +1,68 @@
+"""Where everything lies in a store: every key of the project is made here.
+
+checkpoints/<trial_id>/state.safetensors      resume point, gone once the trial is done
+checkpoints/<trial_id>/step=<n>.safetensors   snapshots for analyses; the last is the result
+decoders/<key>.safetensors                    image classifiers, shared by trials
+tables/<table>/sweep=<name>/<part>.parquet
+sweeps/<name>/<part>.json                     the sweep's configs
+figures/<sweep>/...                           about the whole sweep; report.html
+trial_figures/<sweep>/<trial_id>/...
+boundaries/<search>/...                       what a boundary search found
+progress/<sweep>/<driver>.json                what a driver that runs says of itself
+outbox/<sweep>/<trial_id>                     MLflow lacks something of this trial
+"""
+
+from __future__ import annotations
+
+import re
+
+from service.store.store import Store
+
+
+def state_key(trial_id: str) -> str:
+    return f"checkpoints/{trial_id}/state.safetensors"
+
+
+def snapshot_key(trial_id: str, step: int) -> str:
+    return f"checkpoints/{trial_id}/step={step}.safetensors"
+
+
+def snapshot_steps(store: Store, trial_id: str) -> list[int]:
+    """Steps of which the trial has a snapshot."""
+    names = (key.rsplit("/", 1)[-1] for key in store.list(f"checkpoints/{trial_id}"))
+    found = (re.fullmatch(r"step=(\d+)\.safetensors", name) for name in names)
+    return sorted(int(match[1]) for match in found if match)
+
+
+def decoder_key(key: str) -> str:
+    return f"decoders/{key}.safetensors"
+
+
+def table_key(table: str, sweep: str, part: str) -> str:
+    return f"tables/{table}/sweep={sweep}/{part}.parquet"
+
+
+def sweep_key(sweep: str, part: str = "") -> str:
+    """A part of a sweep's manifest; without a name the only one, as it was before."""
+    return f"sweeps/{sweep}/{part}.json" if part else f"sweeps/{sweep}.json"
+
+
+def figures_prefix(sweep: str) -> str:
+    """Figures that are about the whole sweep, and its report."""
+    return f"figures/{sweep}"
+
+
+def boundary_prefix(name: str) -> str:
+    """What a boundary search found; apart from the figures of sweeps: each of its rounds deletes
+    those, and a kill would leave none."""
+    return f"boundaries/{name}"
+
+
+def trial_figure_key(sweep: str, trial_id: str, name: str) -> str:
+    """Apart from the figures of sweeps, which are drawn anew when a sweep grows."""
+    return f"trial_figures/{sweep}/{trial_id}/{name}"
+
+
+def outbox_key(sweep: str, name: str) -> str:
+    """Marker of a trial, or of the sweep itself, that MLflow lacks."""
+    return f"outbox/{sweep}/{name}"

@@ -1,0 +1,246 @@
+"""Rows to Parquet and back. A part is one file, written whole, named by its content's keys.
+
+There are no locks: while a table is read, parts may come, and small ones may go into a large one
+(`compaction`). `read_table` sees every row that was there when it began, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from grokmodel.errors import UserError
+from service.store.keys import table_key
+from service.store.store import Store, StoreError
+from service.tables import parquet
+from service.tables.parts import ADVICE, one_line, reading
+from service.tables.schema import SCHEMA_VERSION, TABLES, Table
+
+Row = Mapping[str, Any]
+
+LISTINGS = 10
+"""Times that a reader lists a table whose parts go while it reads."""
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 5.0
+"""Seconds before it lists again: doubled from the first to the last."""
+
+
+class TableError(UserError, RuntimeError):
+    """A table cannot be written or read. Names the table, what was found and what is needed."""
+
+
+def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -> str | None:
+    """Write rows as one part and return its key; no rows, no part.
+
+    The name is a hash of the trials and steps in it: the same rows give the same file. A row that
+    says of which schema version it is keeps that; others are of this one.
+
+    Raises:
+        TableError: a row has a column too few or too many, a value of another type, or no key.
+    """
+    if not rows:
+        return None
+    table = TABLES[table_name]
+    columns = {c.name for c in table.columns}
+    full = [{"schema_version": SCHEMA_VERSION, **row} for row in rows]
+    for row in full:
+        if row.keys() != columns:
+            odd = sorted(row.keys() ^ columns)
+            raise TableError(f"table {table_name}: columns {odd} are missing or unknown")
+    whole = [c.name for c in table.columns if pa.types.is_integer(c.type)]
+    for row in full:
+        for name in whole:  # pyarrow would cut off what is behind the point
+            if isinstance(row[name], float) and not row[name].is_integer():
+                raise TableError(f"table {table_name}: {name} = {row[name]!r}; need a whole number")
+    try:
+        arrow = pa.Table.from_pylist(full, schema=table.arrow)
+    except (pa.ArrowException, OverflowError, UnicodeError) as error:
+        raise TableError(f"table {table_name}: {one_line(error)}") from error
+    for name in (*table.key, "schema_version"):
+        if arrow.column(name).null_count:
+            raise TableError(f"table {table_name}: {name} is None; need a value in every row")
+    key = part_key(table_name, sweep, full)
+    store.put(key, parquet_bytes(arrow))
+    return key
+
+
+def parquet_bytes(rows: pa.Table) -> bytes:
+    """Rows as a Parquet file."""
+    return parquet.to_bytes(rows)
+
+
+def part_key(table_name: str, sweep: str, rows: Sequence[Row]) -> str:
+    """Store key of the part that holds just these rows, of which only the keys matter."""
+    return table_key(table_name, sweep, _part_name(TABLES[table_name], rows))
+
+
+def read_table(
+    store: Store,
+    table_name: str,
+    sweep: str | None = None,
+    trial_ids: Iterable[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """All rows of a table, or those of one sweep or of some trials: one row a key.
+
+    An absent table is an empty frame with its columns. A row that is older than a column has that
+    column's `before`.
+
+    Raises:
+        TableError: a part is damaged, or parts went again and again.
+        StoreError: a part cannot be read.
+    """
+    key = [*TABLES[table_name].key, "schema_version"]
+    names = None if columns is None else list(dict.fromkeys([*columns, *key]))
+    frame = _load(store, table_name, sweep, trial_ids, names).to_pandas()
+    repeated = outdated(frame, TABLES[table_name])
+    if repeated.any():
+        frame = frame[~repeated].reset_index(drop=True)
+    return frame if columns is None else frame[list(columns)]
+
+
+def outdated(frame: pd.DataFrame, table: Table) -> pd.Series:
+    """Which rows are there again: of the newest schema the first is kept."""
+    keys = frame[[*table.key, "schema_version"]]
+    newest_first = keys.sort_values("schema_version", ascending=False, kind="stable")
+    return newest_first.duplicated(list(table.key)).sort_index()
+
+
+def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows of some trials as they were given to `write_rows`, with their version; one a key."""
+    table = TABLES[table_name]
+    unique: dict[tuple[Any, ...], dict[str, Any]] = {}
+    found = _load(store, table_name, None, trial_ids, None).to_pylist()
+    for row in sorted(found, key=lambda row: -row["schema_version"]):
+        del row["sweep"]
+        unique.setdefault(tuple(row[name] for name in table.key), row)
+    return list(unique.values())
+
+
+def _load(
+    store: Store,
+    table_name: str,
+    sweep: str | None,
+    trial_ids: Iterable[str] | None,
+    columns: Sequence[str] | None,
+) -> pa.Table:
+    table = TABLES[table_name]
+    schema = table.arrow.append(pa.field("sweep", pa.string()))
+    names = list(columns or schema.names)
+    chosen = None
+    if trial_ids is not None:  # typed, because an empty list has no type of its own
+        chosen = ds.field("trial_id").isin(pa.array(list(trial_ids), pa.string()))
+    for listing in range(LISTINGS):
+        keys = _parts(store, table_name, sweep)
+        if not keys:
+            return schema.empty_table().select(names)
+        try:
+            found = store.patiently(
+                "read",
+                f"tables/{table_name}",
+                partial(_read, store, table_name, keys, names, chosen),
+                explain=False,
+            )
+            if "trial_id" in found.column_names and found.column("trial_id").null_count:
+                raise parquet.DamagedPartError("rows without a trial_id")
+            return _filled(found, table)
+        except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError) as error:
+            # a part that went while it was read is no error: its rows are in another
+            gone = isinstance(error, OSError) and set(keys) - set(_parts(store, table_name, sweep))
+            if gone and listing + 1 < LISTINGS:
+                time.sleep(min(FIRST_PAUSE_S * 2**listing, LAST_PAUSE_S))
+                continue
+            raise _fault(store, table_name, keys, error) from error
+    raise AssertionError("a loop that returns or raises")
+
+
+def _read(
+    store: Store, table_name: str, keys: Sequence[str], names: Sequence[str], chosen: Any
+) -> pa.Table:
+    if not store.is_s3:  # S3 has checksums of its own, and a request takes time
+        for key in keys:
+            parquet.check_path(store.fs, store.path(key))
+    return _dataset(store, table_name, keys).to_table(columns=list(names), filter=chosen)
+
+
+def _dataset(store: Store, table_name: str, keys: Sequence[str]) -> ds.Dataset:
+    return ds.dataset(
+        [store.path(key) for key in keys],
+        schema=TABLES[table_name].arrow.append(pa.field("sweep", pa.string())),
+        format=parquet.FORMAT,
+        filesystem=store.fs,
+        partitioning=ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive"),
+        partition_base_dir=store.path(f"tables/{table_name}"),
+    )
+
+
+def _fault(
+    store: Store, table_name: str, keys: Sequence[str], error: Exception
+) -> TableError | StoreError:
+    """An error that names the first of these parts that cannot be read, and says what to do."""
+
+    def read(key: str) -> None:
+        parquet.check_path(store.fs, store.path(key))
+        if _dataset(store, table_name, [key]).to_table().column("trial_id").null_count:
+            raise parquet.DamagedPartError("rows without a trial_id")
+
+    for key in keys:
+        try:
+            reading(store, key, partial(read, key))
+        except parquet.DamagedPartError as damage:
+            return TableError(f"table {table_name}: {store.uri(key)}: {damage}; {ADVICE}")
+        except StoreError as refusal:
+            return refusal
+    return TableError(
+        f"table {table_name}: {one_line(error)}; the parts that are there now can be read: run the "
+        "same command again"
+    )
+
+
+def _parts(store: Store, table_name: str, sweep: str | None) -> list[str]:
+    """Keys of the parts of a table.
+
+    A listing takes time: of rows that move meanwhile from one part to another it may show neither,
+    the new part being too young and the old one gone. The new part is there before the old one
+    goes, so a second listing shows it. (It could go in turn, but compaction leaves young parts
+    alone.)
+    """
+    prefix = f"tables/{table_name}" + (f"/sweep={sweep}" if sweep else "")
+    keys = {*store.list(prefix), *store.list(prefix)}
+    return sorted(key for key in keys if key.endswith(".parquet"))
+
+
+def _filled(found: pa.Table, table: Table) -> pa.Table:
+    """Rows that are older than a column get what it would have said of them."""
+    for column in table.columns:
+        if column.before is not None and column.name in found.schema.names:
+            index = found.schema.get_field_index(column.name)
+            values = pc.fill_null(found.column(index), column.before)
+            found = found.set_column(index, column.name, values)
+    return found
+
+
+def done_ids(store: Store, sweep: str | None = None) -> set[str]:
+    """Ids of the trials that have a row, in one sweep or in any."""
+    return set(_load(store, "trials", sweep, None, ["trial_id"])["trial_id"].to_pylist())
+
+
+def done_here_and_elsewhere(store: Store, sweep: str) -> tuple[set[str], set[str]]:
+    """Ids of the trials that have a row in a sweep, and of those that have one in others only."""
+    found = _load(store, "trials", None, None, ["trial_id", "sweep"])
+    here = set(found.filter(pc.field("sweep") == sweep)["trial_id"].to_pylist())
+    return here, set(found["trial_id"].to_pylist()) - here
+
+
+def _part_name(table: Table, rows: Sequence[Row]) -> str:
+    digest = hashlib.sha256()
+    keys = sorted(tuple(str(row[name]) for name in table.key) for row in rows)
+    digest.update(repr(keys).encode())
+    return digest.hexdigest()[:16]

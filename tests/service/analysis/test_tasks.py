@@ -1,0 +1,287 @@
+"""From checkpoints to rows without Ray: what is done once, what a bad checkpoint costs."""
+
+import dataclasses
+import pickle
+import shutil
+
+import pandas as pd
+import pytest
+
+from grokmodel.core.checkpoint import FORMAT, dump_snapshot, load_snapshot
+from grokmodel.image.pack import Member
+from service.analysis import tasks
+from service.analysis.pending import NONE, QUICK, Wish, batches, missing, representatives
+from service.analysis.registry import ANALYSES, BY_NAME
+from service.analysis.tasks import Job, analysis_task, to_do
+from service.report.trial_figures import TRIAL_FIGURES
+from service.settings import Settings
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import read_table, write_rows
+from service.tables.schema import TABLES
+from service.tracking import outbox
+from service.tracking.client import Tracking
+from service.tracking.publisher import Publisher
+from service.worker.pack_run import PackJob, run_pack
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
+
+CONFIGS = [tiny_config(seed=0), tiny_config(seed=1, weight_decay=3)]
+FAST = Wish(names=("heads", "basins"))
+"""One analysis of the last checkpoint, one over training, and no figure to draw."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """The settings of a sweep of two trained trials, made once."""
+    folder = tmp_path_factory.mktemp("template")
+    settings = Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", "", None)
+    train(settings, Store(settings), "sweep", CONFIGS)
+    return settings
+
+
+@pytest.fixture
+def settings(template, tmp_path):
+    """A copy of its store; the tracking database is shared."""
+    shutil.copytree(template.store, tmp_path / "store")
+    return dataclasses.replace(template, store=str(tmp_path / "store"))
+
+
+@pytest.fixture
+def trained(settings, store):
+    """A function that does the analyses which the sweep lacks, in this process."""
+    return train(settings, store, "sweep", CONFIGS)
+
+
+def train(settings, store, sweep, configs):
+    tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
+    ids = (tracking.experiment_id, tracking.parent_id)
+    run_pack(PackJob(sweep, settings, *ids, tuple(configs), cpus=1.0), lambda p: None)
+
+    def analyse(wish=FAST):
+        job = Job(sweep, settings, wish)
+        return [analysis_task(job, batch) for batch in batches(to_do(job), size=8)]
+
+    analyse.ids = [c.trial_id for c in configs]
+    analyse.tracking = tracking
+    with Publisher(tracking) as publisher:
+        assert outbox.flush(Store(settings), sweep, publisher, print)
+    return analyse
+
+
+def parts(store):
+    """Name and time of every file of the tables."""
+    keys = store.list("tables")
+    return {k: store.fs.get_file_info(store.path(k)).mtime_ns for k in keys}
+
+
+def test_what_another_process_does_meanwhile_is_left_out(trained, settings, store, monkeypatch):
+    job = Job("sweep", settings, FAST)
+    adopt = tasks.adopt
+
+    def overtaken(*args):
+        found = adopt(*args)
+        monkeypatch.setattr(tasks, "adopt", adopt)
+        trained()  # the other process, which ends between two readings
+        return found
+
+    monkeypatch.setattr(tasks, "adopt", overtaken)
+    assert to_do(job) == []
+
+
+# --- what is done, and done once -----------------------------------------------------------------
+
+
+def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, store):
+    (report,) = trained(Wish())
+    assert report.trials == 2
+    assert report.failures == ()
+    for name in (table for a in ANALYSES for table in a.tables):
+        frame = read_table(store, name, "sweep")
+        assert set(frame["trial_id"]) == set(trained.ids), name
+        assert not frame.duplicated(list(TABLES[name].key)).any(), name
+    for trial_id in trained.ids:
+        figures = {k.rsplit("/", 1)[-1] for k in store.list(f"trial_figures/sweep/{trial_id}")}
+        assert figures == {f"{name}.png" for name in (*TRIAL_FIGURES, "curve", "samples")}
+    assert set(outbox.marked(store, "sweep")) == set(trained.ids)
+
+
+def test_analyses_over_training_have_a_row_a_snapshot_the_others_one_checkpoint(trained, store):
+    trained()
+    steps = set(keys.snapshot_steps(store, trained.ids[0]))
+    assert len(steps) > 3
+    by_trial = read_table(store, "basins", "sweep").groupby("trial_id")["step"].apply(set)
+    assert by_trial[trained.ids[0]] == steps
+    assert set(read_table(store, "heads", "sweep")["step"]) == {40}
+    marks = read_table(store, "analyses", "sweep").set_index(["trial_id", "analysis"])
+    assert marks.loc[(trained.ids[0], "basins"), "checkpoints"] == len(steps)
+    assert (marks["seconds"] > 0).all()
+
+
+def test_what_is_done_is_not_done_again(trained, store):
+    trained()
+    before = parts(store)
+    assert trained() == []
+    assert parts(store) == before
+    trained(Wish(names=("heads", "complexity")))
+    assert {k: t for k, t in parts(store).items() if k in before} == before
+    assert len(read_table(store, "complexity", "sweep"))
+
+
+def test_other_noise_levels_are_another_question(trained, store):
+    trained(Wish(names=("spectra",)))
+    trained(Wish(names=("spectra",), levels_t=(0.25,)))
+    frame = read_table(store, "spectra", "sweep")
+    assert set(frame["t"]) == {0.0, 0.25, 0.5, 1.0}
+    assert not frame.duplicated(list(TABLES["spectra"].key)).any()
+    assert missing(store, "sweep", Wish(names=("spectra",), levels_t=(0.25,))) == []
+
+
+def test_rows_do_not_depend_on_what_is_analysed_together(trained, store, settings, tmp_path):
+    trained()
+    together = read_table(store, "basins", "sweep")
+    other = dataclasses.replace(settings, store=str(tmp_path / "other"))
+    alone = train(other, store.Store(other), "alone", [tiny_config(seed=0)])
+    alone()
+    mine = together[together["trial_id"] == alone.ids[0]].drop(columns="sweep")
+    theirs = read_table(store.Store(other), "basins", "alone").drop(columns="sweep")
+    pd.testing.assert_frame_equal(
+        mine.reset_index(drop=True), theirs.reset_index(drop=True), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_sweep_takes_over_what_another_has_analysed(trained, store, settings):
+    trained()
+    again = train(settings, store, "again", [tiny_config(seed=0), tiny_config(seed=2)])
+    before = read_table(store, "analyses", "sweep").set_index(["trial_id", "analysis"])["seconds"]
+    again()
+    after = read_table(store, "analyses", "again").set_index(["trial_id", "analysis"])["seconds"]
+    shared = [key for key in after.index if key in before.index]
+    assert {analysis for _, analysis in shared} == set(FAST.names)
+    assert (after[shared] == before[shared]).all()  # the very rows, not new ones
+    assert set(read_table(store, "heads", "again")["trial_id"]) == set(again.ids)
+
+
+def test_what_is_taken_over_is_drawn_in_the_new_sweep_too(trained, store, settings):
+    wish = Wish(names=("identities",))
+    trained(wish)
+    again = train(settings, store, "again", CONFIGS)
+    (report,) = again(wish)
+    assert report.trials == 2
+    for trial_id in again.ids:
+        assert store.exists(keys.trial_figure_key("again", trial_id, "identities.png"))
+    assert again(wish) == []
+
+
+def test_figures_that_failed_are_drawn_when_asked_again(trained, store):
+    wish = Wish(names=("identities",))
+    trained(wish)
+    row = {"trial_id": trained.ids[0], "analysis": "figures", "checkpoint": "", "error": "OSError"}
+    write_rows(store, "failures", "sweep", [row | {"message": "disk full"}])
+    (report,) = trained(wish)
+    assert report.trials == 1
+    assert read_table(store, "failures", "sweep").empty
+    assert trained(wish) == []
+
+
+# --- scopes --------------------------------------------------------------------------------------
+
+
+def test_quick_does_the_dear_analyses_for_one_trial_a_phase_only(trained, store):
+    trials = read_table(store, "trials", "sweep")
+    shown = representatives(trials)
+    assert sorted(shown) == sorted(set(shown))
+    assert len(shown) == trials["phase"].nunique()
+    for item in missing(store, "sweep", Wish(scope=QUICK)):
+        dear = [name for name in item.names if not BY_NAME[name].quick]
+        assert bool(dear) == (item.trial["trial_id"] in shown)
+    assert missing(store, "sweep", Wish(scope=NONE)) == []
+
+
+def test_the_representative_is_the_best_given_how_many_pairs_tell_it():
+    few = finished_row(tiny_config(seed=0), 1.0) | {"n_strict": 3}
+    many = finished_row(tiny_config(seed=1), 0.99) | {"n_strict": 300}
+    worse = finished_row(tiny_config(seed=2), 0.96) | {"n_strict": 300}
+    assert representatives(pd.DataFrame([few, worse, many])) == [many["trial_id"]]
+
+
+# --- bad checkpoints -----------------------------------------------------------------------------
+
+
+class Bomb:
+    """A pickle of this would raise if it were ever loaded."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('a checkpoint was executed')",))
+
+
+def of_another_trial(store, key):
+    return dump_snapshot(Member.start(tiny_config(seed=77)))
+
+
+HOSTILE = {
+    "missing": (lambda store, key: None, "not found"),
+    "cut short": (lambda store, key: store.get(key)[:1000], "grok checkpoint|damaged"),
+    "empty": (lambda store, key: b"", "not a grok checkpoint"),
+    "pickle": (lambda store, key: pickle.dumps(Bomb()), "not a grok checkpoint"),
+    "another trial": (of_another_trial, "need one of"),
+    "another version": (
+        lambda store, key: store.get(key).replace(FORMAT.encode(), b"grok-member-9"),
+        "format and science version .'grok-member-9'",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HOSTILE)
+def test_a_bad_checkpoint_is_a_row_of_failures_and_harms_no_other_trial(trained, store, harm):
+    bad, good = trained.ids
+    key = keys.snapshot_key(bad, 40)
+    whole = store.get(key)
+    data, message = HOSTILE[harm][0](store, key), HOSTILE[harm][1]
+    store.delete(key)
+    if data is not None:
+        store.put(key, data)
+
+    (report,) = trained()
+    failures = read_table(store, "failures", "sweep")
+    assert set(failures["trial_id"]) == {bad}
+    assert set(failures["analysis"]) == set(FAST.names)
+    assert failures["message"].str.contains(message).all()
+    assert (failures["checkpoint"] == store.uri(key)).all()
+    assert len(report.failures) == 2
+    assert set(read_table(store, "heads", "sweep")["trial_id"]) == {good}
+
+    store.put(key, whole)  # mended, it is done, and the failure is forgotten
+    (report,) = trained()
+    assert report.failures == ()
+    assert read_table(store, "failures", "sweep").empty
+    assert set(read_table(store, "heads", "sweep")["trial_id"]) == {bad, good}
+
+
+def test_a_damaged_snapshot_on_the_way_costs_the_analyses_over_training_only(trained, store):
+    bad, good = trained.ids
+    store.put(keys.snapshot_key(bad, 10), b"\x80\x04 this could have been a pickle")
+    trained()
+    failures = read_table(store, "failures", "sweep")
+    assert list(failures["analysis"]) == ["basins"]
+    assert set(read_table(store, "heads", "sweep")["trial_id"]) == {bad, good}
+    assert set(read_table(store, "basins", "sweep")["trial_id"]) == {good}
+
+
+def test_weights_that_are_not_finite_fail_alone(trained, store):
+    bad, good = trained.ids
+    key = keys.snapshot_key(bad, 40)
+    member = load_snapshot(store.get(key))
+    member.state.average.fill_(float("nan"))
+    store.put(key, dump_snapshot(member))
+    trained()
+    failures = read_table(store, "failures", "sweep")
+    assert set(failures["trial_id"]) == {bad}
+    assert failures["message"].str.contains("not finite").any()
+    assert set(read_table(store, "heads", "sweep")["trial_id"]) == {good}
+
+
+def test_diverged_trials_are_left_alone(settings, store):
+    analyse = train(settings, store, "diverging", [tiny_config(seed=1, lr=1e30)])
+    assert list(read_table(store, "trials", "diverging")["phase"]) == ["diverged"]
+    assert analyse() == []

@@ -1,0 +1,119 @@
+"""The store shows whole objects only, and says clearly when it cannot be used."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from service.health import checks
+from service.settings import Settings, SettingsError, load_settings
+from service.store.store import Store, StoreError
+
+
+def test_what_is_put_is_got_listed_and_deleted(store):
+    store.put("a/b/one", b"1")
+    store.put("a/two", b"2")
+    assert store.get("a/b/one") == b"1"
+    assert store.list("a") == ["a/b/one", "a/two"]
+    store.delete("a/two")
+    store.delete("a/two")
+    assert store.list("a") == ["a/b/one"]
+    assert store.get_or_none("a/two") is None
+
+
+def test_a_reader_never_sees_half_an_object(store):
+    """Two contents are written in turn while another thread reads: it gets one or the other."""
+    contents = [bytes([k]) * 400_000 for k in (1, 2)]
+    store.put("key", contents[0])
+    seen, stop = set(), threading.Event()
+
+    def read():
+        while not stop.is_set():
+            seen.add(store.get("key"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for k in range(60):
+        store.put("key", contents[k % 2])
+    stop.set()
+    reader.join()
+    assert seen <= set(contents)
+    assert seen
+
+
+def test_unfinished_files_are_not_listed(store):
+    store.put("tables/trials/part", b"x")
+    (Path(store.path("tables/trials")) / ".part.123").write_bytes(b"half")
+    assert store.list("tables") == ["tables/trials/part"]
+
+
+def test_preflight_leaves_nothing_behind(store):
+    store.preflight()
+    assert store.list("") == []
+
+
+@pytest.mark.parametrize("look", [lambda s: Store(s).preflight(), lambda s: list(checks.store(s))])
+def test_what_another_process_tries_the_store_with_stays(settings, store, monkeypatch, look):
+    real, other = Store.delete, "preflight/of-another"
+
+    def delete(self, key):
+        real(self, key)
+        self.put(other, b"grok")
+
+    monkeypatch.setattr(Store, "delete", delete)
+    look(settings)
+    assert store.list("") == [other]
+
+
+def test_many_may_try_a_store_at_once(settings):
+    """Each makes the folder that another removes."""
+    with ThreadPoolExecutor(8) as pool:
+        tries = [pool.submit(Store(settings).preflight) for _ in range(400)]
+    assert [error for each in tries if (error := each.exception())] == []
+    assert not Path(settings.store, "preflight").exists()
+
+
+def test_only_an_empty_folder_is_deleted_as_one(store):
+    store.delete_empty_folder("a/b")
+    store.put("a/b/c", b"1")
+    (Path(store.path("a/b")) / ".c.123").write_bytes(b"half")
+    for key in ("a/b", "a"):
+        store.delete_empty_folder(key)
+    assert len(store.entries("", hidden=True)) == 2
+    store.delete_folder("a/b")
+    store.delete_empty_folder("a")
+    assert not Path(store.path("a")).exists()
+
+
+def test_preflight_names_a_store_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    settings = Settings(str(tmp_path / "file"), "", "", None)
+    with pytest.raises(StoreError, match=r"store .*file: cannot write pre.*Not a directory. Check"):
+        Store(settings).preflight()
+
+
+def test_s3_without_tracking_server_is_refused(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(SettingsError, match="MLFLOW_TRACKING_URI is not set"):
+        load_settings("s3://bucket/prefix")
+
+
+def test_other_schemes_are_refused():
+    with pytest.raises(SettingsError, match=r"gs://b.*need a folder or s3://"):
+        load_settings("gs://b/p")
+
+
+def test_default_tracking_is_sqlite_in_the_store(monkeypatch, tmp_path):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    settings = load_settings(str(tmp_path))
+    assert settings.tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_submitted_job_keeps_its_results_outside_the_upload(monkeypatch, tmp_path):
+    upload = tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    upload.mkdir(parents=True)
+    monkeypatch.chdir(upload)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GROK_STORE", raising=False)
+    assert load_settings().store == str(tmp_path / "grok-runs")

@@ -1,0 +1,203 @@
+"""What is written is read back, from pandas alone too; one row a key."""
+
+import math
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from grokmodel.image.config import LATER_FIELDS, ConfigError
+from service.store.keys import table_key
+from service.tables import reading
+from service.tables.reading import (
+    TableError,
+    done_here_and_elsewhere,
+    done_ids,
+    read_rows,
+    read_table,
+    write_rows,
+)
+from service.tables.rows import config_of
+from service.tables.schema import SCHEMA_VERSION, TABLES
+from tests.service.rows import curve_row, finished_row
+from tests.service.tiny import tiny_config
+
+
+def test_a_row_read_back_is_the_row_written(store):
+    write_rows(store, "curves", "one", [curve_row("a", 10, loss=1 / 3), curve_row("a", 20)])
+    frame = read_table(store, "curves", "one")
+    assert list(frame["step"]) == [10, 20]
+    assert frame["loss"][0] == 1 / 3
+    assert math.isnan(frame["mem_share"][0])
+    assert set(frame["sweep"]) == {"one"}
+
+
+def test_rows_come_back_as_they_were_given(store):
+    rows = [curve_row("a", 10), curve_row("b", 20, mem_share=0.25)]
+    write_rows(store, "curves", "one", rows)
+    write_rows(store, "curves", "two", rows)
+    rows = [{**row, "schema_version": SCHEMA_VERSION} for row in rows]
+    assert read_rows(store, "curves", ["a", "b"]) == rows
+    assert read_rows(store, "curves", ["b"]) == rows[1:]
+
+
+def test_pandas_reads_the_folder_by_itself(store):
+    write_rows(store, "curves", "one", [curve_row("a", 10)])
+    write_rows(store, "curves", "two", [curve_row("b", 10)])
+    frame = pd.read_parquet(store.path("tables/curves"))
+    assert dict(zip(frame["trial_id"], frame["sweep"])) == {"a": "one", "b": "two"}
+
+
+def test_writing_rows_twice_leaves_one_of_each(store):
+    rows = [curve_row("a", 10), curve_row("a", 20)]
+    assert write_rows(store, "curves", "one", rows) == write_rows(store, "curves", "one", rows)
+    write_rows(store, "curves", "one", rows[1:])  # another part with a row that is there already
+    assert len(read_table(store, "curves")) == 2
+
+
+def test_a_row_counts_once_whatever_columns_are_asked_for(store):
+    rows = [curve_row("a", 10, loss=0.25), curve_row("a", 20, loss=0.25)]
+    write_rows(store, "curves", "one", rows)
+    write_rows(store, "curves", "two", rows)
+    for columns in (["loss"], ["trial_id"], ["step", "loss"], ["loss", "trial_id", "step"]):
+        frame = read_table(store, "curves", columns=columns)
+        assert list(frame.columns) == columns
+        assert len(frame) == 2
+
+
+def test_done_trials_are_told_apart_by_sweep(store):
+    for sweep, ids in (("one", "ab"), ("two", "bc")):
+        rows = [{**finished_row(tiny_config()), "trial_id": i} for i in ids]
+        write_rows(store, "trials", sweep, rows)
+    assert done_ids(store) == {"a", "b", "c"}
+    assert done_ids(store, "two") == {"b", "c"}
+    assert done_here_and_elsewhere(store, "one") == ({"a", "b"}, {"c"})
+    assert done_here_and_elsewhere(store, "none") == (set(), {"a", "b", "c"})
+
+
+def test_an_absent_table_is_empty_with_its_columns(store):
+    frame = read_table(store, "trials")
+    assert frame.empty
+    assert {c.name for c in TABLES["trials"].columns} | {"sweep"} == set(frame.columns)
+    assert done_ids(store) == set()
+
+
+def test_filters_by_sweep_and_trial(store):
+    write_rows(store, "curves", "one", [curve_row("a", 10), curve_row("b", 10)])
+    write_rows(store, "curves", "two", [curve_row("c", 10)])
+    assert set(read_table(store, "curves", "one")["trial_id"]) == {"a", "b"}
+    assert set(read_table(store, "curves", trial_ids=["b", "c"])["trial_id"]) == {"b", "c"}
+    assert read_table(store, "curves", trial_ids=[]).empty
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({**curve_row("a", 1), "odd": 1}, "odd"),
+        ({k: v for k, v in curve_row("a", 1).items() if k != "loss"}, "loss"),
+        (curve_row("a", 1, loss="high"), "high"),
+    ],
+)
+def test_a_wrong_row_is_refused_and_nothing_is_written(store, row, named):
+    with pytest.raises(TableError, match=named):
+        write_rows(store, "curves", "one", [row])
+    assert store.list("tables") == []
+
+
+def test_a_damaged_part_is_named(store):
+    key = write_rows(store, "curves", "one", [curve_row("a", 10)])
+    store.put(key, b"PAR1 this is not Parquet")
+    with pytest.raises(TableError, match="table curves"):
+        read_table(store, "curves")
+
+
+def test_files_carry_the_schema_and_its_version(store):
+    key = write_rows(store, "curves", "one", [curve_row("a", 10)])
+    file = pq.read_table(store.path(key), partitioning=None)
+    assert file.schema.equals(TABLES["curves"].arrow)
+    assert file["schema_version"][0].as_py() >= 1
+
+
+def test_a_row_of_a_newer_schema_takes_the_place_of_the_old_one(store, monkeypatch):
+    """Whatever the names of their parts: both orders."""
+    for trial_id, versions in (("a", (2, 1)), ("b", (1, 2))):
+        for version in versions:
+            monkeypatch.setattr(reading, "SCHEMA_VERSION", version)
+            more = [curve_row(trial_id, 20)] if version == 1 else []  # parts of other names
+            rows = [curve_row(trial_id, 10, loss=float(version)), *more]
+            write_rows(store, "curves", "one", rows)
+    frame = read_table(store, "curves", "one").set_index(["trial_id", "step"])
+    assert frame.loc[("a", 10), "loss"] == frame.loc[("b", 10), "loss"] == 2.0
+    assert len(frame) == 4
+    assert {r["loss"] for r in read_rows(store, "curves", ["a", "b"]) if r["step"] == 10} == {2.0}
+
+
+def test_a_row_that_is_copied_keeps_its_version(store):
+    """Else an old row would take the place of the new one."""
+    old = {**curve_row("a", 10, loss=1.0), "schema_version": SCHEMA_VERSION - 1}
+    write_rows(store, "curves", "one", [old])
+    assert read_rows(store, "curves", ["a"]) == [old]
+    write_rows(store, "curves", "two", [curve_row("a", 10, loss=2.0), curve_row("b", 10)])
+    write_rows(store, "curves", "three", [old])
+    assert read_table(store, "curves", trial_ids=["a"])["loss"].tolist() == [2.0]
+
+
+def test_a_row_has_a_version(store):
+    with pytest.raises(TableError, match="schema_version is None"):
+        write_rows(store, "curves", "one", [{**curve_row("a", 10), "schema_version": None}])
+    assert store.list("tables") == []
+
+
+# --- rows that are older than a column -----------------------------------------------------------
+
+
+OLD = tiny_config(N=2, decoder_1step="decoder")
+"""A trial that could be when there were no later fields."""
+
+
+def write_old_part(store, config):
+    """A part as it was written before there were later fields."""
+    row = {**finished_row(config), "schema_version": SCHEMA_VERSION}
+    schema = TABLES["trials"].arrow
+    for field in LATER_FIELDS:
+        del row[field]
+        schema = schema.remove(schema.get_field_index(field))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([row], schema=schema), sink)
+    store.put(table_key("trials", "old", "part"), sink.getvalue().to_pybytes())
+
+
+def test_an_old_row_is_that_of_a_trial_from_before_the_later_fields(store):
+    config, other = OLD, tiny_config(precision="bfloat16")
+    write_old_part(store, config)
+    write_rows(store, "trials", "new", [finished_row(other)])
+    rows = {row["sweep"]: row for row in read_table(store, "trials").to_dict("records")}
+    assert (rows["old"]["precision"], rows["new"]["precision"]) == ("float32", "bfloat16")
+    assert (config_of(rows["old"]), config_of(rows["new"])) == (config, other)
+    assert config_of(rows["old"]).trial_id == rows["old"]["trial_id"]
+    assert done_ids(store, "old") == {config.trial_id}
+    assert read_table(store, "trials", "old", columns=["precision"])["precision"][0] == "float32"
+
+
+def test_an_old_row_is_copied_with_what_it_left_unsaid(store):
+    config = OLD
+    write_old_part(store, config)
+    row = {**finished_row(config), "schema_version": SCHEMA_VERSION}
+    assert read_rows(store, "trials", [config.trial_id]) == [row]
+
+
+@pytest.mark.parametrize("null", [None, math.nan])
+def test_a_null_is_what_a_later_field_was_before_and_stands_for_no_other(null):
+    config = OLD
+    row = finished_row(config)
+    later = dict.fromkeys(LATER_FIELDS, null)
+    assert config_of({**row, **later}) == config
+    assert config_of({k: v for k, v in row.items() if k not in LATER_FIELDS}) == config
+    with pytest.raises(ConfigError, match="width"):
+        config_of({**row, "width": null})
+
+
+def test_only_columns_of_later_fields_speak_for_older_rows():
+    before = {c.name: c.before for t in TABLES.values() for c in t.columns if c.before is not None}
+    assert before == LATER_FIELDS
