@@ -112,7 +112,7 @@ def _run(
     say(summary_line(plan, resources))
     prepare_decoders(plan.todo, settings)
     tracking.open_sweep(provenance.describe())
-    write_manifest(store, plan, tracking.experiment_id)
+    write_manifest(store, sweep, plan.configs, tracking.experiment_id)
     store.delete_folder(keys.figures_prefix(sweep))  # figures that are there show the whole
     adopt(store, plan)
     outbox.mark(store, sweep, [outbox.SWEEP])

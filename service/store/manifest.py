@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from service.schedule.plan import Plan
+from grokmodel.image.config import TrialConfig
 from service.store.keys import sweep_key
 from service.store.store import Store, StoreError
 
@@ -48,13 +49,15 @@ def read_manifest(store: Store, sweep: str) -> Manifest | None:
     return Manifest(parts[-1].experiment_id, trials)  # of the MLflow that was used last
 
 
-def write_manifest(store: Store, plan: Plan, experiment_id: str) -> None:
-    """Add the trials of a plan to the sweep's manifest."""
-    trials = {c.trial_id: c.to_dict() for c in plan.configs}
+def write_manifest(
+    store: Store, sweep: str, configs: Iterable[TrialConfig], experiment_id: str
+) -> None:
+    """Add trials to the sweep's manifest."""
+    trials = {c.trial_id: c.to_dict() for c in configs}
     ids = "\n".join([experiment_id, *sorted(trials)])
-    body = {"sweep": plan.sweep, "experiment_id": experiment_id, "trials": trials}
+    body = {"sweep": sweep, "experiment_id": experiment_id, "trials": trials}
     name = hashlib.sha256(ids.encode()).hexdigest()[:16]
-    store.put(sweep_key(plan.sweep, name), json.dumps(body, indent=1).encode())
+    store.put(sweep_key(sweep, name), json.dumps(body, indent=1).encode())
 
 
 def sweep_names(store: Store) -> list[str]:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from grokmodel.image.config import FIELD_TYPES, TrialConfig
 from grokmodel.image.limits import CHOICES
 from service.cli import commands
-from service.schedule.plan import Plan
 from service.settings import Settings
 from service.store.manifest import write_manifest
 from service.store.store import Store
@@ -131,7 +130,7 @@ def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     made = Store(Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", "", None))
     configs = tuple(tiny_config(seed=s) for s in range(2))
-    write_manifest(made, Plan("mine", configs, (), (), ()), "1")
+    write_manifest(made, "mine", configs, "1")
     write_rows(made, "curves", "mine", finished_curve(configs[0]))
     write_rows(made, "trials", "mine", [finished_row(configs[0])])
     return made

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.schedule.plan import Plan
 from service.settings import Settings
 from service.store import keys
 from service.store.manifest import read_manifest, write_manifest
@@ -58,7 +57,7 @@ def assert_manifest(found):
 @share(1)
 @given(damage=damages())
 def test_a_damaged_manifest_is_named_or_still_one(store, damage):
-    write_manifest(store, Plan("whole", CONFIGS, (), (), ()), "1")
+    write_manifest(store, "whole", CONFIGS, "1")
     (key,) = store.list("sweeps/whole")
     found = manifest_or_named(store, damage(store.get(key)))
     if found is not None:
@@ -92,7 +91,7 @@ def test_a_manifest_of_a_newer_version_is_read_and_kept(store):
     newer = {IDS[0]: CONFIGS[0].to_dict() | {"colour": "blue"}}
     whole = {"experiment_id": "1", "trials": newer, "later": 5}
     assert manifest_or_named(store, json.dumps(whole).encode()).trials == newer
-    write_manifest(store, Plan("mine", CONFIGS[1:], (), (), ()), "1")
+    write_manifest(store, "mine", CONFIGS[1:], "1")
     assert read_manifest(store, "mine").trials == newer | {IDS[1]: CONFIGS[1].to_dict()}
 
 
@@ -163,7 +162,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(store, monkeypatch):
         with pytest.raises((OSError, StoreError), match="No space left"):
             store.put("a/key", b"new" * 1000)
         with pytest.raises((OSError, StoreError), match="No space left"):
-            write_manifest(store, Plan("mine", CONFIGS, (), (), ()), "1")
+            write_manifest(store, "mine", CONFIGS, "1")
     assert store.get("a/key") == b"old"
     assert read_manifest(store, "mine") is None
     assert [p.name for p in Path(store.url).rglob("*") if p.is_file()] == ["key"]

@@ -141,10 +141,10 @@ def test_rows_do_not_depend_on_what_is_analysed_together(trained, store, setting
     trained()
     together = read_table(store, "basins", "sweep")
     other = dataclasses.replace(settings, store=str(tmp_path / "other"))
-    alone = train(other, store.Store(other), "alone", [tiny_config(seed=0)])
+    alone = train(other, Store(other), "alone", [tiny_config(seed=0)])
     alone()
     mine = together[together["trial_id"] == alone.ids[0]].drop(columns="sweep")
-    theirs = read_table(store.Store(other), "basins", "alone").drop(columns="sweep")
+    theirs = read_table(Store(other), "basins", "alone").drop(columns="sweep")
     pd.testing.assert_frame_equal(
         mine.reset_index(drop=True), theirs.reset_index(drop=True), rtol=1e-3, atol=1e-4
     )

@@ -18,6 +18,7 @@ from service.boundary.study import BoundaryStudy, storage_url
 from service.schedule.plan import Resources
 from service.settings import Settings
 from service.store import keys
+from service.store.store import Store
 from service.tables.reading import read_table, write_rows
 from tests.service.planes import SIZE
 from tests.service.rows import finished_row
@@ -202,7 +203,7 @@ def test_killed_at_any_trial_it_goes_on_and_asks_nothing_twice(
     assert len(points) == len(set(points)) == found.points
 
     whole = Settings(**vars(settings) | {"store": str(tmp_path / "whole")})
-    undisturbed = run(search, whole, Table(store.Store(whole)))
+    undisturbed = run(search, whole, Table(Store(whole)))
     assert (undisturbed.belief.side_XY == found.belief.side_XY).all()
     assert undisturbed.phases == found.phases
 

@@ -20,7 +20,7 @@ CPU = Resources(slots=1, cpus=1.0, gpus=0.0)
 
 def train(store, sweep, configs, pictures=PICTURES):
     """What training leaves, made up."""
-    write_manifest(store, make_plan(store, sweep, configs, CPU), "1")
+    write_manifest(store, sweep, configs, "1")
     for config in configs:
         for name in pictures:
             store.put(keys.trial_figure_key(sweep, config.trial_id, name), name.encode())
@@ -31,7 +31,7 @@ def train(store, sweep, configs, pictures=PICTURES):
 
 def take_over(store, sweep):
     plan = make_plan(store, sweep, CONFIGS, CPU)
-    write_manifest(store, plan, "2")
+    write_manifest(store, sweep, plan.configs, "2")
     adopt(store, plan)
 
 
