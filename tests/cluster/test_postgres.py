@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROCESSES, THREADS, TRIALS, POINTS = 4, 4, 2, 100
 WORKER = """
 import sys, threading
-from service.tracking import Tracking
+from service.tracking.client import Tracking
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

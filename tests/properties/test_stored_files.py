@@ -100,7 +100,7 @@ def test_a_manifest_of_a_newer_version_is_read_and_kept(store):
 LIMITED = """
 import resource, signal, sys
 from service.settings import Settings
-from service.storage import Store, StoreError
+from service.store.store import Store, StoreError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 store = Store(Settings(sys.argv[1], "", "", None), patience_s=0.0)

@@ -11,8 +11,8 @@ from tests.sweeps.scripts import ROOT, run_script
 SWEEP = """
 import json, sys, time
 from mlflow import MlflowClient
-from service.runner import run_sweep
-from service.training import SweepError
+from service.schedule.driver import run_sweep
+from service.schedule.tune import SweepError
 from service.settings import load_settings
 from sweeps.presets import preset_configs
 

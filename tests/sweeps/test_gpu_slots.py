@@ -10,7 +10,7 @@ SWEEP = """
 import json, sys
 import ray
 from service.cluster import cluster_resources
-from service.runner import run_sweep
+from service.schedule.driver import run_sweep
 from service.settings import load_settings
 from sweeps.presets import preset_configs
 
@@ -37,7 +37,7 @@ import json, sys
 import ray
 from grokmodel.config import TrialConfig
 from grokmodel.errors import UserError
-from service.capacity import most_members
+from service.schedule.pack_size import most_members
 
 ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="error")
 try:

@@ -181,7 +181,7 @@ REFUSED = """
 import json, sys
 from pathlib import Path
 from service.settings import Settings
-from service.storage import Store
+from service.store.store import Store
 from service.tables import done_ids
 from sweeps import reproduce
 from sweeps.budget import Choice
