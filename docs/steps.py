@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from grokmodel.core import noise
 from grokmodel.core.checkpoint import load_snapshot
-from grokmodel.data.bank import load_bank
+from grokmodel.data.load import load_bank
 from grokmodel.image import flow
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import sample_images
 from grokmodel.image.model import denoise, unpatchify
-from grokmodel.image.pack import Pack, bank_key, with_results
+from grokmodel.image.pack import Member, Pack, bank_key, with_results
 from service.data.decoders import get_decoder
 from service.report import figures
 from service.settings import load_settings
@@ -44,7 +44,7 @@ class Drawer:
 
     def __init__(self, store: Store, trial: dict[str, Any], root: str) -> None:
         snapshot = keys.snapshot_key(trial["trial_id"], int(trial["steps_run"]))
-        member = load_snapshot(store.get(snapshot))
+        member = load_snapshot(Member, store.get(snapshot))
         self.config, key = member.config, bank_key(member.config)
         self.bank = load_bank(*key, root=root)
         self.pack = Pack([member], {key: self.bank}, torch.device("cpu"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from grokmodel.image.config import SCIENCE_VERSION
+from grokmodel.core.config import SCIENCE_VERSION
 
 PACKAGES = ("torch", "ray", "mlflow", "optuna", "numpy", "pyarrow", "pandas", "matplotlib")
 

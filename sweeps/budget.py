@@ -20,7 +20,8 @@ from typing import Protocol
 
 import torch
 
-from grokmodel.image.config import ConfigError, PackShape, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import PackShape, TrialConfig
 from grokmodel.image.decoder import needs_training
 from grokmodel.image.pack import bank_key
 from service.schedule import pack_size

@@ -9,9 +9,10 @@ import dataclasses
 import functools
 from collections.abc import Sequence, Set
 
-from grokmodel.data.bank import DataError, load_bank
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError, DataError
+from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import BankKey, bank_key
+from service.data.banks import bank_of, bind_images
 from service.settings import Settings
 from sweeps.budget import Choice, CostModel, Lacking, choose, duration
 from sweeps.paper import Experiment, Scale
@@ -67,13 +68,27 @@ def _at_scale(experiment: Experiment, name: str, costs: CostModel, lacking: Lack
     return Choice(experiment, scale, costs.of(scale), reason)
 
 
+def on_images_here(experiments: Sequence[Experiment], settings: Settings) -> list[Experiment]:
+    """The experiments with their trials on the images that are here; what lacks data stays as it
+    is."""
+
+    def bound(scale: Scale) -> Scale:
+        try:
+            configs = bind_images(scale.configs, settings.data_root)
+        except (DataError, ConfigError):
+            return scale
+        return dataclasses.replace(scale, bound=tuple(configs))
+
+    return [dataclasses.replace(e, scales=tuple(map(bound, e.scales))) for e in experiments]
+
+
 def lacking_here(settings: Settings) -> Lacking:
     """Tells why a scale cannot be run with the data that are there, or nothing."""
 
     @functools.cache
     def bank_lacks(key: BankKey) -> str:
         try:
-            load_bank(*key, root=settings.data_root)
+            bank_of(key, settings.data_root)
         except (DataError, ConfigError) as error:
             return without_paths(error, settings).split(";")[0]
         return ""
@@ -82,7 +97,7 @@ def lacking_here(settings: Settings) -> Lacking:
         # of the banks of one kind the largest: to read the files takes its time
         largest: dict[str, TrialConfig] = {}
         for config in sorted(scale.configs, key=lambda c: (c.P, c.N)):
-            largest[config.data] = dataclasses.replace(config, side=8, patch=0)
+            largest[config.data] = dataclasses.replace(config, side=8, patch=0, images_hash="")
         return next((why for c in largest.values() if (why := bank_lacks(bank_key(c)))), "")
 
     return lacking

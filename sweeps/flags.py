@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from typing import Any
 
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.core.config import Field
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import AXES
 from service.schedule.plan import MAX_TRIALS
 
 SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -28,18 +29,26 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def add_fields(parser: argparse.ArgumentParser, title: str, nargs: str | None) -> None:
-    """Every config field as a flag, with one value or, with nargs `+`, several."""
+    """Every axis as a flag, with one value or, with nargs `+`, several."""
     group = parser.add_argument_group(title)
-    for field in dataclasses.fields(TrialConfig):
-        convert: Any = {"int": int, "float": float, "bool": _bool, "str": str}[str(field.type)]
-        default = f"default {field.default}"
-        names = [f"--{field.name.replace('_', '-')}"]
-        group.add_argument(*names, dest=field.name, type=convert, nargs=nargs, help=default)
+    for name, field in AXES.items():
+        convert: Any = _bool if field.type is bool else field.type
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(
+            flag, dest=name, type=convert, nargs=nargs, metavar=field.type.__name__.upper(),
+            help=_help(field),
+        )  # fmt: skip
+
+
+def _help(field: Field) -> str:
+    unit = f"; unit: {field.unit}" if field.unit and field.unit not in field.meaning else ""
+    text = f"{field.meaning}{unit}; {field.allowed} (default: {field.default})"
+    return text.replace("%", "%%")
 
 
 def given_fields(args: argparse.Namespace) -> dict[str, Any]:
     """The config fields that were given as flags."""
-    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(TrialConfig)}
+    given = {name: getattr(args, name) for name in AXES}
     return {name: values for name, values in given.items() if values is not None}
 
 

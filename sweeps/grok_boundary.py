@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import TrialConfig
 from service.boundary.lattice import NONE_SEEN, OPEN
 from service.boundary.plane import (
     SIDES,
@@ -34,6 +35,7 @@ from service.boundary.plane import (
     spaced_axis,
 )
 from service.cli.commands import exit_code
+from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
 from sweeps import flags
@@ -68,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     plane = plane_of(args)
     search = boundary_search.make_search(name, plane, args.tolerance, args.max_trials)
     url = storage_url(settings)
-    if warning := check_data([c for point in search.first for c in plane.configs(point)], settings):
+    _, warning = check_data([c for p in search.first for c in plane.configs(p)], settings)
+    if warning:
         say(warning)
     if args.dry_run:
         print(preview(search, args.pack, url, settings))
@@ -103,11 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(description=__doc__, usage="%(prog)s [flags]")
     parser.add_argument("--name", default="boundary", help="name of the sweep and of the study")
     for axis in ("x", "y"):
         parser.add_argument(

@@ -18,8 +18,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from grokmodel.image.config import ConfigError
+from grokmodel.errors import ConfigError
 from service.cli.commands import exit_code
+from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run
 from service.settings import load_settings
 from service.tables.summary import closing_words, phase_table
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     flags.check_gpus(args)
     scope = args.analyses or PRESET_ANALYSES.get(args.preset, "all")
     configs = preset_configs(args.preset, overrides(args))
-    if warning := check_data(configs, settings):
+    configs, warning = check_data(configs, settings)
+    if warning:
         say(warning)
     if args.dry_run:
         print(dry_run(name, configs, settings))
@@ -63,11 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(description=__doc__, usage="%(prog)s [flags]")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="a start that flags override")
     parser.add_argument("--name", help="name of the sweep (default: that of the preset)")
     flags.add_places(parser)

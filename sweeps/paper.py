@@ -74,11 +74,14 @@ class Scale:
     blocks: tuple[Block, ...]
     stand_in: bool = False
     """Other images than the paper's."""
+    bound: tuple[TrialConfig, ...] = ()
+    """Its trials on the images that are here."""
 
     @property
     def configs(self) -> list[TrialConfig]:
-        """All trials, each once."""
-        return unique(config for block in self.blocks for config in expand(block))
+        """All trials, each once; on no images in particular unless they are bound."""
+        unbound = (config for block in self.blocks for config in expand(block))
+        return list(self.bound) or unique(unbound)
 
 
 @dataclass(frozen=True)

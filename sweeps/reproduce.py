@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from grokmodel.data.bank import DataError
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError, DataError
+from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import DecoderError, needs_training
 from grokmodel.image.pack import BankKey, bank_key
 from service.analysis.pending import NONE, Wish, missing
@@ -28,7 +28,7 @@ from service.settings import Settings
 from service.store.store import Store
 from service.tables.reading import done_ids, read_table
 from sweeps.budget import Choice, Costs, duration, parse_budget
-from sweeps.choices import asked_for, chosen_scales, plan_lines, without_paths
+from sweeps.choices import asked_for, chosen_scales, on_images_here, plan_lines, without_paths
 from sweeps.flags import say
 from sweeps.paper import EXPERIMENTS, Experiment, Scale
 from sweeps.run_notes import Notes
@@ -42,9 +42,11 @@ def run(
     settings: Settings, args: argparse.Namespace, experiments: Sequence[Experiment] = EXPERIMENTS
 ) -> int:
     size = args.scale or parse_budget(args.budget)
-    asked = asked_for(experiments, args.only, args.scale)
     out = Path(args.out)
     check_out(out)
+    asked_for(experiments, args.only, args.scale)  # refuse before files are read
+    experiments = on_images_here(experiments, settings)
+    asked = asked_for(experiments, args.only, args.scale)
     store = Store(settings)
     notes = Notes(store)
     if args.no_run:

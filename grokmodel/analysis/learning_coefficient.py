@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from grokmodel.core import noise
-from grokmodel.image.limits import MAX_SEED
+from grokmodel.core.config import MAX_SEED
 from grokmodel.image.pack import Banks, Member, Pack
 
 LossAndGrad = Callable[[Tensor, int], tuple[Tensor, Tensor]]
@@ -67,7 +67,7 @@ def learning_coefficient(
     def loss_and_grad(w_Mn: Tensor, step: int) -> tuple[Tensor, Tensor]:
         leaves = [v.detach().requires_grad_() for v in pack.layout.views(w_Mn).values()]
         params = dict(zip(entries, leaves))
-        loss_M = pack.loss(params, torch.full_like(pack.state.step, step))
+        loss_M = pack.loss_of(params, torch.full_like(pack.state.step, step))
         return loss_M.detach(), pack.layout.join(torch.autograd.grad(loss_M.sum(), leaves))
 
     start_n = pack.state.average[0]

@@ -12,22 +12,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from grokmodel.core import checksummed
+from grokmodel.core.config import SCIENCE_VERSION, Config
+from grokmodel.core.member import Member
 from grokmodel.core.optim import OptimState
-from grokmodel.core.outcome import EVALUATION_FIELDS, FIRST_FIELDS, Evaluation
-from grokmodel.image.config import SCIENCE_VERSION, TrialConfig
-from grokmodel.image.model import Layout
-from grokmodel.image.pack import Member
+from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
 
-FORMAT = "grok-member-2"
-WITH_KEY_BIAS = "grok-member-1"
-"""The format before: keys had a bias, which no result depends on."""
+FORMAT = "grok-member-3"
 STATE_ROWS = ("weights", "first", "second", "average")
+
+M_ = TypeVar("M_", bound=Member[Any])
 
 
 class CheckpointError(ValueError):
@@ -42,43 +41,46 @@ class CheckpointError(ValueError):
         return type(self), (self.origin, self.problem)
 
 
-def dump_state(member: Member) -> bytes:
+def dump_state(member: Member[Any]) -> bytes:
     """Everything that resuming needs."""
     tensors = {name: getattr(member.state, name)[0] for name in STATE_ROWS}
     return _dump(member, tensors | {"step": member.state.step})
 
 
-def dump_snapshot(member: Member) -> bytes:
+def dump_snapshot(member: Member[Any]) -> bytes:
     """What analyses need."""
     return _dump(member, {"average": member.state.average[0]})
 
 
-def load_state(data: bytes, origin: str | Path = "checkpoint") -> Member:
+def load_state(kind: type[M_], data: bytes, origin: str | Path = "checkpoint") -> M_:
     """Inverse of `dump_state`.
+
+    Args:
+        kind: class of the member.
 
     Raises:
         CheckpointError: damaged, cut short, of another format or science version, or not a state.
     """
-    config, tensors, curve, wall_s = _load(data, origin)
-    rows = {name: _row(tensors, name, config, origin) for name in STATE_ROWS}
+    config, tensors, curve, wall_s = _load(kind, data, origin)
+    rows = {name: _row(tensors, name, kind.size(config), origin) for name in STATE_ROWS}
     step = tensors.get("step")
     if step is None or step.shape != (1,) or step.dtype != torch.int64:
         raise CheckpointError(origin, "no step counter; need a state, not a snapshot")
     if int(step) != (curve[-1].step if curve else 0):
         raise CheckpointError(origin, f"step {int(step)}; need that of the curve's last row")
-    return Member(config, OptimState(step=step, **rows), curve, wall_s)
+    return kind(config, OptimState(step=step, **rows), curve, wall_s)
 
 
-def load_snapshot(data: bytes, origin: str | Path = "checkpoint") -> Member:
+def load_snapshot(kind: type[M_], data: bytes, origin: str | Path = "checkpoint") -> M_:
     """Member with averaged weights in `state.average`; reads states and snapshots alike."""
-    config, tensors, curve, wall_s = _load(data, origin)
-    average = _row(tensors, "average", config, origin)
+    config, tensors, curve, wall_s = _load(kind, data, origin)
+    average = _row(tensors, "average", kind.size(config), origin)
     state = OptimState.start(average)
     state.step += curve[-1].step if curve else 0
-    return Member(config, state, curve, wall_s)
+    return kind(config, state, curve, wall_s)
 
 
-def _dump(member: Member, tensors: dict[str, Tensor]) -> bytes:
+def _dump(member: Member[Any], tensors: dict[str, Tensor]) -> bytes:
     rows = [[getattr(e, name) for name in EVALUATION_FIELDS] for e in member.curve]
     curve = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(EVALUATION_FIELDS))
     header = {
@@ -92,12 +94,12 @@ def _dump(member: Member, tensors: dict[str, Tensor]) -> bytes:
 
 
 def _load(
-    data: bytes, origin: str | Path
-) -> tuple[TrialConfig, dict[str, Tensor], list[Evaluation], float]:
+    kind: type[Member[Any]], data: bytes, origin: str | Path
+) -> tuple[Any, dict[str, Tensor], list[Evaluation], float]:
     header = _header(data, origin)
     try:
         tensors = checksummed.load(data)
-        config = TrialConfig.from_stored(header["config"])
+        config = kind.config_class.from_dict(header["config"])
         fields = tuple(header["curve_fields"])
         curve = tensors.pop("curve")
         wall_s = float(header["wall_s"])
@@ -114,18 +116,16 @@ def _header(data: bytes, origin: str | Path) -> dict[str, Any]:
         found = (header["format"], header["science_version"])
     except (checksummed.DamagedError, KeyError) as error:
         raise CheckpointError(origin, f"not a grok checkpoint ({error})") from error
-    if found not in ((FORMAT, SCIENCE_VERSION), (WITH_KEY_BIAS, SCIENCE_VERSION)):
-        need = (FORMAT, SCIENCE_VERSION)
+    if found != (need := (FORMAT, SCIENCE_VERSION)):
         raise CheckpointError(origin, f"format and science version {found}; need {need}")
     return header
 
 
 def _curve(
-    curve: Tensor, fields: tuple[object, ...], config: TrialConfig, origin: str | Path
+    curve: Tensor, fields: tuple[object, ...], config: Config, origin: str | Path
 ) -> list[Evaluation]:
     """Evaluations, whose steps ascend and are within the trial's budget."""
-    known = fields in (EVALUATION_FIELDS, FIRST_FIELDS)
-    shaped = known and curve.ndim == 2 and curve.shape[1] == len(fields)
+    shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
     if not shaped or curve.dtype != torch.float64:
         raise CheckpointError(origin, f"curve of {fields}; need float64 of {EVALUATION_FIELDS}")
     steps = curve[:, 0]
@@ -138,20 +138,9 @@ def _curve(
     return [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
 
 
-def _row(tensors: dict[str, Tensor], name: str, config: TrialConfig, origin: str | Path) -> Tensor:
-    row, layout = tensors.get(name), Layout(config.shape)
-    if row is not None and row.shape == (layout.n + config.depth * config.width,):
-        row = _without_key_bias(row, layout)
-    if row is None or row.shape != (layout.n,) or row.dtype != torch.float32:
+def _row(tensors: dict[str, Tensor], name: str, size: int, origin: str | Path) -> Tensor:
+    row = tensors.get(name)
+    if row is None or row.shape != (size,) or row.dtype != torch.float32:
         found = None if row is None else (tuple(row.shape), row.dtype)
-        raise CheckpointError(origin, f"{name} is {found}; need float32 of shape ({layout.n},)")
+        raise CheckpointError(origin, f"{name} is {found}; need float32 of shape ({size},)")
     return row[None]
-
-
-def _without_key_bias(row: Tensor, layout: Layout) -> Tensor:
-    """A row of the format WITH_KEY_BIAS as one of today's."""
-    kept, start = [], 0
-    for name, size in zip(layout.entries, layout.sizes):
-        kept.append(row[start : start + size])
-        start += size + (layout.shape.width if name.endswith(".key.w") else 0)
-    return torch.cat(kept)

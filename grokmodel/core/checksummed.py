@@ -1,8 +1,7 @@
 """Tensors and a JSON header as bytes with a checksum: safetensors, never pickle.
 
 The header is the entry `grok` of safetensors' own metadata. Its `crc32` is over the rest of the
-header and over name, type, shape and bytes of every tensor, so that no damage goes unnoticed. Files
-that were written before there was one are read without.
+header and over name, type, shape and bytes of every tensor, so that no damage goes unnoticed.
 """
 
 from __future__ import annotations
@@ -58,12 +57,8 @@ def load(data: bytes) -> dict[str, Tensor]:
         tensors = safetensors.load(data)
     except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise DamagedError(str(error)[:MOST_SAID]) from error
-    try:
-        found = header(data)
-    except DamagedError:  # older than the header
-        return tensors
-    expected = found.pop(CHECKSUM, None)
-    if expected is not None and expected != _checksum(tensors, found):
+    found = header(data)
+    if found.pop(CHECKSUM, None) != _checksum(tensors, found):
         raise DamagedError("its checksum is wrong: the file has changed since it was written")
     return tensors
 

@@ -12,9 +12,17 @@ from collections.abc import Callable
 
 import torch
 
+EAGER, GRAPH, COMPILED = "eager", "graph", "compiled"
+MODES = (EAGER, GRAPH, COMPILED)
+"""Kernel by kernel; as one CUDA graph; the loss compiled by torch, and on a GPU one graph too."""
 WARMUP_STEPS = 3
 """Steps run one kernel at a time before the capture: libraries allocate their workspaces in them.
 They are steps like all others, so nothing needs to be undone."""
+
+
+def default_mode(device: torch.device) -> str:
+    """One CUDA graph on a GPU, kernel by kernel on a CPU."""
+    return GRAPH if device.type == "cuda" else EAGER
 
 
 def allow_tf32() -> None:

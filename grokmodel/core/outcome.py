@@ -28,9 +28,6 @@ RULE_VALID = 0.9
 """`tau_rule`: share of samples for strict pairs that decode to the right class."""
 MEMORIZED = 0.5
 """`tau_mem`: share of samples for training pairs that copy one training image."""
-DIVERGED_RATIO = {"x0": 1.1, "velocity": 5.0}
-"""Loss -> diverged: the last is this many times the first, which is measured on one batch. In the
-velocity loss few small t weigh much, and one batch may lie at a third of the mean."""
 SETTLED, SETTLED_FOR = 0.99, 5
 """A trial that has learned its training pairs has settled when strict accuracy is at least SETTLED
 for so many evaluations in a row."""
@@ -60,8 +57,6 @@ class Evaluation:
 
 
 EVALUATION_FIELDS = tuple(field.name for field in dataclasses.fields(Evaluation))
-FIRST_FIELDS = EVALUATION_FIELDS[: EVALUATION_FIELDS.index("weight_norm") + 1]
-"""Those that every curve has had from the first version on."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +80,18 @@ class Outcome:
     """First step at which >= 0.5 of the samples for training pairs are copies (N > 1)."""
 
 
-def outcome(curve: Sequence[Evaluation], loss: str = "x0") -> Outcome:
-    """Phase, steps and clocks of a curve, with at least one evaluation, of a trial of this loss."""
+def outcome(curve: Sequence[Evaluation], divergence_ratio: float) -> Outcome:
+    """Phase, steps and clocks of a curve with at least one evaluation.
+
+    Args:
+        divergence_ratio: see `diverged`.
+    """
     last = curve[-1]
     train_step = first_lasting(curve, "train_acc")
     val_step = first_lasting(curve, "val_acc")
     strict_step = first_lasting(curve, "val_acc_strict")
     return Outcome(
-        phase=phase(train_step, strict_step, diverged(curve, loss)),
+        phase=phase(train_step, strict_step, diverged(curve, divergence_ratio)),
         steps_run=last.step,
         train_acc=last.train_acc,
         val_acc=last.val_acc,
@@ -129,10 +128,10 @@ def first_lasting(curve: Sequence[Evaluation], field: str) -> int | None:
     return None
 
 
-def diverged(curve: Sequence[Evaluation], loss: str = "x0") -> bool:
-    """The loss is not finite, or ends above where it began by more than its noise."""
+def diverged(curve: Sequence[Evaluation], ratio: float) -> bool:
+    """The loss is not finite, or ends at more than `ratio` times what it was at the start."""
     last = curve[-1].loss
-    return not math.isfinite(last) or last > DIVERGED_RATIO[loss] * curve[0].loss
+    return not math.isfinite(last) or last > ratio * curve[0].loss
 
 
 def settled(curve: Sequence[Evaluation]) -> bool:

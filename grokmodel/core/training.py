@@ -1,39 +1,118 @@
-"""Train a pack: a generator that yields after every round of evaluations.
+"""Fused training: M members as one program, from the gradient step to rounds of evaluations.
 
-The caller owns tracking and saving. A member stops by itself when it has settled, when its budget
-is spent or when its loss is no longer finite; stopped members leave the pack, which is then
-re-stacked.
+A `Pack` holds the state of its members with a leading member axis and trains all of them by one
+step; what a batch and its loss are, the model says in a subclass. `train` is a generator that
+yields after every round of evaluations, so that the caller owns tracking and saving. A member stops
+by itself when it has settled, when its budget is spent or when its loss is no longer finite;
+stopped members leave the pack, which is then stacked anew. Nothing that a member computes depends
+on who else is in its pack, but for the floating-point summation order.
+
+Shapes: M members, n parameters of a member.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import Tensor
 
-from grokmodel.core.execution import allow_tf32
-from grokmodel.image.evaluate import Decoders, evaluate
-from grokmodel.image.pack import Banks, Member, Pack
+from grokmodel.core.execution import COMPILED, EAGER, CapturedStep, allow_tf32
+from grokmodel.core.member import Member
+from grokmodel.core.optim import Hyper, Optimizer, OptimState
+from grokmodel.core.outcome import Evaluation
 
 RESTACK_ON_GPU = 0.5
-"""Share of live members at which a GPU pack is re-stacked: small members cost it little there. On a
-CPU every member costs its full time, so a pack is re-stacked as soon as one has stopped."""
+"""Share of live members at which a GPU pack is stacked anew: small members cost it little there. On
+a CPU every member costs its full time, so a pack is stacked anew as soon as one has stopped."""
+HYPER_FIELDS = tuple(Hyper.__dataclass_fields__)
+
+M_ = TypeVar("M_", bound=Member[Any])
+P_ = TypeVar("P_", bound="Pack[Any]")
 
 
-def default_program(device: torch.device) -> str:
-    """A step as one CUDA graph on a GPU, kernel by kernel on a CPU."""
-    return "graph" if device.type == "cuda" else "eager"
+class Pack(ABC, Generic[M_]):
+    """Live members on one device. `step()` trains all of them once.
+
+    Args:
+        members: trials that are one program; each keeps its own step.
+        mode: how a step is run, one of `execution.MODES`.
+    """
+
+    def __init__(self, members: Sequence[M_], device: torch.device, mode: str = EAGER) -> None:
+        self.members = list(members)
+        self.device = device
+        states = [vars(m.state) for m in self.members]
+        self.state = OptimState(
+            **{name: self._stacked([state[name] for state in states]) for name in states[0]}
+        )
+        configs = [m.config for m in self.members]
+        self.hyper = Hyper(
+            **{name: self.column([float(getattr(c, name)) for c in configs])
+               for name in HYPER_FIELDS}
+        )  # fmt: skip
+        self.optimizer = Optimizer(self.state, self.hyper)
+        self.seed_M = self.column([c.seed for c in configs])
+        self.loss_sum_M = torch.zeros(len(configs), device=device)
+        self._compiled = torch.compile(self.loss, dynamic=False) if mode == COMPILED else None
+        self._captured: CapturedStep | None = None
+        if mode != EAGER and device.type == "cuda":
+            self._captured = CapturedStep(device)
+
+    @abstractmethod
+    def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
+        """Training loss (M,) of every member on its batch number `step_M`."""
+
+    def step(self) -> None:
+        """Train every member once; adds their losses to `loss_sum_M`."""
+        if self._captured is None:
+            self._step()
+        else:  # handed over at every call: a pack that refers to itself would outlive its use
+            self._captured(self._step)
+
+    def _step(self) -> None:
+        """Draw a batch per member, take the gradient, update."""
+        weights_Mn = self.state.weights.detach().requires_grad_()
+        loss = self._compiled or self.loss
+        loss_M = loss(weights_Mn, self.state.step)
+        # members share no weight, so the gradient of the sum holds each member's own
+        (grad_Mn,) = torch.autograd.grad(loss_M.sum(), weights_Mn)
+        self.optimizer.update(grad_Mn)
+        self.loss_sum_M += loss_M.detach()
+
+    def write_back(self, member: M_) -> None:
+        """Copy the live row of `member` into it."""
+        i = self.members.index(member)
+        row = {k: v[i : i + 1].detach().cpu().clone() for k, v in vars(self.state).items()}
+        member.state = OptimState(**row)
+
+    def close(self) -> None:
+        """Free what only further steps would need: the graph and its memory."""
+        self._captured = None
+
+    def column(self, values: Sequence[int | float | bool]) -> Tensor:
+        """One number per member, (M,) on the device."""
+        return torch.tensor(values, device=self.device)
+
+    def _stacked(self, rows: Sequence[Tensor]) -> Tensor:
+        """Rows (1, ...) as one tensor on the device, which never holds them twice."""
+        out = rows[0].new_empty((len(rows), *rows[0].shape[1:]), device=self.device)
+        for i, row in enumerate(rows):
+            out[i] = row[0]
+        return out
 
 
 @dataclass(frozen=True)
-class Round:
+class Round(Generic[P_]):
     """What one round of evaluations brought."""
 
-    evaluated: list[Member]
+    evaluated: list[Any]
     """Members with a new last entry in their `curve`; finished ones have their final `state`."""
-    pack: Pack
+    pack: P_
 
     def write_back(self) -> None:
         """Bring the `state` of all evaluated members up to date, to save it."""
@@ -42,36 +121,34 @@ class Round:
                 self.pack.write_back(member)
 
 
-def train(
-    members: Sequence[Member],
-    banks: Banks,
-    decoders: Decoders,
-    device: torch.device,
-    program: str | None = None,
-) -> Iterator[Round]:
-    """Train `members`, all of one PackShape, until each has finished; they change in place.
+def rounds(
+    members: Sequence[M_],
+    fuse: Callable[[Sequence[M_]], P_],
+    evaluate: Callable[[P_, Tensor], list[Evaluation]],
+) -> Iterator[Round[P_]]:
+    """Train `members`, all of one program, until each has finished; they change in place.
 
     Args:
-        program: how steps are run, one of `pack.PROGRAMS`; by default `graph` on a GPU.
+        fuse: makes a pack of members.
+        evaluate: one evaluation per member of a pack, given its mean training losses (M,).
 
-    Members that were restored go on from their own step. A member without a curve is evaluated
+    Members that were restored resume at their own step. A member without a curve is evaluated
     before its first step, so that every curve begins at step 0.
     """
-    program = program or default_program(device)
     allow_tf32()
     live = [m for m in members if not m.finished]
-    keep = RESTACK_ON_GPU if device.type == "cuda" else 1.0
     while live:
-        pack = Pack(live, banks, device, program)
+        pack = fuse(live)
+        keep = RESTACK_ON_GPU if pack.device.type == "cuda" else 1.0
         fresh = [m for m in live if not m.curve]
         if fresh:
-            yield _round(pack, fresh, banks, decoders, time.perf_counter(), at_start=True)
-        stacked = len(live)
+            yield _round(pack, fresh, evaluate, time.perf_counter(), steps=0)
+        stacked, every = len(live), live[0].config.eval_every
         while live and not (len(live) < stacked and len(live) <= keep * stacked):
             started = time.perf_counter()
-            for _ in range(pack.shape.eval_every):
+            for _ in range(every):
                 pack.step()
-            yield _round(pack, live, banks, decoders, started)
+            yield _round(pack, live, evaluate, started, steps=every)
             live = [m for m in live if not m.finished]
         for member in live:  # the next pack starts from its members' own rows
             pack.write_back(member)
@@ -79,20 +156,19 @@ def train(
 
 
 def _round(
-    pack: Pack,
-    members: list[Member],
-    banks: Banks,
-    decoders: Decoders,
+    pack: P_,
+    members: list[Any],
+    evaluate: Callable[[P_, Tensor], list[Evaluation]],
     started: float,
-    at_start: bool = False,
-) -> Round:
-    """Evaluate the pack and append to the curves of `members`."""
-    if at_start:
+    steps: int,
+) -> Round[P_]:
+    """Evaluate the pack after `steps` steps and append to the curves of `members`."""
+    if steps:
+        losses_M = pack.loss_sum_M / steps
+    else:  # before the first step, the loss on the batch that comes
         with torch.no_grad():
-            losses = pack.loss(pack.params(pack.state.weights), pack.state.step)
-    else:
-        losses = pack.loss_sum_M / pack.shape.eval_every
-    evaluations = evaluate(pack, decoders, banks, losses)
+            losses_M = pack.loss(pack.state.weights, pack.state.step)
+    evaluations = evaluate(pack, losses_M)
     pack.loss_sum_M.zero_()
     seconds = (time.perf_counter() - started) / len(members)
     for member, evaluation in zip(pack.members, evaluations, strict=True):

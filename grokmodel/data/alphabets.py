@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from grokmodel.image.config import ConfigError
+from grokmodel.data.names import DISTINCT, PLAIN
+from grokmodel.errors import ConfigError
 
-PLAIN, DISTINCT = "plain", "distinct"
 MERGED = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
 """What the labels 0, 1, 2, ... of EMNIST's by-merge and balanced sets show."""
 DISTINCT_ORDER = "AENOQTXbd3R245MGPVLWBF97CJKher8DnUHZ6taYSIgfq01"

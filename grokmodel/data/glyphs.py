@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from grokmodel.data.bank import HELD_OUT, DataError, SymbolBank, resize
-from grokmodel.image.config import ConfigError
+from grokmodel.data.bank import HELD_OUT, SymbolBank, fingerprint, resize
+from grokmodel.errors import ConfigError, DataError
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt23456789" + "01cijklmopsuvwxyz"
 """62 symbols; those that look like another one at 16 pixels come last."""
@@ -38,7 +38,7 @@ CANVAS = 64
 FONT_SIZE = 0.9
 """Em square in units of the canvas: the widest letter just fits."""
 POOL = 256
-"""Images a symbol for training a decoder."""
+"""Images per symbol for training a decoder."""
 FIRST_HELD_OUT = 100_000
 """Number of the first held-out image: no training bank reaches it."""
 KEPT = 256
@@ -47,36 +47,47 @@ each with its pool and its held-out images."""
 
 
 def glyph_bank(P: int, N: int, side: int) -> SymbolBank:
-    """Bank of the first P symbols of ALPHABET, N images each (see `symbols.load_bank`)."""
+    """Bank of the first P symbols of ALPHABET, N images each (see `load.load_bank`)."""
     if len(ALPHABET) < P:
         raise ConfigError("P", P, f"{len(ALPHABET)} or less, the built-in glyphs")
     if N >= FIRST_HELD_OUT:
         raise ConfigError("N", N, f"less than {FIRST_HELD_OUT} for the built-in glyphs")
     # N = 1 is decoded by its templates: only a varied bank needs images to train and test a decoder
-    pool = _images(P, 0, max(N, POOL) if N > 1 else 1, side)
-    heldout = _images(P, FIRST_HELD_OUT, HELD_OUT if N > 1 else 0, side)
-    return SymbolBank(images=pool[:, :N], heldout=heldout, pool=pool, labels=tuple(ALPHABET[:P]))
+    pool, drawn = _images(P, 0, max(N, POOL) if N > 1 else 1, side)
+    heldout, also_drawn = _images(P, FIRST_HELD_OUT, HELD_OUT if N > 1 else 0, side)
+    return SymbolBank(
+        images=pool[:, :N],
+        heldout=heldout,
+        pool=pool,
+        labels=tuple(ALPHABET[:P]),
+        fingerprint=fingerprint([], drawn, also_drawn, P, N, side),
+    )
 
 
-def _images(P: int, first: int, count: int, side: int) -> np.ndarray:
-    """Images `first` ... `first + count - 1` of P symbols: (P, count, side, side) float32."""
-    return np.stack([_images_of(symbol, first, count, side) for symbol in range(P)])
+def _images(P: int, first: int, count: int, side: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Images `first` ... `first + count - 1` of P symbols, (P, count, side, side) float32, and a
+    fingerprint per symbol of what the fonts gave for them."""
+    images, drawn = zip(*(_images_of(symbol, first, count, side) for symbol in range(P)))
+    return np.stack(images), drawn
 
 
 @lru_cache(maxsize=KEPT)
-def _images_of(symbol: int, first: int, count: int, side: int) -> np.ndarray:
-    """Those of one symbol: (count, side, side). Kept at their size, not at that of the canvas."""
+def _images_of(symbol: int, first: int, count: int, side: int) -> tuple[np.ndarray, str]:
+    """Those of one symbol, (count, side, side), kept at their size, not at that of the canvas; and
+    the fingerprint of the letters that they are made from."""
     out = np.zeros((count, side, side), np.float32)
+    letters = []
     for k in range(count):
-        out[k] = resize(_glyph(symbol, first + k), side)
-    return out
+        rng = np.random.default_rng([symbol, first + k])
+        letters.append(_letter(symbol, rng))
+        out[k] = resize(_deform(letters[-1] / np.float32(255.0), rng), side)
+    return out, fingerprint(letters)
 
 
-def _glyph(symbol: int, number: int) -> np.ndarray:
-    """One glyph on the canvas, float32 in [0, 1]."""
+def _letter(symbol: int, rng: np.random.Generator) -> np.ndarray:
+    """A letter in a font and a weight on the canvas, uint8."""
     from PIL import Image, ImageDraw, ImageFilter
 
-    rng = np.random.default_rng([symbol, number])
     name = FONTS[int(rng.integers(len(FONTS)))]
     image = Image.new("L", (CANVAS, CANVAS))
     middle = (CANVAS / 2, CANVAS / 2)
@@ -85,7 +96,7 @@ def _glyph(symbol: int, number: int) -> np.ndarray:
     if rng.random() < 0.5:  # thinning letters with hairlines would tear them
         heavy = name in ("DejaVuSans-Bold", "DejaVuSansMono-Bold")
         image = image.filter(ImageFilter.MinFilter(3) if heavy else ImageFilter.MaxFilter(3))
-    return _deform(np.asarray(image, np.float32) / 255.0, rng)
+    return np.asarray(image)
 
 
 def _centred(image):  # type: ignore[no-untyped-def]

@@ -10,10 +10,12 @@ no rule, and are a good part of the strict pairs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.data.names import OPERATIONS
+from grokmodel.errors import ConfigError
 
 UNDEFINED = -1
 """Result of a pair that the operation does not define (division by zero)."""
@@ -31,7 +33,24 @@ def result_table(op: str, P: int) -> np.ndarray:
     if op == "div":
         inverse = np.array([UNDEFINED if k == 0 else pow(k, -1, P) for k in range(P)])
         return np.where(b == 0, UNDEFINED, (a * inverse[b]) % P)
-    raise ConfigError("op", op, "one of add, sub, mul, div")
+    raise ConfigError("op", op, f"one of {', '.join(OPERATIONS)}")
+
+
+class PairsConfig(Protocol):
+    """What of a config says which pairs there are, which train and which are evaluated."""
+
+    @property
+    def op(self) -> str: ...
+    @property
+    def P(self) -> int: ...
+    @property
+    def train_fraction(self) -> float: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def eval_pairs(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +65,7 @@ class Split:
     """(n_val,) bool: the mirror (b, a) does not train either."""
 
 
-def split_pairs(config: TrialConfig) -> Split:
+def split_pairs(config: PairsConfig) -> Split:
     """Split all defined pairs of the trial, drawn from its seed.
 
     Raises:
@@ -75,7 +94,7 @@ def split_pairs(config: TrialConfig) -> Split:
     return Split(train=train, val=val, strict=~trains[val[:, 1], val[:, 0]])
 
 
-def strict_evaluated(config: TrialConfig) -> int:
+def strict_evaluated(config: PairsConfig) -> int:
     """How many strict pairs are among those that are evaluated, the first `eval_pairs`."""
     return int(split_pairs(config).strict[: config.eval_pairs].sum())
 

@@ -1,177 +1,204 @@
-"""One trial is one `TrialConfig`; its `trial_id` is the trial's identity everywhere.
+"""The config of a trial that learns to draw images: data, model, flow and evaluation.
 
-Two configs with equal fields have the same id and the same result, so running a trial again is a
-no-op. Every number that a result depends on is a field here: there are no hidden constants.
+What any trial has (optimiser, budget, seed) is declared in `grokmodel.core.config`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
+from grokmodel.core.config import (
+    FINITE,
+    INSIDE_UNIT,
+    POSITIVE,
+    UP_TO_ONE,
+    Config,
+    Range,
+    check_divides,
+    declare,
+    fields_of,
+)
+from grokmodel.data.names import ALPHABETS, DATASETS, OPERATIONS, PRIME_OPERATIONS, SPLITS
+from grokmodel.errors import ConfigError
 
-from grokmodel.image.limits import ConfigError, check_values
+VARIANTS = ("baseline", "sandwich")
+NORMS = ("pre", "ffn", "none")
+ACTIVATIONS = ("gelu", "swiglu")
+LOSSES = ("x0", "velocity")
+T_DISTRIBUTIONS = ("logit-normal", "uniform")
+PRECISIONS = ("float32", "bfloat16")
+DECODERS_1STEP = ("mean", "decoder")
 
-__all__ = ["FIELD_TYPES", "ConfigError", "PackShape", "TrialConfig"]
-
-SCIENCE_VERSION = 1
-"""Raised whenever the meaning of a result changes; part of every `trial_id`."""
-
-LATER_FIELDS: dict[str, Any] = {
-    "precision": "float32",
-    "alphabet": "plain",
-    "sandwich_ffn": 0,
-    "sandwich_skip": True,
-    "late_decay_from": 0,
-    "late_weight_decay": 0.0,
-    "decoder_1step": "decoder",
-    "cooldown": 0,
-    "visible_below": 1.0,
-}
-"""Fields added when there were results already -> what every trial did before. The identity leaves
-them out while they have these values, so that those results keep their ids."""
+MAX_P = 256
+"""Labels of the data files are bytes."""
+MAX_SIZE = 65_536
+"""Largest width, FFN, batch and N: beyond it a number is more likely a slip than intended."""
+MAX_NUMBERS = 2**31
+"""Numbers in a tensor of one trial: 8 GiB of float32."""
+SIZE = Range.whole(1, MAX_SIZE)
+HASH = re.compile("(?:[0-9a-f]{16})?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialConfig:
-    """Everything that can change the outcome of one trial.
+class TrialConfig(Config):
+    """Everything that can change the outcome of one trial of the image model."""
 
-    Raises:
-        ConfigError: on construction, naming the first field at fault, its value, what is allowed.
-    """
+    op: str = declare("add", "operation on Z_P that gives c from a and b", choices=OPERATIONS)
+    data: str = declare("glyphs", "data set of the symbol images", choices=DATASETS)
+    images_hash: str = declare(
+        "",
+        "hash of the images that the data set really gave; a sweep fills it in",
+        is_axis=False,
+    )
+    alphabet: str = declare(
+        "plain",
+        "which symbols come first: `plain`, the order of the data; `distinct`, an order of EMNIST "
+        "in which look-alikes come last",
+        choices=ALPHABETS,
+    )
+    P: int = declare(
+        31, "modulus: number of symbols; a prime for `div`", bounds=Range.whole(3, MAX_P)
+    )
+    N: int = declare(1, "images per symbol", unit="images", bounds=SIZE)
+    train_fraction: float = declare(
+        0.6, "share R of all pairs (a, b) that trains; the rest validates", unit="share",
+        bounds=INSIDE_UNIT,
+    )  # fmt: skip
+    split: str = declare(
+        "ordered",
+        "`ordered`: (a, b) and (b, a) fall independently; `unordered`: always on the same side",
+        choices=SPLITS,
+    )
 
-    op: str = "add"
-    """Operation on Z_P that gives c from a and b: one of OPERATIONS."""
-    data: str = "glyphs"
-    """Where the symbol images come from: one of DATASETS (`emnist` is its by-merge set)."""
-    alphabet: str = "plain"
-    """Which symbols come first: `plain`, the order of the data; `distinct`, an order of EMNIST in
-    which those that look alike come last (see `alphabets.py`)."""
-    P: int = 31
-    """Modulus: number of symbols, 3 to 256; a prime for `div`."""
-    N: int = 1
-    """Images per symbol, 1 or more."""
-    train_fraction: float = 0.6
-    """Share R of all pairs (a, b) that trains, in (0, 1); the rest validates."""
-    split: str = "ordered"
-    """`ordered`: (a, b) and (b, a) fall independently; `unordered`: always on the same side."""
+    side: int = declare(16, "image side", unit="pixels", bounds=Range.whole(8, 64))
+    patch: int = declare(
+        0, "token side, divides `side`; 0 stands for `side`: one token per image", unit="pixels",
+        bounds=Range.whole(0, MAX_SIZE),
+    )  # fmt: skip
+    width: int = declare(
+        128, "width of the residual stream; even, divisible by `heads`",
+        bounds=Range.whole(2, MAX_SIZE),
+    )  # fmt: skip
+    depth: int = declare(1, "transformer blocks", bounds=Range.whole(1, 8))
+    heads: int = declare(1, "attention heads", bounds=SIZE)
+    ffn: int = declare(128, "hidden units of the feed-forward network", bounds=SIZE)
+    variant: str = declare(
+        "baseline",
+        "`baseline`: attention, FFN; `sandwich`: one more FFN between embedding and attention",
+        choices=VARIANTS,
+    )
+    sandwich_ffn: int = declare(
+        0,
+        "hidden units of the sandwich's own FFN, the one before attention; 0 stands for `ffn`, "
+        "and for the baseline, which has none",
+        bounds=Range.whole(0, MAX_SIZE),
+    )
+    sandwich_skip: bool = declare(
+        True,
+        "residual connection around the sandwich's own FFN; without it, attention sees of an image "
+        "only what that FFN makes of it; true for the baseline",
+    )
+    norm: str = declare(
+        "ffn",
+        "where LayerNorm stands: `pre` (attention, FFN and output), `ffn` (FFN only) or `none`",
+        choices=NORMS,
+    )
+    activation: str = declare("gelu", "FFN non-linearity", choices=ACTIVATIONS)
+    init_scale: float = declare(
+        0.5, "weights start as N(0, init_scale^2 / fan_in)", bounds=POSITIVE
+    )
+    input_gate: bool = declare(
+        True, "scale the noisy input by (1 - t), so that pure noise enters as zero"
+    )
+    visible_below: float = declare(
+        1.0,
+        "noise level below which the input gate opens: the noisy input is scaled by "
+        "max(0, 1 - t / visible_below), so that above it the operands are all that the model sees; "
+        "1 without a gate",
+        bounds=UP_TO_ONE,
+    )
+    precision: str = declare(
+        "float32",
+        "precision of matrix products: `float32` (on CUDA by TF32) or `bfloat16`; weights, moments "
+        "and sums are always float32",
+        choices=PRECISIONS,
+    )
 
-    side: int = 16
-    """Image side in pixels, 8 to 64."""
-    patch: int = 0
-    """Token side in pixels; divides `side`. 0 stands for `side`: one token an image."""
-    width: int = 128
-    """Residual stream width D; divisible by `heads`."""
-    depth: int = 1
-    """Transformer blocks, 1 to 8."""
-    heads: int = 1
-    """Attention heads."""
-    ffn: int = 128
-    """Hidden units of the feed-forward network."""
-    variant: str = "baseline"
-    """`baseline`: attention, FFN; `sandwich`: one more FFN between embedding and attention."""
-    sandwich_ffn: int = 0
-    """Hidden units of the sandwich's own FFN, the one before attention; 0 stands for `ffn`, and for
-    the baseline, which has none."""
-    sandwich_skip: bool = True
-    """Residual connection around the sandwich's own FFN; without it, attention sees of an image
-    only what that FFN makes of it. True for the baseline."""
-    norm: str = "ffn"
-    """Where LayerNorm stands: `pre` (attention, FFN and output), `ffn` (FFN only) or `none`."""
-    activation: str = "gelu"
-    """FFN non-linearity: `gelu` or the gated `swiglu`."""
-    init_scale: float = 0.5
-    """Weights start as N(0, init_scale^2 / fan_in), > 0."""
-    input_gate: bool = True
-    """Scale the noisy input by (1 - t), so that pure noise enters as zero."""
-    visible_below: float = 1.0
-    """Noise level below which the input gate opens, in (0, 1]: the noisy input is scaled by
-    max(0, 1 - t / visible_below), so that above it the operands are all that the model sees. 1
-    without a gate."""
-    precision: str = "float32"
-    """Precision of matrix products: `float32` (on CUDA by TF32) or `bfloat16`; weights, moments
-    and sums are float32 always."""
+    loss: str = declare(
+        "x0",
+        "`x0`: |x0_hat - x0|^2; `velocity`: the same over max(t, t_clip)^2",
+        choices=LOSSES,
+    )
+    t_distribution: str = declare(
+        "logit-normal",
+        "distribution of the noise level t while training",
+        choices=T_DISTRIBUTIONS,
+    )
+    t_mean: float = declare(3.0, "mean of logit(t) for `logit-normal`", bounds=FINITE)
+    t_std: float = declare(2.0, "deviation of logit(t) for `logit-normal`", bounds=POSITIVE)
+    t_levels: int = declare(
+        64,
+        "distinct noise levels in a batch, each shared by batch / t_levels rows; divides `batch`",
+        bounds=SIZE,
+    )
+    t_clip: float = declare(
+        0.05, "smallest t that divides in the `velocity` loss", bounds=INSIDE_UNIT
+    )
+    sample_steps: int = declare(
+        10, "Euler steps per sample in the evaluations during training", unit="steps",
+        bounds=Range.whole(1, 1000),
+    )  # fmt: skip
+    final_sample_steps: int = declare(
+        50, "Euler steps per sample in the second, final evaluation", unit="steps",
+        bounds=Range.whole(1, 1000),
+    )  # fmt: skip
+    decoder_1step: str = declare(
+        "mean",
+        "what reads samples of one step where N > 1: `mean`, the nearest class mean; `decoder`, "
+        "the CNN that reads all others. One step from noise gives the expected image, a blend that "
+        "the CNN never saw. At N = 1 both are the same and this is `decoder`",
+        choices=DECODERS_1STEP,
+    )
+    batch: int = declare(512, "training triplets per step", unit="triplets", bounds=SIZE)
+    eval_pairs: int = declare(
+        512,
+        "pairs per evaluation and side (training, validation), at most: a random sample",
+        unit="pairs",
+        bounds=Range.whole(1, 2**31 - 1),
+    )
 
-    loss: str = "x0"
-    """`x0`: |x0_hat - x0|^2; `velocity`: the same over max(t, t_clip)^2."""
-    t_distribution: str = "logit-normal"
-    """Distribution of the noise level t while training: `logit-normal` or `uniform`."""
-    t_mean: float = 3.0
-    """Mean of logit(t) for `logit-normal`."""
-    t_std: float = 2.0
-    """Standard deviation of logit(t) for `logit-normal`, > 0."""
-    t_levels: int = 64
-    """Distinct noise levels in a batch, each shared by batch / t_levels rows; divides `batch`."""
-    t_clip: float = 0.05
-    """Smallest t that divides in the `velocity` loss, in (0, 1)."""
-    sample_steps: int = 10
-    """Euler steps per sample in the evaluations during training."""
-    final_sample_steps: int = 50
-    """Euler steps per sample in the second, final evaluation."""
-    decoder_1step: str = "mean"
-    """What reads samples of one step where N > 1: `mean`, the nearest class mean; `decoder`, the
-    CNN that reads all others. One step from noise gives the expected image, a blend that the CNN
-    never saw. At N = 1 both are the same and this is `decoder`."""
+    def check(self) -> None:
+        super().check()
+        if not HASH.fullmatch(self.images_hash):
+            raise ConfigError("images_hash", self.images_hash, "16 hexadecimal digits, or empty")
+        if self.patch:
+            check_divides(vars(self), "patch", "side")
+        check_divides(vars(self), "t_levels", "batch")
+        check_divides(vars(self), "heads", "width")
+        if self.width % 2:
+            raise ConfigError("width", self.width, "even (sines and cosines of time come in pairs)")
+        if self.op in PRIME_OPERATIONS and not is_prime(self.P):
+            raise ConfigError("P", self.P, f"a prime for op = {self.op!r}")
+        _check_sizes(self)
 
-    batch: int = 512
-    """Training triplets a step."""
-    steps: int = 5000
-    """Optimiser steps, at most; one that has settled, its late decay begun, stops earlier without a
-    cool-down."""
-    lr: float = 1e-3
-    """AdamW learning rate after warm-up, > 0."""
-    warmup: int = 10
-    """Steps of linear learning-rate warm-up, 0 or more."""
-    cooldown: int = 0
-    """Last steps, in which the learning rate falls linearly towards 0: 0, for none, to `steps`."""
-    weight_decay: float = 1.0
-    """AdamW decoupled weight decay, 0 or more."""
-    late_decay_from: int = 0
-    """Steps after which `late_weight_decay` takes the place of `weight_decay`; 0 stands for never:
-    a decay that presses for the rule may keep a model from telling many images apart."""
-    late_weight_decay: float = 0.0
-    """Weight decay after `late_decay_from` steps, 0 or more; 0 if that is never."""
-    beta1: float = 0.9
-    """AdamW first-moment decay, in [0, 1)."""
-    beta2: float = 0.98
-    """AdamW second-moment decay, in [0, 1)."""
-    ema: float = 0.98
-    """Decay of the weight average that is evaluated, in [0, 1); 0 evaluates the raw weights."""
-    eval_every: int = 250
-    """Steps between evaluations; divides `steps`."""
-    eval_pairs: int = 512
-    """Pairs per evaluation and side (training / validation), at most: a random sample."""
-    seed: int = 0
-    """Seeds split, initial weights and all noise of this trial; from 0 to 2^31 - 2."""
-
-    def __post_init__(self) -> None:
-        values = vars(self)
-        for name, wanted in FIELD_TYPES.items():
-            value = values[name]
-            # a large sweep makes many configs, so what needs no change is passed over quickly;
-            # a float above 0 is neither NaN nor -0.0
-            if type(value) is not wanted or (wanted is float and not value > 0):
-                object.__setattr__(self, name, _typed(name, wanted, value))
+    def canonical(self) -> dict[str, Any]:
+        out = super().canonical()
         if self.patch == 0:
-            object.__setattr__(self, "patch", self.side)
-        check_values(vars(self))
-        # one model, one id
+            out["patch"] = self.side
         if self.variant == "baseline" or self.sandwich_ffn == self.ffn:
-            object.__setattr__(self, "sandwich_ffn", 0)
+            out["sandwich_ffn"] = 0
         if self.variant == "baseline":
-            object.__setattr__(self, "sandwich_skip", True)
+            out["sandwich_skip"] = True
         if not self.input_gate:
-            object.__setattr__(self, "visible_below", 1.0)
-        if self.late_decay_from == 0:
-            object.__setattr__(self, "late_weight_decay", 0.0)
+            out["visible_below"] = 1.0
         if self.N == 1:
-            object.__setattr__(self, "decoder_1step", "decoder")
+            out["decoder_1step"] = "decoder"
+        return out
 
     @functools.cached_property
     def shape(self) -> PackShape:
@@ -182,40 +209,22 @@ class TrialConfig:
     def tokens_per_image(self) -> int:
         return (self.side // self.patch) ** 2
 
-    @functools.cached_property
-    def trial_id(self) -> str:
-        """16 hex digits: a hash of SCIENCE_VERSION and of every field (but see LATER_FIELDS)."""
-        identity = {"science_version": SCIENCE_VERSION, **self.to_dict()}
-        for name in LATER_FIELDS:
-            if identity[name] == LATER_FIELDS[name]:
-                del identity[name]
-        return hashlib.sha256(_canonical(identity).encode()).hexdigest()[:16]
-
     @property
     def name(self) -> str:
-        """Short name for people, such as `P23 N1 w128 wd3 R0.8 s0`."""
+        """Short name for people, such as `P23 N1 w128 wd3.0 R0.8 s0`."""
         return (
-            f"P{self.P} N{self.N} w{self.width} wd{self.weight_decay:g} "
-            f"R{self.train_fraction:g} s{self.seed}"
+            f"P{self.P} N{self.N} w{self.width} wd{self.weight_decay!r} "
+            f"R{self.train_fraction!r} s{self.seed}"
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        values = vars(self)  # with it lie the cached properties
-        return {name: values[name] for name in FIELD_TYPES}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrialConfig:
-        """Inverse of `to_dict`; a field that is missing has its default, an unknown key is a
-        ConfigError."""
-        for key in values:
-            if key not in FIELD_TYPES:
-                raise ConfigError(key, values[key], f"one of the fields {', '.join(FIELD_TYPES)}")
-        return cls(**values)
-
-    @classmethod
-    def from_stored(cls, values: dict[str, Any]) -> TrialConfig:
-        """The config of a result; a field that is younger than the result is what it was before."""
-        return cls.from_dict({**LATER_FIELDS, **values})
+    def with_images(self, images_hash: str) -> Self:
+        """The same trial on images of this hash; cheap, since many configs are bound at once."""
+        if images_hash == self.images_hash:
+            return self
+        bound = object.__new__(type(self))
+        vars(bound).update(vars(self), images_hash=images_hash)
+        vars(bound).pop("trial_id", None)  # it would be that of the other
+        return bound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,11 +261,11 @@ class PackShape:
         return self.patch**2
 
 
-_TYPES: dict[str, type[Any]] = {"int": int, "float": float, "bool": bool, "str": str}
-FIELD_TYPES = {field.name: _TYPES[str(field.type)] for field in dataclasses.fields(TrialConfig)}
-"""Every field of TrialConfig -> its type, in order."""
+FIELDS = fields_of(TrialConfig)
+"""Name -> declaration of every field of TrialConfig, in order."""
+AXES = {name: field for name, field in FIELDS.items() if field.is_axis}
+"""Those that users may set: the axes of sweeps."""
 _SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(PackShape))
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @functools.lru_cache(maxsize=1024)
@@ -265,19 +274,28 @@ def _pack_shape(*values: Any) -> PackShape:
     return PackShape(**dict(zip(_SHAPE_FIELDS, values)))
 
 
-def _typed(name: str, wanted: type, value: object) -> object:
-    """Coerce lossless numbers (3 -> 3.0, numpy scalars) so that equal configs hash equally."""
-    if wanted is bool or wanted is str:
-        if not isinstance(value, wanted):
-            raise ConfigError(name, value, f"a {wanted.__name__}")
-        return value
-    if not isinstance(value, Real | np.number) or isinstance(value, bool):
-        raise ConfigError(name, value, f"of type {wanted.__name__}")
-    try:
-        number = wanted(value)
-        same = bool(number == value)
-    except (TypeError, ValueError, OverflowError):
-        same = False
-    if not same:  # also true of NaN, and of 1.5 where an int is wanted
-        raise ConfigError(name, value, f"of type {wanted.__name__}")
-    return number + 0.0 if wanted is float else number  # -0.0 becomes 0.0
+@functools.cache
+def is_prime(n: int) -> bool:
+    return n >= 2 and all(n % k for k in range(2, int(n**0.5) + 1))
+
+
+def _check_sizes(c: TrialConfig) -> None:
+    """The largest tensors: an image bank, the weights, the activations of a batch."""
+    most = f"at most {MAX_NUMBERS}"
+    images = c.P * c.N * c.side**2
+    if images > MAX_NUMBERS:
+        raise ConfigError("N", c.N, f"such that P * N * side^2 = {images} is {most}")
+    widest = max(("width", "ffn", "sandwich_ffn"), key=lambda name: int(getattr(c, name)))
+    size = int(getattr(c, widest))
+    weights = c.depth * c.width * (10 * c.width + 2 * c.ffn) + c.width * 2 * c.sandwich_ffn
+    if weights > MAX_NUMBERS:
+        raise ConfigError(widest, size, f"such that the model's {weights} weights are {most}")
+    activations = c.batch * 3 * (c.side // (c.patch or c.side)) ** 2 * size
+    if activations > MAX_NUMBERS:
+        allowed = f"such that batch * tokens * width = {activations} is {most}"
+        raise ConfigError("batch", c.batch, allowed)
+
+
+def config_of(row: Mapping[str, Any]) -> TrialConfig:
+    """The config of a row that has a column per field."""
+    return TrialConfig.from_dict({name: row[name] for name in FIELDS})

@@ -1,24 +1,23 @@
-"""A pack: the live members of one fused program, their data on the device, and one training step.
+"""A pack of the image model: its images and pairs on the device, and the loss of a batch.
 
 What differs between members (P, N, pairs, seed, hyper-parameters) is data with a leading member
-axis; what is equal (`PackShape`) is the program. Nothing here depends on who the pack-mates are.
+axis; what is equal (`PackShape`) is the program.
 
-Shapes: M members, B triplets, K distinct images of a member, C tokens an image, X pixels a token,
-n parameters of a member.
+Shapes: M members, B triplets, K distinct images of a member, C tokens per image, X pixels per
+token, n parameters of a member.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.core import noise, optim
-from grokmodel.core.execution import CapturedStep
-from grokmodel.core.outcome import Evaluation, outcome, settled
+from grokmodel.core import member as core_member
+from grokmodel.core import noise, training
+from grokmodel.core.execution import EAGER
 from grokmodel.data.bank import SymbolBank
 from grokmodel.data.pairs import Split, result_table, split_pairs
 from grokmodel.image import flow
@@ -28,63 +27,46 @@ from grokmodel.image.device_bank import Gallery
 from grokmodel.image.layers import Params, embed
 from grokmodel.image.model import Layout, denoise
 
+DIVERGENCE_RATIO = {"x0": 1.1, "velocity": 5.0}
+"""Loss -> `divergence_ratio`. The first loss is measured on one batch; in the velocity loss few
+small t weigh much, and one batch may lie at a third of the mean."""
 
-@dataclass(eq=False)
-class Member:
-    """One trial in training: everything that resuming it needs."""
 
-    config: TrialConfig
-    state: optim.OptimState
-    """Rows of shape (1, n) on the CPU; stale while the member is live in a pack."""
-    curve: list[Evaluation] = field(default_factory=list)
-    wall_s: float = 0.0
-    """Seconds of its packs' time that fell to this member."""
+class Member(core_member.Member[TrialConfig]):
+    """One trial of the image model in training."""
 
-    @classmethod
-    def start(cls, config: TrialConfig) -> Member:
-        weights = Layout(config.shape).init(config.seed, config.init_scale)
-        return cls(config, optim.OptimState.start(weights[None]))
+    config_class = TrialConfig
 
-    @property
-    def step(self) -> int:
-        return self.curve[-1].step if self.curve else 0
+    @staticmethod
+    def initial_weights(config: TrialConfig) -> Tensor:
+        return Layout(config.shape).init(config.seed, config.init_scale)
+
+    @staticmethod
+    def size(config: TrialConfig) -> int:
+        return Layout(config.shape).n
 
     @property
-    def finished(self) -> bool:
-        """Settled, out of budget, or no longer finite: nothing more will be learned. What a late
-        decay or a cool-down brings is not seen by the accuracy that settles: both are waited for.
-        """
-        if not self.curve:
-            return False
-        spent = self.step >= self.config.steps
-        last_phase = [e for e in self.curve if e.step >= self.config.late_decay_from]
-        done = self.config.cooldown == 0 and settled(last_phase)
-        return spent or done or not np.isfinite(self.curve[-1].loss)
-
-    @property
-    def phase(self) -> str:
-        """Phase so far."""
-        return outcome(self.curve, self.config.loss).phase if self.curve else "confusion"
+    def divergence_ratio(self) -> float:
+        return DIVERGENCE_RATIO[self.config.loss]
 
 
-BankKey = tuple[str, int, int, int, str]
+BankKey = tuple[str, int, int, int, str, str]
 Banks = Mapping[BankKey, SymbolBank]
 
 
 def bank_key(config: TrialConfig) -> BankKey:
-    """What identifies the image bank of a trial: arguments of `symbols.load_bank`."""
-    return (config.data, config.P, config.N, config.side, config.alphabet)
+    """What identifies the image bank of a trial: arguments of `load.load_bank`."""
+    c = config
+    return (c.data, c.P, c.N, c.side, c.alphabet, c.images_hash)
 
 
-class Pack:
-    """Live members on one device. `step()` trains all of them once.
+class Pack(training.Pack[Member]):
+    """Live members on one device, and their images and pairs.
 
     Args:
-        members: trials of one `PackShape`, all at the same number of evaluations or not: each
-            member keeps its own step.
+        members: trials of one `PackShape`; each keeps its own step.
         banks: an image bank for the `bank_key` of every member.
-        program: how a step is run, one of PROGRAMS: `eager`, kernel by kernel; `graph`, as one CUDA
-            graph; `compiled`, the loss compiled by torch, and on a GPU as one graph too.
+        mode: how a step is run, one of `execution.MODES`.
     """
 
     def __init__(
@@ -92,22 +74,20 @@ class Pack:
         members: Sequence[Member],
         banks: Banks,
         device: torch.device,
-        program: str = "eager",
+        mode: str = EAGER,
     ) -> None:
-        self.members = list(members)
-        self.device = device
+        super().__init__(members, device, mode)
         self.shape = members[0].config.shape
         self.layout = Layout(self.shape)
         self.dtype = DTYPES[self.shape.precision]
         self.splits: list[Split] = [split_pairs(m.config) for m in members]
         self._load_images(banks)
         self._load_pairs()
-        self._load_rows()
-        self._captured: CapturedStep | None = None
-        if program == "compiled":
-            self._loss = torch.compile(self._loss, dynamic=False)  # type: ignore[method-assign]
-        if program != "eager" and device.type == "cuda":
-            self._captured = CapturedStep(device)
+        configs = [m.config for m in self.members]
+        self.t_mean_M = self.column([c.t_mean for c in configs])
+        self.t_std_M = self.column([c.t_std for c in configs])
+        self.t_clip_M = self.column([c.t_clip for c in configs])
+        self.t_uniform_M = self.column([c.t_distribution == "uniform" for c in configs])
 
     # --- data on the device ----------------------------------------------------------------------
 
@@ -133,65 +113,19 @@ class Pack:
 
     def _load_pairs(self) -> None:
         triplets = [with_results(m.config, s.train) for m, s in zip(self.members, self.splits)]
-        self.n_train_M = self._column([len(t) for t in triplets])
+        self.n_train_M = self.column([len(t) for t in triplets])
         self.train_MT3 = stack_padded(triplets).to(self.device)
 
-    def _load_rows(self) -> None:
-        states = [vars(m.state) for m in self.members]
-        self.state = optim.OptimState(
-            **{name: self._stacked([state[name] for state in states]) for name in states[0]}
-        )
-        configs = [m.config for m in self.members]
-        self.hyper = optim.Hyper(
-            **{k: self._column([float(getattr(c, k)) for c in configs]) for k in HYPER_FIELDS}
-        )
-        self.optimizer = optim.Optimizer(self.state, self.hyper)
-        self.seed_M = self._column([c.seed for c in configs])
-        self.t_mean_M = self._column([c.t_mean for c in configs])
-        self.t_std_M = self._column([c.t_std for c in configs])
-        self.t_clip_M = self._column([c.t_clip for c in configs])
-        self.t_uniform_M = self._column([c.t_distribution == "uniform" for c in configs])
-        self.loss_sum_M = torch.zeros(len(configs), device=self.device)
-
-    def _stacked(self, rows: Sequence[Tensor]) -> Tensor:
-        """Rows (1, ...) as one tensor on the device, which never holds them twice."""
-        out = rows[0].new_empty((len(rows), *rows[0].shape[1:]), device=self.device)
-        for i, row in enumerate(rows):
-            out[i] = row[0]
-        return out
-
-    def _column(self, values: Sequence[int | float | bool]) -> Tensor:
-        return torch.tensor(values, device=self.device)
-
     # --- one step --------------------------------------------------------------------------------
-
-    def step(self) -> None:
-        """Train every member once; adds their losses to `loss_sum_M`."""
-        if self._captured is None:
-            self._step()
-        else:  # handed over at every call: a pack that refers to itself would outlive its use
-            self._captured(self._step)
-
-    def close(self) -> None:
-        """Free what only further steps would need: the graph and its memory."""
-        self._captured = None
-
-    def _step(self) -> None:
-        """Draw a batch per member, take the gradient, update."""
-        weights = self.state.weights.detach().requires_grad_()
-        loss_M = self._loss(weights, self.state.step)
-        (grad,) = torch.autograd.grad(loss_M.sum(), weights)
-        self.optimizer.update(grad)
-        self.loss_sum_M += loss_M.detach()
-
-    def _loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
-        return self.loss(self.params(weights_Mn), step_M)
 
     def params(self, rows_Mn: Tensor) -> Params:
         """Named parameters from weights or their average, in the precision of the trials."""
         return self.layout.views(rows_Mn.to(self.dtype))
 
-    def loss(self, params: Params, step_M: Tensor) -> Tensor:
+    def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
+        return self.loss_of(self.params(weights_Mn), step_M)
+
+    def loss_of(self, params: Params, step_M: Tensor) -> Tensor:
         """Training loss of every member on its batch number `step_M`: (M,)."""
         B = self.shape.batch
         triplet_MB3 = self._draw_pairs(step_M, B)
@@ -244,19 +178,9 @@ class Pack:
         """Embedded tokens of both operands, (M, B, 2C, D)."""
         return embed(params, (gallery or self.bank).images[image_MB2]).flatten(2, 3)
 
-    # --- membership ------------------------------------------------------------------------------
 
-    def write_back(self, member: Member) -> None:
-        """Copy the live row of `member` into it."""
-        i = self.members.index(member)
-        row = {k: v[i : i + 1].detach().cpu().clone() for k, v in vars(self.state).items()}
-        member.state = optim.OptimState(**row)
-
-
-PROGRAMS = ("eager", "graph", "compiled")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Data type of activations and matrix products by `precision`."""
-HYPER_FIELDS = tuple(optim.Hyper.__dataclass_fields__)
 
 
 def with_results(config: TrialConfig, pairs: np.ndarray) -> Tensor:

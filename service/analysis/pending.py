@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from grokmodel.core.outcome import DIVERGED, PHASES
-from grokmodel.image.config import PackShape, TrialConfig
+from grokmodel.image.config import PackShape, TrialConfig, config_of
 from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
 from service.store.store import Store
 from service.tables.reading import read_rows, read_table, write_rows
-from service.tables.rows import Row, config_of
+from service.tables.rows import Row
 
 FIGURES = "figures"
 """What `failures` calls the drawing of a trial."""

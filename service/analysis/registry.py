@@ -23,7 +23,8 @@ from grokmodel.analysis.progress import progress
 from grokmodel.analysis.representation import representation
 from grokmodel.analysis.spectra import spectra
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, PAIRS, swaps, timesteps
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Banks, Member
 

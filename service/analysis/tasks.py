@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from grokmodel.core.checkpoint import CheckpointError, load_snapshot
-from grokmodel.data.bank import SymbolBank, load_bank
+from grokmodel.data.bank import SymbolBank
 from grokmodel.image.decoder import Decoder
 from grokmodel.image.pack import BankKey, Member, bank_key
 from service.analysis.pending import FIGURES, Todo, Wish, adopt, batches, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
+from service.data.banks import bank_of
 from service.data.decoders import get_decoder
 from service.report import trial_figures
 from service.settings import Settings
@@ -201,7 +202,7 @@ class Worker:
     def context(self, members: Sequence[Member]) -> Context:
         for key in {bank_key(m.config): None for m in members}:
             if key not in self.banks:
-                self.banks[key] = load_bank(*key, root=self.job.settings.data_root)
+                self.banks[key] = bank_of(key, self.job.settings.data_root)
                 self.decoders[key] = get_decoder(self.store, key, self.banks[key])
         return Context(self.banks, self.decoders, self.device, self.job.wish.levels_t)
 
@@ -223,7 +224,7 @@ class Worker:
             data = self.store.get_or_none(key)
             if data is None:
                 raise CheckpointError(where, "not found; need the snapshot of a finished trial")
-            member = load_snapshot(data, where)
+            member = load_snapshot(Member, data, where)
             if member.config.trial_id != trial_id:
                 found = member.config.trial_id
                 raise CheckpointError(where, f"is of trial {found}; need one of {trial_id}")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from grokmodel.core.outcome import COMPREHENSION, GROKKING, MEMORIZATION
-from grokmodel.image.config import FIELD_TYPES, ConfigError, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import FIELDS, TrialConfig
 from service.boundary.lattice import Point
 
 LOG_FIELDS = ("weight_decay", "lr", "N", "init_scale", "batch", "steps", "width", "ffn")
@@ -175,11 +176,11 @@ def needs_list(axis: Axis, error: ConfigError) -> bool:
 
 
 def _is_whole(field: str) -> bool:
-    return FIELD_TYPES[field] is int
+    return FIELDS[field].type is int
 
 
 def _axis(flag: str, field: str, values: Iterable[float], log: bool) -> Axis:
-    number = FIELD_TYPES[field]
+    number = FIELDS[field].type
     distinct = sorted({number(v) for v in values})
     if len(distinct) < LEAST_CELLS:
         words = f"a range with {LEAST_CELLS} or more different values"
@@ -191,7 +192,7 @@ def _axis(flag: str, field: str, values: Iterable[float], log: bool) -> Axis:
 
 def _check_field(flag: str, field: str) -> None:
     allowed = [
-        name for name, kind in FIELD_TYPES.items() if kind in (int, float) and name != "seed"
+        name for name, field in FIELDS.items() if field.type in (int, float) and name != "seed"
     ]
     if field not in allowed:
         raise ConfigError(flag, field, f"a config field that is a number: {', '.join(allowed)}")

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import TrialConfig
 from service.boundary import figure as boundary_figure
 from service.boundary import lattice
 from service.boundary.figure import cells_in_words

@@ -20,7 +20,8 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from grokmodel.image.config import FIELD_TYPES, LATER_FIELDS, ConfigError
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import FIELDS
 from service.boundary.lattice import Point
 from service.boundary.plane import Axis, Plane
 from service.settings import Settings, SettingsError, without_password
@@ -115,10 +116,6 @@ class BoundaryStudy:
         """Write down whose study this is, or find that it is another's."""
         mine, theirs = self.plane.identity(), self.study.user_attrs.get("plane")
         if theirs is not None:
-            # a search from before a field is one in which the field was what it was before
-            theirs = {**theirs, "fixed": {**LATER_FIELDS, **theirs["fixed"]}}
-            if "trials" not in theirs and self._asked_of_mine():  # from before they were hashed
-                theirs["trials"] = mine["trials"]
             odd = [key for key in mine if theirs.get(key) != mine[key]]
             if odd:
                 named = ", ".join([key for key in odd if key != "trials"] or odd)
@@ -168,7 +165,7 @@ class BoundaryStudy:
 
 def _distribution(axis: Axis) -> BaseDistribution:
     low, high = axis.values[0], axis.values[-1]
-    if FIELD_TYPES[axis.field] is int:
+    if FIELDS[axis.field].type is int:
         return IntDistribution(int(low), int(high), log=axis.log)
     return FloatDistribution(low, high, log=axis.log)
 

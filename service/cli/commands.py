@@ -11,6 +11,7 @@ from typing import Any
 
 from grokmodel.errors import UserError
 from service.cli import store_commands
+from service.cli.parser import Parser
 from service.health.garbage import OLDER_THAN_H
 from service.settings import Settings, load_settings
 from service.tables.compaction import COMPACTED
@@ -54,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="grok", description=__doc__)
+    parser = Parser(prog="grok", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="command")
     if extend:
         extend(verbs)

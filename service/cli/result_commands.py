@@ -6,11 +6,11 @@ They need torch, MLflow and matplotlib, so `cli` loads them only when they are t
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
 
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import AXES
 from service.analysis.costs import costs_table
 from service.analysis.pending import Wish, missing, representatives
 from service.analysis.registry import LEVELS_T, chosen
@@ -28,7 +28,7 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
     planned_trials(store, args.sweep)
     planes = None
     if args.x or args.y:
-        axes = [field.name for field in dataclasses.fields(TrialConfig)]
+        axes = list(AXES)
         for flag, column in (("--x", args.x), ("--y", args.y)):
             if column not in axes:
                 raise ConfigError(flag, column, f"one of {', '.join(axes)} (give --x and --y)")

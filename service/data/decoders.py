@@ -9,7 +9,7 @@ import ray
 import torch
 
 from grokmodel.core import checksummed
-from grokmodel.data.bank import SymbolBank, load_bank
+from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import (
     RECIPES,
@@ -21,15 +21,13 @@ from grokmodel.image.decoder import (
     train_decoder,
 )
 from grokmodel.image.pack import BankKey, bank_key
+from service.data.banks import bank_of
 from service.ray_tasks import results
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
 
 log = logging.getLogger("grok")
-
-FIRST = next(iter(RECIPES))
-"""The recipe of before there was a choice."""
 
 
 def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None:
@@ -45,7 +43,7 @@ def prepare_decoders(configs: Sequence[TrialConfig], settings: Settings) -> None
 
 def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
     """The bank's decoder: the nearest image, or the CNN from the store, trained if need be."""
-    _, P, N, side, _ = key
+    _, P, N, side, *_ = key
     if not needs_training(N):
         return MeanDecoder(bank)
     path = keys.decoder_key(decoder_key(bank))
@@ -82,11 +80,8 @@ def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
 
 
 def _recipe(data: bytes) -> str:
-    """Name of the recipe by which the CNN of a file was trained; older files name none."""
-    try:
-        recipe = str(checksummed.header(data).get("recipe", FIRST))
-    except checksummed.DamagedError:  # older than the header
-        return FIRST
+    """Name of the recipe by which the CNN of a file was trained."""
+    recipe = str(checksummed.header(data).get("recipe"))
     if recipe not in RECIPES:
         raise checksummed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
     return recipe
@@ -94,4 +89,4 @@ def _recipe(data: bytes) -> str:
 
 def _prepare(key: BankKey, settings: Settings) -> None:
     torch.set_num_threads(1)
-    get_decoder(Store(settings), key, load_bank(*key, root=settings.data_root))
+    get_decoder(Store(settings), key, bank_of(key, settings.data_root))

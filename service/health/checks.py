@@ -18,7 +18,10 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from grokmodel.data.bank import EMNIST_FILES, DataError, read_emnist, read_kuzushiji
+from grokmodel.data.emnist import read_emnist
+from grokmodel.data.kuzushiji import read_kuzushiji
+from grokmodel.data.names import EMNIST_SETS
+from grokmodel.errors import DataError
 from service.health import endpoints
 from service.health.doctor import FAIL, NOTE, OK, WARNING, Check, Finding
 from service.health.garbage import size_words
@@ -128,7 +131,7 @@ def data(settings: Settings) -> Iterator[Finding]:
     """Every data set of which there is a file has to be whole."""
     folder = Path(settings.data_root)
     found = False
-    for name, kind in {**EMNIST_FILES, "kuzushiji49": "k49"}.items():
+    for name, kind in {**EMNIST_SETS, "kuzushiji49": "k49"}.items():
         is_k49 = name == "kuzushiji49"
         if not any(folder.glob("k49-*" if is_k49 else f"emnist-{kind}-*")):
             continue

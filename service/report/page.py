@@ -6,7 +6,6 @@ Everything on it comes from tables and figures of the store. The template is `re
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from grokmodel.core.outcome import PHASES
-from grokmodel.image.config import TrialConfig
+from grokmodel.image.config import FIELDS
 from service.analysis.pending import representatives
 from service.report.figures import DPI, PHASE_COLORS
 from service.report.phase_figures import varied_axes
@@ -157,7 +156,7 @@ def _representative(
         for name in TRIAL_FIGURES
         if store.exists(path := keys.trial_figure_key(sweep, trial_id, f"{name}.png"))
     ]
-    config = {f.name: row[f.name] for f in dataclasses.fields(TrialConfig)}
+    config = {name: row[name] for name in FIELDS}
     settings = ", ".join(f"{name} {_cell(value)}" for name, value in config.items())
     grids = [
         _grid(title, read_table(store, table, sweep, [trial_id])[columns])

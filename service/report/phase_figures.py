@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from grokmodel.core.outcome import PHASES
-from grokmodel.image.config import TrialConfig
+from grokmodel.image.config import AXES
 from service.report.figures import PHASE_COLORS, PHASE_LABELS, new_figure, plane_in, tick_places
 from service.tables.summary import counted
 
@@ -54,7 +53,7 @@ class Cell(NamedTuple):
 
 def varied_axes(trials: pd.DataFrame) -> list[str]:
     """Config columns with more than one value in `trials`, seeds apart; most values first."""
-    names = [field.name for field in dataclasses.fields(TrialConfig)]
+    names = list(AXES)
     columns = [c for c in names if c not in ("seed", "patch") and trials[c].nunique() > 1]
     return sorted(columns, key=lambda c: -trials[c].nunique())
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from grokmodel.image.config import SCIENCE_VERSION
+from grokmodel.core.config import SCIENCE_VERSION
 from service.provenance import cpu_name, git_commit
 from service.reproduction import mirror
 from service.reproduction.claims import CLAIMS, Judged, judge

@@ -7,7 +7,6 @@ its score is counted over many splits, then looked for in the trials.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ import pandas as pd
 
 from grokmodel.core.outcome import GROKKING, LEARNED
 from grokmodel.data.pairs import split_pairs
-from grokmodel.image.config import TrialConfig
+from grokmodel.image.config import FIELDS, TrialConfig
 from service.reproduction.evidence import Evidence, has_learned, spread
 
 MODULI = (23, 27, 31, 35, 39, 43, 47)
@@ -228,7 +227,7 @@ def _control(control: pd.DataFrame, ordered: pd.DataFrame) -> list[str]:
 
 def _recipe(control: pd.DataFrame, ordered: pd.DataFrame) -> dict[str, object]:
     """All that trials have been given but their split and seed."""
-    names = {f.name for f in dataclasses.fields(TrialConfig)} - {"split", "seed"}
+    names = set(FIELDS) - {"split", "seed"}
     return {c: control[c].iloc[0] for c in ordered if c in names and c in control}
 
 

@@ -10,12 +10,13 @@ from functools import partial
 
 import pandas as pd
 
-from grokmodel.core.training import train
 from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig
+from grokmodel.image.training import train
 from service import provenance
 from service.analysis import tasks
 from service.analysis.pending import ALL, Wish, missing
+from service.data.banks import bind_images
 from service.data.decoders import prepare_decoders
 from service.report import page, sweep_figures
 from service.schedule import pack_size
@@ -96,6 +97,7 @@ def _run(
     heartbeat: Heartbeat,
 ) -> SweepResult:
     started = time.monotonic()
+    configs = bind_images(configs, settings.data_root)
     known = read_manifest(store, sweep)
     wish = Wish(scope=scope)
     if known and is_complete(store, sweep, configs, wish):

@@ -8,11 +8,11 @@ from functools import partial
 
 import torch
 
-from grokmodel.core.training import default_program
-from grokmodel.data.bank import load_bank
+from grokmodel.core.execution import default_mode
 from grokmodel.image.config import PackShape, TrialConfig
 from grokmodel.image.pack import bank_key
 from grokmodel.image.pack_size import Measured, best_size, measure_pack
+from service.data.banks import bank_of
 from service.schedule.plan import MAX_MEMBERS, Plan
 
 
@@ -67,5 +67,5 @@ def this_device() -> torch.device:
 
 def _measure(config: TrialConfig, data_root: str, members: int) -> Measured:
     device = this_device()
-    banks = {bank_key(config): load_bank(*bank_key(config), root=data_root)}
-    return measure_pack(config, banks, device, members, default_program(device))
+    banks = {bank_key(config): bank_of(bank_key(config), data_root)}
+    return measure_pack(config, banks, device, members, default_mode(device))

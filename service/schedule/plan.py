@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grokmodel.image.config import ConfigError, PackShape, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import PackShape, TrialConfig
 from service.store.store import Store
 from service.tables.reading import done_here_and_elsewhere
 
@@ -95,7 +96,7 @@ def expand(axes: Mapping[str, Sequence[Any]]) -> list[TrialConfig]:
 
 def unique(configs: Any) -> list[TrialConfig]:
     """Without repetitions, in order."""
-    return list({config.trial_id: config for config in configs}.values())
+    return list(dict.fromkeys(configs))
 
 
 def make_plan(

@@ -10,10 +10,9 @@ from functools import partial
 import torch
 
 from grokmodel.core.outcome import HELD_FOR
-from grokmodel.data.bank import load_bank
 from grokmodel.data.pairs import strict_evaluated
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack import bank_key
+from service.data.banks import bind_images
 from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, cost, make_plan
 from service.settings import Settings
@@ -25,17 +24,16 @@ WORTH_SAYING = 1.15
 """Gain by bfloat16 from which a dry run mentions it."""
 
 
-def check_data(configs: Sequence[TrialConfig], settings: Settings) -> str:
+def check_data(configs: Sequence[TrialConfig], settings: Settings) -> tuple[list[TrialConfig], str]:
     """Load every bank and make every split once.
 
     Returns:
-        What to warn of, or "".
+        The trials on the images that are there, and what to warn of, or "".
 
     Raises:
         DataError, ConfigError: the first config whose data are missing or too small.
     """
-    for key in {bank_key(c): None for c in configs}:
-        load_bank(*key, root=settings.data_root)
+    configs = bind_images(configs, settings.data_root)
     pairs = {config: strict_evaluated(config) for config in configs}
     untold = [config for config in configs if pairs[config] == 0]
     few = [config for config in configs if 0 < pairs[config] < FEW_STRICT]
@@ -58,7 +56,7 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> str:
             f"{len(brief)} {of_all} have fewer than {HELD_FOR} evaluations ({_which(brief)}), and "
             f"learned is 0.95 in {HELD_FOR} in a row: take a smaller --eval-every"
         )
-    return "\n".join(f"warning: {text}" for text in warnings)
+    return configs, "\n".join(f"warning: {text}" for text in warnings)
 
 
 def _which(configs: Sequence[TrialConfig]) -> str:

@@ -184,10 +184,7 @@ def groups(parts: Iterable[Part]) -> list[Group]:
 
 
 def merged(table: Table, pieces: Sequence[pa.Table]) -> pa.Table:
-    """The rows of some parts in the order of their keys, one a key, as they were written.
-
-    A null that stands for a later column's `before` stays null: readers fill it.
-    """
+    """The rows of some parts in the order of their keys, one per key, as they were written."""
     # with nulls for columns that are younger than a part
     every = [table.arrow.empty_table(), *(piece.replace_schema_metadata() for piece in pieces)]
     rows = pa.concat_tables(every, promote_options="default").select(table.arrow.names)

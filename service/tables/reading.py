@@ -90,8 +90,8 @@ def read_table(
 ) -> pd.DataFrame:
     """All rows of a table, or those of one sweep or of some trials: one row a key.
 
-    An absent table is an empty frame with its columns. A row that is older than a column has that
-    column's `before`.
+    An absent table is an empty frame with its columns. A row that is older than a column has a null
+    there.
 
     Raises:
         TableError: a part is damaged, or parts went again and again.
@@ -150,7 +150,7 @@ def _load(
             )
             if "trial_id" in found.column_names and found.column("trial_id").null_count:
                 raise parquet.DamagedPartError("rows without a trial_id")
-            return _filled(found, table)
+            return found
         except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError) as error:
             # a part that went while it was read is no error: its rows are in another
             gone = isinstance(error, OSError) and set(keys) - set(_parts(store, table_name, sweep))
@@ -215,16 +215,6 @@ def _parts(store: Store, table_name: str, sweep: str | None) -> list[str]:
     prefix = f"tables/{table_name}" + (f"/sweep={sweep}" if sweep else "")
     keys = {*store.list(prefix), *store.list(prefix)}
     return sorted(key for key in keys if key.endswith(".parquet"))
-
-
-def _filled(found: pa.Table, table: Table) -> pa.Table:
-    """Rows that are older than a column get what it would have said of them."""
-    for column in table.columns:
-        if column.before is not None and column.name in found.schema.names:
-            index = found.schema.get_field_index(column.name)
-            values = pc.fill_null(found.column(index), column.before)
-            found = found.set_column(index, column.name, values)
-    return found
 
 
 def done_ids(store: Store, sweep: str | None = None) -> set[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from grokmodel.core.outcome import outcome
 from grokmodel.data.pairs import split_pairs
-from grokmodel.image.config import FIELD_TYPES, LATER_FIELDS, TrialConfig
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member
 
@@ -26,7 +24,7 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
     row = {
         "trial_id": member.config.trial_id,
         **member.config.to_dict(),
-        **dataclasses.asdict(outcome(member.curve, member.config.loss)),
+        **dataclasses.asdict(outcome(member.curve, member.divergence_ratio)),
         "train_acc_final": final.train,
         "val_acc_final": final.val,
         "val_acc_strict_final": final.strict,
@@ -42,12 +40,6 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
         "device": device,
     }
     return without_nan(row)
-
-
-def config_of(row: Mapping[str, Any]) -> TrialConfig:
-    """The config of a `trials` row; a field that is younger than the row is what it was before."""
-    younger = {name for name in LATER_FIELDS if _is_null(row.get(name))}
-    return TrialConfig.from_stored({n: row[n] for n in FIELD_TYPES if n not in younger})
 
 
 def curve_rows(member: Member) -> list[Row]:

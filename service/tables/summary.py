@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from grokmodel.core.outcome import PHASES
-from grokmodel.image.config import TrialConfig
+from grokmodel.image.config import AXES
 from service.settings import Settings, without_password
 
 RESULTS = {
@@ -56,7 +55,7 @@ def settings_table(trials: pd.DataFrame) -> str:
     values that differ from the commonest.
     """
     silent = {"seed", "patch"} if (trials["patch"] == trials["side"]).all() else {"seed"}
-    names = [f.name for f in dataclasses.fields(TrialConfig) if f.name not in silent]
+    names = [name for name in AXES if name not in silent]
     varied = [name for name in names if trials[name].nunique() > 1]
     usual = {name: trials[name].mode()[0] for name in varied}
     steps = ("train_step", "val_step_strict")

@@ -28,9 +28,8 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.errors import UserError
-from grokmodel.image.config import TrialConfig
+from grokmodel.image.config import TrialConfig, config_of
 from service.settings import without_password
-from service.tables.rows import config_of
 from service.tracking.metrics import curve_metrics, outcome_metrics, thinned
 
 METRICS_A_CALL = 800

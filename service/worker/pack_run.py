@@ -7,17 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 
 from grokmodel.core.checkpoint import CheckpointError, load_state
-from grokmodel.core.training import Round, train
-from grokmodel.data.bank import SymbolBank, load_bank
+from grokmodel.core.training import Round
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import BankKey, Banks, Member, bank_key
+from grokmodel.image.pack import Banks, Member, Pack, bank_key
+from grokmodel.image.training import train
+from service.data.banks import bank_of
 from service.data.decoders import get_decoder
 from service.settings import Settings
 from service.store import keys
@@ -34,8 +34,8 @@ DRAIN_S, DRAIN_SHARE = 5.0, 0.005
 """How long a pack that has ended waits for MLflow: seconds, and share of the time it trained. The
 driver sends the rest."""
 
-Trainer = Callable[[Sequence[Member], Banks, Decoders, torch.device], Iterator[Round]]
-"""What trains a pack: `grokmodel.core.training.train`, or what a benchmark puts in its place."""
+Trainer = Callable[[Sequence[Member], Banks, Decoders, torch.device], Iterator[Round[Pack]]]
+"""What trains a pack: `grokmodel.image.training.train`, or what a benchmark puts in its place."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,9 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     done = done_ids(store, job.sweep)  # a retried pack has rows already
     members = [restore(store, c) for c in job.configs if c.trial_id not in done]
     restored = sum(m.step for m in members)
-    banks = {bank_key(m.config): _bank(bank_key(m.config), job.settings) for m in members}
+    banks = {
+        bank_key(m.config): bank_of(bank_key(m.config), job.settings.data_root) for m in members
+    }
     decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
     tracking = Tracking.attach(job.settings.tracking_uri, job.experiment_id, job.parent_id)
     started = time.monotonic()
@@ -133,7 +135,7 @@ def restore(store: Store, config: TrialConfig) -> Member:
     if data is None:
         return Member.start(config)
     try:
-        member = load_state(data, store.uri(key))
+        member = load_state(Member, data, store.uri(key))
     except CheckpointError as error:
         log.warning("starting %s afresh: %s", config.name, error)
         return Member.start(config)
@@ -141,8 +143,3 @@ def restore(store: Store, config: TrialConfig) -> Member:
         log.warning("starting %s afresh: %s is of another config", config.name, store.uri(key))
         return Member.start(config)
     return member
-
-
-@cache
-def _bank(key: BankKey, settings: Settings) -> SymbolBank:
-    return load_bank(*key, root=settings.data_root)

@@ -72,7 +72,7 @@ class Recorder:
             self._show(member)
         self._finish([m for m in members if m.finished])
 
-    def record(self, round_: Round, at_once: bool = False) -> None:
+    def record(self, round_: Round[Pack], at_once: bool = False) -> None:
         """Take down what a round brought; raises what an earlier write raised.
 
         Args:
@@ -89,14 +89,14 @@ class Recorder:
 
     # --- in the thread that trains ---------------------------------------------------------------
 
-    def _save_snapshots(self, round_: Round) -> None:
+    def _save_snapshots(self, round_: Round[Pack]) -> None:
         for member in round_.evaluated:
             if not member.finished and is_snapshot_step(member.step, member.config.eval_every):
                 round_.pack.write_back(member)
                 copy = frozen(member)
                 self.writer.submit(partial(self._write_snapshot, copy), nbytes(copy))
 
-    def _save_states(self, round_: Round) -> None:
+    def _save_states(self, round_: Round[Pack]) -> None:
         round_.write_back()
         live = [frozen(m) for m in round_.evaluated if not m.finished]
         self.saving = self.writer.submit(partial(self._write_states, live))

@@ -22,8 +22,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from grokmodel.data.alphabets import DISTINCT, DISTINCT_ORDER, MERGED
-from grokmodel.data.bank import SymbolBank, load_bank
+from grokmodel.data.alphabets import DISTINCT_ORDER, MERGED
+from grokmodel.data.bank import SymbolBank
+from grokmodel.data.load import load_bank
+from grokmodel.data.names import DISTINCT
 from grokmodel.image.decoder import RECIPES, fit_decoder
 
 FOLDS = 4

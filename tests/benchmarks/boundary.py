@@ -32,12 +32,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from grokmodel.core.training import train
-from grokmodel.data.bank import load_bank
+from grokmodel.data.load import load_bank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member, bank_key
+from grokmodel.image.training import train
 from service.boundary import lattice as boundary
 from service.boundary import search as bs
 from service.boundary.lattice import Bools, Floats

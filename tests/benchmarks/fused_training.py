@@ -145,7 +145,7 @@ def products_of(pack: Pack) -> int:
 
     weights = pack.state.weights.clone().requires_grad_()
     with FlopCounterMode(display=False) as counter:
-        pack.loss(pack.params(weights), pack.state.step).sum().backward()
+        pack.loss(weights, pack.state.step).sum().backward()
     return int(counter.get_total_flops())
 
 

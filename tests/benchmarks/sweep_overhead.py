@@ -33,7 +33,7 @@ import torch
 
 from grokmodel.core.outcome import Evaluation
 from grokmodel.core.training import Round
-from grokmodel.data.bank import load_bank
+from grokmodel.data.load import load_bank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Banks, Member, Pack, bank_key

@@ -28,8 +28,8 @@ import itertools
 
 import torch
 
-from grokmodel.core.training import train
 from grokmodel.image.config import TrialConfig
+from grokmodel.image.training import train
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.reading import done_ids

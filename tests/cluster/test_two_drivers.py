@@ -9,6 +9,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from grokmodel.core.checkpoint import load_snapshot
+from grokmodel.image.pack import Member
 from service.settings import Settings
 from service.store.keys import snapshot_key
 from service.store.manifest import read_manifest
@@ -51,6 +52,6 @@ def test_readers_see_every_row_once_and_nothing_is_damaged(stack, env, tmp_path)
         runs = client.search_runs([experiment.experiment_id])
         assert sorted(r.data.tags.get("trial_id", "") for r in runs) == ["", *sorted(ids)]
         for trial_id in ids:
-            load_snapshot(store.get(snapshot_key(trial_id, STEPS)))
+            load_snapshot(Member, store.get(snapshot_key(trial_id, STEPS)))
     assert len(read_table(store, "trials")) == max(sweeps.values())  # shared ones count once
     assert not [key for key in store.list("checkpoints") if "state" in key]

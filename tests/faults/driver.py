@@ -11,7 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from grokmodel.core.training import train
+from grokmodel.image.training import train
 from service.schedule.driver import run_sweep
 from service.schedule.tune import SweepError
 from service.settings import load_settings

@@ -23,6 +23,7 @@ import torch
 from mlflow import MlflowClient
 
 from grokmodel.core.checkpoint import load_snapshot
+from grokmodel.image.pack import Member
 from infra.local.stack import running
 from service.settings import Settings
 from service.store.keys import snapshot_key
@@ -153,10 +154,12 @@ class Harness:
         assert sorted(trials["trial_id"]) == ids, "not one row a trial"
         for key in store.list("tables"):
             pq.read_table(pa.BufferReader(store.get(key)))
-        weights = {i: load_snapshot(store.get(snapshot_key(i, STEPS))).state.weights for i in ids}
+        weights = {
+            i: load_snapshot(Member, store.get(snapshot_key(i, STEPS))).state.weights for i in ids
+        }
         for key in store.list("checkpoints"):
             assert "state" not in key, f"{key} was left"
-            load_snapshot(store.get(key))
+            load_snapshot(Member, store.get(key))
         if self.expected is None:
             self.expected = trials, curves, weights
         for mine, whole in zip((trials, curves), self.expected, strict=False):

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from grokmodel.data.bank import IDX_IMAGES, IDX_LABELS
+from grokmodel.data.emnist import IDX_IMAGES, IDX_LABELS
 
 CLASSES = 13
 PER_CLASS = 4

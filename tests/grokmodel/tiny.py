@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from grokmodel.core.outcome import Evaluation
-from grokmodel.core.training import train
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member, bank_key
+from grokmodel.image.training import train
 
 CPU = torch.device("cpu")
 

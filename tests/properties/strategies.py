@@ -6,17 +6,12 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from grokmodel.image.config import FIELD_TYPES, ConfigError, TrialConfig
-from grokmodel.image.limits import (
-    BELOW_ONE,
-    CHOICES,
-    LARGEST,
-    MAX_SEED,
-    MAX_STEPS,
-    RANGES,
-    REAL_RANGES,
-    SMALLEST,
-)
+from grokmodel.core.config import BELOW_ONE, LARGEST, MAX_SEED, MAX_STEPS, SMALLEST
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import AXES, FIELDS, TrialConfig
+
+CHOICES = {name: field.choices for name, field in FIELDS.items() if field.choices}
+REALS = [name for name, field in FIELDS.items() if field.type is float]
 
 
 def share(part):
@@ -54,24 +49,20 @@ ANYTHING = st.one_of(INTS, FLOATS, TEXTS, ODD)
 
 def of_field(name):
     """Values of the field's own type, most of them possible."""
-    if name in CHOICES:
-        return st.sampled_from(CHOICES[name])
-    if name in RANGES:
-        low, high = RANGES[name]
-        return st.one_of(st.integers(low, min(high, low + 40)), st.sampled_from([low, high]))
-    if name in REAL_RANGES:
-        low, high, _ = REAL_RANGES[name]
-        return st.one_of(st.floats(low, high), st.sampled_from([low, high]))
-    return st.booleans()
-
-
-FIELDS = st.sampled_from(list(FIELD_TYPES))
+    field = FIELDS[name]
+    if field.choices:
+        return st.sampled_from(field.choices)
+    if field.type is bool:
+        return st.booleans()
+    low, high = field.bounds.low, field.bounds.high
+    near = st.integers(low, min(high, low + 40)) if field.type is int else st.floats(low, high)
+    return st.one_of(near, st.sampled_from([low, high]))
 
 
 @st.composite
 def some_fields(draw, values):
     """A few fields and a value of each, of `values(name)`."""
-    names = draw(st.lists(FIELDS, unique=True, max_size=6))
+    names = draw(st.lists(st.sampled_from(list(AXES)), unique=True, max_size=6))
     return {name: draw(values(name)) for name in names}
 
 
@@ -114,7 +105,7 @@ def edge_fields(draw, tiles=12):
     for name in CHOICES.keys() - {"data"}:
         fields[name] = draw(of_field(name))
     fields["input_gate"] = draw(st.booleans())
-    for name in draw(st.lists(st.sampled_from(list(REAL_RANGES)), unique=True, max_size=2)):
+    for name in draw(st.lists(st.sampled_from(REALS), unique=True, max_size=2)):
         if name != "train_fraction":
             fields[name] = draw(of_field(name))
     return fields

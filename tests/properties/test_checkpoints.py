@@ -18,8 +18,9 @@ from grokmodel.core.checkpoint import (
     load_snapshot,
     load_state,
 )
-from grokmodel.image.config import FIELD_TYPES
+from grokmodel.image.config import FIELDS
 from grokmodel.image.decoder import RECIPES, CnnDecoder, decoder_key
+from grokmodel.image.pack import Member
 from service.data import decoders
 from service.data.decoders import _loaded
 from service.settings import Settings
@@ -42,7 +43,7 @@ SEALED = checksummed.dump(DECODER.state_dict(), {"recipe": "quick"})
 def read(reader, data):
     """The member, or None if the file is refused by name."""
     try:
-        return reader(data, ORIGIN)
+        return reader(Member, data, ORIGIN)
     except CheckpointError as refusal:
         error = refusal
     assert str(error).startswith(f"{ORIGIN}: ")
@@ -136,7 +137,7 @@ def test_any_header_entry_is_refused_or_means_what_it_says(name, value):
 
 
 @share(2)
-@given(st.sampled_from(list(FIELD_TYPES)), ANYTHING)
+@given(st.sampled_from(list(FIELDS)), ANYTHING)
 def test_a_wrong_config_inside_is_refused(name, value):
     config = TRAINED.config.to_dict() | {name: value}
     try:
@@ -186,7 +187,7 @@ def test_members_of_any_shape_read_back_as_written(fields):
     fields |= {"train_fraction": 0.5, "t_mean": 3.0, "lr": 1e-3, "init_scale": 0.5}
     fields |= {"P": 5, "eval_pairs": 2, "final_sample_steps": 1}
     (member,) = train_together(tiny(**fields))
-    back = load_state(dump_state(member))
+    back = load_state(Member, dump_state(member))
     for name in (*STATE_ROWS, "step"):
         mine, theirs = getattr(back.state, name), getattr(member.state, name)
         torch.testing.assert_close(mine, theirs, rtol=0, atol=0, equal_nan=True)
@@ -217,14 +218,15 @@ def test_a_decoder_comes_back_by_the_recipe_that_made_it(recipe):
         _loaded(checksummed.dump(model.state_dict(), {"recipe": "best"}), 5, 9)
 
 
-def test_a_decoder_without_a_checksum_is_read():
-    assert _loaded(save(DECODER.state_dict()), 5, 9)
+def test_a_decoder_without_a_checksum_is_refused():
+    with pytest.raises(checksummed.DamagedError, match="no header"):
+        _loaded(save(DECODER.state_dict()), 5, 9)
 
 
 @pytest.mark.parametrize("other", [CnnDecoder(6, 9), CnnDecoder(5, 12), CnnDecoder(5, 9).double()])
 def test_a_decoder_of_another_kind_is_noticed(other):
     with pytest.raises(checksummed.DamagedError, match="of another shape"):
-        _loaded(checksummed.dump(other.state_dict(), {}), 5, 9)
+        _loaded(checksummed.dump(other.state_dict(), {"recipe": "quick"}), 5, 9)
 
 
 def test_a_damaged_decoder_is_trained_again(tmp_path, monkeypatch, caplog):
@@ -233,6 +235,6 @@ def test_a_damaged_decoder_is_trained_again(tmp_path, monkeypatch, caplog):
     key = keys.decoder_key(decoder_key(bank))
     store.put(key, SEALED[:-1])
     monkeypatch.setattr(decoders, "train_decoder", lambda bank: DECODER)
-    assert decoders.get_decoder(store, ("glyphs", 5, 2, 9, "plain"), bank) is DECODER
+    assert decoders.get_decoder(store, ("glyphs", 5, 2, 9, "plain", ""), bank) is DECODER
     assert key in caplog.text
     assert store.get(key) == SEALED

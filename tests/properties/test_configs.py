@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.data.pairs import split_pairs
-from grokmodel.image.config import FIELD_TYPES, ConfigError, TrialConfig
-from service.tables.rows import config_of
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import FIELDS, TrialConfig, config_of
 from tests.properties.strategies import ANYTHING, edge_fields, of_field, share, some_fields
 from tests.properties.trial_life import lives
 
@@ -25,7 +25,7 @@ def made_or_refused(values):
     except ConfigError as refusal:
         error = refusal
     text = str(error)
-    assert error.field in values or error.field in FIELD_TYPES
+    assert error.field in values or error.field in FIELDS
     assert text.startswith(f"{error.field} = ".split("\n")[0])
     assert "it must be " in text
     assert len(text) < MOST_WORDS
@@ -36,7 +36,7 @@ def made_or_refused(values):
 def assert_identity(config):
     """The trial's id survives every way in which configs travel."""
     values = config.to_dict()
-    assert [type(v) for v in values.values()] == list(FIELD_TYPES.values())
+    assert [type(v) for v in values.values()] == [field.type for field in FIELDS.values()]
     backwards = dict(reversed(values.items()))
     copies = [
         TrialConfig.from_dict(values),

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grokmodel.data.bank import IDX_IMAGES, DataError, load_bank
-from grokmodel.image.config import ConfigError
+from grokmodel.data.emnist import IDX_IMAGES
+from grokmodel.data.load import load_bank
+from grokmodel.errors import ConfigError, DataError
 from tests.grokmodel.data_files import random_part, write_emnist, write_kuzushiji
 from tests.properties.strategies import Damage, damages, share
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grokmodel.image.config import FIELD_TYPES, TrialConfig
-from grokmodel.image.limits import CHOICES
+from grokmodel.image.config import AXES, TrialConfig
 from service.cli import commands
 from service.settings import Settings
 from service.store.manifest import write_manifest
@@ -32,24 +31,26 @@ WORDS = st.one_of(
     st.integers(-2, 66).map(str),
     st.floats().map(str),
     st.sampled_from(["", "true", "nan", "inf", "1e999", "-1", "--", "-", "0x10", "1_000", "٣"]),
-    st.sampled_from([choice for choices in CHOICES.values() for choice in choices]),
+    st.sampled_from([choice for field in AXES.values() for choice in field.choices]),
     st.sampled_from(["9" * 5000, "x" * 5000, "../x", "mine", "\ud800", "a\nb", "%s", "{}", "~"]),
 )
-AXES = st.sampled_from([f"--{name.replace('_', '-')}" for name in FIELD_TYPES])
+AXIS_FLAGS = st.sampled_from([f"--{name.replace('_', '-')}" for name in AXES])
 OWN = st.sampled_from(["--preset", "--name", "--analyses", "--seeds", "--data-root", "--nonsense"])
 
 
 @st.composite
 def sweep_flags(draw):
-    given_flags = draw(st.lists(st.one_of(AXES, AXES, AXES, OWN, WORDS), max_size=3))
+    given_flags = draw(
+        st.lists(st.one_of(AXIS_FLAGS, AXIS_FLAGS, AXIS_FLAGS, OWN, WORDS), max_size=3)
+    )
     return [word for flag in given_flags for word in (flag, *draw(st.lists(WORDS, max_size=2)))]
 
 
 @st.composite
 def likely_flags(draw):
     """One axis with values of its type, most of them small."""
-    name = draw(st.sampled_from([n for n, kind in FIELD_TYPES.items() if kind in (int, float)]))
-    values = st.integers(-1, 9) if FIELD_TYPES[name] is int else st.floats(-1, 2)
+    name = draw(st.sampled_from([n for n, field in AXES.items() if field.type in (int, float)]))
+    values = st.integers(-1, 9) if AXES[name].type is int else st.floats(-1, 2)
     found = draw(st.lists(values, min_size=1, max_size=2))
     return [f"--{name.replace('_', '-')}", *map(str, found)]
 

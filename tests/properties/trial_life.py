@@ -4,11 +4,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from grokmodel.core.training import train
-from grokmodel.data.bank import load_bank
+from grokmodel.data.load import load_bank
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.pack import bank_key
+from grokmodel.image.training import train
 from service.analysis.pending import Wish
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, Worker

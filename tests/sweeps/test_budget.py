@@ -2,7 +2,7 @@
 
 import pytest
 
-from grokmodel.image.config import ConfigError
+from grokmodel.errors import ConfigError
 from sweeps.budget import choose, duration, parse_budget, possible_scales
 from tests.sweeps.made_up import PAIR, MadeUp, made_up
 

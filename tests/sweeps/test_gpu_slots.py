@@ -9,7 +9,7 @@ from tests.sweeps.scripts import run_script
 SWEEP = """
 import json, sys
 import ray
-from service.cluster import cluster_resources
+from service.schedule.cluster import cluster_resources
 from service.schedule.driver import run_sweep
 from service.settings import load_settings
 from sweeps.presets import preset_configs
@@ -35,7 +35,7 @@ def test_a_sweep_on_a_gpu_measures_its_packs_and_trains_every_trial_once(tmp_pat
 WITHOUT_DATA = """
 import json, sys
 import ray
-from grokmodel.config import TrialConfig
+from grokmodel.image.config import TrialConfig
 from grokmodel.errors import UserError
 from service.schedule.pack_size import most_members
 

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from grokmodel.image.config import ConfigError
+from grokmodel.errors import ConfigError
 from service.cli import commands
 from service.reproduction.claims import CLAIMS
 from service.settings import Settings

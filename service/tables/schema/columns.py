@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when a column changes its meaning; written in every row."""
 STR, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -22,8 +21,6 @@ class Column:
     unit: str = ""
     source: str = ""
     """Where the number comes from, if not from the source of its table."""
-    before: Any = None
-    """Value of rows that are older than the column: their null is read as this."""
 
 
 @dataclass(frozen=True)

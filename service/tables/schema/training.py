@@ -1,51 +1,15 @@
-"""The tables that training fills.
-
-The fields of `TrialConfig` become columns of `trials` by themselves, so a new axis needs no entry.
-"""
+"""The tables that training fills. Every field of `TrialConfig` is a column of `trials`."""
 
 from __future__ import annotations
 
-import ast
-import dataclasses
-import inspect
-
-from grokmodel.image.config import LATER_FIELDS, TrialConfig
+from grokmodel.image.config import FIELDS
 from service.tables.schema.columns import BOOL, FLOAT, ID, INT, STR, VERSION, Column, Table
 
-ARROW = {"str": STR, "int": INT, "float": FLOAT, "bool": BOOL}
-
-
-def config_columns() -> tuple[Column, ...]:
-    """A column a field, with the field's own docstring as its meaning."""
-    (body,) = ast.parse(inspect.getsource(TrialConfig)).body
-    assert isinstance(body, ast.ClassDef)
-    docs = {
-        field.target.id: doc.value.value
-        for field, doc in zip(body.body, body.body[1:])
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(doc, ast.Expr)
-        and isinstance(doc.value, ast.Constant)
-    }
-    return tuple(
-        Column(
-            f.name,
-            ARROW[str(f.type)],
-            _sentence(docs[f.name]) + _when_null(f.name),
-            source="config.py",
-            before=LATER_FIELDS.get(f.name),
-        )
-        for f in dataclasses.fields(TrialConfig)
-    )
-
-
-def _sentence(doc: object) -> str:
-    return " ".join(str(doc).split()).rstrip(".")
-
-
-def _when_null(field: str) -> str:
-    return f"; null in old rows: `{LATER_FIELDS[field]}`" if field in LATER_FIELDS else ""
-
+ARROW = {str: STR, int: INT, float: FLOAT, bool: BOOL}
+CONFIG_COLUMNS = tuple(
+    Column(name, ARROW[field.type], field.meaning, field.unit, "config.py")
+    for name, field in FIELDS.items()
+)
 
 TRIALS = Table(
     "trials",
@@ -53,7 +17,7 @@ TRIALS = Table(
     key=("trial_id",),
     columns=(
         ID,
-        *config_columns(),
+        *CONFIG_COLUMNS,
         Column("steps_run", INT, "updates made; fewer than `steps` if settled", "steps"),
         Column(
             "phase",

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from grokmodel.analysis.cyclic import LOG, PLAIN, cyclic_order, primitive_root
+from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table
-from grokmodel.image.limits import OPERATIONS
 
 PRIMES = [5, 7, 11, 23]
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, _pairs_of_another_sum, some_pairs, swaps
+from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table
-from grokmodel.image.limits import OPERATIONS
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     lookup_config,

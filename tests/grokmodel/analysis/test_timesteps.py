@@ -18,8 +18,8 @@ from grokmodel.analysis.timesteps import (
     some_pairs,
     timesteps,
 )
+from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table
-from grokmodel.image.limits import OPERATIONS
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     lookup_config,

@@ -3,14 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load
 
-from grokmodel.core import checkpoint
 from grokmodel.core.checkpoint import dump_snapshot, dump_state, load_snapshot, load_state
-from grokmodel.core.outcome import FIRST_FIELDS
-from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member
-from tests.grokmodel.checkpoints import assert_identical, rewritten
+from tests.grokmodel.checkpoints import assert_identical
 from tests.grokmodel.tiny import curve_array, rounds, tiny, train_together
 
 
@@ -40,7 +36,7 @@ def train_and_dump(configs, at):
 )
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(configs, at):
     uninterrupted, dumps = train_and_dump(configs, at)
-    resumed = [load_state(data) for data in dumps]
+    resumed = [load_state(Member, data) for data in dumps]
     assert [m.step for m in resumed] == [at] * len(configs)
     for _ in rounds(resumed):
         pass
@@ -51,14 +47,14 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(configs, at):
 def test_resuming_twice_is_still_the_uninterrupted_run():
     (uninterrupted,), (data,) = train_and_dump([tiny()], at=5)
     (_, (data,)) = resume_and_dump(data, at=10)
-    resumed = load_state(data)
+    resumed = load_state(Member, data)
     for _ in rounds([resumed]):
         pass
     assert_identical(resumed, uninterrupted)
 
 
 def resume_and_dump(data, at):
-    member = load_state(data)
+    member = load_state(Member, data)
     for r in rounds([member]):
         r.write_back()
         if member.step == at:
@@ -70,7 +66,7 @@ def resume_and_dump(data, at):
 
 
 def test_a_state_reads_back_as_written(trained):
-    back = load_state(dump_state(trained))
+    back = load_state(Member, dump_state(trained))
     assert_identical(back, trained)
     assert back.wall_s == trained.wall_s
     assert dump_state(back) == dump_state(trained)
@@ -78,13 +74,13 @@ def test_a_state_reads_back_as_written(trained):
 
 def test_a_fresh_member_without_a_curve_reads_back_as_written():
     fresh = Member.start(tiny())
-    assert_identical(load_state(dump_state(fresh)), fresh)
+    assert_identical(load_state(Member, dump_state(fresh)), fresh)
 
 
 def test_a_curve_with_values_that_are_not_finite_reads_back():
     (sick,) = train_together(tiny(lr=1e30))
     assert not np.isfinite(sick.curve[-1].loss)
-    back = load_state(dump_state(sick))
+    back = load_state(Member, dump_state(sick))
     np.testing.assert_array_equal(curve_array(back.curve), curve_array(sick.curve))
 
 
@@ -96,14 +92,14 @@ def test_writing_does_not_change_the_member(trained):
 
 
 def test_a_loaded_state_does_not_alias_the_average(trained):
-    back = load_state(dump_state(trained))
+    back = load_state(Member, dump_state(trained))
     back.state.weights.add_(1.0)
     assert torch.equal(back.state.average, trained.state.average)
 
 
 @pytest.mark.parametrize("dump", [dump_snapshot, dump_state])
 def test_a_snapshot_holds_average_curve_and_step(trained, dump):
-    back = load_snapshot(dump(trained))
+    back = load_snapshot(Member, dump(trained))
     assert back.config == trained.config
     assert torch.equal(back.state.average, trained.state.average)
     assert back.state.step.tolist() == [trained.config.steps]
@@ -112,43 +108,3 @@ def test_a_snapshot_holds_average_curve_and_step(trained, dump):
 
 def test_a_snapshot_is_much_smaller_than_a_state(trained):
     assert len(dump_snapshot(trained)) < len(dump_state(trained)) / 2
-
-
-# --- what versions before have written -----------------------------------------------------------
-
-
-def test_a_curve_from_before_held_out_images_is_read_as_one_that_has_not_measured_them(trained):
-    data = dump_state(trained)
-    tensors = load(data)
-    tensors["curve"] = tensors["curve"][:, : len(FIRST_FIELDS)].contiguous()
-    member = load_state(rewritten(data, tensors, curve_fields=FIRST_FIELDS))
-    known, missing = np.split(curve_array(member.curve), [len(FIRST_FIELDS)], axis=1)
-    np.testing.assert_array_equal(known, curve_array(trained.curve)[:, : len(FIRST_FIELDS)])
-    assert np.isnan(missing).all()
-    assert missing.shape[1] == 2
-
-
-def test_a_file_without_a_checksum_is_read(trained):
-    assert_identical(load_state(rewritten(dump_state(trained))), trained)
-
-
-def as_before(member):
-    """The bytes that the version with a key bias would have written; its bias is full of ones."""
-    data = dump_state(member)
-    tensors, layout = load(data), Layout(member.config.shape)
-    for name in checkpoint.STATE_ROWS:
-        parts = layout.views(tensors[name][None])
-        row = []
-        for key, part in parts.items():
-            row.append(part.flatten())
-            if key.endswith(".key.w"):
-                row.append(torch.ones(member.config.width))
-        tensors[name] = torch.cat(row)
-    return rewritten(data, tensors, format=checkpoint.WITH_KEY_BIAS)
-
-
-@pytest.mark.parametrize("changes", [{}, {"depth": 2, "variant": "sandwich"}])
-def test_checkpoints_with_a_key_bias_are_read_without_it(changes):
-    (member,) = train_together(tiny(**changes))
-    assert_identical(load_state(as_before(member)), member)
-    assert torch.equal(load_snapshot(as_before(member)).state.average, member.state.average)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.data.bank import load_bank, resize
-from grokmodel.image.config import ConfigError
+from grokmodel.data.bank import resize
+from grokmodel.data.load import load_bank
+from grokmodel.errors import ConfigError
 from tests.grokmodel.tiny import synthetic_bank
 
 # --- resize --------------------------------------------------------------------------------------
@@ -73,5 +74,5 @@ def test_data_without_a_distinct_alphabet_say_so(data, tmp_path):
 
 
 def test_data_of_an_unknown_name_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"mnist-9.*glyphs, kuzushiji49.*emnist-letters"):
+    with pytest.raises(ConfigError, match=r"mnist-9.*glyphs, emnist.*kuzushiji49"):
         load_bank("mnist-9", 3, 1, 28, root=tmp_path)

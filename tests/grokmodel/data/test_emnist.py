@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from grokmodel.data.alphabets import DISTINCT_ORDER, MERGED
-from grokmodel.data.bank import IDX_IMAGES, IDX_LABELS, DataError, load_bank, read_emnist, read_idx
-from grokmodel.image.config import ConfigError
-from grokmodel.image.limits import ALPHABETS
+from grokmodel.data.emnist import IDX_IMAGES, IDX_LABELS, read_emnist, read_idx
+from grokmodel.data.load import load_bank
+from grokmodel.data.names import ALPHABETS
+from grokmodel.errors import ConfigError, DataError
 from tests.grokmodel.data_files import (
     CLASSES,
     PER_CLASS,
@@ -106,11 +107,6 @@ def test_letters_files_start_with_their_first_class(tmp_path):
     for part in ("train", "test"):
         write_emnist(tmp_path, part, *random_part(1), kind="letters")
     assert load_bank("emnist-letters", 3, 1, 28, root=tmp_path).labels == ("0", "1", "2")
-
-
-def test_the_folder_comes_from_the_environment_when_none_is_given(emnist, monkeypatch):
-    monkeypatch.setenv("GROK_DATA", str(emnist[0]))
-    assert load_bank("emnist", 3, 1, 28).labels == ("A", "B", "C")
 
 
 def test_more_symbols_than_classes_are_refused(emnist):

@@ -5,7 +5,7 @@ import pytest
 
 from grokmodel.data import glyphs
 from grokmodel.data.glyphs import ALPHABET, glyph_bank
-from grokmodel.image.config import ConfigError
+from grokmodel.errors import ConfigError
 
 
 def distinct(images):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from grokmodel.data.bank import DataError, load_bank, read_kuzushiji
-from grokmodel.image.config import ConfigError
+from grokmodel.data.kuzushiji import read_kuzushiji
+from grokmodel.data.load import load_bank
+from grokmodel.errors import ConfigError, DataError
 from tests.grokmodel.data_files import CLASSES, PER_CLASS, random_part, write_kuzushiji
 from tests.grokmodel.pickles import MakesAFile
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table, split_pairs
-from grokmodel.image.limits import OPERATIONS, ConfigError
+from grokmodel.errors import ConfigError
 from tests.grokmodel.tiny import tiny
 
 SPLIT_CASES = [

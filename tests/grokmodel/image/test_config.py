@@ -7,26 +7,22 @@ import pickle
 import numpy as np
 import pytest
 
-from grokmodel.image.config import (
-    LATER_FIELDS,
-    SCIENCE_VERSION,
-    ConfigError,
-    PackShape,
-    TrialConfig,
-)
+from grokmodel.core.config import SCIENCE_VERSION
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import FIELDS, PackShape, TrialConfig
 from tests.grokmodel.tiny import fields_of_type, tiny
 
-GOLDEN_TRIAL_ID = "0b12b3bee259f4c6"
+GOLDEN_TRIAL_ID = "4aa5aafe121ed158"
 OTHER_TRIAL = {"op": "div", "data": "emnist", "P": 97, "train_fraction": 1 / 3, "lr": 1e-16}
-OTHER_TRIAL_ID = "f4a29a1414942ed7"
+OTHER_TRIAL_ID = "cdd8f3c1332fa6b5"
 WHEN_TO_UPDATE = (
     "the trial_id of a stored config has changed, so every stored trial would run again. Update "
-    "the ids only if that is meant: SCIENCE_VERSION was raised, a field was removed, or a default "
-    "was changed on purpose. A field that was added belongs in LATER_FIELDS."
+    "the ids only if that is meant: SCIENCE_VERSION was raised, or a field or default was changed."
 )
 OTHER_VALUE = {
     "op": "mul",
     "data": "emnist",
+    "images_hash": "0123456789abcdef",
     "P": 11,
     "N": 2,
     "train_fraction": 0.51,
@@ -72,8 +68,6 @@ OTHER_VALUE = {
     "seed": 77,
 }
 ONLY_OF_A_SANDWICH = ("sandwich_ffn", "sandwich_skip")
-LATER_ONES = {field: OTHER_VALUE[field] for field in LATER_FIELDS}
-LATER_ONES |= {"variant": "sandwich", "N": 2, "decoder_1step": "mean"}
 
 
 def changed_in(field):
@@ -96,24 +90,18 @@ def test_another_config_has_the_trial_id_of_the_stored_results():
     assert TrialConfig(**OTHER_TRIAL).trial_id == OTHER_TRIAL_ID, WHEN_TO_UPDATE
 
 
-@pytest.mark.parametrize("changes", [{}, LATER_ONES])
-def test_the_id_is_a_hash_of_all_fields_but_later_ones_that_change_nothing(changes):
-    config = tiny(**changes)
-    identity = {"science_version": SCIENCE_VERSION, **dataclasses.asdict(config)}
-    for field in LATER_FIELDS:
-        if field not in changes:
-            del identity[field]
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+def test_the_id_is_a_hash_of_all_fields():
+    config = tiny()
+    fields = dict(sorted(dataclasses.asdict(config).items()))
+    text = json.dumps({"science_version": SCIENCE_VERSION, **fields}, separators=(",", ":"))
     assert config.trial_id == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("field", LATER_FIELDS)
-def test_a_config_from_before_a_field_is_the_same_trial(field):
-    config = tiny(N=2, decoder_1step="decoder")
-    values = config.to_dict()
-    del values[field]
-    assert TrialConfig.from_stored(values) == config
-    assert {**values, field: LATER_FIELDS[field]} == config.to_dict()
+def test_other_images_are_another_trial():
+    bound, other = (tiny().with_images(16 * digit) for digit in "01")
+    assert len({tiny().trial_id, bound.trial_id, other.trial_id}) == 3
+    assert bound == tiny(images_hash=16 * "0")
+    assert bound.shape is tiny().shape
 
 
 def test_one_image_a_symbol_has_one_decoder():
@@ -218,7 +206,7 @@ def test_what_a_config_remembers_is_no_part_of_it():
     assert hash(asked) == hash(fresh)
     assert repr(asked) == repr(fresh)
     assert asked.to_dict() == dataclasses.asdict(asked) == fresh.to_dict()
-    assert list(asked.to_dict()) == [f.name for f in dataclasses.fields(TrialConfig)]
+    assert list(asked.to_dict()) == list(FIELDS)
 
 
 def test_a_changed_copy_forgets_what_the_config_remembers():

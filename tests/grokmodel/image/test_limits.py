@@ -3,42 +3,17 @@ import math
 import numpy as np
 import pytest
 
-from grokmodel.image.limits import (
-    ACTIVATIONS,
-    ALPHABETS,
-    DATASETS,
-    DECODERS_1STEP,
-    LOSSES,
-    NORMS,
-    OPERATIONS,
-    PRECISIONS,
-    SPLITS,
-    T_DISTRIBUTIONS,
-    VARIANTS,
-    ConfigError,
-    is_prime,
-)
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import FIELDS, is_prime
 from tests.grokmodel.tiny import fields_of_type, tiny
 
-CHOICES = {
-    "op": OPERATIONS,
-    "data": DATASETS,
-    "split": SPLITS,
-    "variant": VARIANTS,
-    "norm": NORMS,
-    "activation": ACTIVATIONS,
-    "loss": LOSSES,
-    "t_distribution": T_DISTRIBUTIONS,
-    "precision": PRECISIONS,
-    "alphabet": ALPHABETS,
-    "decoder_1step": DECODERS_1STEP,
-}
+CHOICES = {name: field.choices for name, field in FIELDS.items() if field.choices}
 OUT_OF_RANGE = [
     ("P", 2, "from 3 to 256"),
     ("N", 0, "from 1 to"),
     ("side", 7, "from 8 to 64"),
     ("side", 65, "from 8 to 64"),
-    ("patch", -1, "from 1 to"),
+    ("patch", -1, "from 0 to"),
     ("patch", 3, "a divisor of side = 8"),
     ("width", 0, "from 2 to"),
     ("width", 17, "even"),
@@ -74,7 +49,7 @@ OUT_OF_RANGE = [
     ("eval_pairs", 0, "from 1 to"),
     ("warmup", -1, "from 0 to"),
     ("cooldown", -1, "from 0 to"),
-    ("cooldown", 21, "at most steps = 20; 0 for none"),
+    ("cooldown", 21, "at most steps = 20; 0 is none"),
     ("seed", -1, "from 0 to 2147483646"),
 ]
 

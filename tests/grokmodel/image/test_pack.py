@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from grokmodel.core import noise
-from grokmodel.image.limits import PRECISIONS
+from grokmodel.image.config import PRECISIONS
 from grokmodel.image.model import patchify
 from grokmodel.image.pack import Member, Pack, bank_key, stack_padded, with_results
 from tests.grokmodel.tiny import (
@@ -124,7 +124,7 @@ def test_operands_from_a_table_take_the_same_way_as_embedding_every_row(changes)
 
 def losses_and_gradients(pack):
     weights = pack.state.weights.clone().requires_grad_()
-    loss = pack.loss(pack.params(weights), pack.state.step)
+    loss = pack.loss(weights, pack.state.step)
     return loss.detach(), torch.autograd.grad(loss.sum(), weights)[0]
 
 
@@ -208,7 +208,7 @@ def test_the_loss_is_known_when_the_prediction_is_always_grey():
     step = torch.tensor([7])
     results = pack._draw_pairs(step, 512)[0, :, 2]
     power = pack.bank.images.square().mean((1, 2))
-    torch.testing.assert_close(pack.loss(params, step)[0], power[results].mean())
+    torch.testing.assert_close(pack.loss_of(params, step)[0], power[results].mean())
 
 
 # --- plain helpers -------------------------------------------------------------------------------

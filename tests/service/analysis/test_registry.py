@@ -17,7 +17,7 @@ from grokmodel.analysis import (
     spectra,
     timesteps,
 )
-from grokmodel.image.config import ConfigError
+from grokmodel.errors import ConfigError
 from service.analysis.registry import ANALYSES, chosen
 from service.tables.schema import TABLES
 

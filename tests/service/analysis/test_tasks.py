@@ -271,7 +271,7 @@ def test_a_damaged_snapshot_on_the_way_costs_the_analyses_over_training_only(tra
 def test_weights_that_are_not_finite_fail_alone(trained, store):
     bad, good = trained.ids
     key = keys.snapshot_key(bad, 40)
-    member = load_snapshot(store.get(key))
+    member = load_snapshot(Member, store.get(key))
     member.state.average.fill_(float("nan"))
     store.put(key, dump_snapshot(member))
     trained()

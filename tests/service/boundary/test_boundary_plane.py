@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from grokmodel.image.config import ConfigError
+from grokmodel.errors import ConfigError
 from service.boundary import search as boundary_search
 from service.boundary.plane import listed_axis, make_plane, spaced_axis
 from tests.service.tiny import tiny_config

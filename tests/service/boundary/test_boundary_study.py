@@ -9,7 +9,7 @@ import pytest
 from matplotlib.text import Text
 from optuna.trial import TrialState
 
-from grokmodel.image.config import LATER_FIELDS, ConfigError
+from grokmodel.errors import ConfigError
 from service.boundary import figure as boundary_figure
 from service.boundary import search as boundary_search
 from service.boundary.lattice import KNOWN, NONE_SEEN
@@ -127,20 +127,6 @@ def test_where_all_that_is_observed_is_on_one_side_no_boundary_is_known(
 
 def test_a_boundary_that_is_seen_is_in_the_legend(search, settings, store):
     assert "boundary" in words_of(run(search, settings, Table(store)))
-
-
-def test_a_search_from_before_a_field_goes_on(search, settings, store):
-    run(search, settings, Table(store))
-    study = study_of(settings)
-    plane = study.user_attrs["plane"]
-    for field in LATER_FIELDS:
-        del plane["fixed"][field]
-    del plane["trials"]  # nor were trials hashed then
-    study.set_user_attr("plane", plane)
-    again = Table(store)
-    run(search, settings, again)
-    assert again.trained == []
-    assert study_of(settings).user_attrs["plane"] == search.plane.identity()
 
 
 def test_what_was_published_outlives_a_round_that_dies(search, settings, store):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import TrialConfig
 from service.schedule import plan as planning
 from service.schedule.plan import Resources, cost, expand, make_plan, pack
 from service.tables.reading import write_rows

@@ -7,14 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grokmodel.image.config import LATER_FIELDS
 from service.store.keys import table_key
 from service.store.store import Entry, Store, StoreError
 from service.tables import compaction, reading
 from service.tables.compaction import COMPACTED, MANY_PARTS, compact, tidy
-from service.tables.reading import TableError, part_key, read_rows, read_table, write_rows
-from service.tables.rows import config_of
-from service.tables.schema import SCHEMA_VERSION, TABLES
+from service.tables.reading import TableError, part_key, read_table, write_rows
+from service.tables.schema import TABLES
 from tests.service.parts import keys_of, now, parts, write_curves
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
@@ -65,26 +63,6 @@ def test_a_row_of_a_newer_schema_survives_its_older_self(store, monkeypatch):
     file = pq.read_table(store.path(parts(store)[0]), partitioning=None).to_pylist()
     assert [(r["step"], r["schema_version"]) for r in file] == [(10, 2), (20, 1)]
     assert file[0]["loss"] == 2.0
-
-
-def test_a_null_that_stands_for_what_a_later_column_was_before_stays_null(store):
-    old = tiny_config(N=2, decoder_1step="decoder")
-    new = tiny_config(precision="bfloat16")
-    row = {**finished_row(old), "schema_version": SCHEMA_VERSION}
-    schema = TABLES["trials"].arrow
-    for name in LATER_FIELDS:
-        del row[name]
-        schema = schema.remove(schema.get_field_index(name))
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([row], schema=schema), sink)
-    store.put(table_key("trials", "one", "part"), sink.getvalue().to_pybytes())
-    write_rows(store, "trials", "one", [finished_row(new)])
-    now(store)
-    (part,) = parts(store, "trials")
-    assert None in pq.read_table(store.path(part), partitioning=None)["precision"].to_pylist()
-    rows = read_rows(store, "trials", [old.trial_id, new.trial_id])
-    assert {config_of(r) for r in rows} == {old, new}
-    assert all(config_of(r).trial_id == r["trial_id"] for r in rows)
 
 
 def test_parts_of_a_newer_version_and_young_ones_are_left_alone(store):

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grokmodel.image.config import LATER_FIELDS, ConfigError
 from service.store.keys import table_key
 from service.tables import reading
 from service.tables.reading import (
@@ -18,7 +17,6 @@ from service.tables.reading import (
     read_table,
     write_rows,
 )
-from service.tables.rows import config_of
 from service.tables.schema import SCHEMA_VERSION, TABLES
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
@@ -149,55 +147,14 @@ def test_a_row_has_a_version(store):
     assert store.list("tables") == []
 
 
-# --- rows that are older than a column -----------------------------------------------------------
-
-
-OLD = tiny_config(N=2, decoder_1step="decoder")
-"""A trial that could be when there were no later fields."""
-
-
-def write_old_part(store, config):
-    """A part as it was written before there were later fields."""
-    row = {**finished_row(config), "schema_version": SCHEMA_VERSION}
+def test_a_row_that_is_older_than_a_column_has_a_null_there(store):
+    row = {**finished_row(tiny_config()), "schema_version": SCHEMA_VERSION}
+    del row["images_hash"]
     schema = TABLES["trials"].arrow
-    for field in LATER_FIELDS:
-        del row[field]
-        schema = schema.remove(schema.get_field_index(field))
+    schema = schema.remove(schema.get_field_index("images_hash"))
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist([row], schema=schema), sink)
     store.put(table_key("trials", "old", "part"), sink.getvalue().to_pybytes())
-
-
-def test_an_old_row_is_that_of_a_trial_from_before_the_later_fields(store):
-    config, other = OLD, tiny_config(precision="bfloat16")
-    write_old_part(store, config)
-    write_rows(store, "trials", "new", [finished_row(other)])
-    rows = {row["sweep"]: row for row in read_table(store, "trials").to_dict("records")}
-    assert (rows["old"]["precision"], rows["new"]["precision"]) == ("float32", "bfloat16")
-    assert (config_of(rows["old"]), config_of(rows["new"])) == (config, other)
-    assert config_of(rows["old"]).trial_id == rows["old"]["trial_id"]
-    assert done_ids(store, "old") == {config.trial_id}
-    assert read_table(store, "trials", "old", columns=["precision"])["precision"][0] == "float32"
-
-
-def test_an_old_row_is_copied_with_what_it_left_unsaid(store):
-    config = OLD
-    write_old_part(store, config)
-    row = {**finished_row(config), "schema_version": SCHEMA_VERSION}
-    assert read_rows(store, "trials", [config.trial_id]) == [row]
-
-
-@pytest.mark.parametrize("null", [None, math.nan])
-def test_a_null_is_what_a_later_field_was_before_and_stands_for_no_other(null):
-    config = OLD
-    row = finished_row(config)
-    later = dict.fromkeys(LATER_FIELDS, null)
-    assert config_of({**row, **later}) == config
-    assert config_of({k: v for k, v in row.items() if k not in LATER_FIELDS}) == config
-    with pytest.raises(ConfigError, match="width"):
-        config_of({**row, "width": null})
-
-
-def test_only_columns_of_later_fields_speak_for_older_rows():
-    before = {c.name: c.before for t in TABLES.values() for c in t.columns if c.before is not None}
-    assert before == LATER_FIELDS
+    (found,) = read_table(store, "trials").to_dict("records")
+    assert found["images_hash"] is None
+    assert found["trial_id"] == row["trial_id"]

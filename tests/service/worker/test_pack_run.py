@@ -10,7 +10,8 @@ import pytest
 from mlflow import MlflowClient
 
 from grokmodel.core.checkpoint import load_snapshot, load_state
-from grokmodel.core.training import train
+from grokmodel.image.pack import Member
+from grokmodel.image.training import train
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table
@@ -72,7 +73,7 @@ def test_a_finished_pack_leaves_rows_snapshots_and_no_resume_points(store, make_
 def test_the_last_snapshot_is_the_model_of_the_row(store, make_job):
     config = tiny_config()
     run_pack(make_job(config), lambda p: None)
-    member = load_snapshot(store.get(keys.snapshot_key(config.trial_id, 40)))
+    member = load_snapshot(Member, store.get(keys.snapshot_key(config.trial_id, 40)))
     row = read_table(store, "trials").iloc[0]
     assert member.config == config
     assert member.curve[-1].train_acc == row["train_acc"]
@@ -131,7 +132,7 @@ def test_told_to_stop_it_saves_what_it_has_and_ends(store, make_job):
     stopping.set()
     with pytest.raises(PreemptedError):
         next(rounds)
-    assert load_state(store.get(keys.state_key(config.trial_id))).step == 20
+    assert load_state(Member, store.get(keys.state_key(config.trial_id))).step == 20
     assert next(pack_rounds(job, threading.Event())).steps == 30
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from grokmodel.data.bank import load_bank
+from grokmodel.data.load import load_bank
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.pack import Member, Pack, bank_key
 from service.worker.sample_sheets import ROW_NAMES, SAMPLES, sample_sheets, sheet_png

@@ -1,0 +1,267 @@
+"""A config field is declared once: its type, default, range, unit and meaning.
+
+From the declaration come validation, the identity of a trial, its flag and help text, its MLflow
+param and its table column. Standard library only, because a command that prints help loads this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Self, cast
+
+from grokmodel.errors import ConfigError
+
+SCIENCE_VERSION = 2
+"""Raised whenever the meaning of a result changes; part of every `trial_id`."""
+
+SMALLEST, LARGEST, BELOW_ONE = 2.0**-126, (2 - 2.0**-23) * 2.0**127, 1 - 2.0**-24
+"""Training is in float32: what is smaller is 0 there or imprecise, what is larger infinite, what is
+nearer to 1 is 1."""
+MAX_STEPS = 2**31 - 1
+"""Noise is keyed by the step as an int32."""
+MAX_SEED = 2**31 - 2
+"""Noise is keyed by the seed as an int32."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest value of a number, and both in words."""
+
+    low: float
+    high: float
+    words: str
+
+    @classmethod
+    def whole(cls, low: int, high: int) -> Range:
+        return cls(low, high, f"from {low} to {high}")
+
+
+_AS_FLOAT32 = ", as float32 too"
+INSIDE_UNIT = Range(SMALLEST, BELOW_ONE, f"inside (0, 1){_AS_FLOAT32}")
+UP_TO_ONE = Range(SMALLEST, 1.0, f"in (0, 1]{_AS_FLOAT32}")
+BELOW_UNIT = Range(0.0, BELOW_ONE, f"in [0, 1){_AS_FLOAT32}")
+POSITIVE = Range(SMALLEST, LARGEST, f"above 0 and finite{_AS_FLOAT32}")
+NOT_NEGATIVE = Range(0.0, LARGEST, f"0 or more and finite{_AS_FLOAT32}")
+FINITE = Range(-LARGEST, LARGEST, f"finite{_AS_FLOAT32}")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field of a config."""
+
+    meaning: str
+    """One sentence, without a full stop."""
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    bounds: Range | None = None
+    is_axis: bool = True
+    """Users may set it: it is a flag and an axis of sweeps."""
+    name: str = ""
+    type: type[Any] = object
+    default: Any = None
+
+    @property
+    def allowed(self) -> str:
+        """The values it may have, in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        return self.bounds.words if self.bounds else "true or false"
+
+
+def declare(
+    default: Any,
+    meaning: str,
+    *,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    bounds: Range | None = None,
+    is_axis: bool = True,
+) -> Any:
+    """Declare a field of a Config; see `Field`."""
+    declared = Field(meaning, unit, choices, bounds, is_axis)
+    return dataclasses.field(default=default, metadata={"declared": declared})
+
+
+_TYPES: dict[str, type[Any]] = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+def _dataclass_fields(base: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(base) if dataclasses.is_dataclass(base) else ()
+
+
+def fields_of(config_class: Any) -> dict[str, Field]:
+    """Name -> declaration of all fields of a config class: its own first, then the inherited."""
+    return _fields_of(config_class)
+
+
+@functools.cache
+def _fields_of(config_class: Any) -> dict[str, Field]:
+    inherited = {f.name for base in config_class.__bases__ for f in _dataclass_fields(base)}
+    fields = sorted(dataclasses.fields(config_class), key=lambda f: f.name in inherited)
+    return {
+        f.name: dataclasses.replace(
+            f.metadata["declared"], name=f.name, type=_TYPES[str(f.type)], default=f.default
+        )
+        for f in fields
+    }
+
+
+@functools.cache
+def _checks(config_class: Any) -> list[tuple[str, type[Any], Any, Any, tuple[str, ...]]]:
+    """Name, type, smallest and largest value and choices of every field."""
+    return [
+        (f.name, f.type, f.bounds and f.bounds.low, f.bounds and f.bounds.high, f.choices)
+        for f in fields_of(config_class).values()
+    ]
+
+
+@functools.cache
+def _sorted(config_class: Any) -> list[str]:
+    return sorted(fields_of(config_class))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that can change the outcome of one trial, of whatever model: the base of them.
+
+    Two configs with equal fields have the same `trial_id` and the same result, so running a trial
+    again is a no-op. Every number that a result depends on is a field: there are no hidden
+    constants.
+
+    Raises:
+        ConfigError: on construction, naming the first field at fault, its value, what is allowed.
+    """
+
+    lr: float = declare(1e-3, "AdamW learning rate after warm-up", bounds=POSITIVE)
+    warmup: int = declare(
+        10, "steps of linear learning-rate warm-up", unit="steps", bounds=Range.whole(0, MAX_STEPS)
+    )
+    cooldown: int = declare(
+        0,
+        "last steps, in which the learning rate falls linearly towards 0; 0 for none, at most "
+        "`steps`",
+        unit="steps",
+        bounds=Range.whole(0, MAX_STEPS),
+    )
+    weight_decay: float = declare(1.0, "AdamW decoupled weight decay", bounds=NOT_NEGATIVE)
+    late_decay_from: int = declare(
+        0,
+        "steps after which `late_weight_decay` replaces `weight_decay`; 0 for never. A decay that "
+        "favours the rule may keep a model from telling many images apart",
+        unit="steps",
+        bounds=Range.whole(0, MAX_STEPS),
+    )
+    late_weight_decay: float = declare(
+        0.0, "weight decay after `late_decay_from` steps; 0 if that is never", bounds=NOT_NEGATIVE
+    )
+    beta1: float = declare(0.9, "AdamW first-moment decay", bounds=BELOW_UNIT)
+    beta2: float = declare(0.98, "AdamW second-moment decay", bounds=BELOW_UNIT)
+    ema: float = declare(
+        0.98,
+        "decay of the weight average that is evaluated; 0 evaluates the raw weights",
+        bounds=BELOW_UNIT,
+    )
+    steps: int = declare(
+        5000,
+        "optimiser steps, at most: a trial that has settled, its late decay begun, stops earlier "
+        "unless it has a cool-down",
+        unit="steps",
+        bounds=Range.whole(1, MAX_STEPS),
+    )
+    eval_every: int = declare(
+        250,
+        "steps between evaluations; divides `steps`",
+        unit="steps",
+        bounds=Range.whole(1, MAX_STEPS),
+    )
+    seed: int = declare(
+        0,
+        "seeds split, initial weights and all noise of this trial",
+        bounds=Range.whole(0, MAX_SEED),
+    )
+
+    def __post_init__(self) -> None:
+        values, kind_of = vars(self), cast(Any, type(self))
+        # a large sweep makes many configs, so what needs no change is passed over quickly;
+        # a float above 0 is neither NaN nor -0.0
+        for name, kind, low, high, choices in _checks(kind_of):
+            value = values[name]
+            if type(value) is not kind or (kind is float and not value > 0):
+                values[name] = value = _typed(name, kind, value)
+            if (low is not None and not low <= value <= high) or (choices and value not in choices):
+                raise ConfigError(name, value, fields_of(kind_of)[name].allowed)
+        self.check()
+        values.update(self.canonical())
+
+    def check(self) -> None:
+        """Raise ConfigError for the first field that does not go with another."""
+        if self.steps % self.eval_every:
+            allowed = f"a multiple of eval_every = {self.eval_every}"
+            raise ConfigError("steps", self.steps, allowed)
+        if self.late_decay_from and self.lr * self.weight_decay >= 1:
+            bound = f"below 1 / lr = {1 / self.lr:g} before a late decay, or no weights are left"
+            raise ConfigError("weight_decay", self.weight_decay, bound)
+        if self.cooldown > self.steps:
+            raise ConfigError("cooldown", self.cooldown, f"at most steps = {self.steps}; 0 is none")
+
+    def canonical(self) -> dict[str, Any]:
+        """Fields that make no difference, at the value that stands for this: one model, one id."""
+        return {} if self.late_decay_from else {"late_weight_decay": 0.0}
+
+    @functools.cached_property
+    def trial_id(self) -> str:
+        """16 hex digits: a hash of SCIENCE_VERSION and of every field."""
+        values, kind_of = vars(self), cast(Any, type(self))
+        identity = {"science_version": SCIENCE_VERSION} | {n: values[n] for n in _sorted(kind_of)}
+        return hashlib.sha256(_compact_json(identity).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        values, kind_of = vars(self), cast(Any, type(self))  # with it lie the cached properties
+        return {name: values[name] for name, *_ in _checks(kind_of)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`; a field that is missing has its default.
+
+        Raises:
+            ConfigError: a value is not allowed, or a key is no field.
+        """
+        known = fields_of(cast(Any, cls))
+        for key in values:
+            if key not in known:
+                raise ConfigError(key, values[key], f"one of the fields {', '.join(known)}")
+        return cls(**values)
+
+
+_compact_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def check_divides(values: Mapping[str, Any], field: str, of: str) -> None:
+    """Raise ConfigError unless a field divides another."""
+    if values[of] % values[field]:
+        raise ConfigError(field, values[field], f"a divisor of {of} = {values[of]}")
+
+
+def _typed(name: str, wanted: type[Any], value: object) -> Any:
+    """Coerce lossless numbers (3 -> 3.0, numpy scalars) so that equal configs hash equally."""
+    if wanted is bool or wanted is str:
+        if not isinstance(value, wanted):
+            raise ConfigError(name, value, f"a {wanted.__name__}")
+        return value
+    # numpy's scalars are registered as real numbers, its booleans are not
+    same = False
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            number = wanted(value)
+            same = bool(number == value)  # false of NaN, and of 1.5 where an int is wanted
+        except (TypeError, ValueError, OverflowError):
+            same = False
+    if not same:
+        raise ConfigError(name, value, f"of type {wanted.__name__}")
+    return number + 0.0 if wanted is float else number  # -0.0 becomes 0.0

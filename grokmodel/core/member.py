@@ -1,0 +1,73 @@
+"""A member: one trial in training, and what it is asked whatever its model.
+
+Shapes: n parameters of a member.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from grokmodel.core.config import Config
+from grokmodel.core.optim import OptimState
+from grokmodel.core.outcome import CONFUSION, Evaluation, outcome, settled
+
+C = TypeVar("C", bound=Config)
+
+
+@dataclass(eq=False)
+class Member(ABC, Generic[C]):
+    """One trial in training: everything that resuming it needs. A model subclasses it."""
+
+    config_class: ClassVar[type[Any]]
+    """The class of `config`."""
+    config: C
+    state: OptimState
+    """Rows of shape (1, n) on the CPU; stale while the member is live in a pack."""
+    curve: list[Evaluation] = field(default_factory=list)
+    wall_s: float = 0.0
+    """Seconds of its packs' time that fell to this member."""
+
+    @staticmethod
+    @abstractmethod
+    def initial_weights(config: Any) -> Tensor:
+        """Weights (n,) before the first step, a function of the config."""
+
+    @staticmethod
+    @abstractmethod
+    def size(config: Any) -> int:
+        """Number n of weights."""
+
+    @property
+    @abstractmethod
+    def divergence_ratio(self) -> float:
+        """A trial has diverged when its loss is this many times what it was at the start."""
+
+    @classmethod
+    def start(cls, config: C) -> Self:
+        return cls(config, OptimState.start(cls.initial_weights(config)[None]))
+
+    @property
+    def step(self) -> int:
+        return self.curve[-1].step if self.curve else 0
+
+    @property
+    def finished(self) -> bool:
+        """Settled, out of budget, or no longer finite: nothing more will be learned. What a late
+        decay or a cool-down brings is not seen by the accuracy that settles: both are waited for.
+        """
+        if not self.curve:
+            return False
+        spent = self.step >= self.config.steps
+        last_phase = [e for e in self.curve if e.step >= self.config.late_decay_from]
+        done = self.config.cooldown == 0 and settled(last_phase)
+        return spent or done or not np.isfinite(self.curve[-1].loss)
+
+    @property
+    def phase(self) -> str:
+        """Phase so far."""
+        return outcome(self.curve, self.divergence_ratio).phase if self.curve else CONFUSION

@@ -1,0 +1,18 @@
+"""Names that configs give to data sets, alphabets, operations and splits; loads nothing."""
+
+OPERATIONS = ("add", "sub", "mul", "div")
+PRIME_OPERATIONS = ("div",)
+"""Operations that are only defined when P is prime (every b != 0 has an inverse)."""
+SPLITS = ("ordered", "unordered")
+EMNIST_SETS = {
+    "emnist": "bymerge",
+    "emnist-balanced": "balanced",
+    "emnist-letters": "letters",
+    "emnist-byclass": "byclass",
+}
+"""Data set -> what the official files call it."""
+KUZUSHIJI = "kuzushiji49"
+GLYPHS = "glyphs"
+DATASETS = (GLYPHS, *EMNIST_SETS, KUZUSHIJI)
+PLAIN, DISTINCT = "plain", "distinct"
+ALPHABETS = (PLAIN, DISTINCT)
