@@ -74,7 +74,7 @@ $(VENV)/.run: pyproject.toml constraints.txt
 		|| { echo "need Python 3.11 or newer; name one by: make PYTHON=python3.11"; exit 1; }
 	@echo "setting up $(VENV): about two minutes, once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bdm]'
 	@touch $@
 
 $(VENV)/.stack: $(VENV)/.run

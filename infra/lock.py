@@ -21,10 +21,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
-EXTRA = "server"
+EXTRAS = ("bdm", "server")
 HEADER = f"""\
 # Made by `python infra/lock.py`; do not edit. For Linux x86-64 and CPython 3.11, with CUDA.
-# The project's dependencies and the extra `{EXTRA}`, wheels only: see infra/README.md.
+# The project with its extras {", ".join(EXTRAS)}, wheels only: see infra/README.md.
 """
 
 
@@ -41,7 +41,7 @@ def resolve() -> dict[str, Any]:
             *("uv", "pip", "compile", "--quiet", "--no-config", "--no-annotate"),
             *("--only-binary=:all:", "--python-platform=x86_64-manylinux_2_28"),
             *("--python-version=3.11", "--format=pylock.toml", f"--output-file={out}"),
-            *(f"--constraints={ROOT / 'constraints.txt'}", f"--extra={EXTRA}"),
+            *(f"--constraints={ROOT / 'constraints.txt'}", *(f"--extra={name}" for name in EXTRAS)),
             str(ROOT / "pyproject.toml"),
         ]
         env = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}

@@ -13,6 +13,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class ComplexityRow:
     stable_rank: float
     entropy: float
     bdm: float
+    """NaN without pybdm."""
     norm: float
 
 
@@ -80,10 +82,11 @@ def _in_blocks(shape: tuple[int, ...]) -> int:
 def bdm(weight: np.ndarray) -> float:
     """Bits of the matrix of signs about the median; what does not fill a block is left out.
 
-    The sum over distinct blocks of their algorithmic complexity and log2 of how often they occur.
+    NaN if there is no block, or no pybdm to look its complexity up. The sum over distinct blocks of
+    their algorithmic complexity and log2 of how often they occur.
     """
     rows, columns = (size // BLOCK for size in weight.shape)
-    if not rows or not columns:
+    if not rows or not columns or not has_bdm():
         return float("nan")
     signs = (weight > np.median(weight))[: rows * BLOCK, : columns * BLOCK]
     blocks = signs.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK**2)
@@ -91,9 +94,14 @@ def bdm(weight: np.ndarray) -> float:
     return float(sum(map(_block_complexity, codes.tolist())) + np.log2(counts).sum())
 
 
+def has_bdm() -> bool:
+    """Is the optional package there that has the table of complexities?"""
+    return find_spec("pybdm") is not None
+
+
 @cache
 def _block_complexity(code: int) -> float:
-    """Tabulated complexity of one block, looked up once a process."""
+    """Tabulated complexity of one block, looked up once per process."""
     bits = (code >> np.arange(BLOCK**2)) & 1
     ((_, value),) = _method().lookup([bits.reshape(BLOCK, BLOCK)])
     return float(value)

@@ -54,8 +54,8 @@ def test_every_package_has_hashes():
 def test_the_lock_has_all_that_the_project_needs():
     """All that is needed by what is needed, as it is installed here."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    server = project["optional-dependencies"][lock.EXTRA]
-    waiting = [Requirement(text) for text in [*project["dependencies"], *server]]
+    extras = [need for name in lock.EXTRAS for need in project["optional-dependencies"][name]]
+    waiting = [Requirement(text) for text in [*project["dependencies"], *extras]]
     have, seen = locked(), set()
     while waiting:
         need = waiting.pop()

@@ -1,9 +1,11 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 from pybdm import BDM
 
+from grokmodel.analysis import complexity as module
 from grokmodel.analysis.complexity import bdm, complexity, spectral_entropy, stable_rank
 from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member
@@ -114,6 +116,16 @@ def test_bits_are_of_the_weights_that_fill_blocks():
 @pytest.mark.parametrize("shape", [(3, 64), (64, 3)])
 def test_a_matrix_without_a_whole_block_has_no_complexity(shape):
     assert math.isnan(bdm(random(*shape)))
+
+
+def test_without_pybdm_all_other_measures_are_the_same(monkeypatch):
+    member = random_member(tiny())
+    whole = complexity(member)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    for row, known in zip(complexity(member), whole, strict=True):
+        assert math.isnan(row.bdm)
+        assert not math.isnan(known.bdm)
+        assert dataclasses.replace(row, bdm=0.0) == dataclasses.replace(known, bdm=0.0)
 
 
 # --- members -------------------------------------------------------------------------------------
