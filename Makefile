@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
 
-.PHONY: demo smoke reproduce ui up down test slow faults check lint format docs bench bench-gpu lock audit clean
+.PHONY: demo smoke reproduce ui up down test test-cluster slow faults check lint format docs bench bench-gpu lock audit clean
 
 demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
 	$(BIN)/python sweeps/grok_phase.py --preset demo --store $(STORE)
@@ -25,10 +25,13 @@ up: $(VENV)/.stack          ## S3, PostgreSQL, MLflow and a Ray cluster on this 
 down: $(VENV)/.stack        ## stop them; their data stay in .stack/
 	@$(BIN)/python -m infra.local down
 
-check: lint test            ## what CI runs
+check: lint test test-cluster  ## what CI runs
 
 test: $(VENV)/.dev          ## the test suite; most of it waits for servers, hence three processes
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+test-cluster: $(VENV)/.dev  ## real servers, whole clusters and kills, twenty random faults: a quarter of an hour
+	$(BIN)/python -m pytest -m 'cluster and not slow' -n 3 --dist loadfile --no-loadscope-reorder
 
 slow: $(VENV)/.dev          ## the tests that CI has no time for
 	$(BIN)/python -m pytest -m slow

@@ -13,6 +13,8 @@ from mlflow.exceptions import MlflowException
 
 from service.tracking.client import Tracking, TrackingError
 
+pytestmark = pytest.mark.cluster
+
 
 def status(url, **headers):
     request = urllib.request.Request(url, headers=headers)

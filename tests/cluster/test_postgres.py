@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 
 from service.tracking.client import Tracking
 
+pytestmark = pytest.mark.cluster
+
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES, THREADS, TRIALS, POINTS = 4, 4, 2, 100
 WORKER = """

@@ -18,6 +18,8 @@ from service.tables.reading import write_rows
 from tests.service.rows import curve_row
 from tests.tracking_servers import dead_server
 
+pytestmark = pytest.mark.cluster
+
 
 def test_what_is_put_is_got_listed_and_deleted(make_store):
     store = make_store()

@@ -18,6 +18,8 @@ from mlflow import MlflowClient
 from infra.local.mlflow import ADMIN
 from tests.environment import user_environment
 
+pytestmark = pytest.mark.cluster
+
 ROOT = Path(__file__).resolve().parents[2]
 OWN_FILES = {"secrets.json", "env", "token", "proxy.conf", "basic_auth.ini"}
 """Where the stack keeps its secrets, for their owner only to read."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from grokmodel.core.checkpoint import load_snapshot
@@ -16,6 +17,8 @@ from service.store.manifest import read_manifest
 from service.store.store import Store
 from service.tables.reading import read_table
 from tests.faults.driver import EVERY, configs
+
+pytestmark = pytest.mark.cluster
 
 STEPS = 24
 ROOT = Path(__file__).resolve().parents[2]

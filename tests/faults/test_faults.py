@@ -2,9 +2,13 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.faults.faults import Faults, plan
 from tests.faults.harness import CHECKPOINT_S, SLACK_S, run
 from tests.faults.losses import lost_work
+
+pytestmark = pytest.mark.cluster
 
 
 def test_after_twenty_faults_every_sweep_is_as_if_nothing_had_happened():

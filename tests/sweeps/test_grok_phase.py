@@ -125,6 +125,7 @@ def test_the_rest_of_the_analyses_is_asked_for_and_done_once(swept):
     assert (both["seconds"] == both["seconds_after"]).all()  # what was there is what is there
 
 
+@pytest.mark.cluster
 def test_a_worker_killed_while_it_analyses_costs_nothing(swept):
     """Ray starts the task again; what was written is written once."""
     names = ["identities", "timesteps", "learning_coefficient"]
@@ -189,6 +190,7 @@ def test_a_sweep_can_be_extended_under_its_name(swept):
     assert "5 of 5 trials done" in said
 
 
+@pytest.mark.cluster
 def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environment):
     driver = subprocess.Popen(
         [sys.executable, str(SCRIPT), *SLOW_TRIALS], env=environment, cwd=ROOT,

@@ -5,9 +5,13 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.environment import user_environment
 from tests.grokmodel.data_files import write_two_alike
 from tests.sweeps.scripts import ROOT
+
+pytestmark = pytest.mark.cluster
 
 FLAGS = ["--name", "alike", "--data", "kuzushiji49", "--P", "7", "--N", "2", "--side", "8"]
 REFUSAL = r"the decoder of 7 symbols reads 0\.\d+ of the held-out images; need 0\.98"

@@ -203,6 +203,7 @@ print(json.dumps({"found": found, "done": [c.P for c in scale.configs if c.trial
 """
 
 
+@pytest.mark.cluster
 def test_a_bank_without_a_decoder_stops_its_own_trials_only(tmp_path):
     found = run_script(REFUSED, tmp_path)
     assert found["done"] == [5]

@@ -40,6 +40,7 @@ def server(tmp_path):
         yield running
 
 
+@pytest.mark.cluster
 def test_a_server_that_dies_costs_nothing_and_gets_the_rest_later(server, tmp_path):
     store = tmp_path / "store"
     running = start(store, server.uri)
