@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from grokmodel.analysis.activations import mean_activations
-from grokmodel.analysis.fourier import Spectrum, spectrum
-from grokmodel.analysis.hooks import Site, last_ffn, sites_of
-from grokmodel.analysis.probe import Probe, Shares, shares
-from grokmodel.analysis.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Tap
+from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.fourier import Spectrum, spectrum
+from grokmodel.probing.hooks import Site, last_ffn, sites_of
+from grokmodel.probing.probe import Probe, Shares, shares
+from grokmodel.probing.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
 
 CLEAN = "none"
 LEADING, RANDOM = "leading", "random"

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.probe import Probe
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.evaluate import Decoders, is_copy
 from grokmodel.image.pack import Member
+from grokmodel.probing.probe import Probe
 
 STARTS = 128
 """Random starts for training pairs, and as many for strict pairs."""

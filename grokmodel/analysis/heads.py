@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.hooks import Site, editor
-from grokmodel.analysis.probe import Probe, shares
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Tap
+from grokmodel.probing.hooks import Site, editor
+from grokmodel.probing.probe import Probe, shares
 
 T = 1.0
 

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.activations import mean_activations
-from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.hooks import editor, last_ffn
-from grokmodel.analysis.probe import Probe
+from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.fourier import spectrum
+from grokmodel.probing.hooks import editor, last_ffn
+from grokmodel.probing.probe import Probe
 
 T = 1.0
 """Noise level: pure noise, where the answer can come from a and b alone."""

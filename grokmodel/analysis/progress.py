@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.activations import mean_activations
-from grokmodel.analysis.fourier import Spectrum, gini, rule_waves, spectrum
-from grokmodel.analysis.hooks import Site, last_ffn
-from grokmodel.analysis.probe import Probe, shares
-from grokmodel.analysis.projections import OWN_AT_LEAST
 from grokmodel.image.evaluate import Decoders
+from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.fourier import Spectrum, gini, rule_waves, spectrum
+from grokmodel.probing.hooks import Site, last_ffn
+from grokmodel.probing.probe import Probe, shares
+from grokmodel.probing.projections import OWN_AT_LEAST
 
 T = 1.0
 EMBEDDING, OUTPUT = Site("embedding", "a"), Site("output")

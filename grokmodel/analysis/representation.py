@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grokmodel.analysis.activations import Grid, collect
-from grokmodel.analysis.hooks import Site
-from grokmodel.analysis.probe import Probe
+from grokmodel.probing.activations import Grid, collect
+from grokmodel.probing.hooks import Site
+from grokmodel.probing.probe import Probe
 
 LEVELS_T = (0.0, 1.0)
 COMPONENTS = 3

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grokmodel.analysis.activations import collect
-from grokmodel.analysis.fourier import Spectrum, spectrum
-from grokmodel.analysis.hooks import NO_HEAD
-from grokmodel.analysis.probe import Probe
+from grokmodel.probing.activations import collect
+from grokmodel.probing.fourier import Spectrum, spectrum
+from grokmodel.probing.hooks import NO_HEAD
+from grokmodel.probing.probe import Probe
 
 TARGET = "target"
 """Not a site of the model: the right image of every pair, which a perfect output equals."""

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.activations import mean_activations
-from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.hooks import last_ffn
-from grokmodel.analysis.probe import Probe, all_pairs
 from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Member
+from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.fourier import spectrum
+from grokmodel.probing.hooks import last_ffn
+from grokmodel.probing.probe import Probe, all_pairs
 
 LEVELS = 51
 """Noise levels, as in the paper: 50 Euler steps and the image."""

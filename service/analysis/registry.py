@@ -18,7 +18,6 @@ from grokmodel.analysis.complexity import complexity
 from grokmodel.analysis.heads import heads
 from grokmodel.analysis.identities import identities
 from grokmodel.analysis.learning_coefficient import learning_coefficient
-from grokmodel.analysis.probe import Probe
 from grokmodel.analysis.progress import progress
 from grokmodel.analysis.representation import representation
 from grokmodel.analysis.spectra import spectra
@@ -27,6 +26,7 @@ from grokmodel.errors import ConfigError
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Banks, Member
+from grokmodel.probing.probe import Probe
 
 LEVELS_T = (0.0, 0.5, 1.0)
 """Noise levels of the spectra, unless others are asked for."""

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from grokmodel.analysis.ablations import ALL, CLEAN, LEADING, OWN, RANDOM
 from grokmodel.analysis.identities import OUTPUT
-from grokmodel.analysis.projections import KEEP, REMOVE
 from grokmodel.analysis.representation import CENTROID
+from grokmodel.probing.projections import KEEP, REMOVE
 from service.analysis.pending import FIGURES
 from service.report import figures
 from service.report.figures import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from grokmodel.analysis.fourier import Spectrum
+from grokmodel.probing.fourier import Spectrum
 from service.reproduction.evidence import (
     NOT,
     NOT_RUN,

@@ -6,13 +6,13 @@ Shapes: P modulus, X pixels of an image, D width.
 import numpy as np
 import torch
 
-from grokmodel.analysis.hooks import recorder
-from grokmodel.analysis.probe import Probe, shares
 from grokmodel.data.bank import SymbolBank
 from grokmodel.data.pairs import UNDEFINED, result_table, split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member, bank_key
+from grokmodel.probing.hooks import recorder
+from grokmodel.probing.probe import Probe, shares
 from tests.grokmodel.tiny import CPU, banks_for, decoders_for, tiny
 
 ON = 20.0

@@ -1,7 +1,7 @@
 """The output of a model, projected on frequencies over all pairs or on each side apart."""
 
-from grokmodel.analysis.hooks import Site
-from grokmodel.analysis.projections import projecting, projecting_own
+from grokmodel.probing.hooks import Site
+from grokmodel.probing.projections import projecting, projecting_own
 
 OUTPUT = Site("output")
 

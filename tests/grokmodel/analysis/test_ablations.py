@@ -17,14 +17,14 @@ from grokmodel.analysis.ablations import (
     site_groups,
     spectra_of,
 )
-from grokmodel.analysis.activations import collect
-from grokmodel.analysis.cyclic import cyclic_order
-from grokmodel.analysis.fourier import Spectrum, spectrum
-from grokmodel.analysis.hooks import Site
-from grokmodel.analysis.probe import Shares
-from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.pack import bank_key
+from grokmodel.probing.activations import collect
+from grokmodel.probing.cyclic import cyclic_order
+from grokmodel.probing.fourier import Spectrum, spectrum
+from grokmodel.probing.hooks import Site
+from grokmodel.probing.probe import Shares
+from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
 from tests.grokmodel.analysis.handmade import (
     Nearest,
     lookup_config,

@@ -3,9 +3,9 @@
 import pytest
 
 from grokmodel.analysis.ablations import ABOVE, BELOW, blocked, spectra_of
-from grokmodel.analysis.hooks import last_ffn
-from grokmodel.analysis.probe import Shares
-from grokmodel.analysis.projections import REMOVE, projecting
+from grokmodel.probing.hooks import last_ffn
+from grokmodel.probing.probe import Shares
+from grokmodel.probing.projections import REMOVE, projecting
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     probe_of,

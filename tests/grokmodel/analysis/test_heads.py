@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from grokmodel.analysis.heads import _from, _other_pairs, heads, margins
-from grokmodel.analysis.probe import shares
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.model import Layout
+from grokmodel.probing.probe import shares
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     pixel_bank,

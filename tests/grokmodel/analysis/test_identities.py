@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.cyclic import cyclic_order
-from grokmodel.analysis.hooks import editor, last_ffn
 from grokmodel.analysis.identities import (
     CONTROLS,
     OUTPUT,
@@ -12,6 +10,8 @@ from grokmodel.analysis.identities import (
     output_directions,
 )
 from grokmodel.image.model import time_features
+from grokmodel.probing.cyclic import cyclic_order
+from grokmodel.probing.hooks import editor, last_ffn
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     pixel_bank,

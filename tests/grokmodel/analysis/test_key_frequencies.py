@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grokmodel.analysis.fourier import spectrum
+from grokmodel.probing.fourier import spectrum
 from tests.grokmodel.analysis.waves import P, random, sum_wave, wave
 
 # --- key frequencies -----------------------------------------------------------------------------

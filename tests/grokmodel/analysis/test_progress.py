@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.activations import collect
-from grokmodel.analysis.cyclic import cyclic_order
-from grokmodel.analysis.fourier import gini, spectrum
-from grokmodel.analysis.probe import shares
 from grokmodel.analysis.progress import _excluded, _own_restricted, _restricted, progress
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.pack import bank_key
+from grokmodel.probing.activations import collect
+from grokmodel.probing.cyclic import cyclic_order
+from grokmodel.probing.fourier import gini, spectrum
+from grokmodel.probing.probe import shares
 from tests.grokmodel.analysis.handmade import (
     Nearest,
     lookup_config,

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.activations import collect
-from grokmodel.analysis.hooks import NO_HEAD, sites_of
 from grokmodel.analysis.representation import (
     CENTROID,
     LEVELS_T,
@@ -19,6 +17,8 @@ from grokmodel.analysis.representation import (
     representation,
 )
 from grokmodel.data.pairs import UNDEFINED, result_table
+from grokmodel.probing.activations import collect
+from grokmodel.probing.hooks import NO_HEAD, sites_of
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     lookup_member,

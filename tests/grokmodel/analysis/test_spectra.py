@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from grokmodel.analysis.activations import collect
-from grokmodel.analysis.cyclic import LOG, PLAIN, cyclic_order
-from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.hooks import NO_HEAD, sites_of
 from grokmodel.analysis.spectra import TARGET, spectra, target_grids
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.pack import bank_key
+from grokmodel.probing.activations import collect
+from grokmodel.probing.cyclic import LOG, PLAIN, cyclic_order
+from grokmodel.probing.fourier import spectrum
+from grokmodel.probing.hooks import NO_HEAD, sites_of
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     pixel_bank,

@@ -5,8 +5,6 @@ import pytest
 import torch
 
 from grokmodel.analysis import timesteps as module
-from grokmodel.analysis.activations import collect
-from grokmodel.analysis.fourier import spectrum
 from grokmodel.analysis.timesteps import (
     FEW_PAIRS,
     LEVELS,
@@ -20,6 +18,8 @@ from grokmodel.analysis.timesteps import (
 )
 from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table
+from grokmodel.probing.activations import collect
+from grokmodel.probing.fourier import spectrum
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     lookup_config,

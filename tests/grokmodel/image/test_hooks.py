@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from grokmodel.analysis.hooks import recorder
 from grokmodel.image.model import unpatchify
+from grokmodel.probing.hooks import recorder
 from tests.grokmodel.batch import STRUCTURES, B, Batch, M, random
 from tests.grokmodel.tiny import tiny
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from grokmodel.analysis.probe import shares
-from grokmodel.analysis.projections import KEEP, projecting, projecting_own
+from grokmodel.probing.probe import shares
+from grokmodel.probing.projections import KEEP, projecting, projecting_own
 from tests.grokmodel.analysis.handmade import memoriser_table, probe_of, random_member, rule_table
 from tests.grokmodel.analysis.projected import OUTPUT, project, project_own
 from tests.grokmodel.tiny import decoders_for, tiny

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from grokmodel.analysis.fourier import gini, spectrum
+from grokmodel.probing.fourier import gini, spectrum
 from tests.grokmodel.analysis.waves import MODULI, P, only, random, sum_wave, wave
 
 

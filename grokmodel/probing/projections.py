@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.fourier import basis, coefficients_of
-from grokmodel.analysis.hooks import Site, editor
-from grokmodel.analysis.probe import Probe, Shares
 from grokmodel.data.pairs import Split
 from grokmodel.image.layers import Tap
+from grokmodel.probing.fourier import basis, coefficients_of
+from grokmodel.probing.hooks import Site, editor
+from grokmodel.probing.probe import Probe, Shares
 
 REMOVE, KEEP = "remove", "keep"
 OWN_AT_LEAST = 2

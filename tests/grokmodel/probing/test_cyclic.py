@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from grokmodel.analysis.cyclic import LOG, PLAIN, cyclic_order, primitive_root
 from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table
+from grokmodel.probing.cyclic import LOG, PLAIN, cyclic_order, primitive_root
 
 PRIMES = [5, 7, 11, 23]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.hooks import Site, sites_of
-from grokmodel.analysis.probe import Shares
-from grokmodel.analysis.projections import KEEP, REMOVE, projecting, projecting_own
 from grokmodel.data.pairs import split_pairs
+from grokmodel.probing.fourier import spectrum
+from grokmodel.probing.hooks import Site, sites_of
+from grokmodel.probing.probe import Shares
+from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
 from tests.grokmodel.analysis.handmade import probe_of, random, random_member, recorded
 from tests.grokmodel.analysis.projected import OUTPUT, project, project_own
 from tests.grokmodel.tiny import tiny

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grokmodel.analysis.fourier import basis, coefficients_of, rule_waves, spectrum
+from grokmodel.probing.fourier import basis, coefficients_of, rule_waves, spectrum
 from tests.grokmodel.analysis.waves import MODULI, only, random
 
 # --- basis ---------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokmodel.analysis.hooks import NO_HEAD, Site, editor, last_ffn, sites_of
+from grokmodel.probing.hooks import NO_HEAD, Site, editor, last_ffn, sites_of
 from tests.grokmodel.analysis.handmade import probe_of, random_member, recorded
 from tests.grokmodel.tiny import tiny
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.cyclic import CyclicOrder, cyclic_order
 from grokmodel.core import noise
 from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image import flow
@@ -24,6 +23,7 @@ from grokmodel.image.evaluate import Decoders, reader
 from grokmodel.image.layers import Tap
 from grokmodel.image.model import denoise, unpatchify
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
+from grokmodel.probing.cyclic import CyclicOrder, cyclic_order
 
 SEVERAL = 2
 """Steps, if it does not matter how many."""

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.activations import collect, mean_activations
-from grokmodel.analysis.fourier import spectrum
-from grokmodel.analysis.hooks import NO_HEAD
 from grokmodel.image.model import Layout
+from grokmodel.probing.activations import collect, mean_activations
+from grokmodel.probing.fourier import spectrum
+from grokmodel.probing.hooks import NO_HEAD
 from tests.grokmodel.analysis.handmade import probe_of, random_member, recorded
 from tests.grokmodel.tiny import banks_for, tiny
 

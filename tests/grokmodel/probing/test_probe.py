@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.activations import record
-from grokmodel.analysis.probe import all_pairs, shares
 from grokmodel.analysis.timesteps import some_pairs
 from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table, split_pairs
 from grokmodel.image import flow
+from grokmodel.probing.activations import record
+from grokmodel.probing.probe import all_pairs, shares
 from tests.grokmodel.analysis.handmade import (
     Blind,
     lookup_config,

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.hooks import Site, recorder, sites_of
-from grokmodel.analysis.probe import Probe
+from grokmodel.probing.hooks import Site, recorder, sites_of
+from grokmodel.probing.probe import Probe
 
 DRAWS = 4
 """Draws of images and noise that a grid is the mean of, where they differ at all."""
