@@ -1,4 +1,4 @@
-"""Are the frequencies used? A site's activation is projected off them, or on to them only.
+"""Are the frequencies used? A hook point's activation is projected off them, or on to them only.
 
 The control takes equally many random frequencies. Because of the projection leak (`projections.py`)
 the leading frequencies are also projected with `fit` = own.
@@ -16,10 +16,10 @@ import torch
 
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
-from grokmodel.image.layers import Tap
+from grokmodel.image.layers import Hook
 from grokmodel.probing.activations import mean_activations
 from grokmodel.probing.fourier import Spectrum, spectrum
-from grokmodel.probing.hooks import Site, last_ffn, sites_of
+from grokmodel.probing.hooks import HookPoint, hook_points, last_ffn
 from grokmodel.probing.probe import Probe, Shares, shares
 from grokmodel.probing.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
 
@@ -37,7 +37,7 @@ with which a projection commutes."""
 
 @dataclass(frozen=True)
 class AblationRow:
-    """Accuracies with one site projected; meanings in the table `ablations`."""
+    """Accuracies with one hook point projected; meanings in the table `ablations`."""
 
     site: str
     mode: str
@@ -52,22 +52,22 @@ class AblationRow:
     val_acc_strict: float
 
 
-def site_groups(probe: Probe) -> dict[str, list[Site]]:
+def points_by_name(probe: Probe) -> dict[str, list[HookPoint]]:
     """Sites that are ablated together: all heads and both operands of one activation."""
-    groups: dict[str, list[Site]] = {}
-    for site in sites_of(probe.shape):
-        if not {site.name, site.kind} & set(NOT_ABLATED):
-            groups.setdefault(site.name, []).append(site)
+    groups: dict[str, list[HookPoint]] = {}
+    for point in hook_points(probe.shape):
+        if not {point.name, point.kind} & set(NOT_ABLATED):
+            groups.setdefault(point.name, []).append(point)
     return groups
 
 
-def spectra_of(probe: Probe, sites: Sequence[Site], t: float = 1.0) -> list[Spectrum]:
-    """One spectrum a member of some sites of one activation, taken together, at noise level t."""
-    name = sites[0].name
+def spectra_of(probe: Probe, points: Sequence[HookPoint], t: float = 1.0) -> list[Spectrum]:
+    """A spectrum per member of hook points of one activation, taken together, at noise level t."""
+    name = points[0].name
     seen = mean_activations(probe, t, [name])[name]
     out = []
     for i in range(len(probe)):
-        parts = [s.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1) for s in sites]
+        parts = [s.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1) for s in points]
         out.append(spectrum(probe.order.arrange(torch.cat(parts, dim=-1).cpu().numpy())))
     return out
 
@@ -81,13 +81,13 @@ def ablations(probe: Probe, decoders: Decoders) -> list[list[AblationRow]]:
     """
     clean = _accuracies(probe, decoders, None)
     rows = [[AblationRow("", CLEAN, "", 0, 0, ALL, "", False, *a)] for a in clean]
-    for name, sites in site_groups(probe).items():
-        found = spectra_of(probe, sites)
+    for name, points in points_by_name(probe).items():
+        found = spectra_of(probe, points)
         for size in ("carriers", "half"):
             sets = [leading_set(s, size) for s in found]
             if any(sets):
                 key = [set(s.key_frequencies) for s in found]
-                _ablate(rows, probe, decoders, name, sites, sets, key)
+                _ablate(rows, probe, decoders, name, points, sets, key)
     return rows
 
 
@@ -104,7 +104,7 @@ def _ablate(
     probe: Probe,
     decoders: Decoders,
     name: str,
-    sites: Sequence[Site],
+    points: Sequence[HookPoint],
     sets: Frequencies,
     key: Sequence[set[int]],
 ) -> None:
@@ -119,14 +119,14 @@ def _ablate(
     ]  # fmt: skip
     for selection, draw, chosen in draws:
         for mode in (REMOVE, KEEP):
-            tap = projecting(sites, probe, chosen, mode)
-            found = _accuracies(probe, decoders, tap)
+            hook = projecting(points, probe, chosen, mode)
+            found = _accuracies(probe, decoders, hook)
             _append(rows, (name, mode, selection), draw, ALL, chosen, key, found)
     for mode in (REMOVE, KEEP):
-        tap, known = projecting_own(sites, probe, sets, mode)
+        hook, known = projecting_own(points, probe, sets, mode)
         found = [
             Shares(*(value * can for value, can in zip(a, k, strict=True)))
-            for a, k in zip(_accuracies(probe, decoders, tap), known, strict=True)
+            for a, k in zip(_accuracies(probe, decoders, hook), known, strict=True)
         ]
         _append(rows, (name, mode, LEADING), 0, OWN, sets, key, found)
 
@@ -146,12 +146,12 @@ def _append(
             mine.append(AblationRow(*what, len(chosen), draw, fit, listed, is_key, *accuracies))
 
 
-def _accuracies(probe: Probe, decoders: Decoders, tap: Tap | None) -> list[Shares]:
-    x = probe.sample(probe.noise(), SAMPLE_STEPS, probe.operands(), tap)
+def _accuracies(probe: Probe, decoders: Decoders, hook: Hook | None) -> list[Shares]:
+    x = probe.sample(probe.noise(), SAMPLE_STEPS, probe.operands(), hook)
     return shares(probe.right(x, decoders, SAMPLE_STEPS), probe, in_group=True)
 
 
-# --- blocked arithmetic --------------------------------------------------------------------------
+# --- blocked arithmetic ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -175,12 +175,12 @@ def blocked(probe: Probe, decoders: Decoders) -> list[list[BlockedRow]]:
 
     One row for each of the `sample_steps` + 1 places where the sampler can stand.
     """
-    site = last_ffn(probe.shape)
-    sets = [s.carriers for s in spectra_of(probe, [site])]
-    tap = projecting([site], probe, sets, REMOVE)
+    point = last_ffn(probe.shape)
+    sets = [s.carriers for s in spectra_of(probe, [point])]
+    hook = projecting([point], probe, sets, REMOVE)
     operands, steps = probe.operands(), probe.shape.sample_steps
     rows: list[list[BlockedRow]] = [[] for _ in probe.members]
-    for when, first, then in ((ABOVE, tap, None), (BELOW, None, tap)):
+    for when, first, then in ((ABOVE, hook, None), (BELOW, None, hook)):
         x = probe.noise()
         for level in range(steps, -1, -1):
             end = probe.sample(x, level, operands, then, t_start=level / steps)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from grokmodel.image.evaluate import Decoders
-from grokmodel.image.layers import Tap
-from grokmodel.probing.hooks import Site, editor
+from grokmodel.image.layers import Hook
+from grokmodel.probing.hooks import HookPoint, editor
 from grokmodel.probing.probe import Probe, shares
 
 T = 1.0
@@ -44,8 +44,8 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
     start, operands = probe.noise(), probe.operands()
     templates_MPX = probe.templates()
 
-    def effect(tap: Tap | None) -> tuple[list[float], list[float]]:
-        x_MQX = probe.predict(start, T, operands, tap)
+    def effect(hook: Hook | None) -> tuple[list[float], list[float]]:
+        x_MQX = probe.predict(start, T, operands, hook)
         accuracy = [a.strict for a in shares(probe.right(x_MQX, decoders, steps=1), probe)]
         return margins(x_MQX, templates_MPX, probe.c_MQ, probe.defined_MQ), accuracy
 
@@ -55,9 +55,11 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
     rows: list[list[HeadRow]] = [[] for _ in probe.members]
     for block in range(probe.shape.depth):
         for head in range(probe.shape.heads):
-            site = Site(f"block{block}.head_output", head=head)
-            mediated = effect(editor([site], probe.shape, lambda _, part: _from(part, other_MQ)))
-            ablated = effect(editor([site], probe.shape, lambda _, part: _mean_of(part, defined_Q)))
+            point = HookPoint(f"block{block}.head_output", head=head)
+            mediated = effect(editor([point], probe.shape, lambda _, part: _from(part, other_MQ)))
+            ablated = effect(
+                editor([point], probe.shape, lambda _, part: _mean_of(part, defined_Q))
+            )
             for i, mine in enumerate(rows):
                 margin, accuracy = ([e[k][i] for e in (clean, mediated, ablated)] for k in (0, 1))
                 mine.append(HeadRow(block, head, *margin, *accuracy))

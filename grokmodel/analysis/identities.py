@@ -57,12 +57,12 @@ def identities(probe: Probe) -> list[list[IdentityRow]]:
     """Rows of every member, over the whole grid of pairs at t = 1; none without a cyclic rule."""
     if probe.order.sign == 0:
         return [[] for _ in probe.members]
-    site = last_ffn(probe.shape)
+    point = last_ffn(probe.shape)
     directions_MVF = output_directions(probe)
-    seen = mean_activations(probe, T, [site.name])[site.name]
+    seen = mean_activations(probe, T, [point.name])[point.name]
     out = []
     for i, member in enumerate(probe.members):
-        grid = site.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1)
+        grid = point.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1)
         F_nnF = probe.order.arrange(grid.cpu().numpy().astype(np.float64))
         key = spectrum(F_nnF).key_frequencies
         rng = np.random.default_rng([member.config.seed, probe.P])
@@ -92,11 +92,11 @@ def output_directions(probe: Probe) -> Tensor:
     # templates overlap: their dual basis reads one class off an image without the others
     dual_MXn = torch.linalg.pinv(centred.double(), rtol=RANK_TOLERANCE).to(centred)
     wave_MVX = torch.einsum("vn,mxn->mvx", waves.to(centred), dual_MXn)
-    site = last_ffn(probe.shape)
+    point = last_ffn(probe.shape)
     C, ffn = probe.shape.tokens_per_image, probe.shape.ffn
     nudge = torch.zeros(len(probe), 1, C, ffn, device=probe.device, requires_grad=True)
-    tap = editor([site], probe.shape, lambda _, part: part + nudge)
-    mean_MX = probe.predict(probe.noised(T, 0), T, probe.operands(), tap).mean(1)
+    hook = editor([point], probe.shape, lambda _, part: part + nudge)
+    mean_MX = probe.predict(probe.noised(T, 0), T, probe.operands(), hook).mean(1)
     score_MV = torch.einsum("mx,mvx->mv", mean_MX, wave_MVX)
     grads = [
         torch.autograd.grad(score_MV[:, v].sum(), nudge, retain_graph=True)[0]

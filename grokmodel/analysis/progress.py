@@ -24,12 +24,12 @@ from torch import Tensor
 from grokmodel.image.evaluate import Decoders
 from grokmodel.probing.activations import mean_activations
 from grokmodel.probing.fourier import Spectrum, gini, rule_waves, spectrum
-from grokmodel.probing.hooks import Site, last_ffn
+from grokmodel.probing.hooks import HookPoint, last_ffn
 from grokmodel.probing.probe import Probe, shares
 from grokmodel.probing.projections import OWN_AT_LEAST
 
 T = 1.0
-EMBEDDING, OUTPUT = Site("embedding", "a"), Site("output")
+EMBEDDING, OUTPUT = HookPoint("embedding", "a"), HookPoint("output")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
     names = (EMBEDDING.name, neurons.name, OUTPUT.name)
     seen = mean_activations(probe, T, names)
     spectra = {
-        site: [spectrum(_grid(probe, seen, site, i)) for i in range(len(probe))]
-        for site in (EMBEDDING, neurons, OUTPUT)
+        point: [spectrum(_grid(probe, seen, point, i)) for i in range(len(probe))]
+        for point in (EMBEDDING, neurons, OUTPUT)
     }
     carriers = [spectra[OUTPUT][i] for i in last]
     out_MQX = seen[OUTPUT.name].flatten(2)
@@ -116,8 +116,8 @@ def _without_rule(row: ProgressRow) -> ProgressRow:
                    restricted_acc_own=nan, excluded_acc=nan)  # fmt: skip
 
 
-def _grid(probe: Probe, seen: dict[str, Tensor], site: Site, i: int) -> np.ndarray:
-    value = site.view(seen[site.name][i : i + 1], probe.shape)
+def _grid(probe: Probe, seen: dict[str, Tensor], point: HookPoint, i: int) -> np.ndarray:
+    value = point.view(seen[point.name][i : i + 1], probe.shape)
     return probe.order.arrange(value.reshape(probe.P, probe.P, -1).cpu().numpy())
 
 

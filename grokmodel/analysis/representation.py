@@ -1,11 +1,11 @@
-"""How a site arranges the pairs: are those with the same result together?
+"""How a hook point arranges the pairs: are those with the same result together?
 
 Merger ratio (after van Rossem and Saxe, ICML 2025): distance between states of pairs with the same
 result, relative to pairs with different results; 1 at random, 0 when states have merged. Fisher
 ratio: variance between the classes over variance within. Both distances are root mean squares, so
 that they follow exactly from class means and variances.
 
-Shapes: P modulus, Q pairs, d features of a site.
+Shapes: P modulus, Q pairs, d features of a hook point.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grokmodel.probing.activations import Grid, collect
-from grokmodel.probing.hooks import Site
+from grokmodel.probing.hooks import HookPoint
 from grokmodel.probing.probe import Probe
 
 LEVELS_T = (0.0, 1.0)
@@ -25,14 +25,14 @@ POINTS = 124
 """Pairs a picture, at most: four a class at P = 31."""
 CENTROID, PAIR = "centroid", "pair"
 PICTURED = ("embedding", "head_output", "attention", "pre", "post", "output")
-"""Kinds of sites whose principal components are kept."""
+"""Kinds of hook points whose principal components are kept."""
 NOTHING = 1e-12
-"""Variance relative to the mean square below which a site is constant."""
+"""Variance relative to the mean square below which a hook point is constant."""
 
 
 @dataclass(frozen=True)
 class RepresentationRow:
-    """One site at one noise level; meanings in the table `representation`."""
+    """One hook point at one noise level; meanings in the table `representation`."""
 
     site: str
     head: int
@@ -75,16 +75,16 @@ def representation(
             c_Q = probe.c_MQ[i].cpu().numpy()[defined]
             for grid in grids:
                 x_Qd = grid.values.reshape(probe.P**2, -1)[defined].astype(np.float64)
-                scalars[i].append(_scalars(grid.site, t, x_Qd, c_Q))
-                if pictured[i] and grid.site.kind in PICTURED:
+                scalars[i].append(_scalars(grid.point, t, x_Qd, c_Q))
+                if pictured[i] and grid.point.kind in PICTURED:
                     pairs = np.argwhere(defined.reshape(probe.P, probe.P))
                     pictures[i] += _pca(grid, t, x_Qd, c_Q, pairs)
     return scalars, pictures
 
 
-def _scalars(site: Site, t: float, x_Qd: np.ndarray, c_Q: np.ndarray) -> RepresentationRow:
+def _scalars(point: HookPoint, t: float, x_Qd: np.ndarray, c_Q: np.ndarray) -> RepresentationRow:
     ratios = (fisher_ratio(x_Qd, c_Q), merger_ratio(x_Qd, c_Q), participation_ratio(x_Qd))
-    return RepresentationRow(site.label, site.head, float(t), *ratios)
+    return RepresentationRow(point.label, point.head, float(t), *ratios)
 
 
 def is_constant(x_Qd: np.ndarray) -> bool:
@@ -151,7 +151,7 @@ def _pca(
     axes = axes[:, ::-1][:, :COMPONENTS]
     axes *= np.sign(axes[np.abs(axes).argmax(0), np.arange(COMPONENTS)])  # the sign is arbitrary
     explained = float(variance[::-1][:COMPONENTS].sum() / variance.sum())
-    where = (grid.site.label, grid.site.head, float(t))
+    where = (grid.point.label, grid.point.head, float(t))
     points = centred @ axes
     rows = [
         PcaRow(*where, CENTROID, -1, -1, int(c), *_xyz(points[c_Q == c].mean(0)), explained)

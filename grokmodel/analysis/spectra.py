@@ -1,6 +1,6 @@
-"""Spectra of every site, and of what the sites would have to draw.
+"""Spectra of every hook point, and of what the hook points would have to draw.
 
-Shapes: M members, P modulus, n order of the cyclic group, d features of a site.
+Shapes: M members, P modulus, n order of the cyclic group, d features of a hook point.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from grokmodel.probing.hooks import NO_HEAD
 from grokmodel.probing.probe import Probe
 
 TARGET = "target"
-"""Not a site of the model: the right image of every pair, which a perfect output equals."""
+"""Not a hook point of the model: the right image of every pair, which a perfect output equals."""
 
 
 @dataclass(frozen=True)
 class SpectrumRow:
-    """One frequency of one site; meanings in the table `spectra`."""
+    """One frequency of one hook point; meanings in the table `spectra`."""
 
     site: str
     head: int
@@ -37,7 +37,7 @@ class SpectrumRow:
 
 
 def spectra(probe: Probe, levels_t: Sequence[float]) -> list[list[SpectrumRow]]:
-    """Rows of every member: all sites at all noise levels t, and the target.
+    """Rows of every member: all hook points at all noise levels t, and the target.
 
     Args:
         probe: over the whole grid of pairs.
@@ -48,7 +48,7 @@ def spectra(probe: Probe, levels_t: Sequence[float]) -> list[list[SpectrumRow]]:
         for mine, grids in zip(rows, collect(probe, t), strict=True):
             for grid in grids:
                 found = spectrum(probe.order.arrange(grid.values))
-                mine += _rows(found, grid.site.label, grid.site.head, t, ordering)
+                mine += _rows(found, grid.point.label, grid.point.head, t, ordering)
     for mine, target in zip(rows, target_grids(probe), strict=True):
         mine += _rows(spectrum(target), TARGET, NO_HEAD, 0.0, ordering)
     return rows
@@ -62,11 +62,11 @@ def target_grids(probe: Probe) -> np.ndarray:
     return templates_MPX[:, c_PP[np.ix_(symbols, symbols)]]
 
 
-def _rows(found: Spectrum, site: str, head: int, t: float, ordering: str) -> list[SpectrumRow]:
+def _rows(found: Spectrum, point: str, head: int, t: float, ordering: str) -> list[SpectrumRow]:
     key = found.key_frequencies
     return [
         SpectrumRow(
-            site=site,
+            site=point,
             head=head,
             t=float(t),
             ordering=ordering,

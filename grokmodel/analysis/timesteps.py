@@ -92,7 +92,7 @@ def other_classes(probe: Probe, stream: int) -> Tensor:
     return (probe.c_MQ + torch.from_numpy(shift).to(probe.device)) % probe.P
 
 
-# --- recover and rectify -------------------------------------------------------------------------
+# --- recover and rectify --------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -159,17 +159,17 @@ def _descend(probe: Probe, join: Join) -> Tensor:
 
 def _entropies(grid: Probe) -> np.ndarray:
     """(M, L) FVE entropy of the FFN pre-activation at every level."""
-    site = last_ffn(grid.shape, "pre")
+    point = last_ffn(grid.shape, "pre")
     out = np.zeros((len(grid), LEVELS))
     for k in range(LEVELS):
-        seen = mean_activations(grid, k / (LEVELS - 1), [site.name], ENTROPY_DRAWS)[site.name]
+        seen = mean_activations(grid, k / (LEVELS - 1), [point.name], ENTROPY_DRAWS)[point.name]
         for i in range(len(grid)):
-            values = site.view(seen[i : i + 1], grid.shape).reshape(grid.P, grid.P, -1)
+            values = point.view(seen[i : i + 1], grid.shape).reshape(grid.P, grid.P, -1)
             out[i, k] = spectrum(grid.order.arrange(values.cpu().numpy())).entropy
     return out
 
 
-# --- operand swap --------------------------------------------------------------------------------
+# --- operand swap ---------------------------------------------------------------------------------
 
 
 @torch.no_grad()

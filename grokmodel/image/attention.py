@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from grokmodel.image.config import PackShape
-from grokmodel.image.layers import Params, Tap, embed, linear, norm, site, site_of_parts
+from grokmodel.image.layers import Hook, Params, embed, hooked, hooked_parts, linear, norm
 
 FEW_TOKENS = 16
 """Scores a row up to which a product and a sum beat a batched matmul of tiny matrices by far."""
@@ -84,28 +84,30 @@ class _GatherRows(torch.autograd.Function):
         return summed.view(len(grad), ctx.K, *grad.shape[2:]), None
 
 
-def attend(p: Params, name: str, shape: PackShape, parts: list[Tensor], tap: Tap | None) -> Tensor:
+def attend(
+    p: Params, name: str, shape: PackShape, parts: list[Tensor], hook: Hook | None
+) -> Tensor:
     """Attention of the last part's tokens over the tokens of all parts: (M, T, G, rows, D).
 
-    The parts are never copied into one tensor; only their scores are, and what a tap looks at.
+    The parts are never copied into one tensor; only their scores are, and what a hook looks at.
     """
     H, E = shape.heads, shape.width // shape.heads
-    q = site(tap, f"{name}.query", linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E)))
+    q = hooked(hook, f"{name}.query", linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E)))
     keys = [linear(p, f"{name}.key", x).unflatten(-1, (H, E)) for x in parts]
-    keys = site_of_parts(tap, f"{name}.key", keys, -3)
+    keys = hooked_parts(hook, f"{name}.key", keys, -3)
     values = [linear(p, f"{name}.value", x).unflatten(-1, (H, E)) for x in parts]
-    values = site_of_parts(tap, f"{name}.value", values, -3)
+    values = hooked_parts(hook, f"{name}.value", values, -3)
     score = torch.cat([_scores(q, k) for k in keys], dim=-2) / math.sqrt(E)  # (..., rows, L, H)
-    weight = _softmax(site(tap, f"{name}.score", score), dim=-2)
-    if tap is None:
+    weight = _softmax(hooked(hook, f"{name}.score", score), dim=-2)
+    if hook is None:
         weights = weight.split([v.shape[-3] for v in values], dim=-2)
         mixed = torch.stack([_mix(w, v) for w, v in zip(weights, values, strict=True)]).sum(0)
     else:
-        weight = site(tap, f"{name}.weight", weight)
+        weight = hooked(hook, f"{name}.weight", weight)
         weighted = weight[..., None] * torch.cat(values, dim=-3)[..., None, :, :, :]
-        mixed = site(tap, f"{name}.weighted_value", weighted).sum(-3)
-    mixed = site(tap, f"{name}.head_output", mixed)
-    return site(tap, f"{name}.attention", linear(p, f"{name}.out", mixed.flatten(-2)))
+        mixed = hooked(hook, f"{name}.weighted_value", weighted).sum(-3)
+    mixed = hooked(hook, f"{name}.head_output", mixed)
+    return hooked(hook, f"{name}.attention", linear(p, f"{name}.out", mixed.flatten(-2)))
 
 
 def _softmax(score: Tensor, dim: int) -> Tensor:

@@ -19,7 +19,7 @@ from grokmodel.image.model import patchify
 
 
 @dataclass(frozen=True)
-class Gallery:
+class DeviceBank:
     """Images of several banks, and where each member finds its own."""
 
     images: Tensor
@@ -32,7 +32,7 @@ class Gallery:
     """All members have one bank."""
 
     @classmethod
-    def load(cls, banks: Sequence[np.ndarray], patch: int, device: torch.device) -> Gallery:
+    def load(cls, banks: Sequence[np.ndarray], patch: int, device: torch.device) -> DeviceBank:
         """Put the banks of all members, (P, N, S, S) each, on a device. A bank that is the same
         object for several members is put there once."""
         offsets: dict[int, int] = {}

@@ -21,7 +21,7 @@ from grokmodel.core.outcome import Evaluation
 from grokmodel.image import flow
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import Decoder, MeanDecoder
-from grokmodel.image.device_bank import Gallery
+from grokmodel.image.device_bank import DeviceBank
 from grokmodel.image.model import denoise, unpatchify
 from grokmodel.image.pack import BankKey, Banks, Pack, bank_key, stack_padded, with_results
 
@@ -97,29 +97,29 @@ def _sample_pairs(
     pairs: list[np.ndarray],
     stream: int,
     steps: int,
-    gallery: Gallery | None = None,
+    device_bank: DeviceBank | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Samples (M, Q, S, S) for each member's pairs, padded, and the right classes (M, Q)."""
     configs = [m.config for m in pack.members]
     triplets = [with_results(c, p) for c, p in zip(configs, pairs)]
     triplet_MQ3 = stack_padded(triplets).to(pack.device)
-    samples = sample_images(pack, triplet_MQ3[..., :2], stream, steps, gallery)
+    samples = sample_images(pack, triplet_MQ3[..., :2], stream, steps, device_bank)
     return samples, triplet_MQ3[..., 2]
 
 
 @torch.no_grad()
 def sample_images(
-    pack: Pack, pair_MQ2: Tensor, stream: int, steps: int, gallery: Gallery | None = None
+    pack: Pack, pair_MQ2: Tensor, stream: int, steps: int, device_bank: DeviceBank | None = None
 ) -> Tensor:
     """Draw the result image of every pair (a, b): standardized pixels (M, Q, S, S).
 
     Args:
-        gallery: whose images show the operands; by default those that train.
+        device_bank: whose images show the operands; by default those that train.
     """
     shape = pack.shape
     params = pack.params(pack.state.average)
-    image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, pack.state.step, gallery)
-    operands = pack.operands(params, image_MQ2, gallery)
+    image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, pack.state.step, device_bank)
+    operands = pack.operands(params, image_MQ2, device_bank)
     C, X = shape.tokens_per_image, shape.token_dim
     Q = pair_MQ2.shape[1]
     start = noise.normal(pack.seed_M, stream, pack.state.step, Q, C * X)

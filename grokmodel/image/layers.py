@@ -1,4 +1,4 @@
-"""The pieces that a model of M members is made of: linear maps, adaLN, FFN, taps.
+"""The pieces that a model of M members is made of: linear maps, adaLN, FFN, hooks.
 
 Shapes: M members, T noise levels, G rows that share a level, L tokens, D width.
 """
@@ -15,8 +15,8 @@ from grokmodel.image.config import PackShape
 
 Params = dict[str, Tensor]
 """Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
-Tap = Callable[[str, Tensor], Tensor]
-"""Called with the name and the value (M, B, ...) of every activation site; the model goes on with
+Hook = Callable[[str, Tensor], Tensor]
+"""Called with the name and the value (M, B, ...) of every hook point; the model goes on with
 what it returns. It must not write to the value that it is given."""
 
 
@@ -33,15 +33,15 @@ def embed(p: Params, tokens: Tensor) -> Tensor:
     return linear(p, "embed", tokens.to(p["embed.w"].dtype))
 
 
-def ffn(p: Params, name: str, shape: PackShape, x: Tensor, tap: Tap | None) -> Tensor:
+def ffn(p: Params, name: str, shape: PackShape, x: Tensor, hook: Hook | None) -> Tensor:
     """Feed-forward network: (..., D) -> (..., D)."""
-    pre = site(tap, f"{name}.pre", linear(p, f"{name}.up", x))
+    pre = hooked(hook, f"{name}.pre", linear(p, f"{name}.up", x))
     if shape.activation == "swiglu":
         gate, value = pre.chunk(2, dim=-1)
         post = F.silu(gate) * value
     else:
         post = F.gelu(pre)
-    return linear(p, f"{name}.down", site(tap, f"{name}.post", post))
+    return linear(p, f"{name}.down", hooked(hook, f"{name}.post", post))
 
 
 def modulation(p: Params, name: str, time: Tensor, parts: int) -> list[Tensor]:
@@ -59,14 +59,14 @@ def norm(x: Tensor, on: bool) -> Tensor:
     return F.layer_norm(x, x.shape[-1:]) if on else x
 
 
-def site(tap: Tap | None, name: str, value: Tensor) -> Tensor:
-    """`value` (M, T, G, ...) as the tap, which sees it as (M, B, ...), leaves it."""
-    return value if tap is None else tap(name, value.flatten(1, 2)).view_as(value)
+def hooked(hook: Hook | None, name: str, value: Tensor) -> Tensor:
+    """`value` (M, T, G, ...) as the hook, which sees it as (M, B, ...), leaves it."""
+    return value if hook is None else hook(name, value.flatten(1, 2)).view_as(value)
 
 
-def site_of_parts(tap: Tap | None, name: str, parts: list[Tensor], dim: int) -> list[Tensor]:
-    """The same for a value in parts along `dim`, which the tap sees as one."""
-    if tap is None:
+def hooked_parts(hook: Hook | None, name: str, parts: list[Tensor], dim: int) -> list[Tensor]:
+    """The same for a value in parts along `dim`, which the hook sees as one."""
+    if hook is None:
         return parts
     sizes = [part.shape[dim] for part in parts]
-    return list(site(tap, name, torch.cat(parts, dim=dim)).split(sizes, dim=dim))
+    return list(hooked(hook, name, torch.cat(parts, dim=dim)).split(sizes, dim=dim))

@@ -24,16 +24,16 @@ from torch import Tensor
 from grokmodel.image.attention import ImageTable, attend, attend_to_table
 from grokmodel.image.config import PackShape
 from grokmodel.image.layers import (
+    Hook,
     Params,
-    Tap,
     embed,
     ffn,
+    hooked,
+    hooked_parts,
     linear,
     modulate,
     modulation,
     norm,
-    site,
-    site_of_parts,
 )
 
 
@@ -136,7 +136,7 @@ def denoise(
     operands: Tensor | ImageTable,
     x_t_MBCX: Tensor,
     t_MT: Tensor,
-    tap: Tap | None = None,
+    hook: Hook | None = None,
 ) -> Tensor:
     """Predict the clean result image from the operands and the noisy result.
 
@@ -146,7 +146,7 @@ def denoise(
         x_t_MBCX: noisy tokens of c.
         t_MT: noise levels in [0, 1]; T divides B, and level k belongs to the k-th B / T rows. All
             that depends on time alone is computed once a level.
-        tap: sees, and may replace, the activations of every site: see `analysis/sites.py`.
+        hook: sees, and may replace, the activations of every hook point: see `probing/hooks.py`.
 
     Returns:
         x0_hat, (M, B, C, X), in the data type of the weights.
@@ -158,13 +158,13 @@ def denoise(
         x_t = x_t * seen_MT[:, :, None, None, None]
     time = F.silu(linear(p, "time", time_features(t_MT, shape.width).to(dtype)))
     current = embed(p, x_t) + p["position"][:, None, None, 2 * shape.tokens_per_image :]
-    if isinstance(operands, ImageTable) and tap is None and _table_pays(shape, operands):
+    if isinstance(operands, ImageTable) and hook is None and _table_pays(shape, operands):
         h = _block_on_table(p, "block0", shape, operands, current, time)
     else:
-        h = _blocks(p, shape, operands, current, time, tap)
+        h = _blocks(p, shape, operands, current, time, hook)
     shift, scale = modulation(p, "final.mod", time, 2)
     h = modulate(norm(h, shape.norm == "pre"), shift, scale)
-    return site(tap, "output", linear(p, "final", h)).flatten(1, 2)
+    return hooked(hook, "output", linear(p, "final", h)).flatten(1, 2)
 
 
 def _table_pays(shape: PackShape, table: ImageTable) -> bool:
@@ -179,36 +179,36 @@ def _blocks(
     operands: Tensor | ImageTable,
     current: Tensor,
     time: Tensor,
-    tap: Tap | None,
+    hook: Hook | None,
 ) -> Tensor:
     """All blocks on all tokens, the last for the result's tokens alone: (M, T, G, C, D)."""
     C = shape.tokens_per_image
     embedded = operands.embedded(p) if isinstance(operands, ImageTable) else operands
     position = p["position"][:, None, None]
     context = embedded.unflatten(1, (time.shape[1], -1)) + position[..., : 2 * C, :]
-    context, current = site_of_parts(tap, "embedding", [context, current], -2)
+    context, current = hooked_parts(hook, "embedding", [context, current], -2)
     if shape.variant == "sandwich" or shape.depth > 1:
         h = torch.cat([context, current], dim=-2)
         if shape.variant == "sandwich":
             shift, scale, gate = modulation(p, "sandwich.mod", time, 3)
             pre = modulate(norm(h, shape.norm in ("pre", "ffn")), shift, scale)
-            made = ffn(p, "sandwich.ffn", shape, pre, tap)
+            made = ffn(p, "sandwich.ffn", shape, pre, hook)
             h = torch.addcmul(h, gate, made) if shape.sandwich_skip else gate * made
         for i in range(shape.depth - 1):
-            h = _block(p, f"block{i}", shape, [h], time, tap)
+            h = _block(p, f"block{i}", shape, [h], time, hook)
         context, current = h.split([2 * C, C], dim=-2)
-    return _block(p, f"block{shape.depth - 1}", shape, [context, current], time, tap)
+    return _block(p, f"block{shape.depth - 1}", shape, [context, current], time, hook)
 
 
 def _block(
-    p: Params, name: str, shape: PackShape, parts: list[Tensor], time: Tensor, tap: Tap | None
+    p: Params, name: str, shape: PackShape, parts: list[Tensor], time: Tensor, hook: Hook | None
 ) -> Tensor:
     """One transformer block on the tokens of all `parts`; returns those of the last part."""
     vectors = modulation(p, f"{name}.mod", time, 6)
     shift, scale = vectors[:2]
     seen = [modulate(norm(h, shape.norm == "pre"), shift, scale) for h in parts]
-    attended = attend(p, name, shape, seen, tap)
-    return _rest_of_block(p, name, shape, parts[-1], attended, vectors, tap)
+    attended = attend(p, name, shape, seen, hook)
+    return _rest_of_block(p, name, shape, parts[-1], attended, vectors, hook)
 
 
 def _block_on_table(
@@ -229,10 +229,10 @@ def _rest_of_block(
     h: Tensor,
     attended: Tensor,
     vectors: list[Tensor],
-    tap: Tap | None,
+    hook: Hook | None,
 ) -> Tensor:
     """Residual sum and FFN after attention."""
     gate1, shift2, scale2, gate2 = vectors[2:]
     h = torch.addcmul(h, gate1, attended)
     pre = modulate(norm(h, shape.norm in ("pre", "ffn")), shift2, scale2)
-    return torch.addcmul(h, gate2, ffn(p, f"{name}.ffn", shape, pre, tap))
+    return torch.addcmul(h, gate2, ffn(p, f"{name}.ffn", shape, pre, hook))

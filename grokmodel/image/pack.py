@@ -23,7 +23,7 @@ from grokmodel.data.pairs import Split, result_table, split_pairs
 from grokmodel.image import flow
 from grokmodel.image.attention import ImageTable
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.device_bank import Gallery
+from grokmodel.image.device_bank import DeviceBank
 from grokmodel.image.layers import Params, embed
 from grokmodel.image.model import Layout, denoise
 
@@ -94,12 +94,12 @@ class Pack(training.Pack[Member]):
     def _load_images(self, banks: Banks) -> None:
         own = [banks[bank_key(m.config)] for m in self.members]
         patch = self.shape.patch
-        self.bank = Gallery.load([b.standardized for b in own], patch, self.device)
-        self.heldout: Gallery | None = None
+        self.bank = DeviceBank.load([b.standardized for b in own], patch, self.device)
+        self.heldout: DeviceBank | None = None
         self.single_image = all(m.config.N == 1 for m in self.members)
         if not self.single_image and any(b.heldout.size for b in own):
             held_out = [b.standardized_heldout for b in own]
-            self.heldout = Gallery.load(held_out, patch, self.device)
+            self.heldout = DeviceBank.load(held_out, patch, self.device)
         self.tables = self._image_tables()
 
     def _image_tables(self) -> Tensor | None:
@@ -151,32 +151,36 @@ class Pack(training.Pack[Member]):
         return self.train_MT3.gather(1, index_MB[..., None].expand(-1, -1, 3))
 
     def draw_images(
-        self, classes_MBk: Tensor, stream: int, step_M: Tensor, gallery: Gallery | None = None
+        self,
+        classes_MBk: Tensor,
+        stream: int,
+        step_M: Tensor,
+        device_bank: DeviceBank | None = None,
     ) -> Tensor:
-        """A random image of each class, as rows of a gallery: same shape as `classes_MBk`.
+        """A random image of each class, as rows of a device bank: same shape as `classes_MBk`.
 
         Args:
-            gallery: by default the bank.
+            device_bank: by default the bank.
         """
         if self.single_image:
             return self.bank.rows(classes_MBk, None)
         M, B, k = classes_MBk.shape
         u_MBk = noise.uniform(self.seed_M, stream, step_M, B * k).view(M, B, k)
-        return (gallery or self.bank).rows(classes_MBk, u_MBk)
+        return (device_bank or self.bank).rows(classes_MBk, u_MBk)
 
     def operands(
-        self, params: Params, image_MB2: Tensor, gallery: Gallery | None = None
+        self, params: Params, image_MB2: Tensor, device_bank: DeviceBank | None = None
     ) -> Tensor | ImageTable:
-        """The operands of a batch, rows of a gallery, in the way that is fastest for `denoise`."""
-        if self.tables is None or gallery:
-            return self.embed_operands(params, image_MB2, gallery)
+        """The operands of a batch, rows of a bank, in the way that is fastest for `denoise`."""
+        if self.tables is None or device_bank:
+            return self.embed_operands(params, image_MB2, device_bank)
         return ImageTable(self.tables, image_MB2 - self.bank.offset_M[:, None, None])
 
     def embed_operands(
-        self, params: Params, image_MB2: Tensor, gallery: Gallery | None = None
+        self, params: Params, image_MB2: Tensor, device_bank: DeviceBank | None = None
     ) -> Tensor:
         """Embedded tokens of both operands, (M, B, 2C, D)."""
-        return embed(params, (gallery or self.bank).images[image_MB2]).flatten(2, 3)
+        return embed(params, (device_bank or self.bank).images[image_MB2]).flatten(2, 3)
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

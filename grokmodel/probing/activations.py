@@ -1,6 +1,6 @@
-"""Activations of trained members at every site over the whole (a, b) grid.
+"""Activations of trained members at every hook point over the whole (a, b) grid.
 
-Shapes: M members, P modulus, d features of a site.
+Shapes: M members, P modulus, d features of a hook point.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.probing.hooks import Site, recorder, sites_of
+from grokmodel.probing.hooks import HookPoint, hook_points, recorder
 from grokmodel.probing.probe import Probe
 
 DRAWS = 4
@@ -21,9 +21,9 @@ DRAWS = 4
 
 @dataclass(frozen=True)
 class Grid:
-    """Mean activation of one site of one member."""
+    """Mean activation of one hook point of one member."""
 
-    site: Site
+    point: HookPoint
     values: np.ndarray
     """(P, P, d) float32 indexed [a, b]."""
 
@@ -51,7 +51,7 @@ def mean_activations(
 
 
 def collect(probe: Probe, t: float, draws: int = DRAWS) -> Iterator[list[Grid]]:
-    """Grids of every site at noise level `t`, one list a member.
+    """Grids of every hook point at noise level `t`, one list a member.
 
     Args:
         probe: over the whole grid of pairs.
@@ -60,8 +60,8 @@ def collect(probe: Probe, t: float, draws: int = DRAWS) -> Iterator[list[Grid]]:
     for i in range(len(probe)):
         mine = {name: value[i : i + 1] for name, value in mean.items()}
         yield [
-            Grid(site, _grid(site.view(mine[site.name], probe.shape), probe.P))
-            for site in sites_of(probe.shape)
+            Grid(point, _grid(point.view(mine[point.name], probe.shape), probe.P))
+            for point in hook_points(probe.shape)
         ]
 
 

@@ -1,10 +1,10 @@
-"""Fourier analysis of activations over the (a, b) grid: which frequencies does a site use?
+"""Fourier analysis of activations over the (a, b) grid: which frequencies does a hook point use?
 
 Basis on Z_P, real and orthonormal: the constant, cos(2 pi k a / P) and sin(2 pi k a / P) for
 k = 1 .. floor((P - 1) / 2) and, for even P, the Nyquist vector (-1)^a. The basis on the grid is the
 outer products. FVE is the fraction of variance explained, the constant removed.
 
-Shapes: P modulus, K frequencies, d features of the site.
+Shapes: P modulus, K frequencies, d features of the hook point.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The places in the model that analyses look at and write to.
 
-The model calls its tap with the whole activation of a named place; a `Site` is the part of it that
-belongs to the c-tokens, to one head and, where the place looks at the operands, to one of them.
+The model calls its hook with the whole activation of a named place; a `HookPoint` is the part of it
+that belongs to the c-tokens, to one head and, where the place looks at the operands, to one of
+them.
 
 Shapes: M members, B triplets, C tokens of an image, L = 3C tokens, H heads, E features of a head.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from grokmodel.image.config import PackShape
-from grokmodel.image.layers import Tap
+from grokmodel.image.layers import Hook
 
 NO_HEAD = -1
 OPERANDS = ("a", "b")
@@ -23,13 +24,13 @@ PER_OPERAND = ("embedding", "value", "key", "score", "weighted_value")
 
 
 @dataclass(frozen=True)
-class Site:
+class HookPoint:
     """One part of one named activation."""
 
     name: str
     """The model's name of the activation, such as `block0.value`."""
     operand: str = ""
-    """`a`, `b`, or empty where the site does not single out an operand."""
+    """`a`, `b`, or empty where the hook point does not single out an operand."""
     head: int = NO_HEAD
 
     @property
@@ -42,7 +43,7 @@ class Site:
         return f"{self.name}[{self.operand}]" if self.operand else self.name
 
     def view(self, value: Tensor, shape: PackShape) -> Tensor:
-        """The site's part (M, B, tokens, ...) of the whole activation; writing to it edits that."""
+        """Its part (M, B, tokens, ...) of the whole activation; writing to it edits that."""
         C = shape.tokens_per_image
         tokens = slice(C, 2 * C) if self.operand == "b" else slice(0, C)
         if self.kind in ("key", "value"):  # (M, B, L, H, E)
@@ -55,56 +56,58 @@ class Site:
         return own[:, :, :, self.head] if self.head != NO_HEAD else own
 
 
-def sites_of(shape: PackShape) -> list[Site]:
-    """All sites of a model, from the input to the output."""
-    return list(_sites(shape))
+def hook_points(shape: PackShape) -> list[HookPoint]:
+    """All hook points of a model, from the input to the output."""
+    return list(_points(shape))
 
 
-def last_ffn(shape: PackShape, part: str = "post") -> Site:
+def last_ffn(shape: PackShape, part: str = "post") -> HookPoint:
     """The neurons that write the answer: FFN `pre` or `post` of the last block."""
-    return Site(f"block{shape.depth - 1}.ffn.{part}")
+    return HookPoint(f"block{shape.depth - 1}.ffn.{part}")
 
 
-def _sites(shape: PackShape) -> Iterator[Site]:
+def _points(shape: PackShape) -> Iterator[HookPoint]:
     for operand in OPERANDS:
-        yield Site("embedding", operand)
+        yield HookPoint("embedding", operand)
     if shape.variant == "sandwich":
         for part in ("pre", "post"):  # before attention, c knows nothing of a and b
-            yield from (Site(f"sandwich.ffn.{part}", x) for x in OPERANDS)
+            yield from (HookPoint(f"sandwich.ffn.{part}", x) for x in OPERANDS)
     for i in range(shape.depth):
         for kind in PER_HEAD:
             for operand in OPERANDS if kind in PER_OPERAND else ("",):
                 for head in range(shape.heads):
-                    yield Site(f"block{i}.{kind}", operand, head)
-        yield Site(f"block{i}.attention")
+                    yield HookPoint(f"block{i}.{kind}", operand, head)
+        yield HookPoint(f"block{i}.attention")
         # FFNs ahead of the last one also work on the tokens of a and b
         operands = OPERANDS if i < shape.depth - 1 else ()
         for part in ("pre", "post"):
-            yield from (Site(f"block{i}.ffn.{part}", x) for x in (*operands, ""))
-    yield Site("output")
+            yield from (HookPoint(f"block{i}.ffn.{part}", x) for x in (*operands, ""))
+    yield HookPoint("output")
 
 
-def recorder(into: dict[str, Tensor]) -> Tap:
-    """A tap that keeps every activation and changes none."""
+def recorder(into: dict[str, Tensor]) -> Hook:
+    """A hook that keeps every activation and changes none."""
 
-    def tap(name: str, value: Tensor) -> Tensor:
+    def hook(name: str, value: Tensor) -> Tensor:
         into[name] = value
         return value
 
-    return tap
+    return hook
 
 
-def editor(sites: Sequence[Site], shape: PackShape, edit: Callable[[Site, Tensor], Tensor]) -> Tap:
-    """A tap that replaces the part of each of `sites` by `edit(site, part)`."""
+def editor(
+    points: Sequence[HookPoint], shape: PackShape, edit: Callable[[HookPoint, Tensor], Tensor]
+) -> Hook:
+    """A hook that replaces the part of each of `points` by `edit(hook point, part)`."""
 
-    def tap(name: str, value: Tensor) -> Tensor:
-        mine = [site for site in sites if site.name == name]
+    def hook(name: str, value: Tensor) -> Tensor:
+        mine = [point for point in points if point.name == name]
         if not mine:
             return value
         value = value.clone()
-        for site in mine:
-            part = site.view(value, shape)
-            part.copy_(edit(site, part))
+        for point in mine:
+            part = point.view(value, shape)
+            part.copy_(edit(point, part))
         return value
 
-    return tap
+    return hook

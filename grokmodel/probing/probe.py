@@ -1,4 +1,4 @@
-"""Trained members, ready to be run on pairs of one's choosing, with a tap if need be.
+"""Trained members, ready to be run on pairs of one's choosing, with a hook if need be.
 
 The averaged weights are what is looked at, in float32 whatever the precision of training. All
 randomness is a function of (seed, draw), so that a trial gives the same rows alone, among others
@@ -20,7 +20,7 @@ from grokmodel.core import noise
 from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders, reader
-from grokmodel.image.layers import Tap
+from grokmodel.image.layers import Hook
 from grokmodel.image.model import denoise, unpatchify
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
 from grokmodel.probing.cyclic import CyclicOrder, cyclic_order
@@ -104,24 +104,26 @@ class Probe:
         X = self.shape.side**2
         return noise.normal(self.pack.seed_M, noise.SITE_NOISE, self._draw(draw), self.Q, X)
 
-    def predict(self, x_MQX: Tensor, t: float, operands: Tensor, tap: Tap | None = None) -> Tensor:
+    def predict(
+        self, x_MQX: Tensor, t: float, operands: Tensor, hook: Hook | None = None
+    ) -> Tensor:
         """x0_hat (M, Q, X) at one noise level t."""
         C = self.shape.tokens_per_image
         t_M1 = x_MQX.new_full((len(self), 1), t)
         tokens = x_MQX.unflatten(-1, (C, -1))
-        return denoise(self.params, self.shape, operands, tokens, t_M1, tap).flatten(2)
+        return denoise(self.params, self.shape, operands, tokens, t_M1, hook).flatten(2)
 
     def sample(
         self,
         x_MQX: Tensor,
         steps: int,
         operands: Tensor,
-        tap: Tap | None = None,
+        hook: Hook | None = None,
         t_start: float = 1.0,
     ) -> Tensor:
-        """Samples (M, Q, X) by `steps` Euler steps from `t_start`, with the tap in every step."""
+        """Samples (M, Q, X) by `steps` Euler steps from `t_start`, with the hook in every step."""
         for k in range(steps, 0, -1):
-            x0_hat = self.predict(x_MQX, t_start * k / steps, operands, tap)
+            x0_hat = self.predict(x_MQX, t_start * k / steps, operands, hook)
             x_MQX = flow.euler_step(x_MQX, x0_hat, k)
         return x_MQX
 

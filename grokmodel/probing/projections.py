@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from grokmodel.data.pairs import Split
-from grokmodel.image.layers import Tap
+from grokmodel.image.layers import Hook
 from grokmodel.probing.fourier import basis, coefficients_of
-from grokmodel.probing.hooks import Site, editor
+from grokmodel.probing.hooks import HookPoint, editor
 from grokmodel.probing.probe import Probe, Shares
 
 REMOVE, KEEP = "remove", "keep"
@@ -32,8 +32,10 @@ Frequencies = Sequence[Sequence[int]]
 """One set of frequencies a member."""
 
 
-def projecting(sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mode: str) -> Tap:
-    """A tap that removes the frequencies of each member from the sites, or keeps only them."""
+def projecting(
+    points: Sequence[HookPoint], probe: Probe, frequencies: Frequencies, mode: str
+) -> Hook:
+    """A hook that removes each member's frequencies from hook points, or keeps only them."""
     n = probe.order.n
     chosen = torch.from_numpy(np.stack([coefficients_of(n, f) for f in frequencies]))
     keep = chosen.clone() if mode == KEEP else ~chosen
@@ -42,7 +44,7 @@ def projecting(sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mo
     basis_nn = torch.from_numpy(basis(n)[0]).to(probe.device, torch.float32)
     pair_Q = torch.from_numpy(probe.order.pairs.reshape(-1)).to(probe.device)
 
-    def edit(_: Site, part: Tensor) -> Tensor:
+    def edit(_: HookPoint, part: Tensor) -> Tensor:
         x = part.flatten(2).clone()
         grid = x[:, pair_Q].unflatten(1, (n, n))
         coefficient = torch.einsum("ai,mabd,bj->mijd", basis_nn, grid, basis_nn)
@@ -51,17 +53,17 @@ def projecting(sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mo
         x[:, pair_Q] = kept.flatten(1, 2)
         return x.view(part.shape)
 
-    return editor(sites, probe.shape, edit)
+    return editor(points, probe.shape, edit)
 
 
 def projecting_own(
-    sites: Sequence[Site], probe: Probe, frequencies: Frequencies, mode: str
-) -> tuple[Tap, list[Shares]]:
+    points: Sequence[HookPoint], probe: Probe, frequencies: Frequencies, mode: str
+) -> tuple[Hook, list[Shares]]:
     """The same with coefficients by least squares within each side: training pairs, held-out pairs
     whose mirror trains, strict pairs.
 
     Returns:
-        The tap, and for each member 1.0 for every accuracy that it can give and NaN for the rest.
+        The hook, and for each member 1.0 for every accuracy that it can give and NaN for the rest.
     """
     n = probe.order.n
     pair_Q = probe.order.pairs.reshape(-1)
@@ -81,12 +83,12 @@ def projecting_own(
     projector_Mqq = torch.from_numpy(np.stack(projectors)).to(probe.device, torch.float32)
     rows = torch.from_numpy(pair_Q).to(probe.device)
 
-    def edit(_: Site, part: Tensor) -> Tensor:
+    def edit(_: HookPoint, part: Tensor) -> Tensor:
         x = part.flatten(2).clone()
         x[:, rows] = projector_Mqq @ x[:, rows]
         return x.view(part.shape)
 
-    return editor(sites, probe.shape, edit), known
+    return editor(points, probe.shape, edit), known
 
 
 def _sides(split: Split, P: int) -> np.ndarray:

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from grokmodel.core.execution import allow_tf32
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.device_bank import Gallery
+from grokmodel.image.device_bank import DeviceBank
 from grokmodel.image.pack import Member, Pack, bank_key
 from grokmodel.image.pack_size import synchronized_clock
 from tests.benchmarks import machine
@@ -63,8 +63,8 @@ def step_seconds(pack: Pack, device: torch.device) -> float:
     return (synchronized_clock(device) - started) / TIMED_STEPS
 
 
-def nbytes(gallery: Gallery | None) -> int:
-    return 0 if gallery is None else gallery.images.untyped_storage().nbytes()
+def nbytes(device_bank: DeviceBank | None) -> int:
+    return 0 if device_bank is None else device_bank.images.untyped_storage().nbytes()
 
 
 def rows_of(variant: str, device: torch.device, rounds: int) -> list[list[str]]:

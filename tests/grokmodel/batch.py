@@ -35,7 +35,7 @@ class Batch:
         self.x_t = random(members, B, shape.side, shape.side, seed=2)
         self.t = torch.sigmoid(random(members, T, seed=3))
 
-    def predict(self, weights=None, t=None, tap=None, by_table=False):
+    def predict(self, weights=None, t=None, hook=None, by_table=False):
         """Predicted images (M, B, S, S)."""
         params = self.layout.views(self.weights if weights is None else weights)
         patch = self.shape.patch
@@ -44,7 +44,7 @@ class Batch:
             operands = ImageTable(patchify(self.bank, patch), self.rows)
         tokens = patchify(self.x_t, patch)
         t = self.t if t is None else t
-        return unpatchify(denoise(params, self.shape, operands, tokens, t, tap), patch)
+        return unpatchify(denoise(params, self.shape, operands, tokens, t, hook), patch)
 
     def reference(self, i):
         """Member i written the ordinary way."""

@@ -61,10 +61,10 @@ def recorded(probe, t=1.0):
     return seen
 
 
-def sampled(probe, decoders, steps, tap=None):
+def sampled(probe, decoders, steps, hook=None):
     """Accuracies of samples from noise, over the pairs of the group."""
     with torch.no_grad():
-        x = probe.sample(probe.noise(), steps, probe.operands(), tap)
+        x = probe.sample(probe.noise(), steps, probe.operands(), hook)
     return shares(probe.right(x, decoders), probe, in_group=True)
 
 
@@ -72,7 +72,7 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-# --- banks ---------------------------------------------------------------------------------------
+# --- banks ----------------------------------------------------------------------------------------
 
 
 def pixel_bank(P, side):
@@ -106,7 +106,7 @@ class Nearest(MeanDecoder):
         self.means = bank.ink(drawn.view(-1, S, S)).flatten(1)
 
 
-# --- a member that looks its answers up ----------------------------------------------------------
+# --- a member that looks its answers up -----------------------------------------------------------
 
 
 def lookup_config(**changes):

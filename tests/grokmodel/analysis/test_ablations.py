@@ -14,7 +14,7 @@ from grokmodel.analysis.ablations import (
     RANDOM_DRAWS,
     ablations,
     leading_set,
-    site_groups,
+    points_by_name,
     spectra_of,
 )
 from grokmodel.data.pairs import split_pairs
@@ -22,7 +22,7 @@ from grokmodel.image.pack import bank_key
 from grokmodel.probing.activations import collect
 from grokmodel.probing.cyclic import cyclic_order
 from grokmodel.probing.fourier import Spectrum, spectrum
-from grokmodel.probing.hooks import Site
+from grokmodel.probing.hooks import HookPoint
 from grokmodel.probing.probe import Shares
 from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
 from tests.grokmodel.analysis.handmade import (
@@ -71,7 +71,7 @@ def wave_follower(k, op="add"):
     return probe, {bank_key(config): Nearest(bank, drawn)}
 
 
-# --- which frequencies ---------------------------------------------------------------------------
+# --- which frequencies ----------------------------------------------------------------------------
 
 
 def a_spectrum(*fve):
@@ -92,27 +92,27 @@ def test_the_leading_set_is_the_carriers_and_where_they_are_many_also_the_leadin
 
 def test_all_heads_and_both_operands_of_an_activation_are_ablated_together():
     probe = probe_of(random_member(tiny(heads=2, variant="sandwich", depth=2)))
-    groups = site_groups(probe)
+    groups = points_by_name(probe)
     per_block = ["key", "value", "score", "attention", "ffn.pre", "ffn.post"]
     expected = ["embedding", "sandwich.ffn.pre", "sandwich.ffn.post"]
     expected += [f"block{i}.{kind}" for i in (0, 1) for kind in per_block]
     expected += ["block1.query", "output"]  # the first query sees the c-token alone
     assert sorted(groups) == sorted(expected)
-    both = {Site("block0.key", operand, head) for operand in "ab" for head in (0, 1)}
+    both = {HookPoint("block0.key", operand, head) for operand in "ab" for head in (0, 1)}
     assert set(groups["block0.key"]) == both
-    assert groups["embedding"] == [Site("embedding", "a"), Site("embedding", "b")]
+    assert groups["embedding"] == [HookPoint("embedding", "a"), HookPoint("embedding", "b")]
 
 
 def test_the_spectrum_of_sites_taken_together_is_that_of_their_grids_side_by_side():
     probe = probe_of(random_member(tiny(heads=2, op="mul")))
-    sites = site_groups(probe)["block0.score"]
-    (found,) = spectra_of(probe, sites)
-    grids = {g.site: g.values for g in next(collect(probe, 1.0))}
-    together = np.concatenate([grids[site] for site in sites], axis=-1)
+    points = points_by_name(probe)["block0.score"]
+    (found,) = spectra_of(probe, points)
+    grids = {g.point: g.values for g in next(collect(probe, 1.0))}
+    together = np.concatenate([grids[point] for point in points], axis=-1)
     np.testing.assert_allclose(found.fve, spectrum(probe.order.arrange(together)).fve)
 
 
-# --- rows ----------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequenc
     probe, decoders, (clean, *rows) = ablated(random_member(tiny(**changes)))
     assert (clean.site, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
     expected = []
-    for name, sites in site_groups(probe).items():
-        (found,) = spectra_of(probe, sites)
+    for name, points in points_by_name(probe).items():
+        (found,) = spectra_of(probe, points)
         for chosen in (leading_set(found, "carriers"), leading_set(found, "half")):
             if chosen:
                 cases = [(LEADING, 0, ALL)] + [(RANDOM, i, ALL) for i in range(RANDOM_DRAWS)]
@@ -134,7 +134,7 @@ def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequenc
                 ]
     found = [(r.site, r.mode, r.selection, r.draw, r.fit, r.n_frequencies) for r in rows]
     assert sorted(found) == sorted(expected)
-    assert {r.site for r in rows} == set(site_groups(probe))
+    assert {r.site for r in rows} == set(points_by_name(probe))
     (expected_clean,) = sampled(probe, decoders, 1)
     assert accuracies(clean) == expected_clean
 
@@ -147,7 +147,7 @@ def eleven():
 
 def test_the_frequencies_listed_are_as_many_as_said_and_all_different(eleven):
     probe, _, (_, *rows) = eleven
-    groups = site_groups(probe)
+    groups = points_by_name(probe)
     for row in rows:
         listed = [int(k) for k in row.frequencies.split()]
         assert len(set(listed)) == len(listed) == row.n_frequencies
@@ -161,16 +161,16 @@ def test_the_frequencies_listed_are_as_many_as_said_and_all_different(eleven):
 
 def test_a_row_has_the_accuracies_of_samples_with_its_frequencies_projected(eleven):
     probe, decoders, (_, *rows) = eleven
-    groups = site_groups(probe)
+    groups = points_by_name(probe)
     assert any(row.fit == OWN and math.isnan(row.val_acc_strict) for row in rows[::5])
     for row in rows[::5]:
         chosen = [[int(k) for k in row.frequencies.split()]]
-        sites = groups[row.site]
+        points = groups[row.site]
         if row.fit == ALL:
-            (expected,) = sampled(probe, decoders, 1, projecting(sites, probe, chosen, row.mode))
+            (expected,) = sampled(probe, decoders, 1, projecting(points, probe, chosen, row.mode))
         else:
-            tap, (known,) = projecting_own(sites, probe, chosen, row.mode)
-            (expected,) = sampled(probe, decoders, 1, tap)
+            hook, (known,) = projecting_own(points, probe, chosen, row.mode)
+            (expected,) = sampled(probe, decoders, 1, hook)
             expected = Shares(*(x if k == 1 else math.nan for x, k in zip(expected, known)))
         np.testing.assert_array_equal(accuracies(row), expected)
 
@@ -181,7 +181,7 @@ def test_random_frequencies_change_from_draw_to_draw(eleven):
     assert len(drawn) > 1
 
 
-# --- members whose answers are known -------------------------------------------------------------
+# --- members whose answers are known --------------------------------------------------------------
 
 
 def test_a_rule_follower_needs_all_its_frequencies_and_nothing_else():
@@ -195,7 +195,7 @@ def test_a_rule_follower_needs_all_its_frequencies_and_nothing_else():
             # without any frequency all pairs get the same image, right for 7 of 49
             assert right_pairs(row, config) == (49 if row.mode == KEEP else 7), row
     cases = {(r.site, r.mode) for r in rows if r.n_frequencies == 3}
-    assert cases >= {(site, mode) for site in ("embedding", "output") for mode in (REMOVE, KEEP)}
+    assert cases >= {(point, mode) for point in ("embedding", "output") for mode in (REMOVE, KEEP)}
 
 
 @pytest.mark.parametrize("op", ["add", "sub"])
@@ -251,7 +251,7 @@ def test_random_frequencies_are_the_leading_ones_where_these_are_all():
     assert {len(values) for values in found.values()} == {1}
 
 
-# --- members -------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("N", [1, 2])

@@ -35,7 +35,7 @@ def shares(row):
     return (row.copy_share, row.rule_share, row.neither_share, row.right_share)
 
 
-# --- shares --------------------------------------------------------------------------------------
+# --- shares ---------------------------------------------------------------------------------------
 
 
 def test_an_end_is_a_copy_or_new_and_right_or_neither():
@@ -74,7 +74,7 @@ def test_copies_are_those_of_the_members_own_bank():
     assert _copies(probe, 1, of_second).all()
 
 
-# --- pairs ---------------------------------------------------------------------------------------
+# --- pairs ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("op", ["add", "div"])
@@ -103,7 +103,7 @@ def test_without_strict_pairs_there_is_no_row_for_them():
     assert set(basins_of(rule_follower(config, *banks.values()), banks)) == {TRAIN}
 
 
-# --- members whose ends are known ----------------------------------------------------------------
+# --- members whose ends are known -----------------------------------------------------------------
 
 
 def test_with_one_image_a_symbol_every_right_end_is_a_copy():

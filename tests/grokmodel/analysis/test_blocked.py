@@ -28,9 +28,9 @@ def test_blocking_nowhere_is_clean_and_blocking_everywhere_is_ablation(changes):
     decoders = decoders_for(probe.banks)
     rows = blocked_rows(probe, decoders)
     assert set(rows) == {(when, level) for when in (ABOVE, BELOW) for level in range(5)}
-    site = last_ffn(probe.shape)
-    tap = projecting([site], probe, [spectra_of(probe, [site])[0].carriers], REMOVE)
-    (clean,), (everywhere,) = (sampled(probe, decoders, 4, x) for x in (None, tap))
+    point = last_ffn(probe.shape)
+    hook = projecting([point], probe, [spectra_of(probe, [point])[0].carriers], REMOVE)
+    (clean,), (everywhere,) = (sampled(probe, decoders, 4, x) for x in (None, hook))
     assert rows[ABOVE, 4] == rows[BELOW, 0] == clean
     assert rows[ABOVE, 0] == rows[BELOW, 4] == everywhere
 
@@ -39,17 +39,17 @@ def test_a_row_of_blocking_is_a_sample_in_two_parts():
     probe = probe_of(random_member(tiny(sample_steps=4)))
     decoders = decoders_for(probe.banks)
     rows = blocked_rows(probe, decoders)
-    site = last_ffn(probe.shape)
-    ablate = projecting([site], probe, [spectra_of(probe, [site])[0].carriers], REMOVE)
+    point = last_ffn(probe.shape)
+    ablate = projecting([point], probe, [spectra_of(probe, [point])[0].carriers], REMOVE)
     for when, level in rows:
         steps_left = [4]
 
-        def tap(name, value, when=when, level=level, steps_left=steps_left):
+        def hook(name, value, when=when, level=level, steps_left=steps_left):
             above = steps_left[0] > level  # the step starts at t = steps_left / 4
             steps_left[0] -= name == "output"
             return ablate(name, value) if above == (when == ABOVE) else value
 
-        assert (rows[when, level],) == tuple(sampled(probe, decoders, 4, tap)), (when, level)
+        assert (rows[when, level],) == tuple(sampled(probe, decoders, 4, hook)), (when, level)
 
 
 def test_levels_of_blocking_are_places_on_the_path():

@@ -29,7 +29,7 @@ def power(weight):
     return np.square(np.linalg.svd(weight, compute_uv=False))
 
 
-# --- spectrum of the weights ---------------------------------------------------------------------
+# --- spectrum of the weights ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 4, 9])
@@ -68,7 +68,7 @@ def test_no_weights_at_all_have_nothing():
     assert (stable_rank(np.zeros(4)), spectral_entropy(np.zeros(4))) == (0, 0)
 
 
-# --- block decomposition -------------------------------------------------------------------------
+# --- block decomposition --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (8, 12), (16, 4), (64, 64)])
@@ -128,7 +128,7 @@ def test_without_pybdm_all_other_measures_are_the_same(monkeypatch):
         assert dataclasses.replace(row, bdm=0.0) == dataclasses.replace(known, bdm=0.0)
 
 
-# --- members -------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 def test_every_weight_matrix_of_a_member_has_a_row():

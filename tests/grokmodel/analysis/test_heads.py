@@ -34,7 +34,7 @@ def follower(**changes):
     return rule_follower(config, pixel_bank(P, 8))
 
 
-# --- margins -------------------------------------------------------------------------------------
+# --- margins --------------------------------------------------------------------------------------
 
 
 def test_the_margin_is_the_distance_to_the_nearest_wrong_template_less_that_to_the_right_one():
@@ -58,7 +58,7 @@ def test_each_member_has_the_margin_of_its_own_templates():
     assert found == pytest.approx([2 / 3, -2 / 3])
 
 
-# --- other pairs ---------------------------------------------------------------------------------
+# --- other pairs ----------------------------------------------------------------------------------
 
 
 def test_every_pair_has_another_pair_and_is_the_other_of_one():
@@ -90,7 +90,7 @@ def test_values_are_taken_from_the_other_pair_of_the_same_member():
             assert torch.equal(found[i, q], part[i, other[i, q]])
 
 
-# --- members whose heads are known ---------------------------------------------------------------
+# --- members whose heads are known ----------------------------------------------------------------
 
 
 def test_a_rule_follower_has_the_margin_of_the_distance_of_its_templates():

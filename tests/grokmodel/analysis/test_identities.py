@@ -39,7 +39,7 @@ def products(row):
     return (row.cos_cos, row.sin_sin, row.cos_sin, row.sin_cos)
 
 
-# --- regression ----------------------------------------------------------------------------------
+# --- regression -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("k", [1, 5, 11])
@@ -117,7 +117,7 @@ def test_along_a_random_direction_neurons_of_many_frequencies_are_not_at_one():
     assert np.mean(control) == pytest.approx(1 / 8, abs=0.05)
 
 
-# --- directions ----------------------------------------------------------------------------------
+# --- directions -----------------------------------------------------------------------------------
 
 
 def centred_waves(probe, i):
@@ -157,8 +157,8 @@ def test_behind_a_layer_norm_directions_are_the_mean_gradient_over_the_pairs():
     found = output_directions(probe)[0]
     waves_VX = torch.from_numpy(centred_waves(probe, 0)).float()
     nudge = torch.zeros(1, probe.Q, 1, 16, requires_grad=True)
-    tap = editor([last_ffn(probe.shape)], probe.shape, lambda _, part: part + nudge)
-    x_QX = probe.predict(probe.noised(1.0, 0), 1.0, probe.operands(), tap)[0]
+    hook = editor([last_ffn(probe.shape)], probe.shape, lambda _, part: part + nudge)
+    x_QX = probe.predict(probe.noised(1.0, 0), 1.0, probe.operands(), hook)[0]
     for v, wave in enumerate(waves_VX):
         (grad,) = torch.autograd.grad((x_QX @ wave).sum(), nudge, retain_graph=True)
         torch.testing.assert_close(found[v], grad[0, :, 0].mean(0), rtol=1e-3, atol=1e-4)
@@ -172,7 +172,7 @@ def test_directions_of_a_member_do_not_depend_on_its_pack_mates():
         torch.testing.assert_close(alone, expected, rtol=1e-3, atol=1e-3)
 
 
-# --- members -------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("op", "sign"), OPERATIONS_AND_SIGNS)

@@ -6,7 +6,7 @@ import pytest
 from grokmodel.probing.fourier import spectrum
 from tests.grokmodel.analysis.waves import P, random, sum_wave, wave
 
-# --- key frequencies -----------------------------------------------------------------------------
+# --- key frequencies ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("planted", [(5,), (1, 3, 7, 9), (2, 11)])
@@ -83,7 +83,7 @@ def test_a_grid_that_is_all_cross_has_no_key_frequencies(k, m):
     assert s.entropy == spectrum(np.ones((P, P))).entropy
 
 
-# --- carriers ------------------------------------------------------------------------------------
+# --- carriers -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])

@@ -45,7 +45,7 @@ def mean_llc(loss_and_grad, d, how=MANY, samples=SAMPLES, seed=0):
     return np.mean([row.llc for row in rows])
 
 
-# --- known minima --------------------------------------------------------------------------------
+# --- known minima ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("d", [2, 20])
@@ -99,7 +99,7 @@ def test_at_a_slope_instead_of_a_minimum_the_chains_go_down():
     assert mean_llc(slope, 4, Langevin()) < 0
 
 
-# --- rows ----------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------
 
 
 def rows_of(how=None, seed=0, start=None, offset=0.0):
@@ -150,7 +150,7 @@ def test_every_step_has_a_batch_of_its_own_which_all_chains_share():
     assert asked == [(k, 3) for k in range(5)]
 
 
-# --- members -------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

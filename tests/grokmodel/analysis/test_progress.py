@@ -55,7 +55,7 @@ def images_of(probe, table):
     return probe.templates()[:, torch.from_numpy(table).reshape(-1)]
 
 
-# --- what is kept and what is removed ------------------------------------------------------------
+# --- what is kept and what is removed -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("op", "sign"), [("add", 1), ("sub", -1), ("mul", 1), ("div", -1)])
@@ -111,7 +111,7 @@ def test_an_output_without_carriers_is_restricted_to_its_mean():
     torch.testing.assert_close(_excluded(probe, out, carriers), out)
 
 
-# --- members whose answers are known -------------------------------------------------------------
+# --- members whose answers are known --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("op", ["add", "sub"])
@@ -188,20 +188,20 @@ def test_the_waves_that_a_member_draws_are_its_carriers(k):
     assert any(row.excluded_acc == pytest.approx(c / counts.sum()) for c in counts)
 
 
-# --- rows ----------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------
 
 
 def test_the_spectra_are_those_of_embedding_neurons_and_output_at_pure_noise():
     member = random_member(tiny(op="mul"))
     probe = probe_of(member)
     row = progress_of(member)
-    grids = {g.site.label: g.values for g in next(collect(probe, 1.0))}
-    for name, site in (
+    grids = {g.point.label: g.values for g in next(collect(probe, 1.0))}
+    for name, point in (
         ("embedding", "embedding[a]"),
         ("neurons", "block0.ffn.post"),
         ("output", "output"),
     ):
-        expected = gini(spectrum(probe.order.arrange(grids[site])).fve)
+        expected = gini(spectrum(probe.order.arrange(grids[point])).fve)
         assert getattr(row, f"gini_{name}") == pytest.approx(expected)
 
 
@@ -209,7 +209,7 @@ def test_the_losses_are_those_against_the_mean_image_of_the_class():
     config = tiny(N=2)
     probe = probe_of(random_member(config))
     row = progress_of(probe.members[0])
-    grids = {g.site.label: g.values for g in next(collect(probe, 1.0))}
+    grids = {g.point.label: g.values for g in next(collect(probe, 1.0))}
     target = images_of(probe, rule_table(config))[0].numpy()
     error = np.square(grids["output"].reshape(P**2, -1) - target).mean(1)
     split = split_pairs(config)

@@ -18,7 +18,7 @@ from grokmodel.analysis.representation import (
 )
 from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.probing.activations import collect
-from grokmodel.probing.hooks import NO_HEAD, sites_of
+from grokmodel.probing.hooks import NO_HEAD, hook_points
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     lookup_member,
@@ -43,12 +43,12 @@ def cloud(sizes, d=5, spread=1.0, seed=0):
 
 
 def rows_of(member, banks=None, pictured=False):
-    """{(site, head, t): row} and the rows of the pictures."""
+    """{(hook point, head, t): row} and the rows of the pictures."""
     (scalars,), (points,) = representation(probe_of(member, banks=banks), [pictured])
     return {(r.site, r.head, r.t): r for r in scalars}, points
 
 
-# --- ratios --------------------------------------------------------------------------------------
+# --- ratios ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sizes", [[10, 10, 10], [2, 9, 30], [1, 1, 5]])
@@ -137,13 +137,13 @@ def test_a_single_class_or_classes_of_one_have_no_merger_ratio():
     assert math.isnan(merger_ratio(x, np.arange(6)))
 
 
-# --- sites ---------------------------------------------------------------------------------------
+# --- hook points ----------------------------------------------------------------------------------
 
 
 def test_every_site_has_a_row_at_both_ends_of_time():
     config = tiny(heads=2, variant="sandwich", patch=4, P=5)
     rows, _ = rows_of(random_member(config))
-    assert set(rows) == {(s.label, s.head, t) for s in sites_of(config.shape) for t in LEVELS_T}
+    assert set(rows) == {(s.label, s.head, t) for s in hook_points(config.shape) for t in LEVELS_T}
 
 
 @pytest.mark.parametrize("op", ["add", "div"])
@@ -153,7 +153,7 @@ def test_the_ratios_are_those_of_the_defined_pairs(op):
     c = result_table(op, P).reshape(-1)
     for grid in next(collect(probe, 0.0)):
         x = grid.values.reshape(P**2, -1)[c != UNDEFINED].astype(np.float64)
-        row = rows[grid.site.label, grid.site.head, 0.0]
+        row = rows[grid.point.label, grid.point.head, 0.0]
         assert row.fisher == pytest.approx(fisher_ratio(x, c[c != UNDEFINED]))
         assert row.merger == pytest.approx(merger_ratio(x, c[c != UNDEFINED]))
         assert row.participation == pytest.approx(participation_ratio(x))
@@ -198,7 +198,7 @@ def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
             assert found == pytest.approx(wanted, rel=1e-3, nan_ok=True)
 
 
-# --- pictures ------------------------------------------------------------------------------------
+# --- pictures -------------------------------------------------------------------------------------
 
 
 def planted_plane():
@@ -211,8 +211,8 @@ def planted_plane():
     return member, drawn
 
 
-def picture(points, site, t=1.0, head=NO_HEAD):
-    return [r for r in points if (r.site, r.head, r.t) == (site, head, t)]
+def picture(points, point, t=1.0, head=NO_HEAD):
+    return [r for r in points if (r.site, r.head, r.t) == (point, head, t)]
 
 
 def xyz(row):
@@ -258,7 +258,7 @@ def test_only_some_kinds_of_sites_of_the_members_asked_for_are_pictured():
     members = [random_member(config), random_member(tiny(P=5, heads=2, seed=2))]
     _, (first, second) = representation(probe_of(*members), [False, True])
     assert first == []
-    expected = {(s.label, s.head, t) for s in sites_of(config.shape) for t in LEVELS_T
+    expected = {(s.label, s.head, t) for s in hook_points(config.shape) for t in LEVELS_T
                 if s.kind in PICTURED}  # fmt: skip
     assert {(r.site, r.head, r.t) for r in second} == expected
 
@@ -282,8 +282,8 @@ def test_a_pair_without_result_is_in_no_picture():
 
 def test_components_are_centred_uncorrelated_and_in_the_order_of_their_variance():
     _, points = rows_of(random_member(tiny()), pictured=True)
-    for site in ("embedding[a]", "block0.attention", "output"):
-        x = np.array([xyz(r) for r in picture(points, site) if r.kind == PAIR])
+    for point in ("embedding[a]", "block0.attention", "output"):
+        x = np.array([xyz(r) for r in picture(points, point) if r.kind == PAIR])
         np.testing.assert_allclose(x.mean(0), 0, atol=1e-5)
         covariance = np.cov(x.T)
         variance = np.diag(covariance)

@@ -7,7 +7,7 @@ from grokmodel.image.pack import bank_key
 from grokmodel.probing.activations import collect
 from grokmodel.probing.cyclic import LOG, PLAIN, cyclic_order
 from grokmodel.probing.fourier import spectrum
-from grokmodel.probing.hooks import NO_HEAD, sites_of
+from grokmodel.probing.hooks import NO_HEAD, hook_points
 from tests.grokmodel.analysis.handmade import (
     lookup_config,
     pixel_bank,
@@ -20,7 +20,7 @@ from tests.grokmodel.tiny import banks_for, tiny
 
 
 def by_site(rows):
-    """{(site, head, t): its rows by ascending frequency}."""
+    """{(hook point, head, t): its rows by ascending frequency}."""
     out = {}
     for row in rows:
         out.setdefault((row.site, row.head, row.t), []).append(row)
@@ -43,7 +43,7 @@ def wave_bank(order, k, side=8):
     return SymbolBank(images, images, images, tuple(map(str, range(order.P))))
 
 
-# --- rows ----------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("changes", [{}, {"heads": 2, "variant": "sandwich", "patch": 4}])
@@ -51,7 +51,7 @@ def wave_bank(order, k, side=8):
 def test_every_site_has_a_row_for_every_frequency_and_level(changes, op):
     config = tiny(op=op, **changes)
     (rows,) = spectra(probe_of(random_member(config)), [0.0, 1.0])
-    expected = {(s.label, s.head, t) for s in sites_of(config.shape) for t in (0.0, 1.0)}
+    expected = {(s.label, s.head, t) for s in hook_points(config.shape) for t in (0.0, 1.0)}
     found = by_site(rows)
     assert set(found) == expected | {(TARGET, NO_HEAD, 0.0)}
     for mine in found.values():
@@ -62,12 +62,12 @@ def test_every_site_has_a_row_for_every_frequency_and_level(changes, op):
 @pytest.mark.parametrize("op", ["add", "sub", "mul", "div"])
 def test_the_shares_of_a_site_sum_to_one_or_it_is_constant(op):
     (rows,) = spectra(probe_of(random_member(tiny(op=op))), [0.0, 0.5, 1.0])
-    for (site, _, t), mine in by_site(rows).items():
+    for (point, _, t), mine in by_site(rows).items():
         total = sum(r.fve_a + r.fve_b + r.fve_ab for r in mine) + mine[0].fve_cross
         assert len({(r.fve_cross, r.entropy) for r in mine}) == 1
         # the input gate shuts out pure noise, so the c-token is alike for all pairs
-        constant = t == 1 and site == "block0.query"
-        assert total == pytest.approx(0 if constant else 1, abs=1e-9), (site, t)
+        constant = t == 1 and point == "block0.query"
+        assert total == pytest.approx(0 if constant else 1, abs=1e-9), (point, t)
 
 
 def test_a_row_has_the_shares_of_the_grid_of_its_site():
@@ -76,7 +76,7 @@ def test_a_row_has_the_shares_of_the_grid_of_its_site():
     found = by_site(rows)
     for grid in next(collect(probe, 1.0)):
         expected = spectrum(probe.order.arrange(grid.values))
-        mine = found[grid.site.label, grid.site.head, 1.0]
+        mine = found[grid.point.label, grid.point.head, 1.0]
         for share in ("fve_a", "fve_b", "fve_ab"):
             assert [getattr(r, share) for r in mine] == getattr(expected, share).tolist()
         assert {r.fve_cross for r in mine} == {expected.cross}
@@ -84,7 +84,7 @@ def test_a_row_has_the_shares_of_the_grid_of_its_site():
         assert tuple(r.frequency for r in mine if r.is_key) == expected.key_frequencies
 
 
-# --- the target ----------------------------------------------------------------------------------
+# --- the target -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("op", ["add", "sub", "mul", "div"])
@@ -138,11 +138,11 @@ def test_the_target_is_what_a_rule_follower_draws(op):
     member = rule_follower(config, pixel_bank(7, 8))
     probe = probe_of(member, banks=pixel_banks(member))
     (grids,) = collect(probe, 1.0)
-    drawn = next(g.values for g in grids if g.site.name == "output")
+    drawn = next(g.values for g in grids if g.point.name == "output")
     np.testing.assert_allclose(probe.order.arrange(drawn), target_grids(probe)[0], atol=1e-4)
 
 
-# --- members -------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("N", [1, 2])

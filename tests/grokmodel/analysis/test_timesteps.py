@@ -42,7 +42,7 @@ def curve(*parts):
     return np.concatenate([np.full(count, value) for value, count in parts])
 
 
-# --- critical level ------------------------------------------------------------------------------
+# --- critical level -------------------------------------------------------------------------------
 
 
 def test_the_observed_level_is_the_last_with_hardly_any_rectified():
@@ -75,7 +75,7 @@ def test_without_an_observed_level_there_is_no_difference():
     assert critical(np.ones(51), entropy) == CriticalRow(51, None, 12, None)
 
 
-# --- pairs and classes ---------------------------------------------------------------------------
+# --- pairs and classes ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
@@ -106,7 +106,7 @@ def test_another_class_is_never_the_right_one_and_every_other_comes_up(op):
     assert torch.equal(other_classes(probe.at(some_pairs(members, 200)), stream=1), other)
 
 
-# --- the way down --------------------------------------------------------------------------------
+# --- the way down ---------------------------------------------------------------------------------
 
 
 def joining(probe, operands):
@@ -146,7 +146,7 @@ def test_what_joins_may_see_the_samples_so_far():
     assert seen == {level: 25 * (STEPS - level) for level in range(LEVELS)}
 
 
-# --- recover and rectify -------------------------------------------------------------------------
+# --- recover and rectify --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_the_entropy_is_that_of_the_neurons_before_their_nonlinearity(started):
     probe, (by_level, _) = started
     for level in (0, 50):
         for i, grids in enumerate(collect(probe, level / 50)):
-            (pre,) = (g.values for g in grids if g.site.label == "block0.ffn.pre")
+            (pre,) = (g.values for g in grids if g.point.label == "block0.ffn.pre")
             assert by_level[i][level].entropy == pytest.approx(spectrum(pre).entropy, rel=1e-4)
 
 

@@ -21,7 +21,7 @@ def train_and_dump(configs, at):
     return members, dumps
 
 
-# --- resuming ------------------------------------------------------------------------------------
+# --- resuming -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", [0, 5, 15])
@@ -62,7 +62,7 @@ def resume_and_dump(data, at):
     raise AssertionError(f"no evaluation at step {at}")
 
 
-# --- round trip ----------------------------------------------------------------------------------
+# --- round trip -----------------------------------------------------------------------------------
 
 
 def test_a_state_reads_back_as_written(trained):

@@ -34,7 +34,7 @@ def largest_gap(values, cdf):
     return float(gap) * math.sqrt(n)
 
 
-# --- a pure function -----------------------------------------------------------------------------
+# --- a pure function ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("draw", [noise.uniform, lambda *at: noise.normal(*at, columns=9)])
@@ -70,7 +70,7 @@ def test_fewer_rows_are_the_beginning_of_more():
     assert torch.equal(normal_draws(10, 9), normal_draws(20, 9)[:10])
 
 
-# --- distribution --------------------------------------------------------------------------------
+# --- distribution ---------------------------------------------------------------------------------
 
 
 def test_uniform_has_the_moments_and_the_law_of_its_name():
@@ -111,7 +111,7 @@ def test_uniform_is_strictly_inside_the_unit_interval_for_every_word():
     assert u.max() < 1
 
 
-# --- independence --------------------------------------------------------------------------------
+# --- independence ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"stream": 2}, {"step": 6}])

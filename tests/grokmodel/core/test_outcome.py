@@ -31,7 +31,7 @@ def curve(train, strict, val=None, every=500, **more):
     ]
 
 
-# --- phases --------------------------------------------------------------------------------------
+# --- phases ---------------------------------------------------------------------------------------
 
 
 def test_confusion_is_never_to_learn_the_training_pairs():
@@ -123,7 +123,7 @@ def test_there_are_five_phases():
     assert set(PHASES) == {CONFUSION, MEMORIZATION, GROKKING, COMPREHENSION, DIVERGED}
 
 
-# --- clocks --------------------------------------------------------------------------------------
+# --- clocks ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_outcome_ends_with_the_last_row():
     )
 
 
-# --- settled -------------------------------------------------------------------------------------
+# --- settled --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

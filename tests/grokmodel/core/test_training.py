@@ -48,7 +48,7 @@ def test_the_final_state_of_every_member_is_its_own():
         )
 
 
-# --- a member that fails -------------------------------------------------------------------------
+# --- a member that fails --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_failing_member_does_not_change_its_pack_mates(with_a_failing_member, 
     assert_same_training(healthy, train_together(healthy.config)[0])
 
 
-# --- members that leave --------------------------------------------------------------------------
+# --- members that leave ---------------------------------------------------------------------------
 
 
 def test_members_of_different_budgets_train_as_alone():
@@ -116,7 +116,7 @@ def test_a_fresh_member_may_join_one_that_has_begun():
         assert_same_training(member, train_together(member.config)[0])
 
 
-# --- rounds --------------------------------------------------------------------------------------
+# --- rounds ---------------------------------------------------------------------------------------
 
 
 def test_writing_a_round_back_brings_states_up_to_date():

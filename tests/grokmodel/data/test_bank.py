@@ -9,7 +9,7 @@ from grokmodel.data.load import load_bank
 from grokmodel.errors import ConfigError
 from tests.grokmodel.tiny import synthetic_bank
 
-# --- resize --------------------------------------------------------------------------------------
+# --- resize ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("side", [8, 9, 14, 16, 20, 27])
@@ -48,7 +48,7 @@ def test_the_same_side_changes_nothing():
     np.testing.assert_array_equal(resize(images, 28), images)
 
 
-# --- bank ----------------------------------------------------------------------------------------
+# --- bank -----------------------------------------------------------------------------------------
 
 
 def test_standardized_images_are_centred_per_pixel_with_unit_variance():
@@ -64,7 +64,7 @@ def test_ink_undoes_standardized():
     np.testing.assert_allclose(back.numpy(), bank.images, atol=1e-6)
 
 
-# --- data that do not exist ----------------------------------------------------------------------
+# --- data that do not exist -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", ["glyphs", "kuzushiji49", "emnist-letters"])

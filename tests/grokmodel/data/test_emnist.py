@@ -203,7 +203,7 @@ def test_an_idx_file_reads_back_as_written(tmp_path):
     np.testing.assert_array_equal(read_idx(tmp_path / "x.gz", IDX_IMAGES, dims=3), array)
 
 
-# --- the real EMNIST -----------------------------------------------------------------------------
+# --- the real EMNIST ------------------------------------------------------------------------------
 
 
 def test_the_first_real_symbols_are_the_letters(emnist_folder):

@@ -78,7 +78,7 @@ def changed_in(field):
     return tiny(**base, **{field: OTHER_VALUE[field]}), tiny(**base)
 
 
-# --- identity ------------------------------------------------------------------------------------
+# --- identity -------------------------------------------------------------------------------------
 
 
 def test_the_default_config_has_the_trial_id_of_the_stored_results():
@@ -218,7 +218,7 @@ def test_a_changed_copy_forgets_what_the_config_remembers():
     assert copy.shape.width == 32
 
 
-# --- round trip ----------------------------------------------------------------------------------
+# --- round trip -----------------------------------------------------------------------------------
 
 
 def test_to_dict_and_back_is_the_same_config():
@@ -251,7 +251,7 @@ def test_an_unknown_key_is_named_with_the_fields_there_are():
     assert (caught.value.field, caught.value.value) == ("wight_decay", 3)
 
 
-# --- pack shape ----------------------------------------------------------------------------------
+# --- pack shape -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("field", OTHER_VALUE)

@@ -31,7 +31,7 @@ def classes(P, K):
     return torch.arange(P).repeat_interleave(K)
 
 
-# --- nearest mean --------------------------------------------------------------------------------
+# --- nearest mean ---------------------------------------------------------------------------------
 
 
 def test_single_images_are_read_as_their_classes():
@@ -65,7 +65,7 @@ def test_only_varied_symbols_need_a_trained_decoder():
     assert [needs_training(N) for N in (1, 2, 256)] == [False, True, True]
 
 
-# --- key -----------------------------------------------------------------------------------------
+# --- key ------------------------------------------------------------------------------------------
 
 
 def changed(bank, name):
@@ -96,7 +96,7 @@ def test_a_new_recipe_changes_the_key(monkeypatch):
     assert decoder_key(synthetic_bank(5, 2, 8)) != before
 
 
-# --- training ------------------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------------------
 
 
 def hurried(monkeypatch, epochs):

@@ -38,7 +38,7 @@ def same(x, y):
     return x == pytest.approx(y, nan_ok=True)
 
 
-# --- accuracies that are known -------------------------------------------------------------------
+# --- accuracies that are known --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [1, 4])
@@ -224,7 +224,7 @@ def test_a_model_that_was_trained_names_every_training_pair():
     assert member.curve[-1].train_acc == 1.0
 
 
-# --- copies --------------------------------------------------------------------------------------
+# --- copies ---------------------------------------------------------------------------------------
 
 
 def copies(member):
@@ -261,7 +261,7 @@ def test_copies_are_looked_for_among_the_images_of_the_member_itself():
     assert [a.copies for a in found] == [0.0, 1.0]
 
 
-# --- whole evaluations ---------------------------------------------------------------------------
+# --- whole evaluations ----------------------------------------------------------------------------
 
 
 def test_an_evaluation_names_step_loss_and_norm_of_each_member():

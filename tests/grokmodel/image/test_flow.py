@@ -40,7 +40,7 @@ def times(mean, std, uniform, levels=100_000):
     return flow.training_times(seed, step, levels, mean_M, std_M, uniform_M)[0].double()
 
 
-# --- path ----------------------------------------------------------------------------------------
+# --- path -----------------------------------------------------------------------------------------
 
 
 def test_the_path_begins_at_data_and_ends_at_noise():
@@ -63,7 +63,7 @@ def test_a_level_belongs_to_neighbouring_rows_of_its_member():
     torch.testing.assert_close(flow.interpolate(x0, eps, t)[..., 0], torch.tensor(rows))
 
 
-# --- training times ------------------------------------------------------------------------------
+# --- training times -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (2.0, 1.0), (-1.0, 0.5), (3.0, 2.0)])
@@ -91,7 +91,7 @@ def test_each_member_has_the_distribution_of_its_own():
     assert t[1].median() == pytest.approx(1 / (1 + math.exp(-2)), abs=0.01)
 
 
-# --- loss ----------------------------------------------------------------------------------------
+# --- loss -----------------------------------------------------------------------------------------
 
 
 def test_the_x0_loss_is_the_mean_squared_error_of_each_member():
@@ -119,7 +119,7 @@ def test_below_its_clip_the_velocity_loss_divides_by_the_clip():
     torch.testing.assert_close(flow.loss_per_member(guess, x0, t, clip), of_image / clip**2)
 
 
-# --- sampling ------------------------------------------------------------------------------------
+# --- sampling -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 50])

@@ -37,7 +37,7 @@ def assert_equals_the_references(shape, members, by_table):
             torch.testing.assert_close(gradients[name][i], gradient, rtol=1e-8, atol=1e-9)
 
 
-# --- against the ordinary model ------------------------------------------------------------------
+# --- against the ordinary model -------------------------------------------------------------------
 
 
 @BY_TABLE
@@ -100,7 +100,7 @@ def test_a_table_of_many_tokens_is_not_multiplied_with(monkeypatch):
         Batch(tiny().shape).predict(by_table=True)
 
 
-# --- time ----------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("patch", [8, 4])
@@ -149,7 +149,7 @@ def test_fresh_weights_give_time_no_say():
     torch.testing.assert_close(early, late)
 
 
-# --- weights -------------------------------------------------------------------------------------
+# --- weights --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_small_and_a_large_seed_start_a_member(seed):
     assert torch.isfinite(Member.start(tiny(seed=seed)).state.weights).all()
 
 
-# --- patches -------------------------------------------------------------------------------------
+# --- patches --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lead", [(), (5,), (2, 3)])

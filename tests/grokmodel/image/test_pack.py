@@ -37,7 +37,7 @@ def pack_of(*configs):
     return Pack([Member.start(c) for c in configs], banks_for(*configs), CPU)
 
 
-# --- packed = alone ------------------------------------------------------------------------------
+# --- packed = alone -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_members_of_other_seeds_take_other_paths():
     assert (first.state.weights - second.state.weights).norm() > 0.1 * first.state.weights.norm()
 
 
-# --- draws ---------------------------------------------------------------------------------------
+# --- draws ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("changes", [{}, {"N": 2}, {"variant": "sandwich"}, {"depth": 2}])
@@ -211,7 +211,7 @@ def test_the_loss_is_known_when_the_prediction_is_always_grey():
     torch.testing.assert_close(pack.loss_of(params, step)[0], power[results].mean())
 
 
-# --- plain helpers -------------------------------------------------------------------------------
+# --- plain helpers --------------------------------------------------------------------------------
 
 
 def test_results_stand_beside_their_pairs():

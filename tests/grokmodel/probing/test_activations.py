@@ -15,7 +15,7 @@ P = 7
 def grids_of(*members, t=0.5):
     """One {(label, head): grid} a member."""
     found = collect(probe_of(*members), t)
-    return [{(g.site.label, g.site.head): g.values for g in grids} for grids in found]
+    return [{(g.point.label, g.point.head): g.values for g in grids} for grids in found]
 
 
 def symmetric(member):
@@ -30,13 +30,13 @@ def symmetric(member):
 SITES_OF_ONE_OPERAND = ["embedding", "block0.key", "block0.value"]
 
 
-# --- which sites there are -----------------------------------------------------------------------
+# --- which hook points there are ------------------------------------------------------------------
 
 
 def test_every_site_has_a_grid_for_each_head_and_operand():
     (grids,) = grids_of(random_member(tiny(heads=2)))
-    both = {f"{site}[{x}]" for site in ("key", "value", "score", "weighted_value") for x in "ab"}
-    per_head = {f"block0.{site}" for site in both | {"query", "head_output"}}
+    both = {f"{point}[{x}]" for point in ("key", "value", "score", "weighted_value") for x in "ab"}
+    per_head = {f"block0.{point}" for point in both | {"query", "head_output"}}
     whole = {"embedding[a]", "embedding[b]", "block0.attention", "output"}
     whole |= {"block0.ffn.pre", "block0.ffn.post"}
     expected = {(s, h) for s in per_head for h in (0, 1)} | {(s, NO_HEAD) for s in whole}
@@ -61,21 +61,21 @@ def test_a_grid_has_the_features_of_its_site(patch, depth):
         f"block{depth - 1}.ffn.post": C * 24,
         "output": config.side**2,
     }
-    found = {site: grid.shape for (site, _), grid in grids.items()}
-    for site, features in d.items():
-        assert found[site] == (P, P, features), site
+    found = {point: grid.shape for (point, _), grid in grids.items()}
+    for point, features in d.items():
+        assert found[point] == (P, P, features), point
     assert all(np.isfinite(grid).all() for grid in grids.values())
 
 
-# --- what a site may depend on -------------------------------------------------------------------
+# --- what a hook point may depend on --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("patch", [8, 4])
-@pytest.mark.parametrize("site", SITES_OF_ONE_OPERAND)
-def test_the_sites_of_an_operand_depend_on_that_operand_alone(site, patch):
+@pytest.mark.parametrize("point", SITES_OF_ONE_OPERAND)
+def test_the_sites_of_an_operand_depend_on_that_operand_alone(point, patch):
     (grids,) = grids_of(random_member(tiny(patch=patch)))
     for operand, own, other in (("a", "fve_a", "fve_b"), ("b", "fve_b", "fve_a")):
-        (grid,) = (g for (name, _), g in grids.items() if name == f"{site}[{operand}]")
+        (grid,) = (g for (name, _), g in grids.items() if name == f"{point}[{operand}]")
         s = spectrum(grid)
         assert getattr(s, own).sum() == pytest.approx(1, abs=1e-6)
         assert getattr(s, other).sum() == pytest.approx(0, abs=1e-6)
@@ -98,11 +98,11 @@ def test_with_the_input_gate_the_query_of_pure_noise_is_the_same_for_all_pairs()
 @pytest.mark.parametrize("variant", ["baseline", "sandwich"])
 def test_a_model_blind_to_order_has_symmetric_grids(variant):
     (grids,) = grids_of(symmetric(random_member(tiny(variant=variant))), t=1.0)
-    for site in ("output", "block0.attention", "block0.ffn.pre", "block0.ffn.post"):
-        grid = grids[site, NO_HEAD]
+    for point in ("output", "block0.attention", "block0.ffn.pre", "block0.ffn.post"):
+        grid = grids[point, NO_HEAD]
         np.testing.assert_allclose(grid, grid.swapaxes(0, 1), atol=1e-4)
-    for site in ("key", "value", "score", "weighted_value"):
-        of_a, of_b = (grids[f"block0.{site}[{x}]", 0] for x in "ab")
+    for point in ("key", "value", "score", "weighted_value"):
+        of_a, of_b = (grids[f"block0.{point}[{x}]", 0] for x in "ab")
         np.testing.assert_allclose(of_a, of_b.swapaxes(0, 1), atol=1e-4)
 
 
@@ -126,7 +126,7 @@ def test_the_grid_at_a_b_belongs_to_the_operands_a_and_b():
         np.testing.assert_allclose(of_b[other, :] - of_b[other, 0], expected, atol=1e-4)
 
 
-# --- members -------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 def test_grids_of_a_member_do_not_depend_on_its_pack_mates():
@@ -155,7 +155,7 @@ def test_the_noise_level_matters():
     assert np.abs(clean["output", NO_HEAD] - noisy["output", NO_HEAD]).max() > 1e-3
 
 
-# --- averages over draws -------------------------------------------------------------------------
+# --- averages over draws --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("N", "t"), [(1, 0.5), (2, 0.0), (2, 1.0)])

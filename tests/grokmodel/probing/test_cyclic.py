@@ -44,7 +44,7 @@ def test_multiplication_modulo_a_composite_number_has_no_rule(P):
     assert (order.ordering, order.sign, order.elements) == (PLAIN, 0, tuple(range(P)))
 
 
-# --- primitive roots -----------------------------------------------------------------------------
+# --- primitive roots ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_no_smaller_number_is_a_primitive_root(P):
     assert primitive_root(P) == min(g for g, size in reached.items() if size == P - 1)
 
 
-# --- pairs ---------------------------------------------------------------------------------------
+# --- pairs ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("P", PRIMES)

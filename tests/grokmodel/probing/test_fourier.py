@@ -13,7 +13,7 @@ def total(s):
     return s.fve_a.sum() + s.fve_b.sum() + s.fve_ab.sum() + s.cross
 
 
-# --- shares of variance --------------------------------------------------------------------------
+# --- shares of variance ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modulus", MODULI)
@@ -104,7 +104,7 @@ def test_the_input_is_left_alone():
     np.testing.assert_array_equal(grid, before)
 
 
-# --- Gini coefficient ----------------------------------------------------------------------------
+# --- Gini coefficient -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("K", [1, 3, 11])
@@ -129,7 +129,7 @@ def test_no_power_at_all_is_no_inequality():
     assert gini(np.zeros(5)) == 0
 
 
-# --- grids without variance ----------------------------------------------------------------------
+# --- grids without variance -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, -1e6, 1e-300])
@@ -148,7 +148,7 @@ def test_features_that_are_constant_each_at_its_own_value_explain_nothing():
     np.testing.assert_array_equal(s.fve, 0)
 
 
-# --- entropy -------------------------------------------------------------------------------------
+# --- entropy --------------------------------------------------------------------------------------
 
 
 def test_one_frequency_has_no_entropy():
@@ -173,7 +173,7 @@ def test_entropy_lies_between_zero_and_one(modulus):
         assert 0 <= spectrum(random(modulus, modulus, 2, seed=seed)).entropy <= 1
 
 
-# --- what is no grid -----------------------------------------------------------------------------
+# --- what is no grid ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

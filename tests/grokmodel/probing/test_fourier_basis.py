@@ -6,7 +6,7 @@ import pytest
 from grokmodel.probing.fourier import basis, coefficients_of, rule_waves, spectrum
 from tests.grokmodel.analysis.waves import MODULI, only, random
 
-# --- basis ---------------------------------------------------------------------------------------
+# --- basis ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modulus", MODULI)
@@ -25,7 +25,7 @@ def test_a_column_of_the_basis_has_the_frequency_of_its_name(modulus):
     np.testing.assert_allclose(others, 0, atol=1e-12)
 
 
-# --- coefficients --------------------------------------------------------------------------------
+# --- coefficients ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modulus", MODULI)
@@ -60,7 +60,7 @@ def test_projecting_on_the_coefficients_keeps_the_share_that_the_spectrum_names(
         assert np.square(kept).sum() / np.square(grid).sum() == pytest.approx(s.fve[i])
 
 
-# --- waves of the rule ---------------------------------------------------------------------------
+# --- waves of the rule ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modulus", MODULI)

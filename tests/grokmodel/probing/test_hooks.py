@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokmodel.probing.hooks import NO_HEAD, Site, editor, last_ffn, sites_of
+from grokmodel.probing.hooks import NO_HEAD, HookPoint, editor, hook_points, last_ffn
 from tests.grokmodel.analysis.handmade import probe_of, random_member, recorded
 from tests.grokmodel.tiny import tiny
 
@@ -28,22 +28,22 @@ def numbered(values):
     return {k: torch.arange(v.numel(), dtype=torch.float64).view_as(v) for k, v in values.items()}
 
 
-# --- which sites there are -----------------------------------------------------------------------
+# --- which hook points there are ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("changes", STRUCTURES)
 def test_every_site_is_a_part_of_an_activation_of_the_model(changes):
     shape, values = activations_of(**changes)
-    for site in sites_of(shape):
-        part = site.view(values[site.name], shape)
-        assert part.shape[:3] == (1, 25, shape.tokens_per_image), site
+    for point in hook_points(shape):
+        part = point.view(values[point.name], shape)
+        assert part.shape[:3] == (1, 25, shape.tokens_per_image), point
         assert part.numel() > 0
 
 
 @pytest.mark.parametrize("changes", STRUCTURES)
 def test_no_activation_of_the_model_is_without_a_site_but_the_attention_weights(changes):
     shape, values = activations_of(**changes)
-    without = set(values) - {site.name for site in sites_of(shape)}
+    without = set(values) - {point.name for point in hook_points(shape)}
     assert without == {f"block{i}.weight" for i in range(shape.depth)}
 
 
@@ -53,32 +53,32 @@ def test_sites_come_in_the_order_of_the_forward_pass(changes):
     forward = list(values)
     # queries, keys and values follow from the same input: none comes before the others
     alike = {"key": "query", "value": "query"}
-    blocks = [site.name.removesuffix(site.kind) for site in sites_of(shape)]
-    names = [b + alike.get(site.kind, site.kind) for b, site in zip(blocks, sites_of(shape))]
+    blocks = [point.name.removesuffix(point.kind) for point in hook_points(shape)]
+    names = [b + alike.get(point.kind, point.kind) for b, point in zip(blocks, hook_points(shape))]
     found = [forward.index(name) for name in names]
     assert found == sorted(found)
 
 
 @pytest.mark.parametrize("changes", STRUCTURES)
 def test_no_two_sites_have_the_same_label_and_head(changes):
-    sites = sites_of(tiny(**changes).shape)
-    assert len({(site.label, site.head) for site in sites}) == len(sites)
+    points = hook_points(tiny(**changes).shape)
+    assert len({(point.label, point.head) for point in points}) == len(points)
 
 
 def test_labels_name_the_operand_and_not_the_head():
-    assert Site("block0.value", "a", 1).label == "block0.value[a]"
-    assert Site("block0.head_output", head=1).label == "block0.head_output"
-    assert Site("output").head == NO_HEAD
-    assert Site("block1.ffn.post").kind == "post"
+    assert HookPoint("block0.value", "a", 1).label == "block0.value[a]"
+    assert HookPoint("block0.head_output", head=1).label == "block0.head_output"
+    assert HookPoint("output").head == NO_HEAD
+    assert HookPoint("block1.ffn.post").kind == "post"
 
 
 def test_the_neurons_that_write_the_answer_are_those_of_the_last_block():
     shape = tiny(depth=2, variant="sandwich").shape
-    assert last_ffn(shape) == Site("block1.ffn.post")
-    assert last_ffn(shape, "pre") == Site("block1.ffn.pre")
+    assert last_ffn(shape) == HookPoint("block1.ffn.post")
+    assert last_ffn(shape, "pre") == HookPoint("block1.ffn.pre")
 
 
-# --- parts ---------------------------------------------------------------------------------------
+# --- parts ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("changes", STRUCTURES)
@@ -86,8 +86,8 @@ def test_no_two_sites_share_an_element(changes):
     shape, values = activations_of(**changes)
     values = numbered(values)
     seen = {name: [] for name in values}
-    for site in sites_of(shape):
-        seen[site.name].append(site.view(values[site.name], shape).flatten())
+    for point in hook_points(shape):
+        seen[point.name].append(point.view(values[point.name], shape).flatten())
     for name, parts in seen.items():
         if parts:
             elements = torch.cat(parts)
@@ -97,34 +97,34 @@ def test_no_two_sites_share_an_element(changes):
 @pytest.mark.parametrize("changes", STRUCTURES)
 def test_writing_to_a_view_edits_the_activation(changes):
     shape, values = activations_of(**changes)
-    for site in sites_of(shape):
-        value = torch.zeros_like(values[site.name])
-        part = site.view(value, shape)
+    for point in hook_points(shape):
+        value = torch.zeros_like(values[point.name])
+        part = point.view(value, shape)
         part += 1
         assert value.sum() == part.numel()
 
 
 @pytest.mark.parametrize(
-    ("site", "tokens"),
+    ("point", "tokens"),
     [
-        (Site("embedding", "a"), slice(0, 4)),
-        (Site("embedding", "b"), slice(4, 8)),
-        (Site("block0.key", "b", 1), slice(4, 8)),
-        (Site("block0.query", head=1), slice(8, 12)),
-        (Site("block1.query", head=1), slice(0, 4)),
-        (Site("sandwich.ffn.pre"), slice(8, 12)),
-        (Site("block0.attention"), slice(8, 12)),
-        (Site("output"), slice(0, 4)),
+        (HookPoint("embedding", "a"), slice(0, 4)),
+        (HookPoint("embedding", "b"), slice(4, 8)),
+        (HookPoint("block0.key", "b", 1), slice(4, 8)),
+        (HookPoint("block0.query", head=1), slice(8, 12)),
+        (HookPoint("block1.query", head=1), slice(0, 4)),
+        (HookPoint("sandwich.ffn.pre"), slice(8, 12)),
+        (HookPoint("block0.attention"), slice(8, 12)),
+        (HookPoint("output"), slice(0, 4)),
     ],
 )
-def test_a_site_has_the_tokens_of_its_image(site, tokens):
+def test_a_site_has_the_tokens_of_its_image(point, tokens):
     """With 4 tokens an image; the last block sees c-tokens only."""
     shape, values = activations_of(**ALL)
-    value = numbered(values)[site.name]
+    value = numbered(values)[point.name]
     expected = value[:, :, tokens]
-    if site.head != NO_HEAD:
-        expected = expected[:, :, :, site.head]
-    assert torch.equal(site.view(value, shape), expected)
+    if point.head != NO_HEAD:
+        expected = expected[:, :, :, point.head]
+    assert torch.equal(point.view(value, shape), expected)
 
 
 @pytest.mark.parametrize("block", [0, 1])
@@ -135,38 +135,38 @@ def test_a_score_belongs_to_a_token_of_c_that_looks_at_one_of_an_operand(block, 
     value = numbered(values)[name]
     rows = slice(8, 12) if block == 0 else slice(0, 4)
     for operand, tokens in (("a", slice(0, 4)), ("b", slice(4, 8))):
-        part = Site(name, operand, 1).view(value, shape)
+        part = HookPoint(name, operand, 1).view(value, shape)
         assert torch.equal(part, value[:, :, rows, tokens, 1])
 
 
-# --- edits ---------------------------------------------------------------------------------------
+# --- edits ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("changes", STRUCTURES)
 def test_an_editor_edits_the_named_part_and_nothing_else(changes):
     shape, values = activations_of(**changes)
-    for site in sites_of(shape):
-        tap = editor([site], shape, lambda _, part: part + 1)
+    for point in hook_points(shape):
+        hook = editor([point], shape, lambda _, part: part + 1)
         for name, value in values.items():
-            edited = tap(name, value)
+            edited = hook(name, value)
             expected = value.clone()
-            if name == site.name:
-                site.view(expected, shape).add_(1)
+            if name == point.name:
+                point.view(expected, shape).add_(1)
             assert torch.equal(edited, expected)
 
 
 def test_an_editor_does_not_write_to_what_it_is_given():
     shape, values = activations_of(**ALL)
     before = {name: value.clone() for name, value in values.items()}
-    tap = editor(sites_of(shape), shape, lambda _, part: part + 1)
+    hook = editor(hook_points(shape), shape, lambda _, part: part + 1)
     for name, value in values.items():
-        tap(name, value)
+        hook(name, value)
         assert torch.equal(value, before[name])
 
 
 def test_an_editor_tells_its_edit_which_site_it_is_at():
     shape, values = activations_of(**ALL)
-    numbers = {site: float(i) for i, site in enumerate(sites_of(shape))}
-    tap = editor(list(numbers), shape, lambda site, part: torch.full_like(part, numbers[site]))
-    for site, number in numbers.items():
-        assert (site.view(tap(site.name, values[site.name]), shape) == number).all()
+    numbers = {point: float(i) for i, point in enumerate(hook_points(shape))}
+    hook = editor(list(numbers), shape, lambda point, part: torch.full_like(part, numbers[point]))
+    for point, number in numbers.items():
+        assert (point.view(hook(point.name, values[point.name]), shape) == number).all()

@@ -35,7 +35,7 @@ def image_of(bank, classes):
     return torch.from_numpy(bank.standardized[classes, 0]).flatten(-2)
 
 
-# --- pairs ---------------------------------------------------------------------------------------
+# --- pairs ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
@@ -63,7 +63,7 @@ def test_at_other_pairs_the_members_and_their_predictions_are_the_same():
     torch.testing.assert_close(of_pairs, expected, rtol=1e-4, atol=1e-5)
 
 
-# --- members -------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("N", [1, 2])
@@ -110,7 +110,7 @@ def test_templates_are_the_mean_images_of_the_members_own_banks(patch):
         torch.testing.assert_close(found, tokens.reshape(P, -1))
 
 
-# --- chance --------------------------------------------------------------------------------------
+# --- chance ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("N", [1, 2])
@@ -140,7 +140,7 @@ def test_the_image_of_a_result_is_drawn_apart_from_those_of_the_operands():
         assert float((of_c == drawn).float().mean()) == pytest.approx(1 / N, abs=error)
 
 
-# --- samples -------------------------------------------------------------------------------------
+# --- samples --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("t_start", [1.0, 0.6])
@@ -180,7 +180,7 @@ def test_the_path_of_other_classes_starts_at_their_images():
     torch.testing.assert_close(probe.noised(0.0, 0, classes)[0], image_of(bank, classes[0]))
 
 
-# --- what is right -------------------------------------------------------------------------------
+# --- what is right --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("op", OPERATIONS)

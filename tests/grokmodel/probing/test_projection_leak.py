@@ -40,9 +40,9 @@ def test_keeping_most_frequencies_over_all_pairs_makes_a_memoriser_right(memoris
 def test_keeping_them_on_each_side_apart_does_not(memorised, left_out):
     probe, value = memorised
     frequencies = [k for k in range(1, 12) if k not in left_out]
-    tap, (can,) = projecting_own([OUTPUT], probe, [frequencies], KEEP)
+    hook, (can,) = projecting_own([OUTPUT], probe, [frequencies], KEEP)
     assert (can.train, can.strict) == (1, 1), "there are pairs enough to say so"
-    found = accuracies(probe, tap("output", value))
+    found = accuracies(probe, hook("output", value))
     assert found.strict < 1 / 23
     assert found.train > 0.95
 
@@ -60,10 +60,10 @@ def test_the_leak_passes_through_the_model_as_well(memorised):
     probe, value = memorised
     every = [list(range(1, 12))]
     own, _ = projecting_own([OUTPUT], probe, every, KEEP)
-    for tap, low, high in ((projecting([OUTPUT], probe, every, KEEP), 0.9, 1.0), (own, 0.0, 0.1)):
+    for hook, low, high in ((projecting([OUTPUT], probe, every, KEEP), 0.9, 1.0), (own, 0.0, 0.1)):
 
-        def written(name, seen, tap=tap):
-            return tap(name, value if name == "output" else seen)
+        def written(name, seen, hook=hook):
+            return hook(name, value if name == "output" else seen)
 
         with torch.no_grad():
             x = probe.sample(probe.noise(), 1, probe.operands(), written)

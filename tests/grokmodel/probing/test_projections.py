@@ -1,4 +1,4 @@
-"""A projection removes or keeps what is at its frequencies, for each member and each site alone."""
+"""A projection removes or keeps what is at its frequencies, per member and per hook point."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 
 from grokmodel.data.pairs import split_pairs
 from grokmodel.probing.fourier import spectrum
-from grokmodel.probing.hooks import Site, sites_of
+from grokmodel.probing.hooks import HookPoint, hook_points
 from grokmodel.probing.probe import Shares
 from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
 from tests.grokmodel.analysis.handmade import probe_of, random, random_member, recorded
@@ -48,7 +48,7 @@ def waves_of(n, k):
     return [np.cos(a + 0.3), np.sin(b + 0.2), np.cos(a + b + 0.1), np.sin(a - b)]
 
 
-# --- coefficients over all pairs -----------------------------------------------------------------
+# --- coefficients over all pairs ------------------------------------------------------------------
 
 
 @PROJECT
@@ -121,14 +121,14 @@ def test_every_member_has_its_own_frequencies(projected):
     members = [random_member(tiny(seed=s)) for s in (1, 2)]
     together = probe_of(*members)
     value = output_of(together)
-    taps = {
+    hooks = {
         project: lambda p, f: projecting([OUTPUT], p, f, KEEP),
         project_own: lambda p, f: projecting_own([OUTPUT], p, f, KEEP)[0],
     }
     chosen = [[1], [2, 3]]
-    found = taps[projected](together, chosen)("output", value)
+    found = hooks[projected](together, chosen)("output", value)
     for i, member in enumerate(members):
-        alone = taps[projected](probe_of(member), chosen[i : i + 1])("output", value[i : i + 1])
+        alone = hooks[projected](probe_of(member), chosen[i : i + 1])("output", value[i : i + 1])
         torch.testing.assert_close(found[i : i + 1], alone)
 
 
@@ -136,30 +136,30 @@ def test_every_member_has_its_own_frequencies(projected):
 def test_only_the_sites_named_are_projected(projected):
     config = tiny(heads=2, patch=4, variant="sandwich", P=5)
     probe = probe_of(random_member(config))
-    site = Site("block0.value", "b", 1)
+    point = HookPoint("block0.value", "b", 1)
     make = {project: projecting, project_own: lambda *x: projecting_own(*x)[0]}[projected]
-    tap = make([site], probe, [[1]], REMOVE)
+    hook = make([point], probe, [[1]], REMOVE)
     for name, value in recorded(probe).items():
-        changed = tap(name, value)
-        if name != site.name:
+        changed = hook(name, value)
+        if name != point.name:
             assert torch.equal(changed, value)
         else:
             differs = ~torch.isclose(changed, value)
-            assert site.view(differs, probe.shape).any()
-            assert differs.sum() == site.view(differs, probe.shape).sum()
+            assert point.view(differs, probe.shape).any()
+            assert differs.sum() == point.view(differs, probe.shape).sum()
 
 
 def test_a_site_of_one_operand_is_left_alone_by_keeping_every_frequency():
     probe = probe_of(random_member(tiny(heads=2, patch=4, P=5)))
-    one_operand = [s for s in sites_of(probe.shape) if s.kind in ("embedding", "key", "value")]
+    one_operand = [s for s in hook_points(probe.shape) if s.kind in ("embedding", "key", "value")]
     assert len(one_operand) == 10
-    tap = projecting(one_operand, probe, [[1, 2]], KEEP)
+    hook = projecting(one_operand, probe, [[1, 2]], KEEP)
     seen = recorded(probe)
-    for name in {site.name for site in one_operand}:
-        torch.testing.assert_close(tap(name, seen[name]), seen[name], rtol=1e-4, atol=1e-5)
+    for name in {point.name for point in one_operand}:
+        torch.testing.assert_close(hook(name, seen[name]), seen[name], rtol=1e-4, atol=1e-5)
 
 
-# --- coefficients of each side -------------------------------------------------------------------
+# --- coefficients of each side --------------------------------------------------------------------
 
 
 def sides_of(config):
@@ -229,5 +229,5 @@ def test_an_unordered_split_has_accuracies_of_its_own_fit():
     """It has no held-out pair whose mirror trains; that side has nothing to fit."""
     config = tiny(P=23, train_fraction=0.5, split="unordered")
     probe = probe_of(random_member(config))
-    _, (known,) = projecting_own([Site("output")], probe, [[1]], KEEP)
+    _, (known,) = projecting_own([HookPoint("output")], probe, [[1]], KEEP)
     assert known == Shares(1.0, 1.0, 1.0)
