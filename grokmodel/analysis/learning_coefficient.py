@@ -82,12 +82,16 @@ def estimate(
 
     The batch of a step is the same for all chains and for w*, so that its noise cancels.
     """
+    # beta = 1 / ln n, the temperature at which lambda is read off (WBIC); n beta scales the loss
     n_beta = samples / math.log(max(samples, 3))
+    # gamma: the pull back to w*, as strong as the curvature from which on a direction counts
     pull = how.resolution * n_beta
+    # epsilon, such that a chain forgets its start in 2 / rate steps
     step_size = how.rate / pull
     w_Mn = start_n.expand(how.chains + 1, -1).clone()
     # streams of their own also for trials whose seeds are neighbours
     seed_M = (seed * 1009 + torch.arange(how.chains + 1, device=w_Mn.device)) % MAX_SEED
+    # the last row stays at w* and measures L(w*) on the same batches
     moves_M1 = torch.ones(len(w_Mn), 1, device=w_Mn.device)
     moves_M1[-1] = 0.0
     total_M = torch.zeros(len(w_Mn), dtype=torch.float64, device=w_Mn.device)
@@ -95,10 +99,12 @@ def estimate(
         loss_M, grad_Mn = loss_and_grad(w_Mn, step)
         if step >= how.burn_in:
             total_M += loss_M
+        # Langevin step: w += -epsilon / 2 (n beta grad L + gamma (w - w*)) + N(0, epsilon)
         drift = n_beta * grad_Mn + pull * (w_Mn - start_n)
         kick = _normal(seed_M, step, w_Mn.shape[1])
         move = -0.5 * step_size * drift + math.sqrt(step_size) * kick
         w_Mn = w_Mn + moves_M1 * move
+    # E[L(w)] of every chain and, last, L(w*)
     *chains, at_start = (total_M / (how.steps - how.burn_in)).tolist()
     return [
         LearningCoefficientRow(

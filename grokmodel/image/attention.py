@@ -149,23 +149,32 @@ def attend_to_table(
     """
     H, E = shape.heads, shape.width // shape.heads
     M, T, G, C, D = own.shape
+    # queries, as everybody computes them
     q = linear(p, f"{name}.query", torch.addcmul(shift, own, scale))  # (M, T, G, C, D)
     q = q.view(M, -1, H, E).transpose(1, 2)  # (M, H, rows, E)
+    # q . (W_k x) = (W_k^T q) . x: the key matrix is applied to the few queries, and so are the
+    # adaLN scale and the 1 / sqrt(E) that all scores of a query share
     key = p[f"{name}.key.w"].view(M, D, H, E).permute(0, 2, 3, 1)  # (M, H, E, D)
     asked = (q @ key).view(M, H, T, G * C, D) * (scale[:, None, :, 0] / math.sqrt(E))
+    # scores of every query with every token of the table; a row looks only at its own columns
     tokens = table.tokens(p, shape.norm == "pre")  # (M, S, D)
     column = table.columns()[:, None, :, None].expand(-1, H, -1, C, -1).reshape(M, H, T * G * C, -1)
     on_table = asked.flatten(1, 3) @ tokens.transpose(1, 2)
     on_table = on_table.view(M, H, -1, tokens.shape[1])
+    # scores with the result's own tokens, which no table holds
     own_R = own.view(M, 1, T * G, C, D)
     asked_R = asked.view(M, H, T * G, C, D)
     on_own = _dot(asked_R, own_R).view(M, H, -1, C)
     weight = _softmax(torch.cat([on_table.gather(-1, column), on_own], dim=-1), dim=-1)
     of_table, of_own = weight.split([2 * C, C], dim=-1)  # (M, H, rows, ...)
+    # the average over operand tokens: weights go back to their columns, the rest of the table has
+    # weight 0, and one product with the table does all rows
     spread = torch.zeros_like(on_table).scatter(-1, column, of_table)
     mixed = torch.bmm(spread.flatten(1, 2), tokens).view(M, H, T * G, C, D)
     mixed = mixed + _average(of_own.view(M, H, T * G, C, C), own_R)
+    # weights add up to 1, so the modulation of the average is the average of the modulated
     mixed = mixed.view(M, H, T, G * C, D) * scale[:, None, :, 0] + shift[:, None, :, 0]
+    # values are linear too: their matrix is applied to the average, once per query
     value = p[f"{name}.value.w"].view(M, D, H, E).transpose(1, 2)  # (M, H, D, E)
     out = mixed.view(M, H, -1, D) @ value
     out = out.transpose(1, 2).reshape(M, T, G, C, D) + p[f"{name}.value.b"][:, None, None, None]
