@@ -13,7 +13,8 @@ from grokmodel.data.bank import DataError, load_bank
 from grokmodel.image.config import ConfigError, TrialConfig
 from grokmodel.image.pack import BankKey, bank_key
 from service.settings import Settings
-from sweeps.budget import Choice, CostModel, Lacking, choose, duration
+from service.text import duration
+from sweeps.budget import Choice, CostModel, Lacking, choose
 from sweeps.paper import Experiment, Scale
 
 
