@@ -36,6 +36,11 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share of 1: `50 %`."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def config_value(value: object) -> str:
     """A setting. A float in the shortest form that reads back equal: `3`, `0.3`, `1e-05`."""
     return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
@@ -71,6 +76,11 @@ def median_step(values: Iterable[float | None]) -> str:
         return "never"
     part = "" if len(known) == len(every) else f" ({len(known)}/{len(every)})"
     return f"{statistics.median(known):,.0f}{part}"
+
+
+def table_cell(text: str) -> str:
+    """A text in a Markdown table."""
+    return text.replace("|", "\\|")
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

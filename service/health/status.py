@@ -14,7 +14,7 @@ from service.store.manifest import read_manifest
 from service.store.store import Store
 from service.tables.reading import read_table
 from service.tables.summary import phase_table
-from service.text import count, duration
+from service.text import count, duration, percent
 
 FEW = 50
 """Trials without a row whose checkpoints are looked up one by one rather than all at once."""
@@ -106,7 +106,7 @@ class Status:
             if beat.state == ANALYSING:
                 parts.append(f"{beat.done} of {beat.todo} trials analysed")
             elif beat.share is not None:
-                parts.append(f"{100 * beat.share:.0f} % of the steps")
+                parts.append(f"{percent(beat.share)} of the steps")
             if beat.left_s is not None and beat.state != ANALYSING:
                 parts.append(f"about {duration(beat.left_s)} left")
             return f"{', '.join(parts)} (seen {age} ago)"

@@ -17,8 +17,10 @@ from service.text import (
     measured,
     median_step,
     one_line,
+    percent,
     reason,
     spread,
+    table_cell,
 )
 
 
@@ -50,6 +52,14 @@ def test_a_setting_is_short():
     values = (3.0, 0.3, 1e-05, np.float64(0.1) + 0.2, 23, "pre", True)
     shown = ["3", "0.3", "1e-05", "0.30000000000000004", "23", "pre", "True"]
     assert [config_value(value) for value in values] == shown
+
+
+def test_shares_are_in_percent():
+    assert [percent(0.5), percent(0.196, 1)] == ["50 %", "19.6 %"]
+
+
+def test_a_bar_in_a_cell_ends_no_cell():
+    assert table_cell("a|b") == "a\\|b"
 
 
 def test_a_measurement_has_the_digits_that_one_wants_to_read():
