@@ -27,6 +27,7 @@ from grokmodel.image.pack import bank_key
 from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, pack, step_cost
 from service.store.store import Store
+from service.text import duration
 from sweeps.paper import Experiment, Scale
 
 log = logging.getLogger("grok")
@@ -243,12 +244,3 @@ def equivalent_steps(config: TrialConfig) -> float:
     rows = evaluations * 2 * config.eval_pairs * config.sample_steps
     rows += LEVEL_ROWS + GRID_ROWS * config.P**2
     return config.steps + rows / (3 * config.batch)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them."""
-    if seconds < 600:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86_400:.1f} days"

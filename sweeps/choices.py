@@ -14,7 +14,8 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import BankKey, bank_key
 from service.data.banks import bank_of, bind_images
 from service.settings import Settings
-from sweeps.budget import Choice, CostModel, Lacking, choose, duration
+from service.text import duration
+from sweeps.budget import Choice, CostModel, Lacking, choose
 from sweeps.paper import Experiment, Scale
 
 

@@ -27,7 +27,8 @@ from service.schedule.preview import local_resources
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.reading import done_ids, read_table
-from sweeps.budget import Choice, Costs, duration, parse_budget
+from service.text import duration
+from sweeps.budget import Choice, Costs, parse_budget
 from sweeps.choices import asked_for, chosen_scales, on_images_here, plan_lines, without_paths
 from sweeps.flags import say
 from sweeps.paper import EXPERIMENTS, Experiment, Scale

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from service.analysis.registry import ANALYSES
+from service.text import spread
 
 
 def costs_table(analyses: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """Markdown: what each analysis took a trial, and what training took."""
-    lines = ["| analysis | samples a checkpoint | checkpoints | s a trial, median (range) |",
+    """Markdown: what each analysis took per trial, and what training took."""
+    lines = ["| analysis | samples per checkpoint | checkpoints | s/trial, median (range) |",
              "|---|---|---|---|"]  # fmt: skip
     total = 0.0
     for analysis in ANALYSES:
@@ -18,14 +19,10 @@ def costs_table(analyses: pd.DataFrame, trials: pd.DataFrame) -> str:
             continue
         total += mine["seconds"].median()
         count = f"{mine['checkpoints'].median():.0f}"
-        cells = (analysis.name, analysis.budget, count, _seconds(mine["seconds"]))
+        cells = (analysis.name, analysis.budget, count, spread(mine["seconds"]))
         lines.append(f"| {' | '.join(cells)} |")
     lines.append(f"| all of these | | | {total:.1f} |")
     known = trials[trials["trial_id"].isin(analyses["trial_id"])]
     if len(known):
-        lines.append(f"| training | | | {_seconds(known['wall_s'])} |")
+        lines.append(f"| training | | | {spread(known['wall_s'])} |")
     return "\n".join(lines)
-
-
-def _seconds(values: pd.Series) -> str:
-    return f"{values.median():.2f} ({values.min():.2f}-{values.max():.2f})"

@@ -25,6 +25,7 @@ from grokmodel.image.config import FIELDS
 from service.boundary.lattice import Point
 from service.boundary.plane import Axis, Plane
 from service.settings import Settings, SettingsError, without_password
+from service.text import one_line
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
 """A point whose trial failed or was pruned, by whatever hand, is as if it had not been asked."""
@@ -156,9 +157,9 @@ class BoundaryStudy:
         try:
             yield
         except (SQLAlchemyError, StorageInternalError, ImportError, OSError) as error:
-            reason = without_password(" ".join(str(error.__cause__ or error).split()))[:300]
+            said = one_line(error.__cause__ or error)
             raise SettingsError(
-                f"storage = {without_password(self.url)!r}: {reason}; need a database that Optuna "
+                f"storage = {without_password(self.url)!r}: {said}; need a database that Optuna "
                 "can use (a lost one is made again from the table `trials`)"
             ) from None
 

@@ -17,6 +17,7 @@ from service.tables import compaction
 from service.tables.dictionary import dictionary
 from service.tables.reading import read_table
 from service.tables.summary import phase_table, settings_table
+from service.text import byte_size
 
 
 def run_status(settings: Settings, args: argparse.Namespace) -> int:
@@ -55,7 +56,7 @@ def run_gc(settings: Settings, args: argparse.Namespace) -> int:
     garbage.table(found, print)
     if args.delete:
         garbage.remove(store, found)
-    size = garbage.size_words(sum(each.size for each in found))
+    size = byte_size(sum(each.size for each in found))
     print(f"{size} freed" if args.delete else f"{size} would be freed by: grok gc --delete")
     return 0
 

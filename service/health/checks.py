@@ -24,7 +24,6 @@ from grokmodel.data.names import EMNIST_SETS
 from grokmodel.errors import DataError
 from service.health import endpoints
 from service.health.doctor import FAIL, NOTE, OK, WARNING, Check, Finding
-from service.health.garbage import size_words
 from service.provenance import PACKAGES
 from service.settings import Settings
 from service.store.manifest import read_manifest, sweep_names
@@ -32,6 +31,7 @@ from service.store.store import PREFLIGHT_S, Store, StoreError
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import ADVICE, read_part
 from service.tables.schema import TABLES
+from service.text import byte_size
 
 OLDEST_PYTHON = (3, 11)
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints.txt"
@@ -119,7 +119,7 @@ def devices(settings: Settings) -> Iterator[Finding]:
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        text = f"{name}, {size_words(free)} of {size_words(total)} free, {rounded} bfloat16"
+        text = f"{name}, {byte_size(free)} of {byte_size(total)} free, {rounded} bfloat16"
         if free < total / 2:
             todo = "Another program holds its memory; packs become smaller"
             yield Finding("devices", WARNING, text, todo)
@@ -203,7 +203,7 @@ def _wrong(place: Store, key: str) -> Iterator[Finding]:
 
 def _space(settings: Settings) -> Finding:
     free = shutil.disk_usage(settings.store).free
-    text = f"{size_words(free)} free in {settings.store}"
+    text = f"{byte_size(free)} free in {settings.store}"
     if free < LEAST_FREE:
         return Finding("space", FAIL, text, "Make room: grok gc lists what can go")
     if free < LITTLE_FREE:

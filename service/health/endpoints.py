@@ -14,8 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from service.health.doctor import FAIL, NOTE, OK, WARNING, Finding
+from service.reachable import check_reachable
 from service.settings import Settings, without_password
-from service.tracking.client import knock, reason, set_up_mlflow
+from service.text import reason
+from service.tracking.client import set_up_mlflow
 
 ANSWER_S = 8
 """Seconds that a request to MLflow may take."""
@@ -118,7 +120,7 @@ def _database(uri: str) -> Iterator[Finding]:
             yield Finding("tracking", OK, f"{where}: will be made by the first sweep")
             return
     try:
-        knock(uri)
+        check_reachable(uri)
         from mlflow import MlflowClient
 
         set_up_mlflow()

@@ -17,6 +17,7 @@ from service.store.heartbeat import SILENT_S
 from service.store.manifest import read_manifest, sweep_names
 from service.store.store import Entry, Store, StoreError
 from service.tables.reading import read_table
+from service.text import byte_size
 
 OLDER_THAN_H = 24.0
 EXAMPLES = 2
@@ -131,16 +132,7 @@ def table(garbage: Sequence[Garbage], say: Callable[[str], None]) -> None:
     say(f"{'what':<{width}}{'objects':>10}{'size':>11}  such as")
     for each in garbage:
         keys = ", ".join(entry.key for entry in each.entries[:EXAMPLES])
-        say(f"{each.kind:<{width}}{len(each.entries):>10,}{size_words(each.size):>11}  {keys}")
-
-
-def size_words(size: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+        say(f"{each.kind:<{width}}{len(each.entries):>10,}{byte_size(each.size):>11}  {keys}")
 
 
 def _checkpoints(

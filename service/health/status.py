@@ -14,6 +14,7 @@ from service.store.manifest import read_manifest
 from service.store.store import Store
 from service.tables.reading import read_table
 from service.tables.summary import phase_table
+from service.text import count, duration, percent
 
 FEW = 50
 """Trials without a row whose checkpoints are looked up one by one rather than all at once."""
@@ -98,16 +99,16 @@ class Status:
         return "silent" if last.is_running else last.state
 
     def _driver(self, seen: Seen, trials: str) -> str:
-        beat, age = seen.beat, _span(seen.age_s(self.now))
+        beat, age = seen.beat, duration(seen.age_s(self.now))
         if seen.is_alive(self.now):
             parts = [f"{'analysing' if beat.state == ANALYSING else 'running'} on {beat.host}"]
             parts.append(trials)
             if beat.state == ANALYSING:
                 parts.append(f"{beat.done} of {beat.todo} trials analysed")
             elif beat.share is not None:
-                parts.append(f"{100 * beat.share:.0f} % of the steps")
+                parts.append(f"{percent(beat.share)} of the steps")
             if beat.left_s is not None and beat.state != ANALYSING:
-                parts.append(f"about {_span(beat.left_s)} left")
+                parts.append(f"about {duration(beat.left_s)} left")
             return f"{', '.join(parts)} (seen {age} ago)"
         if beat.is_running:
             return (
@@ -123,16 +124,16 @@ class Status:
         lines = []
         if self.resume.count and self.resume.newest_age_s is not None:
             lines.append(
-                f"{_count(self.resume.count, 'unfinished trial has', 'unfinished trials have')} "
-                f"a resume point, the newest {_span(self.resume.newest_age_s)} old"
+                f"{count(self.resume.count, 'unfinished trial has', 'unfinished trials have')} "
+                f"a resume point, the newest {duration(self.resume.newest_age_s)} old"
             )
         if self.failures:
-            what = _count(self.failures, "analysis", "analyses")
+            what = count(self.failures, "analysis", "analyses")
             lines.append(
                 f"{what} failed: see the table failures; grok analyze --sweep {self.sweep}"
             )
         if self.lacking:
-            what = _count(self.lacking, "thing is", "things are")
+            what = count(self.lacking, "thing is", "things are")
             lines.append(f"{what} not in MLflow yet: grok publish --sweep {self.sweep}")
         return lines
 
@@ -171,16 +172,3 @@ def _resume_points(store: Store, unfinished: set[str], now: datetime) -> ResumeP
     points = {keys.state_key(i) for i in unfinished}
     ages = [max(0.0, (now - e.modified).total_seconds()) for e in found if e.key in points]
     return ResumePoints(len(ages), min(ages, default=None), max(ages, default=None))
-
-
-def _count(n: int, one: str, many: str) -> str:
-    return f"{n} {one if n == 1 else many}"
-
-
-def _span(seconds: float) -> str:
-    """Seconds in the unit that people would use."""
-    for unit, size in (("s", 1), ("min", 60), ("h", 3600), ("days", 86400)):
-        last = unit == "days"
-        if last or seconds < {"s": 90, "min": 90 * 60, "h": 48 * 3600}[unit]:
-            return f"{seconds / size:.0f} {unit}"
-    raise AssertionError

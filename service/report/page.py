@@ -24,6 +24,7 @@ from service.report.trial_figures import TRIAL_FIGURES
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table
+from service.text import config_value, measured
 from service.tracking import outbox
 
 OUTCOMES = {
@@ -157,7 +158,7 @@ def _representative(
         if store.exists(path := keys.trial_figure_key(sweep, trial_id, f"{name}.png"))
     ]
     config = {name: row[name] for name in FIELDS}
-    settings = ", ".join(f"{name} {_cell(value)}" for name, value in config.items())
+    settings = ", ".join(f"{name} {config_value(value)}" for name, value in config.items())
     grids = [
         _grid(title, read_table(store, table, sweep, [trial_id])[columns])
         for title, table, columns in (
@@ -188,16 +189,9 @@ def _failures(store: Store, sweep: str) -> Grid:
 
 
 def _grid(title: str, frame: pd.DataFrame) -> Grid:
-    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    cells = [config_value if name in FIELDS else measured for name in frame.columns]
+    rows = [
+        [cell(value) for cell, value in zip(cells, row)]
+        for row in frame.itertuples(index=False, name=None)
+    ]
     return Grid(title, list(frame.columns), rows)
-
-
-def _cell(value: Any) -> str:
-    """A number with as many digits as one wants to read; nothing for what was not measured."""
-    if value is None or (not isinstance(value, str) and pd.isna(value)):
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if float(value).is_integer():
-        return f"{value:.0f}"
-    return f"{value:.3f}" if 0.001 <= abs(value) < 1000 else f"{value:.3g}"

@@ -1,19 +1,30 @@
-"""The claims of the paper (arXiv 2604.17673): what it says, its number, the rule that judges ours.
+"""The claims of the paper (arXiv 2604.17673): what it says, its number, the rule for ours.
 
 Verdicts are computed. A claim that was tested at a smaller scale than the paper's or in a
-neighbouring regime is `partly` reproduced at most; trials on other images judge nothing.
+neighbouring regime is `partly` reproduced at most; trials on other images count for no verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from service.reproduction import grokking, levels, mechanism
-from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, Evidence, Finding
+from service.reproduction.evidence import (
+    NOT,
+    NOT_RUN,
+    PARTLY,
+    REPRODUCED,
+    Evidence,
+    Finding,
+    Ran,
+    over_learned,
+)
 
 OTHER_IMAGES = "run on other images than the paper's, which tell nothing of this claim:"
-Judge = Callable[[Evidence], Finding]
+Rule = Callable[[Evidence, Sequence[str]], Finding]
+"""What the tables of some experiments say."""
 SINGLE, MANY = "single-image regime", "diverse-image regime"
 
 
@@ -29,53 +40,53 @@ class Claim:
     """The paper's."""
     experiments: tuple[str, ...]
     rule: str
-    """How `judge` judges, in words."""
-    judge: Judge
+    """How `judge` finds, in words."""
+    judge: Rule
     stand_in: tuple[str, ...] = ()
     """Experiments of a neighbouring regime, looked at where these have nothing that learned."""
-    judge_stand_in: Judge | None = None
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClaimVerdict:
     """A claim and what came of it."""
 
     claim: Claim
     verdict: str
     finding: Finding
+    ran: tuple[Ran, ...]
+    """Experiments that it rests on."""
     scales: tuple[str, ...]
-    """Scales of the experiments that it rests on, or of those on other images if on none."""
-    capped: bool = False
+    """Theirs, or those of the experiments on other images if it rests on none."""
+    capped: bool
     """The rule is met in full, but not at the paper's scale."""
-    from_stand_in: bool = False
+    from_stand_in: bool
 
 
-def judge(claim: Claim, evidence: Evidence) -> Judged:
+def judge(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     """The verdict on a claim."""
-    finding, experiments, stood_in = claim.judge(evidence), claim.experiments, False
-    if finding.verdict == NOT_RUN and claim.judge_stand_in:
-        other = claim.judge_stand_in(evidence)
+    finding, experiments = claim.judge(evidence, claim.experiments), claim.experiments
+    if finding.verdict == NOT_RUN and claim.stand_in:
+        other = claim.judge(evidence, claim.stand_in)
         supports = other.verdict in (REPRODUCED, PARTLY)
         if supports or (other.verdict == NOT and not finding.measured):
             note = tuple(f"in the {claim.where}: {line}" for line in finding.measured)
             # trials of another regime can support a claim, but not refute it
             verdict = NOT_RUN if other.verdict == NOT else other.verdict
             finding = replace(other, verdict=verdict, measured=other.measured + note)
-            experiments, stood_in = claim.stand_in, True
+            experiments = claim.stand_in
         else:
             note = tuple(f"in the neighbouring regime: {line}" for line in other.measured)
             finding = replace(finding, measured=finding.measured + note)
-    ran = evidence.of(experiments)
-    other_images = evidence.stand_ins()
+    stood_in = experiments is not claim.experiments
+    ran, other_images = evidence.of(experiments), evidence.stand_ins()
     shown = other_images.of(experiments)
     if shown:
-        judge_them = claim.judge_stand_in if stood_in and claim.judge_stand_in else claim.judge
-        finding = _with_other_images(finding, judge_them(other_images))
+        finding = _with_other_images(finding, claim.judge(other_images, experiments))
     in_full = not stood_in and all(r.is_full for r in ran) and len(ran) == len(experiments)
     capped = finding.verdict == REPRODUCED and not in_full
     verdict = PARTLY if capped else finding.verdict
     scales = tuple(dict.fromkeys(r.scale for r in ran or shown))
-    return Judged(claim, verdict, finding, scales, capped, stood_in)
+    return ClaimVerdict(claim, verdict, finding, tuple(ran), scales, capped, stood_in)
 
 
 def _with_other_images(finding: Finding, other: Finding) -> Finding:
@@ -88,54 +99,48 @@ def _with_other_images(finding: Finding, other: Finding) -> Finding:
     )
 
 
-def _identity(direction: str) -> Judge:
-    return lambda evidence: mechanism.identity(evidence, _ONE, direction)
-
-
 _ONE = ("n1", "unordered")
 """The control differs in its split only, and all its validation pairs tell."""
 _MANY = ("n256",)
 _MANY_P = ("n256", "critical", "critical-kuzushiji")
 _ONE_P = ("n1", "moduli", "kuzushiji")
 CLAIMS: tuple[Claim, ...] = (
-    Claim("grokking-n1", SINGLE, "With one image a symbol, validation follows training late.",
-          "curve: groks (P = 23)", ("n1",), grokking.GROKS, grokking.groks_at(("n1",), "N", (1,))),
+    Claim("grokking-n1", SINGLE, "With one image per symbol, validation follows training late.",
+          "curve: groks (P = 23)", ("n1",), grokking.GROKS, grokking.groks_at("N", (1,))),
     Claim("validation-n1", SINGLE, "It ends near full validation accuracy.", "near 100 % (curve)",
-          ("n1",), grokking.ENDS_HIGH, grokking.validation_accuracy(("n1",))),
+          ("n1",), grokking.ENDS_HIGH, grokking.validation_accuracy),
     Claim("key-frequencies", SINGLE, "A few key frequencies carry the computation.",
           "4 of 11 at P = 23: w1, w3, w7, w9 (which ones depends on the seed)", _ONE,
-          mechanism.KEYS, lambda e: mechanism.key_frequencies(e, _ONE)),
-    Claim("heads", SINGLE, "Attention heads specialise in one frequency each.", "one a head",
-          _ONE, mechanism.HEADS, lambda e: mechanism.heads_specialise(e, _ONE)),
+          mechanism.KEYS, over_learned("spectra", mechanism.key_frequencies)),
+    Claim("heads", SINGLE, "Attention heads specialise in one frequency each.", "one per head",
+          _ONE, mechanism.HEADS, over_learned("spectra", mechanism.heads_specialise)),
     Claim("identity-cos", SINGLE, "The neurons compute cos(w1(a + b)) = cos cos - sin sin.",
-          "138910 and -139849, FVE 0.95", _ONE, mechanism.IDENTITY, _identity("cos")),
+          "138910 and -139849, FVE 0.95", _ONE, mechanism.IDENTITY,
+          over_learned("identities", partial(mechanism.identity, direction="cos"))),
     Claim("identity-sin", SINGLE, "The neurons compute sin(w1(a + b)) = cos sin + sin cos.",
-          "137133 and 136206, FVE 0.94", _ONE, mechanism.IDENTITY, _identity("sin")),
+          "137133 and 136206, FVE 0.94", _ONE, mechanism.IDENTITY,
+          over_learned("identities", partial(mechanism.identity, direction="sin"))),
     Claim("non-key", SINGLE, "Frequencies that are not key have far smaller coefficients.",
           "about 1/100", _ONE, mechanism.NON_KEY,
-          lambda e: mechanism.non_key_is_small(e, _ONE)),
+          over_learned("identities", mechanism.non_key_is_small)),
     Claim("other-moduli", SINGLE, "It groks at other moduli too.", "P = 27, 31, 35 (EMNIST)",
-          ("moduli",), grokking.GROKS_EACH, grokking.groks_at(("moduli",), "P", (27, 31, 35))),
+          ("moduli",), grokking.GROKS_EACH, grokking.groks_at("P", (27, 31, 35))),
     Claim("kuzushiji", SINGLE, "It groks on other images too.", "P = 39, 43, 47 (Kuzushiji-49)",
-          ("kuzushiji",), grokking.GROKS_EACH,
-          grokking.groks_at(("kuzushiji",), "P", (39, 43, 47))),
-    Claim("grokking-n4", MANY, "It groks with 4 images a symbol.", "curve: groks (N = 4)", ("n4",),
-          grokking.GROKS, grokking.groks_at(("n4",), "N", (4,))),
-    Claim("grokking-n256", MANY, "The sandwich groks with 256 images a symbol.",
-          "curve: groks (N = 256)", _MANY, grokking.GROKS, grokking.groks_at(_MANY, "N", (256,))),
+          ("kuzushiji",), grokking.GROKS_EACH, grokking.groks_at("P", (39, 43, 47))),
+    Claim("grokking-n4", MANY, "It groks with 4 images per symbol.", "curve: groks (N = 4)",
+          ("n4",), grokking.GROKS, grokking.groks_at("N", (4,))),
+    Claim("grokking-n256", MANY, "The sandwich groks with 256 images per symbol.",
+          "curve: groks (N = 256)", _MANY, grokking.GROKS, grokking.groks_at("N", (256,))),
     Claim("sandwich", MANY, "The baseline fails with 256 images, even widened; the sandwich groks.",
           "fails / fails / groks", ("n256", "variants"), grokking.SANDWICH,
           grokking.sandwich_beats_baseline),
     Claim("depth-2", "both regimes", "With two blocks it groks with 1 and with 256 images.",
           "groks (N = 1, N = 256)", ("depth2", "depth2-n256"), grokking.GROKS_EACH,
-          grokking.groks_at(("depth2", "depth2-n256"), "N", (1, 256))),
-    Claim("rectify", MANY, "From a wrong result noised to a level, samples still reach a + b.",
-          "0 %, 7 %, 54 %, 96 % at levels 0, 21, 32, 50 of 50 (P = 23)", _MANY, levels.RECTIFY,
-          lambda e: levels.rectify(e, _MANY), ("n1",),
-          lambda e: levels.rectify(e, ("n1",))),
-    Claim("critical-level", MANY, "The level of the steepest entropy change predicts where samples "
-          "can no longer be talked out of a result.", "they align, across P and data sets", _MANY_P,
-          levels.CRITICAL, lambda e: levels.critical(e, _MANY_P), _ONE_P,
-          lambda e: levels.critical(e, _ONE_P)),
+          grokking.groks_at("N", (1, 256))),
+    Claim("rectify", MANY, "Samples that start from a wrong result, noised, are corrected to "
+          "a + b.", "0 %, 7 %, 54 %, 96 % from noise-step index 0, 21, 32, 50 of 50 (P = 23)",
+          _MANY, levels.RECTIFY, over_learned("timesteps", levels.rectify), ("n1",)),
+    Claim("critical-level", MANY, "The noise step of the steepest entropy change predicts where "
+          "samples can no longer be corrected.", "they align, across P and data sets", _MANY_P,
+          levels.CRITICAL, levels.critical, _ONE_P),
 )  # fmt: skip
-BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -7,20 +7,23 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from grokmodel.image.config import TrialConfig
 from service.tables.summary import counted
 
-REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not", "not run"
+REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not reproduced", "not run"
 VERDICTS = (REPRODUCED, PARTLY, NOT, NOT_RUN)
 BEYOND_MIRROR = 0.5
 """Share of the strict pairs that must be right at the end for an accuracy on all validation pairs
 to count: a memoriser that ignores order reaches 0.95 on these in some splits."""
-DRAWN = 0.5
-"""Share of the strict pairs that the final samples, of many steps, must get right for a trial to
-count as one that draws what it knows."""
+STEPS_FINAL = TrialConfig.final_sample_steps
+"""Euler steps of the final samples."""
+SAMPLED = 0.5
+"""Share of the strict pairs that the final samples, of many steps, must get right for the analyses
+of sampling to count."""
 P = 23
 """Modulus of the claims on frequencies, identities and rectified samples."""
 ABOUT = ("trial_id", "data", "P", "N", "train_fraction", "variant", "depth", "heads", "ffn",
-         "split", "sample_steps", "seed", "phase", "learned", "draws", "n_strict",
+         "split", "sample_steps", "seed", "phase", "learned", "sampled", "n_strict",
          "n_val")  # fmt: skip
 """Columns of a trial that its analyses are told apart by."""
 
@@ -89,10 +92,10 @@ class Evidence:
     ) -> pd.DataFrame:
         """Rows of these experiments, each with its experiment, scale and what its trial was."""
         found = self.of(experiments, stand_ins=stand_ins)
-        parts = [rows for ran in found if len(rows := self._rows(name, ran))]
-        if not parts:
+        if not found:
             return pd.DataFrame()
-        rows = pd.concat(parts, ignore_index=True)
+        parts = [self._rows(name, ran) for ran in found]
+        rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
         own = [c for c in rows if c not in ("experiment", "scale", "sweep")]
         return rows.drop_duplicates(own, ignore_index=True)  # trials that experiments share
 
@@ -101,7 +104,7 @@ class Evidence:
         if key not in self._cache:
             rows = self.read(name, ran.sweep)
             if name == "trials":
-                rows = rows.assign(learned=has_learned(rows), draws=draws(rows))
+                rows = rows.assign(learned=has_learned(rows), sampled=sampled(rows))
             else:
                 rows = rows.merge(self._rows("trials", ran)[list(ABOUT)], on="trial_id")
             self._cache[key] = rows.assign(experiment=ran.experiment, scale=ran.scale)
@@ -114,7 +117,7 @@ def has_learned(trials: pd.DataFrame) -> pd.Series:
     return trials["val_step_strict"].notna() | (trials["val_step"].notna() & beyond)
 
 
-def draws(trials: pd.DataFrame, share: float = DRAWN) -> pd.Series:
+def sampled(trials: pd.DataFrame, share: float = SAMPLED) -> pd.Series:
     """Which trials get that share of the strict pairs right by the final samples, of many steps."""
     return trials["val_acc_strict_final"].fillna(0.0) >= share
 
@@ -124,9 +127,19 @@ def learned(rows: pd.DataFrame) -> pd.DataFrame:
     return rows if rows.empty else rows[rows["learned"]]
 
 
-def at_p(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the trials at the modulus P."""
-    return rows if rows.empty else rows[rows["P"] == P]
+def over_learned(
+    table: str, rule: Callable[[pd.DataFrame], Finding]
+) -> Callable[[Evidence, Sequence[str]], Finding]:
+    """The rule on a table's rows of the trials that learned at the modulus P."""
+
+    def judge(evidence: Evidence, experiments: Sequence[str]) -> Finding:
+        rows, trials = (evidence.table(name, experiments) for name in (table, "trials"))
+        if trials.empty:
+            return Finding(NOT_RUN, ())
+        rows = learned(rows[rows["P"] == P])
+        return untested(trials[trials["P"] == P]) if rows.empty else rule(rows)
+
+    return judge
 
 
 def untested(trials: pd.DataFrame) -> Finding:
@@ -134,16 +147,7 @@ def untested(trials: pd.DataFrame) -> Finding:
     if trials.empty:
         return Finding(NOT_RUN, ())
     words = f"none of {counted(trials)} learned the held-out pairs: there is nothing to look at"
-    return Finding(NOT_RUN, (words,), "nobody learned")
-
-
-def spread(values: pd.Series, digits: int = 2) -> str:
-    """`median (lowest to highest)`."""
-    known = values.dropna()
-    if known.empty:
-        return "never"
-    low, mid, high = (f"{v:,.{digits}f}" for v in (known.min(), known.median(), known.max()))
-    return f"{mid} ({low} to {high})" if len(known) > 1 else mid
+    return Finding(NOT_RUN, (words,), "no trial learned")
 
 
 def of_parts(verdicts: Sequence[str]) -> str:

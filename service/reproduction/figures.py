@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from service.report.figures import GREY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VA
 from service.reproduction.evidence import Evidence, learned
 from service.reproduction.levels import PAPER_RECTIFY, tells
 from service.reproduction.mirror import CONTROL
+from service.text import count
 
 LINES = (
     ("train_acc", "training", TRAIN_COLOR),
@@ -22,11 +24,12 @@ LINES = (
     ("val_acc_strict", "strict", STRICT_COLOR),
 )
 DARK = "#555555"
+FEW_STEPS = ", few steps only"
 COLUMNS = 4
 KINDS = (
     (1, 1, SKY), (1, 2, TRAIN_COLOR), (4, 1, VAL_COLOR), (256, 1, STRICT_COLOR), (256, 2, DARK)
 )  # fmt: skip
-"""Images a symbol, blocks and colour of trials whose levels are drawn."""
+"""Images per symbol, blocks and colour of trials whose levels are drawn."""
 
 
 def draw(evidence: Evidence) -> dict[str, tuple[Figure, str]]:
@@ -58,7 +61,7 @@ def _curves(evidence: Evidence) -> tuple[Figure, str] | None:
     caption = (
         "Accuracy over training steps, median and range over seeds, of every experiment that was "
         "run. Samples are of as many Euler steps as a panel says; those of one step tell what a "
-        "model knows, not what it draws in many. The paper: training accuracy first, validation "
+        "model knows, not how it samples in many. The paper: training accuracy first, validation "
         "accuracy long after. Dashed: what a memoriser that ignores order scores on just these "
         "validation pairs (none without a leak)."
     )
@@ -91,17 +94,11 @@ def _curve_panel(ax: Axes, rows: pd.DataFrame, key: tuple[object, ...]) -> None:
     ax.set_xlabel("step", fontsize=8)
 
 
-def _title(key: tuple[object, ...]) -> str:
+def _title(key: tuple[Any, ...]) -> str:
     experiment, scale, data, P, N, variant, depth, ffn, sample_steps = key
     extra = [str(variant)] * (variant != "baseline") + [f"depth {depth}"] * (depth != 1)
-    words = [str(data), f"P = {P}", f"N = {N}", *extra]
-    return (
-        f"{experiment} ({scale})\n{', '.join(words)}\nFFN {ffn}, samples of {_steps(sample_steps)}"
-    )
-
-
-def _steps(count: object) -> str:
-    return f"{count} step{'s' * (count != 1)}"
+    words = ", ".join([str(data), f"P = {P}", f"N = {N}", *extra])
+    return f"{experiment} ({scale})\n{words}\nFFN {ffn}, samples of {count(sample_steps, 'step')}"
 
 
 def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
@@ -114,36 +111,37 @@ def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
     left, right = figure.subplots(1, 2)
     critical = critical.assign(tells=tells(critical, steps))
     steps, critical = learned(steps), learned(critical).dropna(subset=["observed"])
-    for (N, depth, color), draws in itertools.product(KINDS, (True, False)):
-        name = f"ours, N = {N}" + ", two blocks" * (depth == 2) + ", not drawn" * (not draws)
-        mine = _of_kind(steps[steps["P"] == 23], N, depth, draws)
+    for (N, depth, color), sampled in itertools.product(KINDS, (True, False)):
+        name = f"ours, N = {N}" + ", two blocks" * (depth == 2) + FEW_STEPS * (not sampled)
+        mine = _of_kind(steps[steps["P"] == 23], N, depth, sampled)
         for i, (_, trial) in enumerate(mine.groupby("trial_id")):
             left.plot(trial["level"], trial["rectify_acc"], color=color, lw=1.2,
-                      ls="-" if draws else ":", label=name if i == 0 else None)  # fmt: skip
-        points = _of_kind(critical, N, depth, draws)
+                      ls="-" if sampled else ":", label=name if i == 0 else None)  # fmt: skip
+        points = _of_kind(critical, N, depth, sampled)
         for counts in (True, False):
-            _points(right, points[points["tells"] == counts], color, name, draws and counts)
+            _points(right, points[points["tells"] == counts], color, name, sampled and counts)
     if steps.empty:
         left.text(0.5, 0.5, "no trial of ours learned", transform=left.transAxes, ha="center")
     left.plot(list(PAPER_RECTIFY), list(PAPER_RECTIFY.values()), "D", color=RED,
               label="the paper, N = 256")  # fmt: skip
-    left.set(xlabel="noise level at the start, of 50", ylabel="rectify accuracy, P = 23")
+    left.set(xlabel="noise-step index at the start, of 50", ylabel="share corrected, P = 23")
     right.plot([0, 50], [0, 50], color=GREY, lw=1, label="predicted = observed")
-    right.set(xlabel="predicted critical level", ylabel="observed critical level")
+    right.set(xlabel="predicted critical noise step", ylabel="observed critical noise step")
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False, fontsize=8)
     caption = (
-        "Left: samples that start from a wrong result noised to a level and end at a + b. Right: "
-        "the critical level predicted from the entropy against the observed one; the paper reports "
-        "that they align. Trials on the paper's images that learned; dotted or hollow are those "
-        "that do not draw what they know, hollow also predictions that do not count."
+        "Left: share of the samples from a wrong result, noised, that are corrected to a + b. "
+        "Right: the critical noise step predicted from the entropy against the observed one; the "
+        "paper reports that they align. Trials on the paper's images that learned; dotted or "
+        "hollow are those that are right in few sampling steps but not in many, hollow also "
+        "predictions that do not count."
     )
     return figure, caption
 
 
-def _of_kind(rows: pd.DataFrame, N: int, depth: int, draws: bool) -> pd.DataFrame:
-    return rows[(rows["N"] == N) & (rows["depth"] == depth) & (rows["draws"] == draws)]
+def _of_kind(rows: pd.DataFrame, N: int, depth: int, sampled: bool) -> pd.DataFrame:
+    return rows[(rows["N"] == N) & (rows["depth"] == depth) & (rows["sampled"] == sampled)]
 
 
 def _points(ax: Axes, rows: pd.DataFrame, color: str, name: str, filled: bool) -> None:

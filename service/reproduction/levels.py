@@ -1,4 +1,4 @@
-"""Rules for claims on noise levels: from which is a sample still talked out of a wrong result?"""
+"""Rules for claims on noise steps: from which of them is a wrong result still corrected?"""
 
 from __future__ import annotations
 
@@ -8,88 +8,86 @@ from dataclasses import replace
 import pandas as pd
 
 from service.reproduction.evidence import (
-    DRAWN,
     NOT,
     NOT_RUN,
     PARTLY,
     REPRODUCED,
+    SAMPLED,
+    STEPS_FINAL,
     Evidence,
     Finding,
-    at_p,
     learned,
-    spread,
     untested,
 )
-from service.reproduction.grokking import STEPS_FINAL
 from service.tables.summary import counted
+from service.text import count, percent, spread
 
 PAPER_RECTIFY = {0: 0.0, 21: 0.07, 32: 0.54, 50: 0.96}
-"""The paper's rectify accuracy at P = 23, by noise level of 50."""
+"""The paper's rectify accuracy at P = 23, by noise-step index of 50."""
 NEAR, NEARISH, LOW, HIGH = 0.10, 0.30, 0.05, 0.50
 GAP, CORRELATED, ENOUGH, SETTINGS = 3, 0.7, 5, 2
 MOVES = 0.01
-"""Range of the entropy over all levels from which its steepest change is one."""
+"""Range of the entropy over all noise steps from which its steepest change is one."""
 
-DRAWERS = (
-    f"trials that learned and have at least {DRAWN:.0%} of the strict pairs right in {STEPS_FINAL} "
-    "steps"
+THESE = (
+    f"trials that learned and have at least {percent(SAMPLED)} of the strict pairs right in "
+    f"{STEPS_FINAL} steps"
 )
 RECTIFY = (
-    f"Over {DRAWERS}: at each of the four levels the median is within {NEAR:g} of the paper's. "
-    f"Partly: it rises with the level, from {LOW:g} or less at level 0 to {HIGH:g} or more at "
-    f"level 50, and is within {NEARISH:g} of the paper's at three of the four. If no trial draws "
-    "as much: not run."
+    f"Over {THESE}: from each of the four noise-step indices the median is within {NEAR:g} of the "
+    f"paper's. Partly: it rises with the index, from {LOW:g} or less at 0 to {HIGH:g} or more at "
+    f"50, and is within {NEARISH:g} of the paper's at three of the four. If there is no such "
+    "trial: not run."
 )
 CRITICAL = (
-    f"Over {DRAWERS}, {ENOUGH} or more of {SETTINGS} or more settings (data, P, N), or else not "
-    f"run: the median gap between predicted and observed level is at most {GAP} of 50, and their "
-    f"rank correlation is at least {CORRELATED:g}. Partly: one of the two, with a correlation "
-    "above 0. Trials whose prediction lies at the first or last level, or whose entropy changes by "
-    f"less than {MOVES:g} over all levels, do not count."
+    f"Over {THESE}, {ENOUGH} or more of {SETTINGS} or more settings (data, P, N), or else not run: "
+    f"the median gap between predicted and observed noise-step index is at most {GAP} of 50, and "
+    f"their rank correlation is at least {CORRELATED:g}. Partly: one of the two, with a "
+    "correlation above 0. Trials whose prediction is the first or last index, or whose entropy "
+    f"changes by less than {MOVES:g} over all of them, do not count."
 )
 
 
-def of_those_that_draw(rows: pd.DataFrame, judge: Callable[[pd.DataFrame], Finding]) -> Finding:
-    """Judge the trials that draw what they know; of the others the numbers are shown."""
-    drawn, rest = rows[rows["draws"]], rows[~rows["draws"]]
+def of_those_sampled(rows: pd.DataFrame, judge: Callable[[pd.DataFrame], Finding]) -> Finding:
+    """The finding of trials that are right in many steps; of the others the numbers are shown."""
+    these, rest = rows[rows["sampled"]], rows[~rows["sampled"]]
     if rest.empty:
-        return judge(drawn)
+        return judge(these)
     words = (
-        f"{counted(rest.drop_duplicates('trial_id'))}, left out: known in few steps, not drawn in "
-        f"many (fewer than {DRAWN:.0%} of the strict pairs right in {STEPS_FINAL})"
+        f"{counted(rest.drop_duplicates('trial_id'))}, left out: right in few sampling steps, not "
+        f"in many (fewer than {percent(SAMPLED)} of the strict pairs right in {STEPS_FINAL})"
     )
-    if len(drawn):
-        found = judge(drawn)
+    if len(these):
+        found = judge(these)
         return replace(found, measured=(*found.measured, words))
     shown = judge(rest)
     return Finding(
         NOT_RUN,
         (f"{words}. None is left; the numbers of these:", *shown.measured),
-        f"nobody draws what it knows; those that know: {shown.short}",
+        f"no trial is right in many sampling steps; those right in few: {shown.short}",
     )
 
 
-def rectify(evidence: Evidence, experiments: Sequence[str]) -> Finding:
-    """The rule RECTIFY, at P = 23."""
-    rows = at_p(learned(evidence.table("timesteps", experiments)))
-    if rows.empty:
-        return untested(at_p(evidence.table("trials", experiments)))
-    return of_those_that_draw(rows, _rectified)
+def rectify(rows: pd.DataFrame) -> Finding:
+    """The rule RECTIFY."""
+    return of_those_sampled(rows, _rectified)
 
 
 def _rectified(rows: pd.DataFrame) -> Finding:
     levels = {k: rows[rows["level"] == k]["rectify_acc"] for k in PAPER_RECTIFY}
-    lines = [f"level {k}: {spread(v)}; the paper {PAPER_RECTIFY[k]:.2f}" for k, v in levels.items()]
+    lines = [
+        f"from noise-step index {k}: {spread(v)}; the paper {PAPER_RECTIFY[k]:.2f}"
+        for k, v in levels.items()
+    ]
     medians = [float(v.median()) for v in levels.values()]
     off = [abs(m - p) for m, p in zip(medians, PAPER_RECTIFY.values(), strict=True)]
     near = max(off) <= NEAR
     rises = medians == sorted(medians) and medians[0] <= LOW and medians[-1] >= HIGH
     rises = rises and sum(x <= NEARISH for x in off) >= 3
     verdict = REPRODUCED if near else PARTLY if rises else NOT
-    short = ", ".join(f"{m:.0%}" for m in medians)
-    count = rows["trial_id"].nunique()
-    words = f"{count} trial{'s' * (count != 1)}"
-    return Finding(verdict, (*lines, f"{words} that learned"), f"{short}; {words}")
+    trials = count(rows["trial_id"].nunique(), "trial")
+    short = f"{', '.join(map(percent, medians))}; {trials}"
+    return Finding(verdict, (*lines, f"{trials} that learned"), short)
 
 
 def critical(evidence: Evidence, experiments: Sequence[str]) -> Finding:
@@ -99,7 +97,7 @@ def critical(evidence: Evidence, experiments: Sequence[str]) -> Finding:
     if rows.empty:
         return untested(evidence.table("trials", experiments))
     rows = rows.assign(tells=tells(rows, evidence.table("timesteps", experiments)))
-    return of_those_that_draw(rows, _aligned)
+    return of_those_sampled(rows, _aligned)
 
 
 def tells(critical: pd.DataFrame, timesteps: pd.DataFrame) -> pd.Series:
@@ -123,7 +121,7 @@ def _aligned(rows: pd.DataFrame) -> Finding:
         lines.append(f"{data}, P = {P}, N = {N}, observed/predicted: {pairs}")
     rows = rows[rows["tells"]]
     if rows.empty:
-        none = "no trial has a prediction inside the levels with an entropy that changes"
+        none = "no trial has a prediction between the ends with an entropy that changes"
         return Finding(NOT_RUN, (none, *lines), none)
     gap = rows["difference"].abs().astype(float)
     observed, predicted = (rows[c].astype(float) for c in ("observed", "predicted"))
@@ -131,11 +129,11 @@ def _aligned(rows: pd.DataFrame) -> Finding:
     varied = min(observed.nunique(), predicted.nunique()) > 1
     enough = len(rows) >= ENOUGH and settings >= SETTINGS and varied
     correlation = float(observed.rank().corr(predicted.rank())) if enough else float("nan")
-    first = f"gap between predicted and observed: {spread(gap, 0)} levels of 50; {counted(rows)}"
+    first = f"gap between predicted and observed: {spread(gap, 0)} steps of 50; {counted(rows)}"
     too_few = (
         f"no verdict: {len(rows)} of {ENOUGH} trials, {settings} of {SETTINGS} settings"
         if varied
-        else "no verdict: one level throughout, no rank to compare"
+        else "no verdict: one index throughout, no rank to compare"
     )
     lines = [
         first,

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from grokmodel.probing.fourier import Spectrum
-from service.reproduction.evidence import (
-    NOT,
-    NOT_RUN,
-    PARTLY,
-    REPRODUCED,
-    Evidence,
-    Finding,
-    at_p,
-    learned,
-    spread,
-    untested,
-)
+from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, Finding
 from service.reproduction.grokking import MOST
+from service.text import count, percent, spread
 
 NEURONS = ".ffn.pre"
 HEAD_SITES = ("score[a]", "weighted_value[a]")
@@ -40,15 +28,16 @@ KEYS = (
 )
 HEADS = (
     "In at least two thirds of the trials that learned and have several heads, the median head "
-    f"has {OWN_FREQUENCY:.0%} of its in-frequency power in one frequency (scores or weighted "
+    f"has {percent(OWN_FREQUENCY)} of its in-frequency power in one frequency (scores or weighted "
     "values of operand a, t = 1). Partly: a single head has."
 )
 IDENTITY = (
     f"In at least two thirds of the trials that learned, the best key frequency has an FVE of "
-    f"{EXACT_FVE:g} or more and two coefficients that differ in size by less than {BALANCED:.0%}, "
-    f"with the formula's signs. Partly: in two thirds, FVE {SOME_FVE:g} and the signs at the best "
-    "key frequency or, in trials without key frequencies, at every frequency. Either way the FVE "
-    f"is at least {CLEAR} times the highest of random directions, where these were measured."
+    f"{EXACT_FVE:g} or more and two coefficients that differ in size by less than "
+    f"{percent(BALANCED)}, with the formula's signs. Partly: in two thirds, FVE {SOME_FVE:g} and "
+    "the signs at the best key frequency or, in trials without key frequencies, at every "
+    f"frequency. Either way the FVE is at least {CLEAR} times the highest of random directions, "
+    "where these were measured."
 )
 NON_KEY = (
     f"In at least two thirds of the trials that learned, the median coefficient of the non-key "
@@ -63,15 +52,12 @@ def by_share(shown: pd.Series, some: bool) -> str:
     return REPRODUCED if shown.mean() >= MOST else PARTLY if some else NOT
 
 
-def key_frequencies(evidence: Evidence, experiments: Sequence[str]) -> Finding:
+def key_frequencies(rows: pd.DataFrame) -> Finding:
     """The rule KEYS."""
-    rows = at_p(learned(evidence.table("spectra", experiments)))
-    if rows.empty:
-        return untested(at_p(evidence.table("trials", experiments)))
     rows = rows[rows["site"].str.endswith(NEURONS) & (rows["t"] == 1.0)]
     groups = dict(list(rows.groupby("trial_id")))
     keys = pd.Series({i: int(g["is_key"].sum()) for i, g in groups.items()})
-    carriers = pd.Series({i: len(spectrum(g).carriers) for i, g in groups.items()})
+    dominant = pd.Series({i: len(spectrum(g).carriers) for i, g in groups.items()})
     in_all = rows.groupby("trial_id")["frequency"].nunique()
     entropy = rows.groupby("trial_id")["entropy"].first()
     which = [
@@ -79,27 +65,25 @@ def key_frequencies(evidence: Evidence, experiments: Sequence[str]) -> Finding:
         for g in groups.values()
         if g["is_key"].any()
     ]
+    trials = count(len(keys), "trial")
     lines = [
-        f"{int((keys > 0).sum())} of {len(keys)} trials have key frequencies",
-        f"frequencies with 90 % of the power: {spread(carriers, 0)} of {spread(in_all, 0)}",
+        f"{int((keys > 0).sum())} of {trials} with key frequencies",
+        f"dominant frequencies (90 % of the power): {spread(dominant, 0)} of {spread(in_all, 0)}",
         f"FVE entropy (1: all frequencies alike): {spread(entropy)}",
         *which,
     ]
-    short = f"90 % of the power in {spread(carriers, 0)} of {in_all.iloc[0]}; {len(keys)} trials"
+    short = f"90 % of the power in {spread(dominant, 0)} of {in_all.iloc[0]}; {trials}"
     return Finding(by_share(keys > 0, bool((keys > 0).any())), tuple(lines), short)
 
 
 def spectrum(rows: pd.DataFrame) -> Spectrum:
-    """What the rows of one site say, a row a frequency."""
+    """What the rows of one site say, a row per frequency."""
     k, a, b, ab = (rows[c].to_numpy() for c in ("frequency", "fve_a", "fve_b", "fve_ab"))
     return Spectrum(k, a, b, ab, cross=0.0)
 
 
-def heads_specialise(evidence: Evidence, experiments: Sequence[str]) -> Finding:
+def heads_specialise(rows: pd.DataFrame) -> Finding:
     """The rule HEADS."""
-    rows = at_p(learned(evidence.table("spectra", experiments)))
-    if rows.empty:
-        return untested(at_p(evidence.table("trials", experiments)))
     kinds = rows["site"].str.split(".", n=1).str[-1]
     rows = rows[kinds.isin(HEAD_SITES) & (rows["t"] == 1.0) & (rows["heads"] > 1)]
     if rows.empty:
@@ -111,17 +95,15 @@ def heads_specialise(evidence: Evidence, experiments: Sequence[str]) -> Finding:
     chance = 1 / rows["frequency"].nunique()
     lines = (
         f"share of a head's power in its strongest frequency: {spread(best_site)} over "
-        f"{len(best_site)} heads of {len(median)} trials (all frequencies alike: {chance:.2f})",
+        f"{len(best_site)} heads of {count(len(median), 'trial')} "
+        f"(all frequencies alike: {chance:.2f})",
     )
     special = bool((best_site >= OWN_FREQUENCY).any())
     return Finding(by_share(median >= OWN_FREQUENCY, special), lines, lines[0].split(": ", 1)[1])
 
 
-def identity(evidence: Evidence, experiments: Sequence[str], direction: str) -> Finding:
+def identity(rows: pd.DataFrame, direction: str) -> Finding:
     """The rule IDENTITY for `cos` or `sin`."""
-    rows = at_p(learned(evidence.table("identities", experiments)))
-    if rows.empty:
-        return untested(at_p(evidence.table("trials", experiments)))
     controls = rows[rows["control"] >= 0]
     rows = rows[(rows["control"] < 0) & (rows["direction"] == direction)]
     rows = rows.assign(ratio=_second_over_first(rows, direction))
@@ -137,10 +119,11 @@ def identity(evidence: Evidence, experiments: Sequence[str], direction: str) -> 
     best = rows.sort_values("fve").groupby("trial_id").last()
     lines = [
         f"FVE at the best frequency {spread(best['fve'])}, of the formula alone "
-        f"{spread(best['fve_rule'])}; {len(best)} trials",
+        f"{spread(best['fve_rule'])}; {count(len(best), 'trial')}",
         f"second coefficient over the first, sign as in the formula: {spread(best['ratio'])}",
         f"over all frequencies: FVE {spread(rows['fve'])}",
-        f"{int(has_key.sum())} of {len(has_key)} trials have key frequencies in the neurons",
+        f"{int(has_key.sum())} of {count(len(has_key), 'trial')} with key frequencies in the "
+        "neurons",
     ]
     if len(controls):
         lines.append(f"random directions: FVE {spread(controls['fve'])}")
@@ -148,8 +131,8 @@ def identity(evidence: Evidence, experiments: Sequence[str], direction: str) -> 
         obeys = some[~has_key.reindex(some.index)]
         lines.append(
             f"without key frequencies: at every frequency FVE {SOME_FVE:g} and the signs in "
-            f"{int(obeys.sum())} of {len(obeys)} trials; that says that the neurons' part of the "
-            "image is right, not that a few frequencies compute it"
+            f"{int(obeys.sum())} of {count(len(obeys), 'trial')}; that says that the neurons' part "
+            "of the image is right, not that a few frequencies compute it"
         )
     shown = (exact & clear.reindex(exact.index)).reindex(worst.index, fill_value=False)
     return Finding(by_share(shown, bool(some.mean() >= MOST)), tuple(lines), lines[0])
@@ -162,11 +145,8 @@ def _second_over_first(rows: pd.DataFrame, direction: str) -> pd.Series:
     return rows["sin_cos"] / rows["cos_sin"]
 
 
-def non_key_is_small(evidence: Evidence, experiments: Sequence[str]) -> Finding:
+def non_key_is_small(rows: pd.DataFrame) -> Finding:
     """The rule NON_KEY."""
-    rows = at_p(learned(evidence.table("identities", experiments)))
-    if rows.empty:
-        return untested(at_p(evidence.table("trials", experiments)))
     rows = rows[(rows["control"] < 0) & (rows["direction"] == "cos")]
     size = np.hypot(rows["cos_cos"], rows["sin_sin"])
     rows = rows.assign(size=size)
@@ -177,10 +157,10 @@ def non_key_is_small(evidence: Evidence, experiments: Sequence[str]) -> Finding:
         if len(key) and len(rest):
             ratios[trial_id] = rest.median() / key.median()
     found, lowest = pd.Series(ratios, dtype=float), pd.Series(extremes)
-    lines = [f"smallest over largest coefficient of all frequencies: {spread(lowest, 3)}; "
-             f"{len(lowest)} trials"]  # fmt: skip
+    trials = count(len(lowest), "trial")
+    lines = [f"smallest over largest coefficient of all frequencies: {spread(lowest, 3)}; {trials}"]
     if len(found):
-        lines.insert(0, f"non-key over key: {spread(found, 3)} in {len(found)} trials")
+        lines.insert(0, f"non-key over key: {spread(found, 3)} in {count(len(found), 'trial')}")
     else:
         lines.append("no trial has key frequencies in its neurons")
     ratio = found.reindex(lowest.index)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-from urllib.parse import urlsplit
 
 import ray
 
 from grokmodel.errors import UserError
+from service.reachable import check_reachable
 from service.schedule.plan import Resources
 from service.settings import Settings
-from service.tracking.client import KNOCK_S, reason, set_up_mlflow
+from service.text import reason
+from service.tracking.client import set_up_mlflow
 
 log = logging.getLogger("grok")
 
@@ -51,7 +51,8 @@ def start_ray() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
     try:
-        _knock(address)
+        if address is not None:
+            check_reachable(address)
         _init_ray(address)
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         if address is None:
@@ -85,14 +86,6 @@ def _init_ray(address: str | None) -> None:
                     f"({reason(error)}); need a machine that is less busy, or RAY_ADDRESS of a "
                     "cluster that runs"
                 ) from error
-
-
-def _knock(address: str | None) -> None:
-    """Connect to the cluster's head and leave; Ray itself would try for minutes."""
-    if address is not None:
-        parts = urlsplit(address if "://" in address else f"//{address}")
-        if parts.hostname and parts.port:
-            socket.create_connection((parts.hostname, parts.port), KNOCK_S).close()
 
 
 def cluster_resources(gpus: int | None = None) -> Resources:

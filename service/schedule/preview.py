@@ -17,6 +17,7 @@ from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, cost, make_plan
 from service.settings import Settings
 from service.store.store import Store
+from service.text import config_value, duration
 
 FEW_STRICT = 10
 """Fewer strict pairs than this tell little."""
@@ -62,7 +63,8 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> tuple[list
 def _which(configs: Sequence[TrialConfig]) -> str:
     """The first of them."""
     return "; ".join(
-        f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in configs[:3]
+        f"P = {c.P}, train_fraction = {config_value(c.train_fraction)}, seed = {c.seed}"
+        for c in configs[:3]
     ) + "; ..." * (len(configs) > 3)
 
 
@@ -88,7 +90,7 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
         lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
     wall = cost(plan, seconds, resources)
     lines.append(
-        f"  cost          {_duration(wall)} of training at most; settled trials stop earlier"
+        f"  cost          {duration(wall)} of training at most; settled trials stop earlier"
     )
     gain = pack_size.in_bfloat16(plan, seconds, settings.data_root)
     if gain is not None and gain > WORTH_SAYING:
@@ -105,8 +107,3 @@ def local_resources() -> Resources:
 def _sizes(plan: Plan) -> str:
     sizes = sorted(Counter(len(pack) for pack in plan.packs))
     return "-".join(str(n) for n in sorted({*sizes[:1], *sizes[-1:]})) or "0"
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

@@ -12,6 +12,7 @@ from ray.tune import Callback
 from tqdm import tqdm
 
 from service.schedule.plan import Plan
+from service.text import duration
 
 LINE_EVERY_S = 30.0
 
@@ -113,7 +114,7 @@ class SweepProgress(Callback):  # type: ignore[misc]
         left = self._left_s(seconds)
         if left is None:
             return "time left: measuring"
-        return f"time left: {int(left // 60)} min {int(left % 60):02d} s at most"
+        return f"time left: {duration(left)} at most"
 
     def _show(self) -> None:
         if not self.bar.disable:

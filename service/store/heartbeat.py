@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from service.settings import without_password
 from service.store.store import Store
+from service.text import one_line
 
 log = logging.getLogger("grok")
 
@@ -192,12 +192,6 @@ def heartbeats(store: Store, sweep: str) -> list[Seen]:
 
 def heartbeat_key(sweep: str, driver: str) -> str:
     return f"progress/{sweep}/{driver}.json" if driver else f"progress/{sweep}/"
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, without passwords."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return without_password(lines[0])[:300]
 
 
 def _parsed(data: bytes | None) -> Beat | None:

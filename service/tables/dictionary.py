@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.tables.schema import TABLES, Column, Table
+from service.text import table_cell
 
 HEAD = """# Tables
 
@@ -25,7 +26,7 @@ def _table(table: Table) -> str:
     lines = [
         f"## {table.name}",
         "",
-        _cell(table.meaning),
+        table_cell(table.meaning),
         f"Key: {', '.join(f'`{name}`' for name in table.key)}.",
         "",
         "| column | type | unit | meaning | source |",
@@ -39,8 +40,4 @@ def _table(table: Table) -> str:
 def _column(column: Column, table: Table) -> str:
     cells = (f"`{column.name}`", str(column.type), column.unit, column.meaning)
     source = column.source or table.source
-    return f"| {' | '.join(_cell(text) for text in (*cells, source))} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return f"| {' | '.join(table_cell(text) for text in (*cells, source))} |"

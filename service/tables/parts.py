@@ -11,6 +11,7 @@ import pyarrow as pa
 from service.store.store import Store
 from service.tables import parquet
 from service.tables.parquet import DamagedPartError
+from service.text import one_line
 
 ADVICE = "delete it and run its sweep again"
 """What to do with a damaged part."""
@@ -56,7 +57,3 @@ def reading(store: Store, key: str, read: Callable[[], T]) -> T | None:
         if store.get_or_none(key) is None:
             return None
         raise DamagedPartError(one_line(error)) from error
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

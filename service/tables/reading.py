@@ -21,8 +21,9 @@ from grokmodel.errors import UserError
 from service.store.keys import table_key
 from service.store.store import Store, StoreError
 from service.tables import parquet
-from service.tables.parts import ADVICE, one_line, reading
+from service.tables.parts import ADVICE, reading
 from service.tables.schema import SCHEMA_VERSION, TABLES, Table
+from service.text import one_line
 
 Row = Mapping[str, Any]
 

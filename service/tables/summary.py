@@ -11,6 +11,7 @@ import pandas as pd
 from grokmodel.core.outcome import PHASES
 from grokmodel.image.config import AXES
 from service.settings import Settings, without_password
+from service.text import config_value, count, median_step, spread
 
 RESULTS = {
     "val_acc": "val",
@@ -27,9 +28,7 @@ HELD_OUT = {
 
 def counted(trials: pd.DataFrame) -> str:
     """`6 trials, 3 seeds`."""
-    seeds = trials["seed"].nunique()
-    words = f"{len(trials)} trial{'s' * (len(trials) != 1)}"
-    return f"{words}, {seeds} seed{'s' * (seeds != 1)}"
+    return f"{count(len(trials), 'trial')}, {count(trials['seed'].nunique(), 'seed')}"
 
 
 def phase_table(trials: pd.DataFrame) -> str:
@@ -41,7 +40,7 @@ def phase_table(trials: pd.DataFrame) -> str:
         group = trials[trials["phase"] == phase]
         if group.empty:
             continue
-        train, strict = (_step(group[c]) for c in ("train_step", "val_step_strict"))
+        train, strict = (median_step(group[c]) for c in ("train_step", "val_step_strict"))
         accuracy = group["val_acc_strict"].median()
         lines.append(f"  {phase:<14}{len(group):>7}{accuracy:>12.2f}{train:>12}{strict:>13}")
     lines.append("  (medians)")
@@ -65,18 +64,18 @@ def settings_table(trials: pd.DataFrame) -> str:
     groups = trials.groupby(varied) if varied else [((), trials)]
     for key, group in groups:
         values = dict(zip(varied, key if isinstance(key, tuple) else (key,), strict=True))
-        odd = [f"{k} {_value(v)}" for k, v in values.items() if v != usual[k]]
+        odd = [f"{k} {config_value(v)}" for k, v in values.items() if v != usual[k]]
         counts = group["phase"].value_counts()
         cells = [
             ", ".join(odd) or "as below",
             str(len(group)),
             ", ".join(f"{n} {phase}" for phase, n in counts.items()),
-            *(_spread(group[column]) for column in results),
-            *(_step(group[column]) for column in steps),
+            *(spread(group[column]) for column in results),
+            *(median_step(group[column]) for column in steps),
             f"{group['wall_s'].median():.0f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    common = ", ".join(f"{k} {_value(v)}" for k, v in usual.items())
+    common = ", ".join(f"{k} {config_value(v)}" for k, v in usual.items())
     return "\n".join(
         [*lines, "", f"Where a line does not say otherwise: {common or 'one setting'}."]
     )
@@ -120,23 +119,3 @@ def ui_address(settings: Settings, experiment_id: str) -> str:
         else "http://127.0.0.1:5000"
     )
     return f"{host}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-
-
-def _spread(values: pd.Series) -> str:
-    known = values.dropna()
-    if known.empty:
-        return "-"
-    return f"{known.median():.2f} ({known.min():.2f}-{known.max():.2f})"
-
-
-def _step(values: pd.Series) -> str:
-    """Median step, and how many of the trials have one."""
-    known = values.dropna()
-    if known.empty:
-        return "never"
-    part = "" if len(known) == len(values) else f" ({len(known)}/{len(values)})"
-    return f"{known.median():,.0f}{part}"
-
-
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -13,14 +13,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunInfo, RunTag
@@ -29,7 +27,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig, config_of
+from service.reachable import check_reachable
 from service.settings import without_password
+from service.text import reason
 from service.tracking.metrics import curve_metrics, outcome_metrics, thinned
 
 METRICS_A_CALL = 800
@@ -44,8 +44,6 @@ ENVIRONMENT = {
 """How MLflow is set up, where the user has not done so."""
 PATIENCE_S = 10.0
 """How long a sweep tries to reach its server before it says that there is none."""
-DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-KNOCK_S = 5.0
 UNREACHABLE = (MlflowException, OSError, SQLAlchemyError)
 """What MLflow raises when its server or database does not do what it should."""
 DENIED = re.compile("error code 40[13]|password authentication failed")
@@ -206,7 +204,7 @@ class Tracking:
             rest = {}
 
     def _find_or_make(self, sweep: str, artifacts: str) -> None:
-        knock(self.uri)
+        check_reachable(self.uri)  # MLflow itself would try for minutes
         found = self.client.get_experiment_by_name(sweep)
         if found is None:
             self.experiment_id = self.client.create_experiment(sweep, artifact_location=artifacts)
@@ -238,26 +236,3 @@ class Tracking:
     def _create(self, name: str, tags: Mapping[str, str]) -> RunInfo:
         now = int(time.time() * 1000)
         return self.client.create_run(self.experiment_id, now, dict(tags), name).info
-
-
-def knock(uri: str) -> None:
-    """Connect to a database's server and leave; MLflow itself would try for minutes.
-
-    Raises:
-        OSError: it takes no connections.
-    """
-    parts = urlsplit(uri)
-    usual = DATABASE_PORTS.get(parts.scheme.split("+")[0])
-    if usual and parts.hostname:
-        socket.create_connection((parts.hostname, parts.port or usual), KNOCK_S).close()
-
-
-def reason(error: Exception) -> str:
-    """What an error says, in one line and without passwords: `Connection refused` rather than the
-    five exceptions that are made of it."""
-    root: BaseException = error
-    while cause := root.__cause__ or root.__context__:
-        root = cause
-    said = root if isinstance(root, OSError) and str(root) else error
-    lines = str(said).strip().splitlines() or [type(error).__name__]
-    return without_password(lines[0])[:300]

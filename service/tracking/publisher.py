@@ -16,7 +16,8 @@ from typing import ClassVar
 from mlflow.exceptions import MlflowException
 
 from service.settings import without_password
-from service.tracking.client import Tracking, reason
+from service.text import reason
+from service.tracking.client import Tracking
 
 log = logging.getLogger("grok")
 

@@ -63,9 +63,9 @@ def test_of_a_scale_those_that_have_it_are_meant_unless_they_are_named():
 def test_a_plan_says_what_is_left_and_chooses_as_if_nothing_were_done():
     choices = choose(PAIR, 110, MadeUp(), lambda scale: "")
     assert plan_lines(choices, MadeUpSeconds(), {"a trial"})[-1] == (
-        "in all about 110 s, of which 120 s are left"  # two made-up scales, each with 60 s
+        "in all about 110 s, of which 2 min are left"  # two made-up scales, each with 60 s
     )
-    assert "200 s are left" in plan_lines(choices, MadeUpSeconds(), set())[-1]
+    assert "3 min are left" in plan_lines(choices, MadeUpSeconds(), set())[-1]
 
 
 def test_the_console_command_has_all_commands_and_the_module_its_own(capsys):
@@ -182,7 +182,7 @@ import json, sys
 from pathlib import Path
 from service.settings import Settings
 from service.store.store import Store
-from service.tables import done_ids
+from service.tables.reading import done_ids
 from sweeps import reproduce
 from sweeps.budget import Choice
 from sweeps.paper import Experiment, Scale

@@ -19,7 +19,6 @@ from service.health.garbage import (
     UNKNOWN,
     find,
     remove,
-    size_words,
 )
 from service.store import keys
 from service.store.heartbeat import Heartbeat, heartbeat_key
@@ -227,7 +226,3 @@ def test_after_it_a_killed_sweep_goes_on_where_it_was(store, settings):
     assert set(read_table(store, "trials")["trial_id"]) == {c.trial_id for c in configs}
     age(store)
     assert find(store) == []
-
-
-def test_sizes_in_words():
-    assert [size_words(n) for n in (0, 999, 1500, 2.5e9)] == ["0 B", "999 B", "1.5 kB", "2.5 GB"]

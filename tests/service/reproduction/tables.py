@@ -2,12 +2,13 @@
 
 import pandas as pd
 
-from service.reproduction.claims import BY_ID, CLAIMS, judge
+from service.reproduction.claims import CLAIMS, judge
 from service.reproduction.evidence import Evidence, Ran
 from service.tables.schema import TABLES
 
 ABOUT = {"budget": "20m", "date": "2026-01-02", "device": "a machine", "commit": "abc"}
 ABOUT |= {"versions": "Python 3"}
+BY_ID = {claim.id: claim for claim in CLAIMS}
 EXPERIMENTS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.experiments))
 ALL, FEW = range(1, 12), (1, 3, 7, 9)
 
@@ -31,7 +32,7 @@ FAILED |= {"val_acc_strict": 0.0, "val_acc_final": 0.2, "val_acc_strict_final": 
 MIRROR_ONLY = FAILED | {"val_step": 250.0, "val_acc": 0.96, "val_acc_final": 0.96}
 AT_ONCE = {"phase": "comprehension"}
 KNOWS = {"val_acc_strict_final": 0.0, "val_acc_final": 0.1, "train_acc_final": 0.3}
-"""Groks by few steps and draws nothing in many."""
+"""Groks by samples of few steps; those of many are wrong."""
 
 
 def evidence(tables, is_full=True, reason="", stand_ins=()):

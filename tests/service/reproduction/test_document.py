@@ -3,17 +3,16 @@
 import dataclasses
 import itertools
 
-import pandas as pd
 import pytest
 
-from service.reproduction.claims import BY_ID, CLAIMS, judge
+from service.reproduction.claims import CLAIMS, judge
 from service.reproduction.document import Run, commands, document
-from service.reproduction.evidence import spread
 from service.reproduction.figures import draw
 from service.reproduction.levels import PAPER_RECTIFY
 from tests.service.reproduction.tables import (
     ABOUT,
     ALL,
+    BY_ID,
     FAILED,
     FEW,
     KNOWS,
@@ -160,9 +159,9 @@ def test_levels_of_two_blocks_are_told_apart():
     assert names(left)[0] == names(right)[0] == "ours, N = 256, two blocks"
 
 
-def test_levels_of_what_is_not_drawn_are_told_apart():
+def test_levels_of_what_is_wrong_in_many_steps_are_told_apart():
     left, right = drawn_levels(**KNOWS).axes
-    assert names(left) == ["ours, N = 256, not drawn", "the paper, N = 256"]
+    assert names(left) == ["ours, N = 256, few steps only", "the paper, N = 256"]
     assert names(right) == ["predicted = observed"]
     hollow = [line.get_markerfacecolor() for line in right.lines if line.get_marker() == "o"]
     assert hollow == ["none"]
@@ -181,9 +180,3 @@ def test_claims_have_ids_rules_and_numbers_of_their_own():
     for claim in CLAIMS:
         assert all(getattr(claim, f.name) or f.name.startswith(("stand_in", "judge_stand"))
                    for f in dataclasses.fields(claim))  # fmt: skip
-
-
-def test_numbers_are_median_and_range():
-    assert spread(pd.Series([1.0, 3.0, 2.0])) == "2.00 (1.00 to 3.00)"
-    assert spread(pd.Series([1.0])) == "1.00"
-    assert spread(pd.Series([None, None], dtype=float)) == "never"

@@ -2,10 +2,11 @@
 
 import pytest
 
-from service.reproduction.claims import BY_ID, judge
+from service.reproduction.claims import judge
 from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED
 from service.reproduction.levels import PAPER_RECTIFY
 from tests.service.reproduction.tables import (
+    BY_ID,
     FAILED,
     KNOWS,
     critical,
@@ -42,17 +43,18 @@ def test_where_no_diverse_trial_learned_one_image_stands_in_and_is_partly():
     assert verdict("rectify", {"n1": unlike}) == NOT_RUN  # no refutation either
 
 
-def test_trials_that_cannot_draw_judge_no_levels():
+def test_trials_that_are_wrong_in_many_steps_count_for_no_verdict():
     knows = {"trials": [trial(N=256, **KNOWS)], "timesteps": timesteps(PAPER_RECTIFY)}
     judged = judge(BY_ID["rectify"], evidence({"n256": knows}))
     assert judged.verdict == NOT_RUN
-    assert "1 trial, 1 seed, left out: known in few steps, not drawn" in judged.finding.measured[0]
-    assert "level 32: 0.54; the paper 0.54" in judged.finding.measured
+    first = judged.finding.measured[0]
+    assert first.startswith("1 trial, 1 seed, left out: right in few sampling steps, not in many")
+    assert "from noise-step index 32: 0.54; the paper 0.54" in judged.finding.measured
     unlike = timesteps(dict.fromkeys(PAPER_RECTIFY, 0.9), 1)
     knows["trials"].append(trial(1, N=256))
     knows["timesteps"] += unlike
     judged = judge(BY_ID["rectify"], evidence({"n256": knows}))
-    assert judged.verdict == NOT  # by the one that draws
+    assert judged.verdict == NOT  # by the one that is right in many steps
     assert "left out" in judged.finding.measured[-1]
 
 
@@ -61,8 +63,9 @@ def test_one_image_that_does_not_support_stands_behind_what_many_showed():
     unlike = trials({}) | {"timesteps": timesteps(dict.fromkeys(PAPER_RECTIFY, 0.9))}
     judged = judge(BY_ID["rectify"], evidence({"n256": knows, "n1": unlike}))
     assert (judged.verdict, judged.from_stand_in) == (NOT_RUN, False)
-    assert judged.finding.short.startswith("nobody draws what it knows")
-    assert judged.finding.measured[-2].startswith("in the neighbouring regime: level 50: 0.90")
+    assert judged.finding.short.startswith("no trial is right in many sampling steps")
+    last = judged.finding.measured[-2]
+    assert last.startswith("in the neighbouring regime: from noise-step index 50: 0.90")
     assert judge(BY_ID["rectify"], evidence({"n1": unlike})).from_stand_in
 
 

@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 
-from service.reproduction.claims import BY_ID, judge
+from service.reproduction.claims import judge
 from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED
 from service.reproduction.mechanism import spectrum
 from tests.service.reproduction.tables import (
     ALL,
+    BY_ID,
     FAILED,
     FEW,
     MIRROR_ONLY,

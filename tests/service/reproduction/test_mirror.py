@@ -7,6 +7,7 @@ import pytest
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.config import TrialConfig
 from service.reproduction import mirror
+from service.reproduction.document import document
 from tests.service.reproduction.tables import FAILED, MIRROR_ONLY, evidence, trial
 
 
@@ -65,12 +66,18 @@ def test_settings_are_measured_apart_and_the_papers_first():
     failed |= {"curves": curve("t1", *low)}
     glyphs = {"trials": [trial(2, data="glyphs")], "curves": curve("t2", *high)}
     found = evidence({"n1": n1, "variants": failed, "kuzushiji": glyphs}, stand_ins=("kuzushiji",))
-    text = "\n".join(mirror.section(found))
-    assert "**Measured** in 1 trials with one image a symbol of EMNIST" in text
+    text = document(found, {})
+    assert "**Measured** in 1 trial with one image per symbol of EMNIST" in text
     assert "had come to 0.90 before more than half" in text
     assert "| emnist | 1 | baseline | 1 | 0.9 | 10 | 1 | 1 of 1 | 0.90 | 1 of 2 | 0 |" in text
     assert "| emnist | 256 | baseline | 1 | 0.8 | 1 | 1 | 0 of 1 | 0.05 | 0 of 2 | 0 |" in text
     assert "| glyphs | 1 | baseline | 1 | 0.9 | 10 | 1 | 1 of 1 | 0.90 | 1 of 2 | 0 |" in text
+
+
+def test_trials_without_a_curve_show_no_leak():
+    text = document(evidence({"n1": {"trials": [trial(0)]}}), {})
+    assert "that have strict pairs, 0 evaluations:" in text
+    assert "| emnist | 1 | baseline | 1 | 0.9 | 10 | 1 | 1 of 1 | - | 0 of 0 | 0 |" in text
 
 
 @pytest.mark.parametrize(
@@ -81,5 +88,5 @@ def test_settings_are_measured_apart_and_the_papers_first():
 def test_the_control_stands_beside_trials_that_differ_in_split_and_seed_alone(fields, cells):
     control = {"trials": [trial(1, split="unordered")]}
     ordered = {"trials": [trial(0, **fields)], "curves": curve("t0", (1.0, 1.0))}
-    text = "\n".join(mirror.section(evidence({"n1": ordered, "unordered": control})))
+    text = document(evidence({"n1": ordered, "unordered": control}), {})
     assert f"| 23 | 1 | 1.00 | 1 of 1 | 1 | {cells}" in text

@@ -19,7 +19,7 @@ def test_a_setting_is_one_line_with_median_and_range():
     assert len(lines) == 2 + 2 + 2
     assert lines[2].startswith("| as below | 3 | ")
     assert lines[3].startswith("| P 11 | 2 | ")
-    assert "0.55 (0.50-0.60)" in lines[3]
+    assert "0.55 (0.50 to 0.60)" in lines[3]
     assert lines[-1] == "Where a line does not say otherwise: P 7."
 
 
@@ -45,7 +45,7 @@ def test_unseen_images_have_columns_where_they_were_measured():
     frame = trials(P=11)
     assert "unseen" not in settings_table(frame)
     seen = frame.assign(val_acc_heldout=0.5, val_acc_strict_heldout=0.25)
-    assert "| 0.50 (0.50-0.50) | 0.25 (0.25-0.25) |" in settings_table(seen)
+    assert "| 0.50 (0.50 to 0.50) | 0.25 (0.25 to 0.25) |" in settings_table(seen)
 
 
 def test_closing_words_name_every_place_and_no_password():
