@@ -211,11 +211,11 @@ class TrialConfig(Config):
 
     @property
     def name(self) -> str:
-        """Short name for people, such as `P23 N1 w128 wd3.0 R0.8 s0`."""
-        return (
-            f"P{self.P} N{self.N} w{self.width} wd{self.weight_decay!r} "
-            f"R{self.train_fraction!r} s{self.seed}"
+        """Short name for people, such as `P23 N1 w128 wd3 R0.8 s0`."""
+        decay, share = (
+            repr(x).removesuffix(".0") for x in (self.weight_decay, self.train_fraction)
         )
+        return f"P{self.P} N{self.N} w{self.width} wd{decay} R{share} s{self.seed}"
 
     def with_images(self, images_hash: str) -> Self:
         """The same trial on images of this hash; cheap, since many configs are bound at once."""

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from grokmodel.image.training import train
+from service.data.banks import bind_images
 from service.schedule.driver import run_sweep
 from service.schedule.tune import SweepError
 from service.settings import load_settings
@@ -25,7 +26,8 @@ PACE_S = 0.25
 
 
 def configs(count, steps=STEPS):
-    return [tiny_config(seed=i, steps=steps, eval_every=EVERY) for i in range(count)]
+    trials = (tiny_config(seed=i, steps=steps, eval_every=EVERY) for i in range(count))
+    return bind_images(trials, "data")
 
 
 def paced_trainer(folder, members, banks, decoders, device):

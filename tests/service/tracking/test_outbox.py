@@ -8,6 +8,7 @@ import pytest
 
 from service.analysis.pending import NONE
 from service.cli.commands import main
+from service.data.banks import bind_images
 from service.report import sweep_figures
 from service.schedule.driver import run_sweep
 from service.store import keys
@@ -19,7 +20,7 @@ from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import dead_server, hanging_server
 
-CONFIGS = [tiny_config(seed=s) for s in range(3)]
+CONFIGS = bind_images([tiny_config(seed=s) for s in range(3)], "data")
 IDS = {c.trial_id for c in CONFIGS}
 
 
