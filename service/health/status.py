@@ -148,8 +148,6 @@ def status_of(store: Store, sweep: str, now: datetime | None = None) -> Status:
     planned = set(manifest.trials) if manifest else set()
     trials = read_table(store, "trials", sweep)
     done = set(trials["trial_id"])
-    prefix = keys.outbox_key(sweep, "")
-    marks = {key.removeprefix(prefix) for key in store.list(prefix.rstrip("/"))}
     return Status(
         sweep,
         trials,
@@ -157,7 +155,7 @@ def status_of(store: Store, sweep: str, now: datetime | None = None) -> Status:
         tuple(heartbeats(store, sweep)),
         len(read_table(store, "failures", sweep, columns=["trial_id", "analysis"])),
         # the marker of a trial without a row is of one cut short
-        sum(name in done or name not in planned for name in marks),
+        sum(n in done or n not in planned for n in keys.outbox_names(store, sweep)),
         _resume_points(store, planned - done, now),
         now,
     )

@@ -67,7 +67,7 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
         keys.snapshot_key(done.trial_id, 40),
         keys.snapshot_key(left.trial_id, 10),
         keys.state_key(left.trial_id),
-        keys.outbox_key("mine", left.trial_id),
+        keys.outbox_key("mine", left.trial_id, "1"),
         keys.decoder_key("abc"),
         heartbeat_key("mine", "driver"),
         "mlartifacts/1/curve.png",
@@ -77,7 +77,7 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
         RESUME: [keys.state_key(done.trial_id)],
         RAY: ["ray/mine-17/experiment_state.json", "ray/mine-17/x/params.json"],
         PREFLIGHT: ["preflight/0123"],
-        OUTBOX: [keys.outbox_key("gone", "a")],
+        OUTBOX: [keys.outbox_key("gone", "a", "1")],
         PROGRESS: [heartbeat_key("gone", "driver")],
     }
     for key in [*keep[len(store.list("")) :], *(k for some in go.values() for k in some)]:
@@ -124,17 +124,17 @@ def test_the_notes_of_a_driver_that_is_alive_stay(store):
 
 def test_markers_of_a_sweep_with_rows_stay_though_its_manifest_is_gone(store):
     write_rows(store, "trials", "mine", [finished_row(tiny_config())])
-    store.put(keys.outbox_key("mine", "a"), b"x")
+    store.put(keys.outbox_key("mine", "a", "1"), b"x")
     age(store)
     assert find(store) == []
 
 
 def test_what_comes_while_garbage_goes_stays(store, monkeypatch):
     """Though no listing shows it yet."""
-    store.put(keys.outbox_key("gone", "a"), b"x")
+    store.put(keys.outbox_key("gone", "a", "1"), b"x")
     age(store)
     found = find(store)
-    newcomer = keys.outbox_key("gone", "b")
+    newcomer = keys.outbox_key("gone", "a", "2")
     store.put(newcomer, b"x")
     real = Store.entries
 
