@@ -110,7 +110,7 @@ def references(store: Store) -> References:
     for name in names:
         manifest = read_manifest(store, name)
         if manifest is None:
-            raise StoreError(f"{store.uri(keys.sweep_key(name))}: gone meanwhile; try again")
+            raise StoreError(f"{store.uri(keys.sweep_prefix(name))}: gone meanwhile; try again")
         planned |= manifest.trials.keys()
     rows = read_table(store, "trials", columns=["trial_id"])
     with_rows = {_folder(entry, 2) for entry in store.entries("tables/trials")}

@@ -27,7 +27,7 @@ from service.schedule.tune import SweepError, forget_resume_points, train_packs
 from service.settings import Settings
 from service.store import keys
 from service.store.heartbeat import ANALYSING, Heartbeat, heartbeats
-from service.store.manifest import read_manifest, write_manifest
+from service.store.manifest import checked_name, read_manifest, write_manifest
 from service.store.store import Store
 from service.tables.compaction import tidy
 from service.tables.reading import done_ids, read_table
@@ -74,11 +74,13 @@ def run_sweep(
 
     Raises:
         StoreError: the store cannot be used.
+        ConfigError: the name may be taken for that of another sweep.
         TrackingError: MLflow does not answer; nothing is started.
         SweepError: stopped, or packs that failed for good; what is done is in the tables.
     """
     store = Store(settings)
     store.preflight()
+    checked_name(sweep, store)
     _warn_of_others(store, sweep)
     with Heartbeat(store, sweep) as heartbeat:
         return _run(store, sweep, configs, settings, say, scope, trainer, gpus, heartbeat)

@@ -42,9 +42,14 @@ def table_key(table: str, sweep: str, part: str) -> str:
     return f"tables/{table}/sweep={sweep}/{part}.parquet"
 
 
-def sweep_key(sweep: str, part: str = "") -> str:
-    """A part of a sweep's manifest; without a name the only one, as it was before."""
-    return f"sweeps/{sweep}/{part}.json" if part else f"sweeps/{sweep}.json"
+def sweep_prefix(sweep: str) -> str:
+    """The manifest of a sweep."""
+    return f"sweeps/{sweep}"
+
+
+def sweep_key(sweep: str, part: str) -> str:
+    """A part of a sweep's manifest."""
+    return f"{sweep_prefix(sweep)}/{part}.json"
 
 
 def figures_prefix(sweep: str) -> str:

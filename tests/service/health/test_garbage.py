@@ -1,6 +1,5 @@
 """What anything refers to survives, what nothing does goes, and a killed sweep goes on."""
 
-import json
 import os
 import random
 import time
@@ -23,6 +22,7 @@ from service.health.garbage import (
 )
 from service.store import keys
 from service.store.heartbeat import Heartbeat, heartbeat_key
+from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.reading import TableError, read_table, write_rows
 from service.tracking.client import Tracking
@@ -31,11 +31,6 @@ from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
 DAYS = 48 * 3600.0
-
-
-def write_manifest(store, sweep, configs):
-    body = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in configs}}
-    store.put(keys.sweep_key(sweep), json.dumps(body).encode())
 
 
 def age(store, seconds=DAYS, keys=None):
@@ -60,7 +55,7 @@ def hidden(store, folder, name="x.json"):
 
 def test_each_kind_is_found_and_goes_and_nothing_else(store):
     done, left, unknown = (tiny_config(seed=s) for s in range(3))
-    write_manifest(store, "mine", [done, left])
+    write_manifest(store, "mine", [done, left], "1")
     write_rows(store, "trials", "mine", [finished_row(done)])
     keep = [
         *store.list(""),
@@ -149,11 +144,11 @@ def test_what_comes_while_garbage_goes_stays(store, monkeypatch):
 
 def test_what_cannot_be_read_ends_it_before_anything_is_deleted(store):
     store.put(keys.state_key("nobody"), b"x")
-    store.put(keys.sweep_key("half"), b'{"tri')
+    store.put(keys.sweep_key("half", "1"), b'{"tri')
     age(store)
-    with pytest.raises(StoreError, match=r"half\.json: damaged"):
+    with pytest.raises(StoreError, match=r"half/1\.json: damaged"):
         find(store)
-    store.delete(keys.sweep_key("half"))
+    store.delete(keys.sweep_key("half", "1"))
     store.put(keys.table_key("trials", "mine", "bad"), b"PAR1 no")
     with pytest.raises(TableError, match="trials"):
         find(store)
@@ -169,7 +164,7 @@ def test_whatever_is_referred_to_survives(store, seed):
         some = rng.sample(configs, rng.randrange(6))
         trained = rng.sample(some, rng.randint(0, len(some)))
         if rng.random() < 0.8:
-            write_manifest(store, sweep, some)
+            write_manifest(store, sweep, some, "1")
             planned |= {c.trial_id for c in some}
         write_rows(store, "trials", sweep, [finished_row(c) for c in trained])
         done |= {c.trial_id for c in trained}
@@ -205,7 +200,7 @@ class KilledError(Exception):
 
 def test_after_it_a_killed_sweep_goes_on_where_it_was(store, settings):
     configs = [tiny_config(seed=s) for s in range(2)]
-    write_manifest(store, "sweep", configs)
+    write_manifest(store, "sweep", configs, "1")
     sweep = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
     job = PackJob("sweep", settings, sweep.experiment_id, sweep.parent_id, tuple(configs), 1.0)
     reports = []

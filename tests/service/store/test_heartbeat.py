@@ -24,7 +24,7 @@ CONFIGS = [tiny_config(seed=s) for s in range(3)]
 @pytest.fixture
 def sweep(store):
     manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
-    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine", "1"), json.dumps(manifest).encode())
     write_rows(store, "trials", "mine", [finished_row(CONFIGS[0])])
     return store
 

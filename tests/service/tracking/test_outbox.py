@@ -29,7 +29,7 @@ IDS = {c.trial_id for c in CONFIGS}
 def sweep(store):
     """A store with three finished trials that MLflow knows nothing of."""
     manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
-    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine", "1"), json.dumps(manifest).encode())
     write_rows(store, "curves", "mine", [row for c in CONFIGS for row in finished_curve(c)])
     write_rows(store, "trials", "mine", [finished_row(c) for c in CONFIGS])
     for config in CONFIGS:
