@@ -108,6 +108,8 @@ class Status:
                 parts.append(f"{100 * beat.share:.0f} % of the steps")
             if beat.left_s is not None and beat.state != ANALYSING:
                 parts.append(f"about {_span(beat.left_s)} left")
+            if beat.waiting:
+                parts.append(f"waiting: {beat.waiting}")
             return f"{', '.join(parts)} (seen {age} ago)"
         if beat.is_running:
             return (

@@ -12,7 +12,6 @@ from service.health.garbage import (
     OUTBOX,
     PREFLIGHT,
     PROGRESS,
-    RAY,
     RESUME,
     TEMPORARY,
     UNKNOWN,
@@ -21,7 +20,7 @@ from service.health.garbage import (
     size_words,
 )
 from service.store import keys
-from service.store.heartbeat import Heartbeat, heartbeat_key
+from service.store.heartbeat import heartbeat_key
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.reading import TableError, read_table, write_rows
@@ -70,7 +69,6 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
     go = {
         UNKNOWN: [keys.snapshot_key(unknown.trial_id, 10), keys.state_key(unknown.trial_id)],
         RESUME: [keys.state_key(done.trial_id)],
-        RAY: ["ray/mine-17/experiment_state.json", "ray/mine-17/x/params.json"],
         PREFLIGHT: ["preflight/0123"],
         OUTBOX: [keys.outbox_key("gone", "a", "1")],
         PROGRESS: [heartbeat_key("gone", "driver")],
@@ -83,18 +81,16 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
     age(store)
     found = find(store)
     assert {k: sorted(v) for k, v in kinds(found).items()} == {k: sorted(v) for k, v in go.items()}
-    assert next(each for each in found if each.kind == RAY).size == 10
-    assert set(go[RAY]) < set(store.list(""))
+    assert next(each for each in found if each.kind == UNKNOWN).size == 10
     remove(store, found)
     assert sorted(e.key for e in store.entries("", hidden=True)) == sorted([*keep, ".gitignore"])
     folders = {p.name for p in Path(store.url).iterdir()}
-    assert not folders & {"ray", "preflight"}
+    assert "preflight" not in folders
     assert find(store) == []
 
 
-def test_half_written_files_and_ray_notes_are_in_use_for_a_while_whatever_is_asked(store):
+def test_half_written_files_are_in_use_for_a_while_whatever_is_asked(store):
     hidden(store, "sweeps")
-    store.put("ray/mine-17/state.json", b"")
     age(store, 1800)
     assert find(store, older_than_h=0.0) == []
     age(store, 2 * 3600)
@@ -107,14 +103,6 @@ def test_what_belongs_together_goes_together_or_not_at_all(store):
     age(store, keys=[keys.snapshot_key("nobody", 0)])
     assert find(store) == []
     assert kinds(find(store, older_than_h=0.0))[UNKNOWN]
-
-
-def test_the_notes_of_a_driver_that_is_alive_stay(store):
-    for run in ("mine-17", "other-17"):
-        store.put(f"ray/{run}/state.json", b"")
-    age(store)
-    Heartbeat(store, "mine")._write()
-    assert kinds(find(store))[RAY] == ["ray/other-17/state.json"]
 
 
 def test_markers_of_a_sweep_with_rows_stay_though_its_manifest_is_gone(store):

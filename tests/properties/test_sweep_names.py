@@ -27,6 +27,15 @@ NAMES = st.text("ab.-_=/ s", max_size=5) | st.sampled_from(
 )
 
 
+@pytest.fixture
+def store(tmp_path):
+    return store_in(tmp_path / "store")
+
+
+def store_in(folder):
+    return Store(Settings(str(folder), "", "", None))
+
+
 def is_allowed(name):
     try:
         return checked_name(name) == name
@@ -73,7 +82,7 @@ def test_a_name_that_ends_like_a_file_takes_the_place_of_none(store):
 @example(names=["a", "a.", "a-"])
 @example(names=["sweep", "sweep=sweep"])
 def test_allowed_names_stay_apart(tmp_path_factory, names):
-    store = Store(Settings(str(tmp_path_factory.mktemp("names")), "", "", None))
+    store = store_in(tmp_path_factory.mktemp("names"))
     sweeps = {name: c for name, c in zip(names, CONFIGS, strict=False) if is_allowed(name)}
     for sweep, config in sweeps.items():
         leave(store, sweep, config)
