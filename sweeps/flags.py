@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any
 
 from grokmodel.core.config import Field
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import AXES
 from service.schedule.plan import MAX_TRIALS
-
-SWEEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -62,14 +59,6 @@ def seeds(count: int) -> list[int]:
 def check_gpus(args: argparse.Namespace) -> None:
     if args.gpus is not None and args.gpus < 1:
         raise ConfigError("--gpus", args.gpus, "1 or more; left out, those that are there")
-
-
-def checked_name(name: str) -> str:
-    if not SWEEP_NAME.fullmatch(name):
-        raise ConfigError(
-            "--name", name, "a letter, then up to 63 letters, digits, '.', '_' or '-'"
-        )
-    return name
 
 
 def say(line: str) -> None:

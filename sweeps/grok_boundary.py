@@ -38,6 +38,7 @@ from service.cli.commands import exit_code
 from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
+from service.store.manifest import checked_name
 from sweeps import flags
 from sweeps.flags import say
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from service.boundary.study import BoundaryStudy, storage_url
 
     settings = load_settings(args.store, args.data_root)
-    name = flags.checked_name(args.name)
+    name = checked_name(args.name)
     flags.check_gpus(args)
     if args.pack is not None and args.pack < 1:
         raise ConfigError("--pack", args.pack, "1 or more points")
@@ -93,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
     store = Store(settings)
     store.preflight()
+    checked_name(name, store)
     study = BoundaryStudy(name, plane, url)
     try:
         found = boundary_search.find_boundary(search, study, store, train, pack, say)

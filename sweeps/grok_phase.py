@@ -23,6 +23,7 @@ from service.cli.commands import exit_code
 from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run
 from service.settings import load_settings
+from service.store.manifest import checked_name
 from service.tables.summary import closing_words, phase_table
 from sweeps import flags
 from sweeps.flags import say
@@ -92,7 +93,7 @@ def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
 
 
 def sweep_name(args: argparse.Namespace) -> str:
-    return flags.checked_name(args.name if args.name is not None else args.preset or "sweep")
+    return checked_name(args.name if args.name is not None else args.preset or "sweep")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,10 @@ from service.text import byte_size
 
 def run_status(settings: Settings, args: argparse.Namespace) -> int:
     store = Store(settings)
-    if args.sweep:
+    if args.sweep is not None:
         planned_trials(store, args.sweep)
-    found = [
-        status_of(store, name) for name in ([args.sweep] if args.sweep else sweep_names(store))
-    ]
+    names = sweep_names(store) if args.sweep is None else [args.sweep]
+    found = [status_of(store, name) for name in names]
     if args.json:
         print(json.dumps([status.to_dict() for status in found], indent=1))
     elif not found:
@@ -38,7 +37,7 @@ def run_status(settings: Settings, args: argparse.Namespace) -> int:
 
 def run_compact(settings: Settings, args: argparse.Namespace) -> int:
     store = Store(settings)
-    if args.sweep:
+    if args.sweep is not None:
         planned_trials(store, args.sweep)
     tables = [args.table] if args.table else None
     fewer = compaction.compact(store, tables, args.sweep, lambda line: print(line, flush=True))
@@ -82,8 +81,9 @@ def run_table(settings: Settings, args: argparse.Namespace) -> int:
 
 def planned_trials(store: Store, sweep: str) -> list[str]:
     """Ids of the trials of a sweep."""
-    manifest = read_manifest(store, sweep)
+    known = sweep_names(store)  # a path, such as `.`, would lead to manifests too
+    manifest = read_manifest(store, sweep) if sweep in known else None
     if manifest is None:
-        known = ", ".join(sweep_names(store)) or "none"
-        raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {known}")
+        names = ", ".join(known) or "none"
+        raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {names}")
     return list(manifest.trials)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from service.store import keys
-from service.store.heartbeat import SILENT_S
 from service.store.manifest import read_manifest, sweep_names
 from service.store.store import Entry, Store, StoreError
 from service.tables.reading import read_table
@@ -24,12 +23,11 @@ EXAMPLES = 2
 
 UNKNOWN = "checkpoints of trials that no sweep has"
 RESUME = "resume points of trials that are done"
-RAY = "Ray's notes on runs that are over"
 TEMPORARY = "files that a kill left half-written"
 PREFLIGHT = "objects that tried the store"
 OUTBOX = "notes for MLflow on sweeps that are gone"
 PROGRESS = "progress of sweeps that are gone"
-FLOOR_H = {TEMPORARY: 1.0, RAY: 24.0}
+FLOOR_H = {TEMPORARY: 1.0}
 """Hours within which these may still be in use, whatever the user says."""
 
 
@@ -66,13 +64,12 @@ def find(
         StoreError, TableError: a manifest or a table cannot be read; so nothing can be told.
     """
     now = now or datetime.now(UTC)
-    folders = ("checkpoints", "ray", "preflight", "outbox", "progress")
+    folders = ("checkpoints", "preflight", "outbox", "progress")
     listed = {folder: store.entries(folder) for folder in folders}
     hidden = [] if store.is_s3 else [e for e in store.entries("", hidden=True) if is_temporary(e)]
     refer = references(store)
     found = {
         **dict(_checkpoints(listed["checkpoints"], refer)),
-        RAY: _of_runs_over(listed["ray"], listed["progress"], now),
         TEMPORARY: [[entry] for entry in hidden],
         PREFLIGHT: [[entry] for entry in listed["preflight"]],
         OUTBOX: [[e] for e in listed["outbox"] if _folder(e) not in refer.sweeps],
@@ -111,7 +108,7 @@ def references(store: Store) -> References:
     for name in names:
         manifest = read_manifest(store, name)
         if manifest is None:
-            raise StoreError(f"{store.uri(keys.sweep_key(name))}: gone meanwhile; try again")
+            raise StoreError(f"{store.uri(keys.sweep_prefix(name))}: gone meanwhile; try again")
         planned |= manifest.trials.keys()
     rows = read_table(store, "trials", columns=["trial_id"])
     with_rows = {_folder(entry, 2) for entry in store.entries("tables/trials")}
@@ -146,18 +143,6 @@ def _checkpoints(
     yield UNKNOWN, [trials[i] for i in sorted(unknown)]
     done = sorted(trials.keys() & refer.done)
     yield RESUME, [[e] for i in done for e in trials[i] if e.key == keys.state_key(i)]
-
-
-def _of_runs_over(
-    notes: Iterable[Entry], beats: Iterable[Entry], now: datetime
-) -> list[list[Entry]]:
-    """A folder `ray/<sweep>-<ns>` a run; those of sweeps whose driver is alive stay."""
-    fresh = now - timedelta(seconds=SILENT_S)
-    alive = {_folder(entry) for entry in beats if entry.modified > fresh}
-    runs: dict[str, list[Entry]] = {}
-    for entry in notes:
-        runs.setdefault(_folder(entry), []).append(entry)
-    return [bundle for run, bundle in sorted(runs.items()) if run.rpartition("-")[0] not in alive]
 
 
 def _folder(entry: Entry, level: int = 1) -> str:

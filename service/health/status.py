@@ -109,6 +109,8 @@ class Status:
                 parts.append(f"{percent(beat.share)} of the steps")
             if beat.left_s is not None and beat.state != ANALYSING:
                 parts.append(f"about {duration(beat.left_s)} left")
+            if beat.waiting:
+                parts.append(f"waiting: {beat.waiting}")
             return f"{', '.join(parts)} (seen {age} ago)"
         if beat.is_running:
             return (
@@ -149,8 +151,6 @@ def status_of(store: Store, sweep: str, now: datetime | None = None) -> Status:
     planned = set(manifest.trials) if manifest else set()
     trials = read_table(store, "trials", sweep)
     done = set(trials["trial_id"])
-    prefix = keys.outbox_key(sweep, "")
-    marks = {key.removeprefix(prefix) for key in store.list(prefix.rstrip("/"))}
     return Status(
         sweep,
         trials,
@@ -158,7 +158,7 @@ def status_of(store: Store, sweep: str, now: datetime | None = None) -> Status:
         tuple(heartbeats(store, sweep)),
         len(read_table(store, "failures", sweep, columns=["trial_id", "analysis"])),
         # the marker of a trial without a row is of one cut short
-        sum(name in done or name not in planned for name in marks),
+        sum(n in done or n not in planned for n in keys.outbox_names(store, sweep)),
         _resume_points(store, planned - done, now),
         now,
     )

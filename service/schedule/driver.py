@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -28,8 +29,8 @@ from service.schedule.tune import SweepError, forget_resume_points, train_packs
 from service.settings import Settings
 from service.store import keys
 from service.store.heartbeat import ANALYSING, Heartbeat, heartbeats
-from service.store.manifest import read_manifest, write_manifest
-from service.store.store import Store
+from service.store.manifest import checked_name, read_manifest, write_manifest
+from service.store.store import Store, StoreError
 from service.tables.compaction import tidy
 from service.tables.reading import done_ids, read_table
 from service.tracking import outbox
@@ -75,11 +76,13 @@ def run_sweep(
 
     Raises:
         StoreError: the store cannot be used.
+        ConfigError: the name may be taken for that of another sweep.
         TrackingError: MLflow does not answer; nothing is started.
         SweepError: stopped, or packs that failed for good; what is done is in the tables.
     """
     store = Store(settings)
     store.preflight()
+    checked_name(sweep, store)
     _warn_of_others(store, sweep)
     with Heartbeat(store, sweep) as heartbeat:
         return _run(store, sweep, configs, settings, say, scope, trainer, gpus, heartbeat)
@@ -123,8 +126,9 @@ def _run(
         try:
             train_packs(plan, resources, settings, tracking, say, trainer, heartbeat)
         except SweepError:
-            outbox.mark(store, sweep, [outbox.SWEEP])  # what was sent before says RUNNING
-            outbox.flush(store, sweep, publisher, say, "FAILED")
+            with contextlib.suppress(StoreError):  # it may be why the sweep failed, and is said
+                outbox.mark(store, sweep, [outbox.SWEEP])  # what was sent before says RUNNING
+                outbox.flush(store, sweep, publisher, say, "FAILED")
             raise
         forget_resume_points(store, plan)
         outbox.offer(store, sweep, publisher)  # what the workers could not send

@@ -60,6 +60,9 @@ class SweepProgress(Callback):  # type: ignore[misc]
         self.restored: dict[str, int] = {}
         """Steps of each pack that another run of the sweep has made."""
         self.phases: dict[str, str] = {}
+        """Of trials that have their row: what is only trained may be lost."""
+        self.waiting: dict[str, str] = {}
+        """What the store says to each pack that it takes nothing of."""
         self.started = time.monotonic()
         self.line_at = self.started + LINE_EVERY_S
         self.bar = tqdm(
@@ -72,12 +75,14 @@ class SweepProgress(Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
-        # a pack that is started again counts only those of its trials that are not done
-        before = self.steps.get(trial.trial_id, 0)
         self.restored.setdefault(trial.trial_id, result["restored"])
-        self.steps[trial.trial_id] = max(before, result["steps"])
+        self.steps[trial.trial_id] = result["steps"]
         self.phases.update(result["phases"])
+        self.waiting[trial.trial_id] = result["waiting"]
         self._show()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.waiting.pop(trial.trial_id, None)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._show()
@@ -86,7 +91,7 @@ class SweepProgress(Callback):  # type: ignore[misc]
         self.bar.close()
 
     def line(self) -> str:
-        """Trials done, phases so far, trials an hour, time left."""
+        """Trials done, phases so far, trials per hour, time left or what is waited for."""
         seconds = time.monotonic() - self.started
         done = len(self.phases)
         counts = Counter(self.phases.values())
@@ -98,19 +103,34 @@ class SweepProgress(Callback):  # type: ignore[misc]
         """For the heartbeat, whose thread asks."""
         left = self._left_s(time.monotonic() - self.started)
         done, todo = len(self.phases), self.total_trials
-        return {"done": done, "todo": todo, "share": self._share(), "left_s": left}
+        here = {"done": done, "todo": todo, "share": self._share(), "left_s": left}
+        return here | {"waiting": self._why_waiting()}
 
     def _share(self) -> float:
         """Of all steps; a copy first, as another thread may ask."""
         return min(sum(list(self.steps.values())) / max(self.total_steps, 1), 1.0)
 
+    def _why_waiting(self) -> str:
+        return next((why for why in list(self.waiting.values()) if why), "")
+
+    def _is_writing(self) -> bool:
+        """All is trained, and not yet written."""
+        return self._share() == 1.0 and len(self.phases) < self.total_trials
+
     def _left_s(self, seconds: float) -> float | None:
-        """Seconds left at most; None as long as too little is done to tell."""
+        """Seconds left at most; None as long as too little is done to tell, or as it depends on the
+        store."""
+        if self._why_waiting() or self._is_writing():
+            return None
         share = self._share()
         made = share - sum(list(self.restored.values())) / max(self.total_steps, 1)
         return None if made <= 0.01 else seconds * (1 - share) / made
 
     def _left(self, seconds: float) -> str:
+        if why := self._why_waiting():
+            return f"waiting: {why}"
+        if self._is_writing():
+            return "time left: the last rows are being written"
         left = self._left_s(seconds)
         if left is None:
             return "time left: measuring"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -72,6 +73,7 @@ def train_packs(
     heartbeat.watch(TRAINING, progress.facts, packs=len(jobs), slots=resources.slots)
     store = Store(settings)
     name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
+    notes = tempfile.TemporaryDirectory(prefix="grok-tune-", ignore_cleanup_errors=True)
     trainable = tune.with_parameters(PackTrainable, jobs=jobs)
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
@@ -79,8 +81,9 @@ def train_packs(
         tune_config=tune.TuneConfig(reuse_actors=True),
         run_config=tune.RunConfig(
             name=name,
-            storage_path=store.path("ray"),
-            storage_filesystem=store.fs,
+            # nothing resumes from Tune's own notes; in the store, were it full, it would look in
+            # them for the error of a pack and find an empty file
+            storage_path=notes.name,
             # packs have checkpoints of their own
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
@@ -92,7 +95,7 @@ def train_packs(
         results = tuner.fit()
     finally:
         progress.close()
-        forget_run(store, name)
+        notes.cleanup()
     say(progress.line())
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
@@ -110,12 +113,6 @@ def forget_resume_points(store: Store, plan: Plan) -> None:
     full store refused, has left it.
     """
     store.delete_all(state_key(c.trial_id) for c in (*plan.done, *plan.todo))
-
-
-def forget_run(store: Store, name: str) -> None:
-    """Delete Tune's own notes on a run: nothing resumes from them."""
-    store.delete_folder(f"ray/{name}")
-    store.delete_empty_folder("ray")
 
 
 def _reasons(results: tune.ResultGrid) -> set[str]:

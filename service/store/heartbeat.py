@@ -58,6 +58,8 @@ class Beat:
     packs: int = 0
     slots: int = 0
     """Packs in all, and at a time."""
+    waiting: str = ""
+    """What the store says of what it does not take from the packs."""
     error: str = ""
     """One line, without passwords."""
 

@@ -9,7 +9,7 @@ figures/<sweep>/...                           about the whole sweep; report.html
 trial_figures/<sweep>/<trial_id>/...
 boundaries/<search>/...                       what a boundary search found
 progress/<sweep>/<driver>.json                what a driver that runs says of itself
-outbox/<sweep>/<trial_id>                     MLflow lacks something of this trial
+outbox/<sweep>/<trial_id>/<token>             MLflow lacks something of this trial
 """
 
 from __future__ import annotations
@@ -42,9 +42,14 @@ def table_key(table: str, sweep: str, part: str) -> str:
     return f"tables/{table}/sweep={sweep}/{part}.parquet"
 
 
-def sweep_key(sweep: str, part: str = "") -> str:
-    """A part of a sweep's manifest; without a name the only one, as it was before."""
-    return f"sweeps/{sweep}/{part}.json" if part else f"sweeps/{sweep}.json"
+def sweep_prefix(sweep: str) -> str:
+    """The manifest of a sweep."""
+    return f"sweeps/{sweep}"
+
+
+def sweep_key(sweep: str, part: str) -> str:
+    """A part of a sweep's manifest."""
+    return f"{sweep_prefix(sweep)}/{part}.json"
 
 
 def figures_prefix(sweep: str) -> str:
@@ -63,6 +68,16 @@ def trial_figure_key(sweep: str, trial_id: str, name: str) -> str:
     return f"trial_figures/{sweep}/{trial_id}/{name}"
 
 
-def outbox_key(sweep: str, name: str) -> str:
-    """Marker of a trial, or of the sweep itself, that MLflow lacks."""
-    return f"outbox/{sweep}/{name}"
+def outbox_prefix(sweep: str, name: str = "") -> str:
+    """What MLflow lacks of a sweep; with a name, of a trial or of the sweep itself."""
+    return f"outbox/{sweep}/{name}" if name else f"outbox/{sweep}"
+
+
+def outbox_key(sweep: str, name: str, token: str) -> str:
+    """One mark. No two have a token in common, so that deleting one deletes no other."""
+    return f"{outbox_prefix(sweep, name)}/{token}"
+
+
+def outbox_names(store: Store, sweep: str) -> list[str]:
+    """Trials, and perhaps the sweep itself, of which MLflow lacks something."""
+    return sorted({key.split("/")[2] for key in store.list(outbox_prefix(sweep))})

@@ -13,11 +13,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from grokmodel.image.config import TrialConfig
-from service.store.keys import sweep_key
+from grokmodel.image.config import ConfigError, TrialConfig
+from service.store.keys import sweep_key, sweep_prefix
 from service.store.store import Store, StoreError
 
 TRIAL_ID = re.compile("[0-9a-f]{16}")
+SWEEP_NAME = re.compile(r"[A-Za-z]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?")
+"""What begins with '.' or '_' is hidden from Parquet readers; some file systems drop a last '.'."""
+MLFLOWS_OWN = "default"
+"""An experiment that MLflow makes by itself, with a place for artifacts that is none of ours."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,8 @@ def read_manifest(store: Store, sweep: str) -> Manifest | None:
     Raises:
         StoreError: it is damaged.
     """
-    older = sweep_key(sweep)  # one file a sweep, as it was before
-    entries = sorted(store.entries(older.removesuffix(".json")), key=lambda e: e.modified)
-    found = [(key, store.get_or_none(key)) for key in (older, *(e.key for e in entries))]
+    entries = sorted(store.entries(sweep_prefix(sweep)), key=lambda e: e.modified)
+    found = [(e.key, store.get_or_none(e.key)) for e in entries]
     parts = [_parsed(data, store.uri(key)) for key, data in found if data is not None]
     if not parts:
         return None
@@ -62,8 +65,31 @@ def write_manifest(
 
 def sweep_names(store: Store) -> list[str]:
     """Sweeps that have a manifest."""
-    keys = (key.removeprefix("sweeps/") for key in store.list("sweeps") if key.endswith(".json"))
-    return sorted({key.split("/")[0] if "/" in key else key[: -len(".json")] for key in keys})
+    keys = (key.split("/") for key in store.list("sweeps") if key.endswith(".json"))
+    return sorted({names[1] for names in keys if len(names) == 3})
+
+
+def checked_name(name: str, store: Store | None = None) -> str:
+    """The name of a sweep, unless something may take it for another's.
+
+    Args:
+        store: where it must not differ in case only from a sweep that is there.
+
+    Raises:
+        ConfigError: it is no name.
+    """
+    if not SWEEP_NAME.fullmatch(name) or name.lower() == MLFLOWS_OWN:
+        words = (
+            "a letter, then up to 63 letters, digits, '.', '_' or '-', the last of them no '.'; "
+            f"and not {MLFLOWS_OWN!r}, which is MLflow's own"
+        )
+        raise ConfigError("--name", name, words)
+    known = sweep_names(store) if store else []
+    alike = [other for other in known if other.lower() == name.lower()]
+    if alike and name not in alike:
+        words = f"{alike[0]!r}, a sweep that is there, or differ from it in more than upper case"
+        raise ConfigError("--name", name, f"{words}, which some file systems do not tell apart")
+    return name
 
 
 def _parsed(data: bytes, where: str) -> Manifest:

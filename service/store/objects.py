@@ -129,7 +129,7 @@ class Folder:
             return str(error)
         said = error.strerror or str(error)  # the name of a temporary file would tell nothing
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"{said}. Make room there, then run the same command again"
+            return f"{said}. Make room there"
         if error.errno == errno.EROFS:
             return f"{said}. Name a folder that can be written"
         return f"{said}. Check that it is a folder, and its permissions"

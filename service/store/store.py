@@ -44,6 +44,8 @@ class Store:
         self.url = settings.store
         self.is_s3 = self.url.startswith("s3://")
         self.patience_s = patience_s
+        self._waits: dict[object, str] = {}
+        """Why each call waits that is tried again."""
         self.objects: Objects
         if self.is_s3:
             from service.store.s3 import Bucket  # slow to import, and not needed for a folder
@@ -57,6 +59,11 @@ class Store:
     def fs(self) -> fs.FileSystem:
         """The same objects for libraries that read and write files by themselves."""
         return self.objects.fs
+
+    @property
+    def waiting(self) -> str:
+        """Why a call of any thread waits; empty while none does."""
+        return next(iter(list(self._waits.values())), "")
 
     def path(self, key: str) -> str:
         """Path of a key for `self.fs`."""
@@ -123,24 +130,29 @@ class Store:
             FileNotFoundError: there is no such object.
             StoreError: the call fails for good, or for `patience_s`.
         """
-        deadline, wait = time.monotonic() + self.patience_s, FIRST_RETRY_S
-        while True:
-            try:
-                return call()
-            except FileNotFoundError:
-                raise
-            except StoreError:
-                raise
-            except Exception as error:
-                is_passing = self.objects.is_passing(error)
-                if not (is_passing or explain):
+        deadline, wait, this = time.monotonic() + self.patience_s, FIRST_RETRY_S, object()
+        try:
+            while True:
+                try:
+                    return call()
+                except FileNotFoundError:
                     raise
-                if not is_passing or time.monotonic() + wait > deadline:
-                    raise self.refusal(verb, key, error) from error
-                if wait == FIRST_RETRY_S:
-                    log.warning("store %s: %s; trying again", self.url, error)
-            time.sleep(wait)
-            wait = min(2 * wait, LAST_RETRY_S)
+                except StoreError:
+                    raise
+                except Exception as error:
+                    is_passing = self.objects.is_passing(error)
+                    if not (is_passing or explain):
+                        raise
+                    refusal = self.refusal(verb, key, error)
+                    if not is_passing or time.monotonic() + wait > deadline:
+                        raise refusal from error
+                    if this not in self._waits:
+                        log.warning("%s; trying again", refusal)
+                    self._waits[this] = str(refusal)
+                time.sleep(wait)
+                wait = min(2 * wait, LAST_RETRY_S)
+        finally:
+            self._waits.pop(this, None)
 
     def refusal(self, verb: str, key: str, error: Exception) -> StoreError:
         """An error of this store in words: what could not be done, why and what would help."""

@@ -1,8 +1,9 @@
 """What MLflow lacks: a marker in the store for every trial, and for the sweep, not sent yet.
 
-`outbox/<sweep>/<trial_id>` is written before the trial's row and removed when MLflow has all of
-the trial; `outbox/<sweep>/sweep` stands for the sweep's own figures and report. What is sent is
-read from tables and store, so it can be sent at any time later, and again.
+`outbox/<sweep>/<trial_id>/<token>` is written before the trial's row and removed when MLflow has
+all of the trial; below `outbox/<sweep>/sweep` are those of the sweep's own figures and report. Who
+sends removes the marks seen before: what changes while it is being sent has a mark that stays. What
+is sent is read from tables and store, so it can be sent at any time later, and again.
 """
 
 from __future__ import annotations
@@ -35,14 +36,12 @@ STUCK_LINES = 4
 def mark(store: Store, sweep: str, names: Iterable[str]) -> None:
     """Note that MLflow lacks something of these trials, or of the sweep."""
     for name in names:
-        # unlike any before: what changes while it is being sent is not taken for sent
-        store.put(keys.outbox_key(sweep, name), uuid.uuid4().hex.encode())
+        store.put(keys.outbox_key(sweep, name, uuid.uuid4().hex), b"")
 
 
 def marked(store: Store, sweep: str) -> list[str]:
     """Ids of trials of which MLflow lacks something; SWEEP among them for the sweep itself."""
-    prefix = keys.outbox_key(sweep, "")
-    return [key.removeprefix(prefix) for key in store.list(prefix.rstrip("/"))]
+    return keys.outbox_names(store, sweep)
 
 
 def send_trial(
@@ -53,9 +52,8 @@ def send_trial(
     tracking: Tracking,
 ) -> None:
     """All that the tables and the store know of a finished trial, if it is marked."""
-    key = keys.outbox_key(sweep, row["trial_id"])
-    seen = store.get_or_none(key)
-    if seen is None:
+    marks = store.list(keys.outbox_prefix(sweep, row["trial_id"]))
+    if not marks:
         return
     files = _files(store, keys.trial_figure_key(sweep, row["trial_id"], ""))
     step = int(row["steps_run"])
@@ -64,14 +62,13 @@ def send_trial(
         files[f"checkpoint/step={step}.safetensors"] = snapshot
     rows = curve.to_dict("records") if isinstance(curve, pd.DataFrame) else curve
     tracking.log_trial(row, rows, files)
-    _unmark(store, key, seen)
+    _unmark(store, marks)
 
 
 def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking) -> None:
     """Figures, report, plan and summary of a sweep; it is FINISHED when all its trials are."""
-    key = keys.outbox_key(sweep, SWEEP)
-    seen = store.get_or_none(key)
-    if seen is None:
+    marks = store.list(keys.outbox_prefix(sweep, SWEEP))
+    if not marks:
         return
     manifest, trials = read_manifest(store, sweep), read_table(store, "trials", sweep)
     if manifest is not None and manifest.trials.keys() <= set(trials["trial_id"]):
@@ -82,7 +79,7 @@ def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking)
     top = {"report.html": report, "plan.json": plan}
     files |= {name: data for name, data in top.items() if data is not None}
     tracking.log_sweep(files, settings_table(trials) if len(trials) else "", status)
-    _unmark(store, key, seen)
+    _unmark(store, marks)
 
 
 def offer(store: Store, sweep: str, publisher: Publisher, status: str | None = None) -> None:
@@ -174,6 +171,8 @@ def _files(store: Store, prefix: str) -> dict[str, bytes]:
     return {f"figures/{key.removeprefix(prefix)}": store.get(key) for key in keys}
 
 
-def _unmark(store: Store, key: str, seen: bytes) -> None:
-    if store.get_or_none(key) == seen:
+def _unmark(store: Store, marks: Sequence[str]) -> None:
+    for key in marks:
         store.delete(key)
+    if not store.is_s3:
+        store.delete_empty_folder(marks[0].rpartition("/")[0])

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -22,7 +21,7 @@ from service.data.decoders import get_decoder
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
-from service.tables.reading import done_ids
+from service.tables.reading import read_table
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.recorder import Recorder
@@ -33,6 +32,9 @@ log = logging.getLogger("grok")
 DRAIN_S, DRAIN_SHARE = 5.0, 0.005
 """How long a pack that has ended waits for MLflow: seconds, and share of the time it trained. The
 driver sends the rest."""
+
+REPORT_S = 5.0
+"""Seconds between reports of a pack that is trained and waits for its rows to be written."""
 
 Trainer = Callable[[Sequence[Member], Banks, Decoders, torch.device], Iterator[Round[Pack]]]
 """What trains a pack: `grokmodel.image.training.train`, or what a benchmark puts in its place."""
@@ -60,10 +62,9 @@ class Progress:
     restored: int
     """Those of them that were there before this process."""
     phases: dict[str, str]
-    """Phase of every finished trial by id."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, "restored": self.restored, "phases": self.phases}
+    """Phase of every trial that has its row, by id."""
+    waiting: str = ""
+    """What the store says that takes nothing now, and is tried again; empty if it is well."""
 
 
 class PreemptedError(RuntimeError):
@@ -77,7 +78,8 @@ def run_pack(job: PackJob, report: Callable[[Progress], None]) -> None:
 
 
 def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
-    """Train what is left of a pack; every finished trial gets its rows. Yields after each round.
+    """Train what is left of a pack; every finished trial gets its rows. Yields after each round,
+    while the last rows are written, and when they are.
 
     Neither MLflow nor, while it keeps up, the store is waited for.
 
@@ -91,12 +93,11 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     torch.set_num_threads(max(1, int(job.cpus)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     store = Store(job.settings)
-    done = done_ids(store, job.sweep)  # a retried pack has rows already
+    done = phases_of(store, job)  # a retried pack has rows already
     members = [restore(store, c) for c in job.configs if c.trial_id not in done]
-    restored = sum(m.step for m in members)
-    banks = {
-        bank_key(m.config): bank_of(bank_key(m.config), job.settings.data_root) for m in members
-    }
+    restored = steps_made(job, members)
+    wanted = {bank_key(m.config): None for m in members}
+    banks = {key: bank_of(key, job.settings.data_root) for key in wanted}
     decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
     tracking = Tracking.attach(job.settings.tracking_uri, job.experiment_id, job.parent_id)
     started = time.monotonic()
@@ -112,20 +113,36 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
                 device,
                 job.settings.checkpoint_s,
             )
+
+            def progress() -> Progress:
+                phases = done | recorder.phases
+                return Progress(steps_made(job, members), restored, phases, store.waiting)
+
             recorder.begin(members)
             for round_ in job.trainer(members, banks, decoders, device):
                 recorder.record(round_, at_once=stopping.is_set())
                 if stopping.is_set():
                     break
-                yield progress(members, restored)
+                yield progress()
+            while not (stopping.is_set() or writer.wait(REPORT_S)):
+                yield progress()
         if stopping.is_set():
             raise PreemptedError
+        yield progress()
         publisher.drain(min(DRAIN_S, DRAIN_SHARE * (time.monotonic() - started)))
 
 
-def progress(members: Sequence[Member], restored: int) -> Progress:
-    steps = sum(m.config.steps if m.finished else m.step for m in members)
-    return Progress(steps, restored, {m.config.trial_id: m.phase for m in members if m.finished})
+def steps_made(job: PackJob, members: Sequence[Member]) -> int:
+    """Steps of a pack that need no more work, given its trials that had no row."""
+    left = sum(m.config.steps - m.step for m in members if not m.finished)
+    return sum(c.steps for c in job.configs) - left
+
+
+def phases_of(store: Store, job: PackJob) -> dict[str, str]:
+    """Phases of the pack's trials that have their rows, by id."""
+    ids = [c.trial_id for c in job.configs]
+    rows = read_table(store, "trials", job.sweep, ids, ["trial_id", "phase"])
+    return dict(zip(rows["trial_id"], rows["phase"], strict=True))
 
 
 def restore(store: Store, config: TrialConfig) -> Member:

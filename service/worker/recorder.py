@@ -65,6 +65,8 @@ class Recorder:
         self.banks, self.decoders, self.device = banks, decoders, device
         self.saved_at = time.monotonic()
         self.saving: Future[None] | None = None
+        self.phases: dict[str, str] = {}
+        """Phase of every trial whose row is written, by id."""
 
     def begin(self, members: Sequence[Member]) -> None:
         """Show the trials that are to be trained; finish those that a kill left unfinished."""
@@ -138,6 +140,7 @@ class Recorder:
         outbox.mark(self.store, self.sweep, ids)
         write_rows(self.store, "curves", self.sweep, [row for curve in curves for row in curve])
         write_rows(self.store, "trials", self.sweep, rows)
+        self.phases = self.phases | {row["trial_id"]: row["phase"] for row in rows}  # another one
         for trial_id, row, curve in zip(ids, rows, curves, strict=True):
             self.store.delete(keys.state_key(trial_id))
             send = partial(outbox.send_trial, self.store, self.sweep, row, curve)

@@ -23,14 +23,16 @@ class Writer:
     """Use as a context: it is left when everything is written.
 
     Raises:
-        whatever a write raised: from the next `submit` or `check`, or when the context is left.
+        whatever a write raised: from the next `submit`, `wait` or `check`, or when the context is
+            left.
     """
 
     def __init__(self) -> None:
         # its thread is joined when the interpreter ends, so nothing handed over is dropped
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._changed = threading.Condition()
-        self._bytes = 0
+        self._left, self._bytes = 0, 0
+        """Writes that were handed over and are not done, and what they keep in memory."""
         self._error: Exception | None = None
 
     def submit(self, write: Callable[[], None], size: int = 0) -> Future[None]:
@@ -38,8 +40,16 @@ class Writer:
         with self._changed:
             self._changed.wait_for(lambda: not self._bytes or self._bytes + size <= MAX_BYTES)
             self.check()
+            self._left += 1
             self._bytes += size
         return self._pool.submit(self._run, write, size)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all is written, so long at most. Returns whether it is."""
+        with self._changed:
+            is_written = self._changed.wait_for(lambda: not self._left, seconds)
+        self.check()
+        return is_written
 
     def check(self) -> None:
         """Raise what a write has raised."""
@@ -66,5 +76,6 @@ class Writer:
             self._error = error
         finally:
             with self._changed:
+                self._left -= 1
                 self._bytes -= size
                 self._changed.notify_all()

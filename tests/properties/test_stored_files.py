@@ -35,12 +35,12 @@ def store(tmp_path):
 
 def manifest_or_named(store, data):
     """What is read of these bytes, or None if they are refused by name."""
-    store.put(keys.sweep_key("mine"), data)
+    store.put(keys.sweep_key("mine", "1"), data)
     try:
         return read_manifest(store, "mine")
     except StoreError as refusal:
         error = str(refusal)
-    assert "sweeps/mine.json: damaged (" in error
+    assert "sweeps/mine/1.json: damaged (" in error
     assert "delete it and run the sweep again" in error
     assert len(error) < 700
     return None
@@ -62,7 +62,7 @@ def test_a_damaged_manifest_is_named_or_still_one(store, damage):
     found = manifest_or_named(store, damage(store.get(key)))
     if found is not None:
         assert_manifest(found)
-    store.delete(keys.sweep_key("mine"))
+    store.delete(keys.sweep_key("mine", "1"))
 
 
 @share(2)

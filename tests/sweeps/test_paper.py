@@ -2,8 +2,8 @@
 
 from grokmodel.data.pairs import split_pairs
 from service.reproduction.claims import CLAIMS
+from service.store.manifest import SWEEP_NAME
 from sweeps.budget import equivalent_steps
-from sweeps.flags import SWEEP_NAME
 from sweeps.paper import BY_NAME, EXPERIMENTS
 from sweeps.presets import preset_configs
 

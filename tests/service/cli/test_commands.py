@@ -20,7 +20,7 @@ from tests.service.tiny import tiny_config
 def sweep(store):
     configs = [tiny_config(seed=s) for s in range(3)]
     manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in configs}}
-    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine", "1"), json.dumps(manifest).encode())
     write_rows(store, "curves", "mine", finished_curve(configs[0]))
     write_rows(store, "trials", "mine", [finished_row(configs[0])])
     return store
@@ -100,9 +100,9 @@ def test_gc_wants_hours(sweep, capsys, hours):
 
 def test_gc_deletes_nothing_when_a_manifest_is_damaged(sweep, capsys):
     sweep.put(keys.state_key("nobody"), b"x")
-    sweep.put(keys.sweep_key("mine"), b'{"tri')
+    sweep.put(keys.sweep_key("mine", "1"), b'{"tri')
     assert commands.main(["gc", "--older-than", "0", "--delete", "--store", sweep.url]) == 2
-    assert "mine.json: damaged" in capsys.readouterr().err
+    assert "mine/1.json: damaged" in capsys.readouterr().err
     assert sweep.exists(keys.state_key("nobody"))
 
 
@@ -168,7 +168,7 @@ def test_noise_levels_are_for_spectra(sweep, capsys):
 
 def test_a_sweep_without_a_trained_trial_has_nothing_to_analyse(store, capsys):
     manifest = {"experiment_id": "1", "trials": {}}
-    store.put(keys.sweep_key("empty"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("empty", "1"), json.dumps(manifest).encode())
     assert commands.main(["analyze", "--sweep", "empty", "--store", store.url]) == 2
     assert "no trial of 'empty'" in capsys.readouterr().err
 
@@ -246,10 +246,10 @@ def test_bad_flags_give_one_clear_line_and_leave_nothing(flags, named, tmp_path,
 
 @pytest.mark.parametrize("body", [b'{"tri', b"{}", b"[]"])
 def test_a_damaged_manifest_is_named_with_the_way_out(sweep, capsys, body):
-    sweep.put(keys.sweep_key("mine"), body)
+    sweep.put(keys.sweep_key("mine", "1"), body)
     assert commands.main(["status", "--store", sweep.url]) == 2
     error = capsys.readouterr().err
-    assert "sweeps/mine.json: damaged" in error
+    assert "sweeps/mine/1.json: damaged" in error
     assert "delete it and run the sweep again" in error
 
 

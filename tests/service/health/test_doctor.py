@@ -41,7 +41,7 @@ def words(found):
 def test_all_is_well_with_a_good_store(store, capsys):
     write_rows(store, "trials", "mine", [finished_row(tiny_config())])
     manifest = {"experiment_id": "1", "trials": {}}
-    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine", "1"), json.dumps(manifest).encode())
     assert doctor.run(store.url) == 0
     out = capsys.readouterr().out
     assert FAIL not in out
@@ -66,11 +66,11 @@ def test_findings_for_programs(store, capsys):
 
 
 def test_a_failing_check_makes_the_exit_code_and_says_what_to_do(store, capsys):
-    store.put(keys.sweep_key("half"), b'{"tri')
+    store.put(keys.sweep_key("half", "1"), b'{"tri')
     store.put(keys.table_key("trials", "mine", "bad"), b"PAR1 this is no Parquet")
     assert doctor.run(store.url) == 1
     out = capsys.readouterr().out
-    assert "half.json: damaged" in out
+    assert "half/1.json: damaged" in out
     assert "delete it and run the sweep again" in out
     assert "bad.parquet" in out
     assert "2 of" in out

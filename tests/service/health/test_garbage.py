@@ -1,6 +1,5 @@
 """What anything refers to survives, what nothing does goes, and a killed sweep goes on."""
 
-import json
 import os
 import random
 import time
@@ -13,7 +12,6 @@ from service.health.garbage import (
     OUTBOX,
     PREFLIGHT,
     PROGRESS,
-    RAY,
     RESUME,
     TEMPORARY,
     UNKNOWN,
@@ -21,7 +19,8 @@ from service.health.garbage import (
     remove,
 )
 from service.store import keys
-from service.store.heartbeat import Heartbeat, heartbeat_key
+from service.store.heartbeat import heartbeat_key
+from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.reading import TableError, read_table, write_rows
 from service.tracking.client import Tracking
@@ -30,11 +29,6 @@ from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
 DAYS = 48 * 3600.0
-
-
-def write_manifest(store, sweep, configs):
-    body = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in configs}}
-    store.put(keys.sweep_key(sweep), json.dumps(body).encode())
 
 
 def age(store, seconds=DAYS, keys=None):
@@ -59,14 +53,14 @@ def hidden(store, folder, name="x.json"):
 
 def test_each_kind_is_found_and_goes_and_nothing_else(store):
     done, left, unknown = (tiny_config(seed=s) for s in range(3))
-    write_manifest(store, "mine", [done, left])
+    write_manifest(store, "mine", [done, left], "1")
     write_rows(store, "trials", "mine", [finished_row(done)])
     keep = [
         *store.list(""),
         keys.snapshot_key(done.trial_id, 40),
         keys.snapshot_key(left.trial_id, 10),
         keys.state_key(left.trial_id),
-        keys.outbox_key("mine", left.trial_id),
+        keys.outbox_key("mine", left.trial_id, "1"),
         keys.decoder_key("abc"),
         heartbeat_key("mine", "driver"),
         "mlartifacts/1/curve.png",
@@ -74,9 +68,8 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
     go = {
         UNKNOWN: [keys.snapshot_key(unknown.trial_id, 10), keys.state_key(unknown.trial_id)],
         RESUME: [keys.state_key(done.trial_id)],
-        RAY: ["ray/mine-17/experiment_state.json", "ray/mine-17/x/params.json"],
         PREFLIGHT: ["preflight/0123"],
-        OUTBOX: [keys.outbox_key("gone", "a")],
+        OUTBOX: [keys.outbox_key("gone", "a", "1")],
         PROGRESS: [heartbeat_key("gone", "driver")],
     }
     for key in [*keep[len(store.list("")) :], *(k for some in go.values() for k in some)]:
@@ -87,18 +80,16 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
     age(store)
     found = find(store)
     assert {k: sorted(v) for k, v in kinds(found).items()} == {k: sorted(v) for k, v in go.items()}
-    assert next(each for each in found if each.kind == RAY).size == 10
-    assert set(go[RAY]) < set(store.list(""))
+    assert next(each for each in found if each.kind == UNKNOWN).size == 10
     remove(store, found)
     assert sorted(e.key for e in store.entries("", hidden=True)) == sorted([*keep, ".gitignore"])
     folders = {p.name for p in Path(store.url).iterdir()}
-    assert not folders & {"ray", "preflight"}
+    assert "preflight" not in folders
     assert find(store) == []
 
 
-def test_half_written_files_and_ray_notes_are_in_use_for_a_while_whatever_is_asked(store):
+def test_half_written_files_are_in_use_for_a_while_whatever_is_asked(store):
     hidden(store, "sweeps")
-    store.put("ray/mine-17/state.json", b"")
     age(store, 1800)
     assert find(store, older_than_h=0.0) == []
     age(store, 2 * 3600)
@@ -113,27 +104,19 @@ def test_what_belongs_together_goes_together_or_not_at_all(store):
     assert kinds(find(store, older_than_h=0.0))[UNKNOWN]
 
 
-def test_the_notes_of_a_driver_that_is_alive_stay(store):
-    for run in ("mine-17", "other-17"):
-        store.put(f"ray/{run}/state.json", b"")
-    age(store)
-    Heartbeat(store, "mine")._write()
-    assert kinds(find(store))[RAY] == ["ray/other-17/state.json"]
-
-
 def test_markers_of_a_sweep_with_rows_stay_though_its_manifest_is_gone(store):
     write_rows(store, "trials", "mine", [finished_row(tiny_config())])
-    store.put(keys.outbox_key("mine", "a"), b"x")
+    store.put(keys.outbox_key("mine", "a", "1"), b"x")
     age(store)
     assert find(store) == []
 
 
 def test_what_comes_while_garbage_goes_stays(store, monkeypatch):
     """Though no listing shows it yet."""
-    store.put(keys.outbox_key("gone", "a"), b"x")
+    store.put(keys.outbox_key("gone", "a", "1"), b"x")
     age(store)
     found = find(store)
-    newcomer = keys.outbox_key("gone", "b")
+    newcomer = keys.outbox_key("gone", "a", "2")
     store.put(newcomer, b"x")
     real = Store.entries
 
@@ -148,11 +131,11 @@ def test_what_comes_while_garbage_goes_stays(store, monkeypatch):
 
 def test_what_cannot_be_read_ends_it_before_anything_is_deleted(store):
     store.put(keys.state_key("nobody"), b"x")
-    store.put(keys.sweep_key("half"), b'{"tri')
+    store.put(keys.sweep_key("half", "1"), b'{"tri')
     age(store)
-    with pytest.raises(StoreError, match=r"half\.json: damaged"):
+    with pytest.raises(StoreError, match=r"half/1\.json: damaged"):
         find(store)
-    store.delete(keys.sweep_key("half"))
+    store.delete(keys.sweep_key("half", "1"))
     store.put(keys.table_key("trials", "mine", "bad"), b"PAR1 no")
     with pytest.raises(TableError, match="trials"):
         find(store)
@@ -168,7 +151,7 @@ def test_whatever_is_referred_to_survives(store, seed):
         some = rng.sample(configs, rng.randrange(6))
         trained = rng.sample(some, rng.randint(0, len(some)))
         if rng.random() < 0.8:
-            write_manifest(store, sweep, some)
+            write_manifest(store, sweep, some, "1")
             planned |= {c.trial_id for c in some}
         write_rows(store, "trials", sweep, [finished_row(c) for c in trained])
         done |= {c.trial_id for c in trained}
@@ -204,7 +187,7 @@ class KilledError(Exception):
 
 def test_after_it_a_killed_sweep_goes_on_where_it_was(store, settings):
     configs = [tiny_config(seed=s) for s in range(2)]
-    write_manifest(store, "sweep", configs)
+    write_manifest(store, "sweep", configs, "1")
     sweep = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
     job = PackJob("sweep", settings, sweep.experiment_id, sweep.parent_id, tuple(configs), 1.0)
     reports = []

@@ -24,7 +24,7 @@ CONFIGS = [tiny_config(seed=s) for s in range(3)]
 @pytest.fixture
 def sweep(store):
     manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
-    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine", "1"), json.dumps(manifest).encode())
     write_rows(store, "trials", "mine", [finished_row(CONFIGS[0])])
     return store
 
@@ -51,6 +51,10 @@ def test_a_running_sweep_says_how_far_it_is(sweep):
         assert line.startswith(f"mine: running on {seen.beat.host}, 1 of 3 trials done, 34 % of ")
         assert "about 3 min left (seen 12 s ago)" in line
         assert (seen.beat.packs, seen.beat.slots, seen.beat.pid) == (2, 1, os.getpid())
+        facts |= {"left_s": None, "waiting": "store /x: cannot write y: No space left on device"}
+        beating.watch(heartbeat.TRAINING, lambda: facts)
+        wait_for(lambda: heartbeats(sweep, "mine")[0].beat.waiting)
+        assert "34 % of the steps, waiting: store /x: cannot write y: No space" in first_line(sweep)
         beating.watch(heartbeat.ANALYSING, lambda: {"done": 2, "todo": 3})
         wait_for(lambda: heartbeats(sweep, "mine")[0].beat.state == heartbeat.ANALYSING)
         assert "analysing on" in first_line(sweep)
@@ -178,7 +182,7 @@ class Pack:
 
 
 def result(steps, phases=None, restored=0):
-    return {"steps": steps, "restored": restored, "phases": phases or {}}
+    return {"steps": steps, "restored": restored, "phases": phases or {}, "waiting": ""}
 
 
 def test_time_left_rests_on_the_steps_of_this_run(monkeypatch):
@@ -207,13 +211,12 @@ def test_progress_tells_the_heartbeat_what_it_shows():
         todo = CONFIGS
 
     progress = SweepProgress(Plan)
-    assert progress.facts() == {"done": 0, "todo": 3, "share": 0.0, "left_s": None}
+    nothing = {"done": 0, "todo": 3, "share": 0.0, "left_s": None, "waiting": ""}
+    assert progress.facts() == nothing
     progress.on_trial_result(1, [], Pack, result(60, {CONFIGS[0].trial_id: "x"}))
     facts = progress.facts()
     assert (facts["done"], facts["share"]) == (1, 0.5)
     assert facts["left_s"] > 0
-    progress.on_trial_result(2, [], Pack, result(20))  # started again
-    assert progress.facts()["share"] == 0.5
     progress.close()
     with TaskProgress(4, "trials analysed", lambda line: None) as tasks:
         tasks.add(3)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from service.data.banks import bind_images
 from service.report import sweep_figures
 from service.schedule.driver import run_sweep
 from service.store import keys
+from service.store.store import Store
 from service.tables.reading import write_rows
 from service.tracking import outbox
 from service.tracking.client import Tracking, TrackingError
@@ -28,7 +30,7 @@ IDS = {c.trial_id for c in CONFIGS}
 def sweep(store):
     """A store with three finished trials that MLflow knows nothing of."""
     manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
-    store.put(keys.sweep_key("mine"), json.dumps(manifest).encode())
+    store.put(keys.sweep_key("mine", "1"), json.dumps(manifest).encode())
     write_rows(store, "curves", "mine", [row for c in CONFIGS for row in finished_curve(c)])
     write_rows(store, "trials", "mine", [finished_row(c) for c in CONFIGS])
     for config in CONFIGS:
@@ -109,6 +111,31 @@ def test_what_changes_while_it_is_sent_stays_marked(sweep, settings):
     slow = Drawing(tracking.uri, tracking.experiment_id, tracking.parent_id)
     outbox.send_trial(sweep, "mine", row, finished_curve(CONFIGS[0]), slow)
     assert row["trial_id"] in outbox.marked(sweep, "mine")
+
+
+def test_a_mark_that_comes_while_another_is_taken_off_stays(sweep, settings, monkeypatch):
+    """However late: here when nothing is left to do but to delete."""
+    row, delete = finished_row(CONFIGS[0]), Store.delete
+    name = row["trial_id"]
+
+    def marked_meanwhile(self, key):
+        outbox.mark(sweep, "mine", [name])
+        delete(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "delete", marked_meanwhile)
+        outbox.send_trial(sweep, "mine", row, finished_curve(CONFIGS[0]), start(settings))
+    assert name in outbox.marked(sweep, "mine")
+    outbox.send_trial(sweep, "mine", row, finished_curve(CONFIGS[0]), start(settings))
+    assert name not in outbox.marked(sweep, "mine")
+
+
+def test_a_name_marked_twice_is_one_and_sent_once(sweep, settings):
+    outbox.mark(sweep, "mine", [outbox.SWEEP, *IDS])
+    assert outbox.marked(sweep, "mine") == sorted([outbox.SWEEP, *IDS])
+    assert outbox.publish(settings, "mine", print)
+    assert outbox.marked(sweep, "mine") == []
+    assert not list(Path(sweep.path("outbox/mine")).iterdir())  # nor a folder for every trial
 
 
 def test_without_a_server_one_line_says_what_is_lacking_and_how_to_send_it(sweep, settings):
