@@ -8,11 +8,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from grokmodel.errors import UserError
 
 DEFAULT_STORE = "runs"
+ARTIFACTS = "mlartifacts"
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#]+)*/*$")
+SQLITE = re.compile(r"(sqlite(?:\+\w+)?://)(?:/([^?]*))?(\?.*)?", re.DOTALL)
+"""Scheme, file and query."""
 SECRETS = (
     # a user alone is a token on the web; of a database, which may ask for no password, it is a name
     (re.compile(r"(https?://)[^:/?#\s]+:?@"), r"\1***@"),
@@ -42,6 +46,11 @@ class Settings:
     optuna: str = ""
     """Database of Optuna's studies; GROK_OPTUNA, by default SQLite inside a folder store."""
 
+    @property
+    def artifacts(self) -> str:
+        """Where MLflow keeps the files of this store's sweeps."""
+        return f"{self.store}/{ARTIFACTS}"
+
     def __repr__(self) -> str:
         return f"Settings({self.store!r}, {without_password(self.tracking_uri)!r})"
 
@@ -70,13 +79,14 @@ def load_settings(
         tracking: whether MLflow is needed; without, `tracking_uri` may be empty.
 
     Raises:
-        SettingsError: an S3 store without MLFLOW_TRACKING_URI, or a store that is no folder or S3.
+        SettingsError: an S3 store without MLFLOW_TRACKING_URI, a store that is no folder or S3, or
+            a database that other processes would not find.
     """
     env = os.environ
     place = _place(store if store is not None else env.get("GROK_STORE", default_store()))
-    uri = env.get("MLFLOW_TRACKING_URI", "")
+    uri = _seen_from_here("MLFLOW_TRACKING_URI", env.get("MLFLOW_TRACKING_URI", ""))
     if not uri and not place.startswith("s3://"):
-        uri = f"sqlite:///{place}/mlflow.db"
+        uri = sqlite_uri(f"{place}/mlflow.db")
     if tracking and not uri:
         raise SettingsError(
             f"store = {place!r} but MLFLOW_TRACKING_URI is not set: with an S3 store name the "
@@ -109,6 +119,11 @@ def _place(text: str) -> str:
     folder = _folder("store", text)
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"store = {text!r} is a file: need a folder or s3://bucket/prefix")
+    if not _can_be_in_uri(str(folder)):
+        raise SettingsError(
+            f"store = {str(folder)!r}: MLflow takes % or ? in a path for parts of a URI; need a "
+            "folder without them"
+        )
     return str(folder)
 
 
@@ -127,7 +142,37 @@ def _database(text: str) -> str:
         raise SettingsError(
             f"GROK_OPTUNA = {text!r}: need sqlite:///FILE or postgresql://user@host/database"
         )
-    return text
+    return _seen_from_here("GROK_OPTUNA", text)
+
+
+def sqlite_uri(path: str) -> str:
+    """URI of a SQLite file. SQLAlchemy takes escapes out of it and MLflow does not, so it has none;
+    a path that needs them has been refused."""
+    return f"sqlite:///{path}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite URI; None for another database, one in memory, and SQLite's own URIs."""
+    match = SQLITE.fullmatch(uri)
+    path = unquote(match[2] or "") if match else ""
+    return None if path in ("", ":memory:") or path.startswith("file:") else Path(path)
+
+
+def _can_be_in_uri(path: str) -> bool:
+    return not {"%", "?"} & set(path)
+
+
+def _seen_from_here(name: str, uri: str) -> str:
+    """The URI of a database, absolute if it is a file: workers stand in other folders."""
+    match, file = SQLITE.fullmatch(uri), sqlite_file(uri)
+    if match is None or (file is None and (match[2] or "").startswith("file:/")):
+        return uri
+    if file is None or not _can_be_in_uri(path := os.path.abspath(file)):
+        raise SettingsError(
+            f"{name} = {uri!r}: other processes would not find it; need sqlite:///FILE, without "
+            "% or ? in its path, or a server"
+        )
+    return f"{match[1]}/{path}{match[3] or ''}"
 
 
 def _seconds(name: str, default: float) -> float:

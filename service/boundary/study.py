@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from grokmodel.errors import ConfigError
 from grokmodel.image.config import FIELDS
 from service.boundary.lattice import Point
 from service.boundary.plane import Axis, Plane
-from service.settings import Settings, SettingsError, without_password
+from service.settings import Settings, SettingsError, sqlite_file, sqlite_uri, without_password
 from service.text import one_line
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
@@ -44,7 +43,7 @@ def storage_url(settings: Settings) -> str:
             f"store = {settings.store!r} but GROK_OPTUNA is not set: with an S3 store name the "
             "database of the Optuna study, such as postgresql://user@host/optuna"
         )
-    return f"sqlite:///{settings.store}/optuna.db"
+    return sqlite_uri(f"{settings.store}/optuna.db")
 
 
 class BoundaryStudy:
@@ -62,8 +61,8 @@ class BoundaryStudy:
         self.distributions = {axis.field: _distribution(axis) for axis in (plane.x, plane.y)}
         logging.getLogger("optuna").setLevel(logging.WARNING)
         with self._storage_errors():
-            if url.startswith("sqlite:///"):
-                Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            if file := sqlite_file(url):
+                file.parent.mkdir(parents=True, exist_ok=True)
             self.study = optuna.create_study(
                 study_name=name, storage=url, direction="maximize", load_if_exists=True,
                 sampler=optuna.samplers.RandomSampler(seed=0),  # points are given, never drawn

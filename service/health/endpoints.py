@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 
 from service.health.doctor import FAIL, NOTE, OK, WARNING, Finding
 from service.reachable import check_reachable
-from service.settings import Settings, without_password
+from service.settings import Settings, sqlite_file, without_password
+from service.store.manifest import sweep_names
+from service.store.store import Store
 from service.text import reason
 from service.tracking.client import set_up_mlflow
 
@@ -33,12 +35,14 @@ print("{MARK}" + json.dumps([len(nodes), ray.cluster_resources()]))
 
 
 def tracking(settings: Settings) -> Iterator[Finding]:
-    """Does MLflow answer, and let us in?"""
+    """Does MLflow answer, let us in, and keep the files of this store's sweeps in it?"""
     uri = settings.tracking_uri
-    if uri.startswith(("http://", "https://")):
-        yield from _server(uri)
-    else:
-        yield from _database(uri)
+    is_server = uri.startswith(("http://", "https://"))
+    found = list(_server(uri) if is_server else _database(uri))
+    yield from found
+    file = sqlite_file(uri)
+    if not any(each.level == FAIL for each in found) and (file is None or file.exists()):
+        yield from _artifacts(settings)
 
 
 def ray(settings: Settings) -> Iterator[Finding]:
@@ -116,7 +120,8 @@ def _database(uri: str) -> Iterator[Finding]:
             text = f"{where}: SQLite has one lock, and every node must reach its file"
             todo = "Run an MLflow server over PostgreSQL and set MLFLOW_TRACKING_URI"
             yield Finding("tracking", WARNING, text, todo)
-        if not Path(parts.path).exists():
+        file = sqlite_file(uri)
+        if file is not None and not file.exists():
             yield Finding("tracking", OK, f"{where}: will be made by the first sweep")
             return
     try:
@@ -132,6 +137,24 @@ def _database(uri: str) -> Iterator[Finding]:
         yield Finding("tracking", FAIL, f"{where}: {reason(error)}", todo)
     else:
         yield Finding("tracking", OK, f"{where} answers")
+
+
+def _artifacts(settings: Settings) -> Iterator[Finding]:
+    """A store that was copied or moved is to MLflow where it was."""
+    from mlflow import MlflowClient
+
+    from service.tracking.artifacts import goes_along, misplaced
+
+    client, names = MlflowClient(settings.tracking_uri), sweep_names(Store(settings))
+    places: dict[str, list[str]] = {}
+    for name, place in misplaced(client, settings.artifacts, names).items():
+        places.setdefault(place, []).append(name)
+    todo = "Rename these experiments in MLflow, then: grok publish --all of every such sweep"
+    if goes_along(settings.tracking_uri, settings.artifacts):
+        todo = "The store was copied or moved: grok ui corrects it, and so does the next sweep"
+    for place, sweeps in places.items():
+        text = f"{', '.join(sweeps)}: their files are looked for in {place}"
+        yield Finding("tracking", WARNING, text, todo)
 
 
 def _auth_mode() -> Iterator[Finding]:

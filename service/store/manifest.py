@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from grokmodel.image.config import ConfigError, TrialConfig
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import TrialConfig
 from service.store.keys import sweep_key, sweep_prefix
 from service.store.store import Store, StoreError
 

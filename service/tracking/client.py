@@ -30,6 +30,7 @@ from grokmodel.image.config import TrialConfig, config_of
 from service.reachable import check_reachable
 from service.settings import without_password
 from service.text import reason
+from service.tracking.artifacts import correct, goes_along, is_elsewhere
 from service.tracking.metrics import curve_metrics, outcome_metrics, thinned
 
 METRICS_A_CALL = 800
@@ -81,7 +82,8 @@ class Tracking:
         """The sweep's experiment and parent run, made if they are not there.
 
         Raises:
-            TrackingError: MLflow does not answer, even when tried for `patience_s`.
+            TrackingError: MLflow does not answer, even when tried for `patience_s`, or keeps the
+                files of a sweep of that name in another store.
         """
         self = cls(uri)
         self.patiently(lambda: self._find_or_make(sweep, artifacts), patience_s)
@@ -209,6 +211,8 @@ class Tracking:
         if found is None:
             self.experiment_id = self.client.create_experiment(sweep, artifact_location=artifacts)
         else:
+            if is_elsewhere(found.artifact_location, artifacts):
+                self._bring_here(sweep, found.artifact_location, artifacts)
             self.experiment_id = found.experiment_id
             if found.lifecycle_stage == "deleted":
                 self.client.restore_experiment(self.experiment_id)
@@ -216,6 +220,20 @@ class Tracking:
         kind = "custom_model_development"
         self.client.set_experiment_tag(self.experiment_id, "mlflow.experimentKind", kind)
         self.parent_id = self._run(KIND_TAG, "sweep", sweep, {}).run_id
+
+    def _bring_here(self, sweep: str, location: str, artifacts: str) -> None:
+        """Files of a sweep in a store that was copied or moved go where it is now.
+
+        Raises:
+            TrackingError: the sweep may be another store's.
+        """
+        if not goes_along(self.uri, artifacts):
+            raise TrackingError(
+                f"MLflow's experiment {sweep!r} keeps its files in {location}, of another store or "
+                f"of this one before it was moved, not in {artifacts}: take another --name, or "
+                f"rename the experiment in MLflow and grok publish --all --sweep {sweep}"
+            )
+        correct(self.uri, artifacts, [sweep])
 
     def _run(self, tag: str, value: str, name: str, tags: Mapping[str, str]) -> RunInfo:
         """The one run with a tag."""
