@@ -1,20 +1,23 @@
-"""The picture of a boundary: inferred sides shaded, observed points by phase, the line between."""
+"""The picture of a boundary: sides shaded, seeds of observed points by phase, the line between."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.path import Path
 
 from grokmodel.core.outcome import PHASES
-from service.boundary.lattice import Belief, Point, edges
+from service.boundary.lattice import Point, edges
 from service.boundary.plane import Axis, Plane
+from service.boundary.state import Found
 from service.report import figures
 from service.report.figures import PHASE_COLORS
 from service.report.phase_figures import UNITS
@@ -22,52 +25,59 @@ from service.report.phase_figures import UNITS
 SHADES = ("#F4EFE6", "#DCEFE8")
 """The side that has not generalised (or learned), and the one that has."""
 CELL_IN, LEAST_IN = 0.3, 2.4
-"""Inches a cell, within the bounds of a page; inches of a side, at least."""
+"""Inches per cell, within the bounds of a page; inches of a side, at least."""
+LINES = {"boundary": "solid", "boundary, not known yet": (0, (2, 1.5))}
+"""Label -> line style."""
 
 
-def draw(
-    plane: Plane, tolerance: int, belief: Belief, phases: Mapping[Point, Sequence[str]]
-) -> Figure:
-    """The lattice, a square a point; a dot where a point was observed."""
+def draw(found: Found) -> Figure:
+    """The lattice, a square per point; a dot where a point was observed."""
+    plane, side_XY = found.search.plane, found.belief.side_XY
     nx, ny = plane.shape
     size_in = figures.plane_in(plane.shape, (CELL_IN, CELL_IN))
     width, height = (max(side, LEAST_IN) for side in size_in)
-    figure, axes = figures.new_figure(width + 2.4, height + 1.0)
+    figure, axes = figures.new_figure(width + 3.0, height + 1.2)
     ax: Axes = axes[0, 0]
-    ax.imshow(
-        belief.side_XY.T, origin="lower", cmap=ListedColormap(SHADES), vmin=0, vmax=1, aspect="auto"
-    )
-    ax.add_collection(LineCollection(_steps(belief), colors="black", linewidths=1.8, zorder=2))
+    ax.imshow(side_XY.T, origin="lower", cmap=ListedColormap(SHADES), vmin=0, vmax=1, aspect="auto")
+    lines = dict(zip(LINES, _steps(found)))
+    for label, steps in lines.items():
+        ax.add_collection(
+            LineCollection(steps, colors="black", lw=1.8, linestyles=[LINES[label]], zorder=2)
+        )
     size = min(110.0, (0.55 * 72 * min(width / nx, height / ny)) ** 2)
-    for point, found in phases.items():
-        _dot(ax, point, found, size)
+    for point, phases in found.phases.items():
+        _dot(ax, point, phases, size)
     _ticks(ax, plane)
-    seen = bool(len(edges(belief.side_XY)))
-    ax.set_title(_title(plane, tolerance, phases, seen), fontsize=9)
-    handles = _handles(plane, phases, seen)
+    ax.set_title(_title(found), fontsize=9)
+    handles = _handles(found, [label for label in LINES if lines[label]])
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
-def _dot(ax: Axes, point: Point, found: Sequence[str], size: float) -> None:
-    """A point in the colour of its commonest phase; how many seeds have it, if not all."""
-    counts = Counter(found)
-    phase = max(PHASES, key=counts.__getitem__)
-    ax.scatter(*point, s=size, color=PHASE_COLORS[phase], edgecolors="black", lw=0.5, zorder=3)
-    if counts[phase] < len(found):
-        text = f"{counts[phase]}/{len(found)}"
-        ax.text(*point, text, fontsize=5, ha="center", va="center", zorder=4)
+def _dot(ax: Axes, point: Point, phases: Sequence[str], size: float) -> None:
+    """A pie of the phases of a point's seeds: where they disagree, none is drawn for all."""
+    counts, begin = Counter(phases), 90.0
+    ax.scatter(*point, s=size, color="white", edgecolors="black", lw=1.0, zorder=3)
+    for phase in (phase for phase in PHASES if counts[phase]):
+        end = begin + 360 * counts[phase] / len(phases)
+        slice_ = Path.wedge(begin, end)
+        # a marker is scaled to its own extent, a slice has to be to that of the disc
+        extent = np.abs(slice_.vertices).max()
+        ax.scatter(
+            *point, s=size * extent**2, marker=slice_, color=PHASE_COLORS[phase], lw=0, zorder=4
+        )
+        begin = end
 
 
-def _steps(belief: Belief) -> list[list[tuple[float, float]]]:
-    """The line between the squares of each edge's two points."""
-    lines = []
-    for (x, y), (x2, _) in edges(belief.side_XY):
-        if x != x2:
-            lines.append([(x + 0.5, y - 0.5), (x + 0.5, y + 0.5)])
-        else:
-            lines.append([(x - 0.5, y + 0.5), (x + 0.5, y + 0.5)])
-    return lines
+def _steps(found: Found) -> tuple[list[list[tuple[float, float]]], ...]:
+    """The line between the squares of each edge's two points: where it is known, where not."""
+    known: list[list[tuple[float, float]]] = []
+    not_known: list[list[tuple[float, float]]] = []
+    for (x, y), (x2, y2) in edges(found.belief.side_XY):
+        low, high = ((0.5, -0.5), (0.5, 0.5)) if x != x2 else ((-0.5, 0.5), (0.5, 0.5))
+        line = [(x + low[0], y + low[1]), (x + high[0], y + high[1])]
+        (not_known if found.open_XY[x, y] or found.open_XY[x2, y2] else known).append(line)
+    return known, not_known
 
 
 def _ticks(ax: Axes, plane: Plane) -> None:
@@ -84,26 +94,24 @@ def _label(axis: Axis) -> str:
     return f"{name} (log)" if axis.log else name
 
 
-def _title(plane: Plane, tolerance: int, phases: Mapping[Point, Sequence[str]], seen: bool) -> str:
-    size = plane.shape[0] * plane.shape[1]
-    what = f"tolerance {cells_in_words(tolerance)}" if seen else "no boundary seen"
-    return f"{len(phases)} of {size} points observed; {what}"
+def _title(found: Found) -> str:
+    observed = f"{found.points} of {found.share_XY.size} points observed, the rest inferred"
+    return f"{observed}\n{found.boundary_in_words}"
 
 
-def cells_in_words(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
-
-
-def _handles(
-    plane: Plane, phases: Mapping[Point, Sequence[str]], seen: bool
-) -> list[Patch | Line2D]:
-    there = {phase for found in phases.values() for phase in found}
+def _handles(found: Found, lines: Sequence[str]) -> list[Patch | Line2D]:
+    plane = found.search.plane
+    there = {phase for phases in found.phases.values() for phase in phases}
     dots = [
         Line2D([], [], ls="", marker="o", color=PHASE_COLORS[p], mec="black", mew=0.5, label=p)
         for p in PHASES
         if p in there
     ]
-    sides = [Patch(facecolor=c, edgecolor="#999999", label=t, lw=0.5)
-             for c, t in zip(SHADES[::-1], (plane.what, f"not {plane.what}"))]  # fmt: skip
-    line = Line2D([], [], color="black", lw=1.8, label="boundary")
-    return [*dots, *sides, *([line] if seen else [])]
+    labels = [plane.side(True), plane.side(False)]
+    if len(plane.seeds) > 1:
+        labels[0] += ",\nat least half of the seeds"
+        dots.append(Line2D([], [], ls="", label="one slice per seed"))
+    sides = [Patch(facecolor=color, edgecolor="#999999", label=label, lw=0.5)
+             for color, label in zip(SHADES[::-1], labels)]  # fmt: skip
+    strokes = [Line2D([], [], color="black", lw=1.8, ls=LINES[k], label=k) for k in lines]
+    return [*dots, *sides, *strokes]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from grokmodel.core.outcome import COMPREHENSION, GROKKING, MEMORIZATION
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import FIELDS, TrialConfig
 from service.boundary.lattice import Point
+from service.data.banks import bind_images
 
 LOG_FIELDS = ("weight_decay", "lr", "N", "init_scale", "batch", "steps", "width", "ffn")
 """Fields whose values people space by factors."""
@@ -24,9 +24,10 @@ SIDES = {
     "generalised": (GROKKING, COMPREHENSION),
     "learned": (MEMORIZATION, GROKKING, COMPREHENSION),
 }
-"""What tells sides apart -> the phases of one side: strict pairs learned, or training pairs."""
+"""What tells sides apart -> the phases of one side: by the last step of its budget a trial has
+learned the strict pairs (those whose mirror (b, a) is held out too), or the training pairs."""
 LEAST_CELLS = 3
-"""Values an axis: with fewer there is nothing to look for between them."""
+"""Values per axis: with fewer there is nothing to look for between them."""
 MOST_POINTS = 10_000
 """Points of a lattice: each round weighs all of them."""
 
@@ -56,6 +57,8 @@ class Plane:
     """Each point is trained once with each."""
     what: str = "generalised"
     """What tells its sides apart: one of SIDES."""
+    data_root: str | None = None
+    """Folder of the images that its trials are bound to; None: to none in particular."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,25 +66,34 @@ class Plane:
 
     def values(self, point: Point) -> dict[str, float]:
         """What the two fields are at a point."""
-        return {
-            self.x.field: self.x.values[point[0]],
-            self.y.field: self.y.values[point[1]],
-        }
+        x, y = point
+        return {self.x.field: self.x.values[x], self.y.field: self.y.values[y]}
+
+    def point(self, values: Mapping[str, float]) -> Point | None:
+        """The point at which the two fields have these values; None: they are at none."""
+        return self._places.get((values.get(self.x.field), values.get(self.y.field)))
+
+    @functools.cached_property
+    def _places(self) -> dict[tuple[float | None, ...], Point]:
+        return {tuple(self.values(point).values()): point for point in np.ndindex(self.shape)}
 
     def configs(self, point: Point) -> list[TrialConfig]:
-        """The trials of a point, one a seed.
+        """The trials of a point, one per seed.
 
         Raises:
             ConfigError: such a trial cannot be.
         """
         values = {**self.fixed, **self.values(point)}
-        return [TrialConfig.from_dict({**values, "seed": seed}) for seed in self.seeds]
+        trials = [TrialConfig.from_dict({**values, "seed": seed}) for seed in self.seeds]
+        return trials if self.data_root is None else bind_images(trials, self.data_root)
 
     @functools.cached_property
     def trial_ids(self) -> dict[Point, list[str]]:
         """The ids of the trials of every point."""
-        points = itertools.product(range(len(self.x)), range(len(self.y)))
-        return {point: [config.trial_id for config in self.configs(point)] for point in points}
+        return {
+            point: [config.trial_id for config in self.configs(point)]
+            for point in np.ndindex(self.shape)
+        }
 
     def phases_at(self, point: Point, phases: Mapping[str, str]) -> list[str]:
         """The phase of each seed at a point, of those by trial id; nothing unless all are there."""
@@ -92,9 +104,12 @@ class Plane:
         """Share of a point's trials that are on the side that `what` names."""
         return sum(phase in SIDES[self.what] for phase in phases) / len(phases)
 
-    def check(self) -> None:
-        """Raise ConfigError for the first point that cannot be trained."""
-        _ = self.trial_ids
+    def side(self, is_on: bool) -> str:
+        """A side in words. What a trial would do after its last step is not known, so its budget
+        is part of them."""
+        is_axis = "steps" in (self.x.field, self.y.field)
+        end = "its last step" if is_axis else f"step {self.configs((0, 0))[0].steps:,}"
+        return f"{'' if is_on else 'not '}{self.what} by {end}"
 
     def identity(self) -> dict[str, Any]:
         """What makes two planes the same, as JSON has it.
@@ -130,12 +145,17 @@ def make_plane(
     if len(x) * len(y) > MOST_POINTS:
         raise ConfigError("--cells", (len(x), len(y)), f"such that points are <= {MOST_POINTS}")
     plane = Plane(x, y, dict(fixed), tuple(seeds), what)
-    plane.check()
+    _ = plane.trial_ids  # refuses the first point that cannot be trained
     return plane
 
 
-def spaced_axis(flag: str, field: str, low: float, high: float, cells: int, log: bool) -> Axis:
+def spaced_axis(
+    flag: str, field: str, low: float, high: float, cells: int, log: bool | None
+) -> Axis:
     """Values from low to high; those of an integer field are rounded, and each there once.
+
+    Args:
+        log: whether they are spaced by factors; None: as is usual for the field.
 
     Raises:
         ConfigError: names the flag and what is wrong with it.
@@ -145,6 +165,7 @@ def spaced_axis(flag: str, field: str, low: float, high: float, cells: int, log:
         raise ConfigError("--cells", cells, f"{LEAST_CELLS} or more along each axis")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ConfigError(flag, (field, low, high), "LOW below HIGH, both finite")
+    log = field in LOG_FIELDS if log is None else log
     if log and low <= 0:
         words = f"above 0 for a log axis: take {flag}-scale linear, or {flag}-values"
         raise ConfigError(f"{flag} {field}", low, words)
@@ -161,11 +182,8 @@ def listed_axis(flag: str, field: str, values: Sequence[float], log: bool | None
     for value in values:
         if _is_whole(field) and not float(value).is_integer():
             raise ConfigError(f"{flag}-values", value, f"a whole number, as {field} is")
-    return _axis(flag, field, values, min(values) > 0 and is_log(field) if log is None else log)
-
-
-def is_log(field: str) -> bool:
-    return field in LOG_FIELDS
+    log = min(values) > 0 and field in LOG_FIELDS if log is None else log
+    return _axis(flag, field, values, log)
 
 
 def needs_list(axis: Axis, error: ConfigError) -> bool:

@@ -1,7 +1,7 @@
 """The Optuna study of a search for a boundary: which points were asked, and what was told of them.
 
-The truth is the `trials` table. The study says in which order points were asked and can be looked
-at with optuna-dashboard; a study that is lost, or behind, is brought up to the table by `sync`.
+An ordinary study whose sampler is a `BoundarySampler`: ask, train, tell. The truth is the `trials`
+table; a study that is lost, behind, or was told otherwise is brought up to it by `sync`.
 """
 
 from __future__ import annotations
@@ -10,24 +10,19 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import FIELDS
-from service.boundary.lattice import Point
-from service.boundary.plane import Axis, Plane
+from service.boundary.lattice import Belief, Floats, Point
+from service.boundary.plane import Plane
+from service.boundary.sampler import ASKED, BoundarySampler
 from service.settings import Settings, SettingsError, sqlite_file, sqlite_uri, without_password
 from service.text import one_line
-
-LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
-"""A point whose trial failed or was pruned, by whatever hand, is as if it had not been asked."""
 
 
 def storage_url(settings: Settings) -> str:
@@ -49,7 +44,7 @@ def storage_url(settings: Settings) -> str:
 class BoundaryStudy:
     """One search in an Optuna storage. Its trials are points of the plane, each at most once."""
 
-    def __init__(self, name: str, plane: Plane, url: str) -> None:
+    def __init__(self, name: str, plane: Plane, tolerance: int, url: str) -> None:
         """Open the study, or make it.
 
         Raises:
@@ -58,59 +53,55 @@ class BoundaryStudy:
         """
         self.plane = plane
         self.url = url
-        self.distributions = {axis.field: _distribution(axis) for axis in (plane.x, plane.y)}
+        self.sampler = BoundarySampler(plane, tolerance)
         logging.getLogger("optuna").setLevel(logging.WARNING)
         with self._storage_errors():
             if file := sqlite_file(url):
                 file.parent.mkdir(parents=True, exist_ok=True)
             self.study = optuna.create_study(
                 study_name=name, storage=url, direction="maximize", load_if_exists=True,
-                sampler=optuna.samplers.RandomSampler(seed=0),  # points are given, never drawn
+                sampler=self.sampler,
             )  # fmt: skip
             self._claim(name)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 self.study.set_metric_names([plane.what])
-            self._start_waiting()
+            waiting = (TrialState.WAITING,)
+            while self.study.get_trials(deepcopy=False, states=waiting):  # enqueued by somebody
+                self._ask_one()
 
-    def sync(self, phases: Mapping[str, str]) -> None:
-        """Bring the study up to the table: tell what it waits for, add what it has never heard of.
+    def sync(self, phases: Mapping[str, str]) -> tuple[Floats, Belief]:
+        """Bring the study up to the table: tell what it waits for, add what it does not know.
 
         Args:
             phases: trial id -> phase, of all trials that are done.
+
+        Returns:
+            Shares that are observed, NaN elsewhere, and what they say of all points.
         """
         with self._storage_errors():
-            known = {_point(trial) for trial in self._trials()}
-            for trial in self._trials(TrialState.RUNNING):
-                found = self.plane.phases_at(_point(trial), phases)
-                if found:
-                    # of the driver that asked, which may be gone, only the number is left
-                    running = Trial(self.study, trial._trial_id)
-                    running.set_user_attr("phases", found)
-                    self.study.tell(trial.number, self.plane.share(found), skip_if_finished=True)
+            self._tell(phases)
+            share_XY, _ = self.sampler.observed(self.study)
             for point in np.ndindex(self.plane.shape):
-                found = self.plane.phases_at(point, phases) if point not in known else []
-                if found:
+                found = self.plane.phases_at(point, phases)
+                if found and share_XY[point] != self.plane.share(found):
                     self._add(point, found)
+            return self.sampler.observed(self.study)
 
-    def ask(self, points: list[Point]) -> None:
-        """Enter points as running trials; those that were asked before are left out."""
+    def ask(self, count: int) -> None:
+        """Ask the sampler for up to `count` points, fewer where the search comes to its end."""
         with self._storage_errors():
-            known = {_point(trial) for trial in self._trials()}
-            for point in points:
-                if point not in known:
-                    self.study.enqueue_trial(self.plane.values(point), self._facts(point))
-            self._start_waiting()
+            while count > 0 and self.sampler.next_point(self.study) is not None:
+                self._ask_one()
+                count -= 1
 
     def running(self) -> list[Point]:
         """Points that were asked and of which nothing is told yet, in the order of asking."""
-        with self._storage_errors():
-            return [_point(trial) for trial in self._trials(TrialState.RUNNING)]
+        return self._points(TrialState.RUNNING)
 
     def asked(self) -> list[Point]:
         """All points of the study, in the order of asking."""
-        with self._storage_errors():
-            return [_point(trial) for trial in self._trials()]
+        return self._points(*ASKED)
 
     def _claim(self, name: str) -> None:
         """Write down whose study this is, or find that it is another's."""
@@ -125,31 +116,44 @@ class BoundaryStudy:
 
     def _asked_of_mine(self) -> bool:
         """Whether all that the study asked are trials of this plane."""
-        ids = self.plane.trial_ids
-        return all(t.user_attrs.get("trial_ids") == ids.get(_point(t)) for t in self._trials())
+        return all(
+            trial.user_attrs.get("trial_ids") == self.plane.trial_ids[point]
+            for point, trial in self.sampler.points(self.study, *ASKED)
+        )
 
-    def _start_waiting(self) -> None:
-        """Give every enqueued point to a running trial, those of a driver that died included."""
-        while self._trials(TrialState.WAITING):
-            self.study.ask(self.distributions)
+    def _ask_one(self) -> None:
+        trial = self.study.ask(self.sampler.distributions)
+        if point := self.plane.point(trial.params):
+            trial.set_user_attr("trial_ids", self.plane.trial_ids[point])
+
+    def _tell(self, phases: Mapping[str, str]) -> None:
+        """Finish the running trials: those whose phases are found, and those that are no points."""
+        seen: set[Point | None] = set()
+        for trial in self.study.get_trials(deepcopy=False, states=ASKED):
+            point = self.plane.point(trial.params)
+            if trial.state == TrialState.RUNNING:
+                if point is None or point in seen:
+                    # off the lattice, cut short while it was asked, or asked by two at once
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+                elif found := self.plane.phases_at(point, phases):
+                    # of the driver that asked, which may be gone, only the number is left
+                    Trial(self.study, trial._trial_id).set_user_attr("phases", found)
+                    self.study.tell(trial.number, self.plane.share(found), skip_if_finished=True)
+            seen.add(point)
 
     def _add(self, point: Point, phases: list[str]) -> None:
-        """A point that the table knew before the study did."""
+        """A point that the table knew before the study did, or knows otherwise."""
         trial = create_trial(
             params=self.plane.values(point),
-            distributions=self.distributions,
+            distributions=self.sampler.distributions,
             value=self.plane.share(phases),
-            user_attrs=self._facts(point) | {"phases": phases},
+            user_attrs={"trial_ids": self.plane.trial_ids[point], "phases": phases},
         )
         self.study.add_trial(trial)
 
-    def _facts(self, point: Point) -> dict[str, Any]:
-        return {"point": list(point), "trial_ids": self.plane.trial_ids[point]}
-
-    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Those in some states, otherwise all that are LIVE."""
-        found = self.study.get_trials(deepcopy=False, states=states or LIVE)
-        return [trial for trial in found if "point" in trial.user_attrs]
+    def _points(self, *states: TrialState) -> list[Point]:
+        with self._storage_errors():
+            return list(dict.fromkeys(p for p, _ in self.sampler.points(self.study, *states)))
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:
@@ -161,15 +165,3 @@ class BoundaryStudy:
                 f"storage = {without_password(self.url)!r}: {said}; need a database that Optuna "
                 "can use (a lost one is made again from the table `trials`)"
             ) from None
-
-
-def _distribution(axis: Axis) -> BaseDistribution:
-    low, high = axis.values[0], axis.values[-1]
-    if FIELDS[axis.field].type is int:
-        return IntDistribution(int(low), int(high), log=axis.log)
-    return FloatDistribution(low, high, log=axis.log)
-
-
-def _point(trial: FrozenTrial) -> Point:
-    x, y = trial.user_attrs["point"]
-    return int(x), int(y)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -38,71 +38,23 @@ from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member, bank_key
 from grokmodel.image.training import train
-from service.boundary import lattice as boundary
-from service.boundary import search as bs
-from service.boundary.lattice import Bools, Floats
+from service.boundary.lattice import Bools, Floats, edges, unresolved
 from service.boundary.plane import SIDES, Plane, make_plane, spaced_axis
-from service.boundary.study import BoundaryStudy, storage_url
+from service.boundary.search import find_boundary
+from service.boundary.state import make_search
+from service.boundary.study import storage_url
 from service.settings import load_settings
 from service.store.store import Store
 from service.tables.reading import read_table, write_rows
 from service.tables.rows import trial_row
 from tests.benchmarks import machine
+from tests.benchmarks.boundary_truths import PACK, SIZE, distance, distances, searched, truths
 
-SIZE, PACK, MEMBERS = 16, 8, 8
+MEMBERS = 8
 TINY = {"P": 11, "side": 8, "width": 32, "ffn": 32, "batch": 64, "t_levels": 16, "steps": 400}
 TINY |= {"eval_every": 25, "eval_pairs": 128, "sample_steps": 2, "final_sample_steps": 2}
 TINY |= {"train_fraction": 0.7}
 DEMO = {"P": 31, "batch": 384, "t_levels": 48, "steps": 1500, "eval_every": 125}
-
-
-# --- synthetic truths ----------------------------------------------------------------------------
-
-
-def truths(seed: int, size: int = SIZE) -> Iterator[tuple[str, Floats]]:
-    """Named shares over a lattice, each with both sides in it."""
-    rng = np.random.default_rng(seed)
-    x, y = np.meshgrid(*[(np.arange(size) + 0.5) / size] * 2, indexing="ij")
-    angle = rng.uniform(0, 2 * np.pi)
-    across = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5)
-    height = 0.45 + rng.uniform(0.1, 0.25) * np.sin(rng.uniform(2, 6) * x + rng.uniform(0, 6))
-    turn, (cx, cy), (a, b) = (
-        rng.uniform(0, np.pi),
-        rng.uniform(0.25, 0.75, 2),
-        rng.uniform(0.17, 0.33, 2),
-    )
-    u = np.cos(turn) * (x - cx) + np.sin(turn) * (y - cy)
-    v = np.cos(turn) * (y - cy) - np.sin(turn) * (x - cx)
-    bend = across + rng.uniform(-0.3, 0.3) * (x - 0.5) ** 2 - rng.uniform(-0.12, 0.12)
-    fields = {  # positive on one side; in units of the plane
-        "straight": across - rng.uniform(-0.25, 0.25),
-        "curved": y - height,
-        "hyperbola": (x + 0.05) * (y + 0.05) - rng.uniform(0.1, 0.4),
-        "island": 0.25 * (1 - np.hypot(u / a, v / b)),
-        "two boundaries": rng.uniform(0.15, 0.22) - np.abs(bend),
-        "thin band": rng.uniform(0.045, 0.1) - np.abs(across - rng.uniform(-0.25, 0.25)),
-    }
-    for name, field in fields.items():
-        if (field > 0).any() and (field <= 0).any():
-            yield name, (field > 0).astype(float)
-    for name in ("straight", "hyperbola", "island"):
-        probability = 1 / (1 + np.exp(-2 * size * fields[name]))
-        share = rng.binomial(3, probability) / 3
-        if (share >= 0.5).any() and (share < 0.5).any():
-            yield f"{name}, three noisy seeds", share
-
-
-def searched(share_XY: Floats, pack: int = PACK, tolerance: int = 1) -> tuple[Floats, Bools, int]:
-    """What a search observes of a truth, the sides it comes to, and its rounds."""
-    seen_XY, most, rounds = np.full(share_XY.shape, np.nan), share_XY.size // 4, 0
-    batch = boundary.first_points(share_XY.shape, tolerance)
-    while batch:
-        for point in batch:
-            seen_XY[point] = share_XY[point]
-        rounds += 1
-        left = most - int((~np.isnan(seen_XY)).sum())
-        batch = boundary.propose(seen_XY, min(pack, left), tolerance)
-    return seen_XY, boundary.believe(seen_XY).side_XY, rounds
 
 
 def synthetic(count: int, first_seed: int = 0) -> tuple[list[str], list[list[str]]]:
@@ -111,8 +63,8 @@ def synthetic(count: int, first_seed: int = 0) -> tuple[list[str], list[list[str
         for name, share_XY in truths(seed):
             seen_XY, side_XY, rounds = searched(share_XY)
             dense_XY = share_XY >= 0.5
-            there, back = boundary.distance(side_XY, dense_XY), boundary.distance(dense_XY, side_XY)
-            is_open = boundary.unresolved(seen_XY, side_XY, 1).any()
+            there, back = distance(side_XY, dense_XY), distance(dense_XY, side_XY)
+            is_open = unresolved(seen_XY, side_XY, 1).any()
             points = float((~np.isnan(seen_XY)).sum())
             found.setdefault(name, []).append((points, there, back, rounds, float(is_open)))
     rows = []
@@ -177,9 +129,9 @@ def real(
     torch.set_num_threads(1)
     settings, plane = load_settings(folder), real_plane(what, size, seeds)
     store = Store(settings)
-    search = bs.make_search(sweep_name(plane), plane, 1, None)
-    study = BoundaryStudy(search.name, plane, storage_url(settings))
-    found = bs.find_boundary(search, study, store, Trainer(store, search.name), lambda: pack, quiet)
+    search = make_search(sweep_name(plane), plane, 1, None)
+    trainer, url = Trainer(store, search.name), storage_url(settings)
+    found = find_boundary(search, url, store, trainer, lambda: pack, quiet)
     share_XY, trials = dense(plane, store)
     asked = {c.trial_id for point in found.phases for c in plane.configs(point)}
     cost = seconds(trials[trials["trial_id"].isin(asked)])
@@ -218,10 +170,10 @@ def row(
     """A boundary, its cost, and how far it and the dense grid's are from each other."""
     size = side_XY.size
     out = [f"{name}, seeds {' '.join(map(str, seeds))}", str(points), f"{points / size:.0%}",
-           f"{cost:.0f} s", str(len(boundary.edges(side_XY)))]  # fmt: skip
+           f"{cost:.0f} s", str(len(edges(side_XY)))]  # fmt: skip
     if grid_XY is None:
         return [*out, "", "", "", ""]
-    back, there = boundary.distances(grid_XY, side_XY), boundary.distance(side_XY, grid_XY)
+    back, there = distances(grid_XY, side_XY), distance(side_XY, grid_XY)
     near, wrong = int((back <= 1).sum()), int((side_XY != grid_XY).sum())
     return [*out, f"{there:g}", f"{back.max(initial=0.0):g}", f"{near} of {len(back)}",
             f"{wrong} of {size}"]  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grokmodel.image.config import ConfigError
+from grokmodel.errors import ConfigError
 from service.cli import commands
 from service.health.garbage import find
 from service.health.status import status_of

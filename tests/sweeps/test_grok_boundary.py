@@ -51,7 +51,7 @@ def test_a_search_leaves_a_boundary_and_is_not_run_twice(environment):
     assert "again 0" in again
     assert "to train in" in first
     assert "to train in" not in again
-    assert re.search(r"boundary known to 1 cell; \d+ of 25 points", again)
+    assert re.search(r"boundary known to 1 cell where it was seen; \d+ of 25 points", again)
 
     store = Path(environment["GROK_STORE"])
     trials = pd.read_parquet(store / "tables" / "trials")

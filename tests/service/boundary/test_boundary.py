@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from service.boundary import lattice as boundary
-from tests.benchmarks.boundary import SIZE, searched, synthetic, truths
+from tests.benchmarks.boundary import synthetic
+from tests.benchmarks.boundary_truths import SIZE, distance, searched, truths
 
 PLANES = 8
 """Planes of each kind: enough that a bound which does not hold is seen."""
@@ -39,7 +40,7 @@ def test_every_edge_of_a_resolved_boundary_is_within_a_cell_of_a_true_one(search
     resolved = 0
     for kind, seen_XY, side_XY, truth_XY in searches:
         if not boundary.unresolved(seen_XY, side_XY, 1).any():
-            assert boundary.distance(side_XY, truth_XY) <= 1, kind
+            assert distance(side_XY, truth_XY) <= 1, kind
             resolved += 1
     assert resolved >= 0.95 * len(searches)
 
@@ -47,7 +48,7 @@ def test_every_edge_of_a_resolved_boundary_is_within_a_cell_of_a_true_one(search
 def test_the_edges_of_smooth_truths_are_within_a_cell_of_found_ones(searches):
     """Not guaranteed, hence a share; docs/boundary.md says when it fails."""
     smooth = [case for case in searches if case[0] in SMOOTH]
-    away = [boundary.distance(truth_XY, side_XY) for _, _, side_XY, truth_XY in smooth]
+    away = [distance(truth_XY, side_XY) for _, _, side_XY, truth_XY in smooth]
     assert np.mean(np.array(away) <= 1) >= 0.95
     assert max(away) <= 2
 
@@ -55,7 +56,7 @@ def test_the_edges_of_smooth_truths_are_within_a_cell_of_found_ones(searches):
 def test_two_boundaries_are_both_found(searches):
     """The band between them is three to seven cells wide."""
     bands = [case for case in searches if case[0] == "two boundaries"]
-    away = [boundary.distance(truth_XY, side_XY) for _, _, side_XY, truth_XY in bands]
+    away = [distance(truth_XY, side_XY) for _, _, side_XY, truth_XY in bands]
     assert np.mean(np.array(away) <= 1) >= 0.8
     assert max(away) <= 3
 
@@ -74,31 +75,67 @@ def test_a_wider_tolerance_takes_fewer_points_and_keeps_its_word(tolerance):
             seen_XY, side_XY, _ = searched(share_XY, tolerance=tolerance)
             assert (~np.isnan(seen_XY)).sum() < (~np.isnan(near)).sum(), kind
             if not boundary.unresolved(seen_XY, side_XY, tolerance).any():
-                assert boundary.distance(side_XY, share_XY >= 0.5) <= tolerance
+                assert distance(side_XY, share_XY >= 0.5) <= tolerance
 
 
-def test_a_proposal_is_new_distinct_and_no_larger_than_asked():
-    share_XY = np.full((12, 9), np.nan)
-    for point in boundary.first_points(share_XY.shape):
-        share_XY[point] = float(point[0] + point[1] > 9)
-    for count in (0, 1, 5, 50):
-        points = boundary.propose(share_XY, count)
-        assert len(points) == len(set(points)) <= count
-        assert all(np.isnan(share_XY[point]) for point in points)
-    assert boundary.propose(share_XY, 5) == boundary.propose(share_XY, 5)
+def observed(shape, share):
+    """A lattice whose first points are observed."""
+    share_XY = np.full(shape, np.nan)
+    for point in boundary.first_points(shape, 1):
+        share_XY[point] = share(point)
+    return share_XY
+
+
+def test_the_points_of_a_round_are_new_and_distinct_and_come_to_an_end():
+    share_XY = observed((12, 9), lambda point: float(point[0] + point[1] > 9))
+    belief, running = boundary.believe(share_XY), []
+    while (point := boundary.next_point(share_XY, belief, running, 1)) is not None:
+        assert point not in running
+        assert np.isnan(share_XY[point])
+        assert boundary.next_point(share_XY, belief, running, 1) == point
+        running.append(point)
+    assert 5 < len(running) < share_XY.size / 2
 
 
 def test_without_two_sides_there_is_nothing_to_ask():
     for value in (0.0, 1.0):
-        share_XY = np.full((16, 16), np.nan)
-        for point in boundary.first_points(share_XY.shape):
-            share_XY[point] = value
-        assert boundary.propose(share_XY, 8) == []
+        share_XY = observed((16, 16), lambda point, value=value: value)
+        assert boundary.next_point(share_XY, boundary.believe(share_XY), [], 1) is None
+
+
+def test_nothing_is_believed_where_nothing_or_only_ties_are_observed():
+    nothing = boundary.believe(np.full((5, 4), np.nan))
+    assert not nothing.score_XY.any()
+    ties = boundary.believe(observed((9, 9), lambda point: 0.5))
+    assert not ties.score_XY.any()
+    assert ties.side_XY.all()  # half of the seeds are enough
+
+
+def test_the_belief_is_the_posterior_mean_of_the_documented_model():
+    """By the formula, at the length scales that the formula finds likeliest."""
+    share_XY = observed((13, 9), lambda point: float(point[0] > 5 + 0.2 * point[1]))
+    seen_O2 = np.argwhere(~np.isnan(share_XY))
+    y_O = 2 * share_XY[tuple(seen_O2.T)] - 1
+
+    def kernel(a, b, scales):
+        return np.exp(-0.5 * (((a[:, None] - b[None]) / scales) ** 2).sum(-1))
+
+    def log_density(scales):
+        cov = kernel(seen_O2, seen_O2, scales) + boundary.NOISE * np.eye(len(y_O))
+        cov *= y_O @ np.linalg.inv(cov) @ y_O / len(y_O)
+        return -0.5 * (np.linalg.slogdet(cov)[1] + y_O @ np.linalg.inv(cov) @ y_O)
+
+    grid = [np.array([a, b]) for a in boundary.SCALES for b in boundary.SCALES]
+    scales = max(grid, key=log_density)
+    cov = kernel(seen_O2, seen_O2, scales) + boundary.NOISE * np.eye(len(y_O))
+    every_Q2 = np.argwhere(np.ones(share_XY.shape))
+    mean_Q = kernel(every_Q2, seen_O2, scales) @ np.linalg.inv(cov) @ y_O
+    assert np.allclose(boundary.believe(share_XY).score_XY.ravel(), mean_Q, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (4, 16), (16, 5), (9, 9), (40, 7)])
 def test_the_first_points_reach_the_corners_and_leave_no_wide_gap(shape):
-    points = boundary.first_points(shape)
+    points = boundary.first_points(shape, 1)
     assert {(0, 0), (0, shape[1] - 1), (shape[0] - 1, 0), (shape[0] - 1, shape[1] - 1)} <= {*points}
     for axis in (0, 1):
         lines = sorted({point[axis] for point in points})
@@ -107,8 +144,8 @@ def test_the_first_points_reach_the_corners_and_leave_no_wide_gap(shape):
 
 def test_distances_are_measured_in_cells():
     low_XY, high_XY = (np.arange(10)[:, None] > at * np.ones(10) for at in (4, 6))
-    assert boundary.distance(low_XY, high_XY) == 2
-    assert boundary.distance(low_XY, low_XY) == 0
+    assert distance(low_XY, high_XY) == 2
+    assert distance(low_XY, low_XY) == 0
     nothing_XY = np.zeros((10, 10), bool)
-    assert boundary.distance(nothing_XY, low_XY) == 0
-    assert boundary.distance(low_XY, nothing_XY) == math.inf
+    assert distance(nothing_XY, low_XY) == 0
+    assert distance(low_XY, nothing_XY) == math.inf

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from grokmodel.errors import ConfigError
-from service.boundary import search as boundary_search
 from service.boundary.plane import listed_axis, make_plane, spaced_axis
+from service.boundary.state import make_search
 from tests.service.tiny import tiny_config
 
 
@@ -57,9 +57,9 @@ def test_a_bad_plane_is_refused():
     with pytest.raises(ConfigError, match=r"train_fraction = 1.*\(0, 1\)"):
         make_plane(x, beyond, {}, [0])
     with pytest.raises(ConfigError, match=r"--max-trials = 3 .*18 or more"):
-        boundary_search.make_search("a", make_plane(x, y, {}, [0, 1]), 1, 3)
+        make_search("a", make_plane(x, y, {}, [0, 1]), 1, 3)
     with pytest.raises(ConfigError, match=r"--tolerance = 0 .*from 1"):
-        boundary_search.make_search("a", make_plane(x, y, {}, [0]), 0, None)
+        make_search("a", make_plane(x, y, {}, [0]), 0, None)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,7 @@ def test_a_bad_plane_is_refused():
 def test_the_usual_cap_is_a_quarter_of_all_but_small_lattices(cells, points):
     x = spaced_axis("--x", "lr", 0.1, 1, cells[0], True)
     y = spaced_axis("--y", "weight_decay", 0.1, 1, cells[1], True)
-    assert (
-        boundary_search.make_search("a", make_plane(x, y, {}, [0]), 1, None).most_points == points
-    )
+    assert make_search("a", make_plane(x, y, {}, [0]), 1, None).most_points == points
 
 
 def test_trials_of_a_point_differ_in_their_seed_only(plane):
@@ -79,3 +77,21 @@ def test_trials_of_a_point_differ_in_their_seed_only(plane):
     assert one.to_dict() | {"seed": 1} == two.to_dict()
     assert one.weight_decay == plane.x.values[2]
     assert one.side == tiny_config().side
+
+
+def test_values_name_their_point_and_no_other(plane):
+    points = list(np.ndindex(plane.shape))
+    assert [plane.point(plane.values(point)) for point in points] == points
+    assert plane.point({"weight_decay": 0.1}) is None
+    assert plane.point(plane.values((0, 0)) | {"weight_decay": 0.11}) is None
+
+
+def test_sides_are_those_by_the_end_of_the_budget(plane):
+    """A trial that would have generalised later is on the other side."""
+    y = spaced_axis("--y", "train_fraction", 0.1, 0.9, 3, log=False)
+    given = make_plane(plane.x, y, {**plane.fixed, "steps": 2750}, [0])
+    assert given.side(True) == "generalised by step 2,750"
+    assert given.side(False) == "not generalised by step 2,750"
+    steps = listed_axis("--x", "steps", [250, 500, 5000], None)
+    varied = make_plane(steps, y, plane.fixed, [0], "learned")
+    assert varied.side(False) == "not learned by its last step"

@@ -28,7 +28,7 @@ def test_the_study_lies_in_a_folder_store_and_must_be_named_for_s3(settings, mon
 )
 def test_a_storage_that_does_not_answer_is_named_without_its_password(plane, url):
     with pytest.raises(SettingsError, match="storage = ") as refused:
-        BoundaryStudy("wall", plane, url)
+        BoundaryStudy("wall", plane, 1, url)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -36,4 +36,4 @@ def test_a_storage_that_does_not_answer_is_named_without_its_password(plane, url
 def test_a_file_that_is_no_database_is_named(plane, tmp_path):
     (tmp_path / "optuna.db").write_text("not a database, but long enough to be taken for one" * 9)
     with pytest.raises(SettingsError, match=r"storage = .*optuna.db.*database"):
-        BoundaryStudy("wall", plane, f"sqlite:///{tmp_path}/optuna.db")
+        BoundaryStudy("wall", plane, 1, f"sqlite:///{tmp_path}/optuna.db")

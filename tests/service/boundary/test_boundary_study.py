@@ -4,85 +4,41 @@ import json
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
-from matplotlib.text import Text
 from optuna.trial import TrialState
 
 from grokmodel.errors import ConfigError
-from service.boundary import figure as boundary_figure
 from service.boundary import search as boundary_search
-from service.boundary.lattice import KNOWN, NONE_SEEN
 from service.boundary.plane import listed_axis, make_plane, spaced_axis
+from service.boundary.state import KNOWN, OPEN, make_search
 from service.boundary.study import BoundaryStudy, storage_url
 from service.schedule.plan import Resources
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
-from service.tables.reading import read_table, write_rows
+from tests.service.boundary.searching import KilledError, Table, grows, point_of, run, study_of
 from tests.service.planes import SIZE
-from tests.service.rows import finished_row
-
-
-class KilledError(Exception):
-    """The driver is gone."""
 
 
 @pytest.fixture
 def search(plane):
-    return boundary_search.make_search("wall", plane, 1, None)
-
-
-def grows(config):
-    """A truth: what generalises where."""
-    return config.weight_decay < 5 * config.train_fraction
-
-
-class Table:
-    """Stands for training: writes rows by the truth, and remembers what it was not spared."""
-
-    def __init__(self, store, dies_after=None, truth=grows):
-        self.store, self.trained, self.dies_after = store, [], dies_after
-        self.truth = truth
-
-    def __call__(self, configs):
-        known = set(read_table(self.store, "trials", "wall")["trial_id"])
-        todo = [config for config in configs if config.trial_id not in known]
-        left = len(todo) if self.dies_after is None else self.dies_after - len(self.trained)
-        rows = []
-        for config in todo[:left]:
-            phase = "grokking" if self.truth(config) else "memorization"
-            rows.append(finished_row(config) | {"phase": phase})
-            self.trained.append(config.trial_id)
-        write_rows(self.store, "trials", "wall", rows)
-        if left < len(todo):
-            raise KilledError
-
-
-def run(search, settings, table):
-    study = BoundaryStudy("wall", search.plane, storage_url(settings))
-    return boundary_search.find_boundary(
-        search, study, table.store, table, pack=lambda: 4, say=lambda line: None
-    )
+    return make_search("wall", plane, 1, None)
 
 
 def published(store):
     return json.loads(store.get(f"{keys.boundary_prefix('wall')}/boundary.json"))
 
 
-def words_of(found):
-    figure = boundary_figure.draw(found.search.plane, 1, found.belief, found.phases)
-    return [text.get_text() for text in figure.findobj(Text)]
-
-
-def study_of(settings):
-    return optuna.load_study(study_name="wall", storage=storage_url(settings))
+def enqueue(study, *points):
+    for point in points:
+        study.study.enqueue_trial(study.plane.values(point))
+    study.ask(len(points))
 
 
 def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, settings, store):
     table = Table(store)
     found = run(search, settings, table)
-    assert found.open_ends == 0
+    assert found.state == KNOWN
     for point in np.ndindex(search.plane.shape):
         near = [
             grows(config)
@@ -93,11 +49,11 @@ def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, set
         assert bool(found.belief.side_XY[point]) in near  # wrong by a cell at most
     trials = study_of(settings).trials
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
-    assert len({tuple(trial.user_attrs["point"]) for trial in trials}) == len(trials)
+    assert len({point_of(trial) for trial in trials}) == len(trials)
     assert len(trials) * 2 == len(table.trained) == len(set(table.trained))
     for trial in trials:
-        x, y = trial.user_attrs["point"]
-        assert trial.params == search.plane.values((x, y))
+        assert trial.params == search.plane.values(point_of(trial))
+        assert trial.user_attrs["trial_ids"] == search.plane.trial_ids[point_of(trial)]
         assert trial.value == search.plane.share(trial.user_attrs["phases"])
     said = published(store)
     assert said["known"]
@@ -107,26 +63,6 @@ def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, set
     assert len(observed) == len(trials)
     png = store.get(f"{keys.boundary_prefix('wall')}/boundary.png")
     assert png.startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("side", [True, False])
-def test_where_all_that_is_observed_is_on_one_side_no_boundary_is_known(
-    search, settings, store, side
-):
-    found = run(search, settings, Table(store, truth=lambda config: side))
-    assert found.points == len(search.first)
-    assert found.state == NONE_SEEN
-    assert "no boundary seen" in found.in_words()
-    said = published(store)
-    assert said["state"] == NONE_SEEN
-    assert not said["known"]
-    shown = words_of(found)
-    assert any("no boundary seen" in text for text in shown)
-    assert "boundary" not in shown  # a line that is not there has no entry in the legend
-
-
-def test_a_boundary_that_is_seen_is_in_the_legend(search, settings, store):
-    assert "boundary" in words_of(run(search, settings, Table(store)))
 
 
 def test_what_was_published_outlives_a_round_that_dies(search, settings, store):
@@ -150,7 +86,7 @@ def test_a_point_whose_trial_came_to_nothing_is_asked_again(search, settings, st
         run(search, settings, Table(store, 5))
     study, ended = study_of(settings), search.first[-1]
     for trial in study.get_trials(states=[TrialState.RUNNING]):
-        if tuple(trial.user_attrs["point"]) == ended:
+        if point_of(trial) == ended:
             study.tell(trial.number, state=state)
     rounds = []
 
@@ -163,21 +99,46 @@ def test_a_point_whose_trial_came_to_nothing_is_asked_again(search, settings, st
     assert run(search, settings, Counted(store)).state == KNOWN
     states = {}
     for trial in study_of(settings).trials:
-        states.setdefault(tuple(trial.user_attrs["point"]), []).append(trial.state)
+        states.setdefault(point_of(trial), []).append(trial.state)
     assert states.pop(ended) == [state, TrialState.COMPLETE]
     assert set(map(tuple, states.values())) == {(TrialState.COMPLETE,)}
 
 
+def test_a_trial_that_was_cut_short_while_it_was_asked_fails_and_the_search_resumes(
+    search, settings, store
+):
+    study = BoundaryStudy("wall", search.plane, 1, storage_url(settings))
+    study.study.ask()  # no parameters yet
+    study.study.ask().suggest_float("weight_decay", 0.1, 10, log=True)
+    assert run(search, settings, Table(store)).state == KNOWN
+    trials = study_of(settings).trials
+    assert [trial.state for trial in trials[:2]] == [TrialState.FAIL] * 2
+    assert {trial.state for trial in trials[2:]} == {TrialState.COMPLETE}
+    assert len({point_of(trial) for trial in trials[2:]}) == len(trials) - 2
+
+
+def test_a_point_that_is_enqueued_off_the_lattice_or_twice_is_not_trained(search, settings, store):
+    study = BoundaryStudy("wall", search.plane, 1, storage_url(settings))
+    between = search.plane.values((3, 3)) | {"weight_decay": 0.1234}
+    for values in (between, search.plane.values((3, 3)), search.plane.values((3, 3))):
+        study.study.enqueue_trial(values)
+    table = Table(store)
+    run(search, settings, table)
+    assert len(table.trained) == len(set(table.trained))
+    states = [trial.state for trial in study_of(settings).trials[:3]]
+    assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.FAIL]
+
+
 def test_a_failed_trial_whose_rows_are_there_is_told_anew(search, settings, store):
-    study, point = BoundaryStudy("wall", search.plane, storage_url(settings)), (3, 3)
-    study.ask([point])
+    study, point = BoundaryStudy("wall", search.plane, 1, storage_url(settings)), (3, 3)
+    enqueue(study, point)
     study.study.tell(0, state=TrialState.FAIL)
     study.sync(dict.fromkeys(search.plane.trial_ids[point], "grokking"))
     assert [trial.value for trial in study_of(settings).trials] == [None, 1.0]
 
 
 @pytest.mark.parametrize("dies_after", [0, 7, 23])
-def test_killed_at_any_trial_it_goes_on_and_asks_nothing_twice(
+def test_killed_at_any_trial_it_resumes_and_asks_nothing_twice(
     search, settings, store, dies_after, tmp_path
 ):
     first, second = Table(store, dies_after), Table(store)
@@ -185,7 +146,7 @@ def test_killed_at_any_trial_it_goes_on_and_asks_nothing_twice(
         run(search, settings, first)
     found = run(search, settings, second)
     assert not {*first.trained} & {*second.trained}
-    points = [tuple(trial.user_attrs["point"]) for trial in study_of(settings).trials]
+    points = [point_of(trial) for trial in study_of(settings).trials]
     assert len(points) == len(set(points)) == found.points
 
     whole = Settings(**vars(settings) | {"store": str(tmp_path / "whole")})
@@ -196,21 +157,21 @@ def test_killed_at_any_trial_it_goes_on_and_asks_nothing_twice(
 
 def test_a_lost_study_is_made_again_from_the_table(search, settings, store):
     found = run(search, settings, Table(store))
-    before = {tuple(t.user_attrs["point"]): t.value for t in study_of(settings).trials}
+    before = {point_of(t): t.value for t in study_of(settings).trials}
     (Path(settings.store) / "optuna.db").unlink()
     table = Table(store)
     again = run(search, settings, table)
     assert table.trained == []
     assert again.phases == found.phases
     trials = study_of(settings).trials
-    assert {tuple(t.user_attrs["point"]): t.value for t in trials} == before
+    assert {point_of(t): t.value for t in trials} == before
 
 
 def test_a_point_that_was_enqueued_but_not_started_is_asked_once(search, settings, store):
-    study = BoundaryStudy("wall", search.plane, storage_url(settings))
-    study.study.enqueue_trial(search.plane.values((3, 3)), study._facts((3, 3)))
+    study = BoundaryStudy("wall", search.plane, 1, storage_url(settings))
+    study.study.enqueue_trial(search.plane.values((3, 3)))
     run(search, settings, Table(store))
-    points = [tuple(trial.user_attrs["point"]) for trial in study_of(settings).trials]
+    points = [point_of(trial) for trial in study_of(settings).trials]
     assert points.count((3, 3)) == 1
     assert len(points) == len(set(points))
 
@@ -224,20 +185,20 @@ def test_rows_that_are_there_already_count_as_observed(search, settings, store):
     assert found.points == SIZE**2
 
 
-def test_a_search_stops_at_its_most_trials_and_goes_on_with_more(plane, settings, store):
-    little = boundary_search.make_search("wall", plane, 1, 22)
+def test_a_search_stops_at_its_most_trials_and_resumes_with_more(plane, settings, store):
+    little = make_search("wall", plane, 1, 22)
     table = Table(store)
     found = run(little, settings, table)
     assert len(table.trained) == 22
-    assert found.open_ends > 0
-    assert run(boundary_search.make_search("wall", plane, 1, 100), settings, table).open_ends == 0
+    assert found.state == OPEN
+    assert run(make_search("wall", plane, 1, 100), settings, table).state == KNOWN
 
 
 def test_a_name_belongs_to_one_plane(search, settings, store):
     run(search, settings, Table(store))
     other = make_plane(search.plane.x, search.plane.y, search.plane.fixed, [0])
     with pytest.raises(ConfigError, match=r"--name.*'wall'.*differs in seeds$"):
-        BoundaryStudy("wall", other, storage_url(settings))
+        BoundaryStudy("wall", other, 1, storage_url(settings))
 
 
 HIDDEN = [  # field and values of an axis, and two planes that are one at its first value
@@ -254,20 +215,20 @@ def test_a_field_that_does_not_count_at_the_first_point_tells_planes_apart(
     x = listed_axis("--x", field, values, None)
     y = spaced_axis("--y", "weight_decay", 0.1, 10, 3, log=True)
     mine, theirs = (make_plane(x, y, {"P": 7, "side": 8} | fixed, [0]) for fixed in (one, other))
-    study = BoundaryStudy("wall", mine, storage_url(settings))
-    study.ask([(0, 0), (2, 2)])
+    study = BoundaryStudy("wall", mine, 1, storage_url(settings))
+    enqueue(study, (0, 0), (2, 2))
     if not hashed:  # as studies were stored before
         plane = study.study.user_attrs["plane"]
         study.study.set_user_attr("plane", {k: v for k, v in plane.items() if k != "trials"})
     with pytest.raises(ConfigError, match=r"--name.*'wall'.*differs in trials$"):
-        BoundaryStudy("wall", theirs, storage_url(settings))
-    BoundaryStudy("wall", mine, storage_url(settings))
+        BoundaryStudy("wall", theirs, 1, storage_url(settings))
+    BoundaryStudy("wall", mine, 1, storage_url(settings))
 
 
 def test_shares_are_those_of_the_table(search, settings, store):
     """A study may have been told something else, be it by hand."""
-    study, point = BoundaryStudy("wall", search.plane, storage_url(settings)), search.first[0]
-    study.ask([point])
+    study, point = BoundaryStudy("wall", search.plane, 1, storage_url(settings)), search.first[0]
+    enqueue(study, point)
     study.study.tell(0, 0.0 if grows(search.plane.configs(point)[0]) else 1.0)
     found = run(search, settings, Table(store))
     for at, phases in found.phases.items():
