@@ -13,8 +13,8 @@ CONNECT_S = 5.0
 def check_reachable(address: str) -> None:
     """Connect to a database or to the head of a Ray cluster, and leave.
 
-    Nothing is asked of the web, as there may be a proxy between, nor where there is no port, as in
-    `auto`.
+    Nothing is asked of the web, as there may be a proxy between, of a file, nor where there is no
+    port, as in `auto`.
 
     Args:
         address: HOST:PORT or a URI.
@@ -23,7 +23,7 @@ def check_reachable(address: str) -> None:
         OSError: it takes no connections, or its port is no port.
     """
     scheme, _, rest = address.partition("://") if "://" in address else ("", "", address)
-    if scheme in ("http", "https"):
+    if scheme in ("http", "https") or scheme.startswith("sqlite"):
         return
     try:
         # from the last @: a password may have @ and / in it

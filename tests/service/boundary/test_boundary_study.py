@@ -207,19 +207,15 @@ HIDDEN = [  # field and values of an axis, and two planes that are one at its fi
 ]
 
 
-@pytest.mark.parametrize("hashed", [True, False])
 @pytest.mark.parametrize(("field", "values", "one", "other"), HIDDEN)
 def test_a_field_that_does_not_count_at_the_first_point_tells_planes_apart(
-    settings, field, values, one, other, hashed
+    settings, field, values, one, other
 ):
     x = listed_axis("--x", field, values, None)
     y = spaced_axis("--y", "weight_decay", 0.1, 10, 3, log=True)
     mine, theirs = (make_plane(x, y, {"P": 7, "side": 8} | fixed, [0]) for fixed in (one, other))
     study = BoundaryStudy("wall", mine, 1, storage_url(settings))
     enqueue(study, (0, 0), (2, 2))
-    if not hashed:  # as studies were stored before
-        plane = study.study.user_attrs["plane"]
-        study.study.set_user_attr("plane", {k: v for k, v in plane.items() if k != "trials"})
     with pytest.raises(ConfigError, match=r"--name.*'wall'.*differs in trials$"):
         BoundaryStudy("wall", theirs, 1, storage_url(settings))
     BoundaryStudy("wall", mine, 1, storage_url(settings))

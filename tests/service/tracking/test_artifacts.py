@@ -25,7 +25,7 @@ def _nothing_set(monkeypatch):
 def start(settings, sweep="mine"):
     """As a sweep does it, in a process of its own."""
     utils._artifact_repos_cache.clear()  # a process knows where the files of a run were before
-    Store(settings).put(keys.sweep_key(sweep), b'{"experiment_id": "1", "trials": {}}')
+    Store(settings).put(keys.sweep_key(sweep, "1"), b'{"experiment_id": "1", "trials": {}}')
     return Tracking.start(settings.tracking_uri, sweep, settings.artifacts, 0)
 
 
