@@ -14,6 +14,7 @@ all that was observed is on one side (`state` in boundary.json says so); 2, bad 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -222,7 +223,7 @@ def closing(name: str, words: str, url: str, settings: Settings) -> str:
 
 picture  {settings.store}/boundaries/{name}/boundary.png
 points   {settings.store}/boundaries/{name}/boundary.json
-study    optuna-dashboard {without_password(url)}
+study    {shlex.join(["optuna-dashboard", without_password(url)])}
 """
 
 
