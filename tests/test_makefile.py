@@ -37,7 +37,7 @@ def make(checkout, *words, **variables):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("store", ["runs", "a b", "it's & \"so\"; #1", "s3://bucket/prefix"])
+@pytest.mark.parametrize("store", ["runs", "a b", 'it\'s & "so"; #1', "s3://bucket/prefix"])
 @pytest.mark.parametrize("target", ["demo", "smoke", "reproduce", "ui"])
 def test_a_store_is_one_word(checkout, target, store):
     assert make(checkout, target, STORE=store)[-2:] == ["--store", store]
