@@ -3,21 +3,22 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
+# to the shell, in which it is one word whatever is in it
+export STORE
 
 .PHONY: demo smoke reproduce ui up down test test-cluster slow faults check lint format docs bench bench-gpu lock audit clean
 
 demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
-	$(BIN)/python sweeps/grok_phase.py --preset demo --store $(STORE)
+	$(BIN)/python sweeps/grok_phase.py --preset demo --store "$$STORE"
 
 smoke: $(VENV)/.run         ## four tiny trials: does everything work?
-	$(BIN)/python sweeps/grok_phase.py --preset smoke --store $(STORE)
+	$(BIN)/python sweeps/grok_phase.py --preset smoke --store "$$STORE"
 
 reproduce: $(VENV)/.run     ## the paper's experiments, as far as two hours go: REPRODUCTION.md
-	$(BIN)/grok reproduce --budget 2h --store $(STORE)
+	$(BIN)/grok reproduce --budget 2h --store "$$STORE"
 
 ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000
-	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db --host 127.0.0.1
+	@$(BIN)/grok ui --store "$$STORE"
 
 up: $(VENV)/.stack          ## S3, PostgreSQL, MLflow and a Ray cluster on this machine
 	@$(BIN)/python -m infra.local up

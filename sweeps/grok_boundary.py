@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -223,7 +224,7 @@ def closing(name: str, words: str, url: str, settings: Settings) -> str:
 
 picture  {settings.store}/boundaries/{name}/boundary.png
 points   {settings.store}/boundaries/{name}/boundary.json
-study    optuna-dashboard {without_password(url)}
+study    {shlex.join(["optuna-dashboard", without_password(url)])}
 """
 
 

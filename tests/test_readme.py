@@ -51,7 +51,7 @@ def test_no_two_sweeps_of_the_documents_share_a_name():
 
 
 def test_grok_commands_parse():
-    verbs = "status|figures|table|analyze|costs|publish|doctor|compact|gc|reproduce"
+    verbs = "status|figures|table|analyze|costs|publish|doctor|compact|gc|ui|reproduce"
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
     assert found
     for flags in found:

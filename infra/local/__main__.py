@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -51,13 +52,14 @@ def show(stack: Stack) -> int:
     if any(server.process() is None for server in servers):
         return 1
 
+    env, python = shlex.quote(f"{stack.folder}/env"), shlex.quote(sys.executable)
     print(f"""
   S3       {stack.s3.endpoint}, store {stack.store}
   MLflow   {stack.mlflow.uri}, user and password in {stack.folder}/env
   Ray      {stack.ray.address}, dashboard {stack.ray.dashboard}
 
-  . {stack.folder}/env
-  ray job submit --working-dir . -- {sys.executable} sweeps/grok_phase.py --preset smoke
+  . {env}
+  ray job submit --working-dir . -- {python} sweeps/grok_phase.py --preset smoke
   grok status
 """)
     return 0

@@ -114,13 +114,6 @@ class BoundaryStudy:
                 raise ConfigError("--name", name, words)
         self.study.set_user_attr("plane", mine)
 
-    def _asked_of_mine(self) -> bool:
-        """Whether all that the study asked are trials of this plane."""
-        return all(
-            trial.user_attrs.get("trial_ids") == self.plane.trial_ids[point]
-            for point, trial in self.sampler.points(self.study, *ASKED)
-        )
-
     def _ask_one(self) -> None:
         trial = self.study.ask(self.sampler.distributions)
         if point := self.plane.point(trial.params):

@@ -15,6 +15,7 @@ from service.cli.parser import Parser
 from service.health.garbage import OLDER_THAN_H
 from service.settings import Settings, load_settings
 from service.tables.compaction import COMPACTED
+from service.tables.summary import PORT
 
 Command = Callable[[Settings, argparse.Namespace], int]
 Extend = Callable[[Any], None]
@@ -99,6 +100,9 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     merging.add_argument("--sweep", help="only of this one")
     merging.add_argument("--table", choices=COMPACTED, metavar="TABLE", help="only this one")
     merging.set_defaults(run=store_commands.run_compact)
+    pages = verbs.add_parser("ui", help="serve MLflow's pages of a store on this machine")
+    pages.add_argument("--port", type=int, default=PORT, help="(default: %(default)s)")
+    pages.set_defaults(run=_later("run_ui"), tracked=True)
     cleaning = verbs.add_parser("gc", help="list what nothing refers to, or delete it")
     cleaning.add_argument("--delete", action="store_true", help="delete it (default: list it)")
     cleaning.add_argument(
@@ -107,7 +111,7 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     )  # fmt: skip
     cleaning.set_defaults(run=store_commands.run_gc)
     every = (status, drawing, analyzing, publishing, costs, columns, table)
-    for command in (*every, doctor, merging, cleaning):
+    for command in (*every, doctor, merging, cleaning, pages):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     for command in (analyzing, doctor):
         command.add_argument(

@@ -6,6 +6,7 @@ They need torch, MLflow and matplotlib, so `cli` loads them only when they are t
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,9 +19,14 @@ from service.cli.store_commands import planned_trials
 from service.report import page, sweep_figures, trial_figures
 from service.schedule.preview import check_data
 from service.settings import Settings
+from service.store.heartbeat import heartbeats
+from service.store.manifest import sweep_names
 from service.store.store import Store, StoreError
 from service.tables.reading import read_table
+from service.tables.summary import ui_address
 from service.tracking import outbox
+from service.tracking.artifacts import correct, goes_along, misplaced
+from service.tracking.client import Tracking
 
 
 def run_figures(settings: Settings, args: argparse.Namespace) -> int:
@@ -95,6 +101,36 @@ def run_publish(settings: Settings, args: argparse.Namespace) -> int:
         return 1
     print(f"MLflow has all of {args.sweep}")
     return 0
+
+
+def run_ui(settings: Settings, args: argparse.Namespace) -> int:
+    """MLflow's pages, until they are stopped; this process becomes their server."""
+    address, tracking = ui_address(settings, port=args.port), Tracking(settings.tracking_uri)
+    if not tracking.uri.startswith("http"):
+        tracking.patiently(lambda: bring_files_here(tracking, settings), patience_s=0.0)
+        print(f"open {address}", flush=True)
+        # not as an argument, which all may read
+        os.environ["MLFLOW_BACKEND_STORE_URI"] = tracking.uri
+        # it is for language models, and takes 2 GB
+        os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+        words = ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(args.port)]
+        os.execv(sys.executable, [sys.executable, *words])
+    print(f"its server is running: open {address}")
+    return 0
+
+
+def bring_files_here(tracking: Tracking, settings: Settings) -> None:
+    """MLflow finds the files of a store that was copied or moved."""
+    store = Store(settings)
+    # a driver that runs goes on writing to where it began, under the store's name on its machine
+    still = [
+        sweep
+        for sweep in sweep_names(store)
+        if not any(seen.is_alive() for seen in heartbeats(store, sweep))
+    ]
+    found = misplaced(tracking.client, settings.artifacts, still)
+    if found and goes_along(tracking.uri, settings.artifacts):
+        correct(tracking.uri, settings.artifacts, found)
 
 
 def run_costs(settings: Settings, args: argparse.Namespace) -> int:

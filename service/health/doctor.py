@@ -58,7 +58,9 @@ def run(store: str | None, as_json: bool = False, data_root: str | None = None) 
         lines = [{k: without_password(v) for k, v in asdict(f).items()} for f in found]
         print(json.dumps(lines, indent=1))
     else:
-        print(f"{failed} of {len(found)} checks failed" if failed else "all is well")
+        warned = any(finding.level == WARNING for finding in found)
+        well = "all is well" + ", but for the warnings" * warned
+        print(f"{failed} of {len(found)} checks failed" if failed else well)
     return int(failed > 0)
 
 

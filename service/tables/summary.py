@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ import pandas as pd
 
 from grokmodel.core.outcome import PHASES
 from grokmodel.image.config import AXES
-from service.settings import Settings, without_password
+from service.settings import Settings, sqlite_uri, without_password
 from service.text import config_value, count, median_step, spread
 
 RESULTS = {
@@ -24,6 +26,9 @@ HELD_OUT = {
     "val_acc_strict_heldout": "strict, unseen images",
 }
 """By images that never train: shown where there are several images a symbol."""
+
+PORT = 5000
+"""Of MLflow's pages on this machine, unless told otherwise."""
 
 
 def counted(trials: pd.DataFrame) -> str:
@@ -87,12 +92,14 @@ def closing_words(name: str, settings: Settings, figures: Sequence[str], experim
     picture = next((f for f in figures if "/phase-" in f and f.endswith(".png")), None)
     opener = "open" if sys.platform == "darwin" else "xdg-open"
     is_local = picture and "://" not in store
-    show = f"{opener} {store}/{picture}" if is_local else f"grok figures --sweep {name}"
-    table = f"import pandas as pd; print(pd.read_parquet('{store}/tables/trials'))"
+    again = ["grok", "figures", "--sweep", name]
+    show = shlex.join([opener, f"{store}/{picture}"] if is_local else again)
+    place = json.dumps(f"{store}/tables/trials", ensure_ascii=False)  # double quotes stay readable
+    table = f"import pandas as pd; print(pd.read_parquet({place}))"
     return f"""
 report   {store}/figures/{name}/report.html
 tables   {store}/tables/{{trials,curves,spectra,...}}
-         {sys.executable} -c "{table}"
+         {shlex.join([sys.executable, "-c", table])}
 figures  {store}/figures/{name}
          {show}
 MLflow   {without_password(settings.tracking_uri)}
@@ -103,19 +110,21 @@ MLflow   {without_password(settings.tracking_uri)}
 
 def ui_command(settings: Settings) -> str:
     """The command that serves MLflow's pages."""
-    if settings.tracking_uri.startswith("http"):
+    uri = settings.tracking_uri
+    if uri.startswith("http"):
         return "(its server is running)"
-    mlflow = Path(sys.executable).parent / "mlflow"
-    store = without_password(settings.tracking_uri)
-    return f"{mlflow} ui --backend-store-uri {store} --host 127.0.0.1"
+    program = str(Path(sys.executable).parent / "grok")
+    command = shlex.join([program, "ui", "--store", settings.store])
+    # whoever pastes it has the password, if there is one, in the environment
+    is_usual = uri == sqlite_uri(f"{settings.store}/mlflow.db") or uri != without_password(uri)
+    return command if is_usual else f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {command}"
 
 
-def ui_address(settings: Settings, experiment_id: str) -> str:
-    """The page of the sweep; without the type MLflow shows its pages for language models."""
-    is_server = settings.tracking_uri.startswith("http")
-    host = (
-        without_password(settings.tracking_uri).rstrip("/")
-        if is_server
-        else "http://127.0.0.1:5000"
-    )
-    return f"{host}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+def ui_address(settings: Settings, experiment_id: str = "", port: int = PORT) -> str:
+    """The page of the sweep, or of all; without the type MLflow shows its pages for language
+    models."""
+    uri = settings.tracking_uri
+    is_server = uri.startswith("http")
+    host = without_password(uri).rstrip("/") if is_server else f"http://127.0.0.1:{port}"
+    page = f"experiments/{experiment_id}/runs" if experiment_id else "experiments"
+    return f"{host}/#/{page}?workflowType=machine_learning"

@@ -51,7 +51,7 @@ def test_databases_and_artifacts_lie_in_a_store_of_any_other_name(tmp_path, plan
     settings = load_settings(str(tmp_path / ODD))
     tracking = Tracking.start(settings.tracking_uri, "sweep", settings.artifacts)
     tracking.log_files(tracking.parent_id, {"x/y.bin": b"12"})
-    BoundaryStudy("wall", plane, storage_url(settings))
+    BoundaryStudy("wall", plane, 1, storage_url(settings))
     assert [path.name for path in tmp_path.iterdir()] == [ODD]
     store = tmp_path / ODD
     assert {path.name for path in store.iterdir()} == {"mlflow.db", "optuna.db", "mlartifacts"}

@@ -1,9 +1,18 @@
 """What is said of a sweep is what its rows say."""
 
-import pandas as pd
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
-from service.settings import Settings
-from service.tables.summary import closing_words, phase_table, settings_table
+import pandas as pd
+import pytest
+
+from service.cli.commands import build_parser
+from service.settings import Settings, sqlite_uri
+from service.store.store import Store
+from service.tables.reading import write_rows
+from service.tables.summary import closing_words, phase_table, settings_table, ui_command
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
@@ -61,3 +70,29 @@ def test_closing_words_name_every_place_and_no_password():
     ):
         assert part in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("name", ["plain", "a b&c'd\"e;$HOME\\"])
+def test_commands_to_paste_are_for_a_store_of_any_name(tmp_path, name):
+    folder = str(tmp_path / name)
+    settings = Settings(folder, sqlite_uri(f"{folder}/mlflow.db"), "")
+    write_rows(Store(settings), "trials", "mine", [finished_row(tiny_config())])
+    lines = closing_words("mine", settings, ("figures/mine/phase-a.png",), "7").splitlines()
+    table, show, ui = (
+        next(line for line in lines if part in line) for part in (" -c ", "/phase-a.png", " ui ")
+    )
+    done = subprocess.run(table, shell=True, capture_output=True, text=True, check=True)
+    assert finished_row(tiny_config())["trial_id"] in done.stdout
+    assert shlex.split(show)[1:] == [f"{folder}/figures/mine/phase-a.png"]
+    program, *words = shlex.split(ui)
+    assert program == str(Path(sys.executable).parent / "grok")
+    assert build_parser().parse_args(words).store == folder
+    assert "MLFLOW_TRACKING_URI" not in ui
+
+
+def test_the_pages_of_another_database_are_asked_for_by_its_name(tmp_path):
+    mine = Settings(str(tmp_path), f"sqlite:///{tmp_path.parent}/a b.db", "")
+    assert shlex.split(ui_command(mine))[0] == f"MLFLOW_TRACKING_URI={mine.tracking_uri}"
+    secret = Settings(str(tmp_path), "postgresql://me:hunter2@db/mlflow", "")
+    assert "URI" not in ui_command(secret)  # it is in the environment, and only there
+    assert "***" not in ui_command(secret)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking._tracking_service import utils
 
-from service.health import endpoints
+from service.health import doctor, endpoints
 from service.health.doctor import OK, WARNING
 from service.settings import load_settings
 from service.store import keys
@@ -129,7 +129,7 @@ def test_with_a_database_elsewhere_the_files_of_another_store_are_not_overwritte
     start(second)
 
 
-def test_the_doctor_says_that_a_store_has_moved(original):
+def test_the_doctor_says_that_a_store_has_moved(original, capsys):
     assert [f.level for f in endpoints.tracking(original)] == [OK]
     settings = moved(original)
     said = list(endpoints.tracking(settings))
@@ -137,6 +137,8 @@ def test_the_doctor_says_that_a_store_has_moved(original):
     assert f"mine, other: their files are looked for in {original.artifacts}" in str(said[1])
     assert "grok ui" in str(said[1])
     assert [f.level for f in endpoints.tracking(settings)] == [OK, WARNING]  # it only looks
+    assert doctor.run(settings.store) == 0
+    assert "all is well, but for the warnings" in capsys.readouterr().out
     for sweep in ("mine", "other"):
         start(settings, sweep)
     assert [f.level for f in endpoints.tracking(settings)] == [OK]

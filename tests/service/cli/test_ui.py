@@ -1,0 +1,83 @@
+"""`grok ui` as a user meets it: MLflow's pages of a store, wherever that is by now."""
+
+import json
+import shutil
+import sys
+import time
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from infra.local.ports import free_port
+from infra.local.process import Server
+from service.cli import commands
+from service.cli.result_commands import bring_files_here
+from service.settings import load_settings
+from service.store import keys
+from service.store.heartbeat import Heartbeat, heartbeats
+from service.store.store import Store
+from service.tracking.client import Tracking
+from tests.environment import user_environment
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def moved(tmp_path, monkeypatch):
+    """Settings of a store that was moved, and the id of a run in it that has a report."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    first = load_settings(str(tmp_path / "first"))
+    tracking = Tracking.start(first.tracking_uri, "mine", first.artifacts)
+    tracking.log_files(tracking.parent_id, {"report.html": b"words"})
+    Store(first).put(keys.sweep_key("mine"), b'{"experiment_id": "1", "trials": {}}')
+    return load_settings(shutil.move(first.store, f"{tmp_path}/it's & moved")), tracking.parent_id
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return answer.read()
+
+
+def test_the_pages_of_a_moved_store_show_its_files(moved, tmp_path):
+    settings, run = moved
+    port = free_port()
+    page = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "service.cli.commands", "ui", "--store", settings.store]
+    command += ["--port", str(port)]
+    environment = user_environment(PYTHONPATH=str(ROOT), MLFLOW_WORKERS="1")
+    server = Server("ui", tmp_path / "logs", command, partial(get, f"{page}/health"), environment)
+    server.start()
+    try:
+        server.wait()
+        listed = json.loads(get(f"{page}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}"))
+        assert [file["path"] for file in listed["files"]] == ["report.html"]
+        assert get(f"{page}/get-artifact?path=report.html&run_uuid={run}") == b"words"
+        assert f"open {page}/#/experiments" in server.log.read_text()
+    finally:
+        server.kill()
+    assert not (tmp_path / "first").exists()
+
+
+def test_a_sweep_that_runs_is_left_alone(moved):
+    """Its driver may know the store by another name: of a container, of another machine."""
+    settings, run = moved
+    client = Tracking(settings.tracking_uri).client
+    before = client.get_run(run).info.artifact_uri
+    store = Store(settings)
+    with Heartbeat(store, "mine"):
+        while not heartbeats(store, "mine"):
+            time.sleep(0.01)
+        bring_files_here(Tracking(settings.tracking_uri), settings)
+        assert client.get_run(run).info.artifact_uri == before
+    bring_files_here(Tracking(settings.tracking_uri), settings)
+    assert client.get_run(run).info.artifact_uri == f"{settings.artifacts}/{run}/artifacts"
+
+
+def test_pages_of_a_server_are_where_it_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@host:5000")
+    assert commands.main(["ui", "--store", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "***@host:5000/#/experiments" in out
+    assert "secret" not in out

@@ -1,0 +1,48 @@
+"""`make` hands a store of any name to the commands, from a checkout of any name."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SAY = f"#!{sys.executable}\nimport json, sys; print(json.dumps(sys.argv))\n"
+
+
+@pytest.fixture(params=["checkout", "a b & c's"])
+def checkout(request, tmp_path):
+    """A checkout that is set up; its programs say how they were called."""
+    folder = tmp_path / request.param
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("python", "grok"):
+        program = folder / ".venv" / "bin" / name
+        program.write_text(SAY)
+        program.chmod(0o755)
+    (folder / ".venv" / ".run").touch()
+    return folder
+
+
+def make(checkout, *words, **variables):
+    """The arguments of the program that make calls."""
+    done = subprocess.run(
+        ["make", *words], cwd=checkout, text=True, capture_output=True, check=True,
+        env={name: value for name, value in os.environ.items() if name != "STORE"} | variables,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("store", ["runs", "a b", 'it\'s & "so"; #1', "s3://bucket/prefix"])
+@pytest.mark.parametrize("target", ["demo", "smoke", "reproduce", "ui"])
+def test_a_store_is_one_word(checkout, target, store):
+    assert make(checkout, target, STORE=store)[-2:] == ["--store", store]
+
+
+def test_a_store_can_be_a_variable_of_make(checkout):
+    assert make(checkout, "ui", "STORE=a b")[-2:] == ["--store", "a b"]
+    assert make(checkout, "ui")[-2:] == ["--store", "runs"]
