@@ -14,8 +14,10 @@ from grokmodel.data.bank import load_bank
 from grokmodel.data.pairs import strict_evaluated
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import bank_key
+from service.health.garbage import size_words
 from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, cost, make_plan
+from service.schedule.space import bytes_needed
 from service.settings import Settings
 from service.store.store import Store
 
@@ -74,7 +76,8 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
     measure = partial(pack_size.most_members_here, data_root=settings.data_root)
     resources = local_resources()
     torch.set_num_threads(max(1, int(resources.cpus)))
-    plan = make_plan(Store(settings), sweep, configs, resources, measure)
+    store = Store(settings)
+    plan = make_plan(store, sweep, configs, resources, measure)
     seconds = pack_size.step_seconds(plan, settings.data_root)
     lines = [
         f"sweep {sweep} in {settings.store}",
@@ -88,6 +91,10 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
         if shape.sandwich_ffn:
             name += f" of FFN {shape.sandwich_ffn}"
         lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
+    _, likely = bytes_needed(plan.todo)
+    free = store.free_bytes()
+    there = "" if free is None else f", {size_words(free)} are free"
+    lines.append(f"  disk          about {size_words(likely)} without analyses{there}")
     wall = cost(plan, seconds, resources)
     lines.append(
         f"  cost          {_duration(wall)} of training at most; settled trials stop earlier"
