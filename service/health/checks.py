@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import shutil
 import sys
 import time
 import uuid
@@ -100,8 +99,8 @@ def store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", WARNING, text, "Training waits for a store that is that slow")
     else:
         yield Finding("store", OK, text)
-    if not place.is_s3:
-        yield _space(settings)
+    if (free := place.free_bytes()) is not None:
+        yield _space(free, settings.store)
     if entry is not None:
         yield _clock((entry.modified - now).total_seconds())
 
@@ -201,9 +200,8 @@ def _wrong(place: Store, key: str) -> Iterator[Finding]:
         yield Finding("tables", FAIL, text, ADVICE.capitalize())
 
 
-def _space(settings: Settings) -> Finding:
-    free = shutil.disk_usage(settings.store).free
-    text = f"{byte_size(free)} free in {settings.store}"
+def _space(free: int, where: str) -> Finding:
+    text = f"{byte_size(free)} free in {where}"
     if free < LEAST_FREE:
         return Finding("space", FAIL, text, "Make room: grok gc lists what can go")
     if free < LITTLE_FREE:

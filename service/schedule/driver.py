@@ -25,6 +25,7 @@ from service.schedule.cluster import cluster_resources, start_ray, warn_unless_s
 from service.schedule.plan import Plan, Resources, make_plan
 from service.schedule.progress import TaskProgress
 from service.schedule.reuse import adopt
+from service.schedule.space import check_space
 from service.schedule.tune import SweepError, forget_resume_points, train_packs
 from service.settings import Settings
 from service.store import keys
@@ -115,6 +116,7 @@ def _run(
     measure = partial(pack_size.most_members, data_root=settings.data_root)
     plan = make_plan(store, sweep, configs, resources, measure)
     say(summary_line(plan, resources))
+    check_space(store, plan.todo)
     prepare_decoders(plan.todo, settings)
     tracking.open_sweep(provenance.describe())
     write_manifest(store, sweep, plan.configs, tracking.experiment_id)

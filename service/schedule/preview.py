@@ -15,9 +15,10 @@ from grokmodel.image.config import TrialConfig
 from service.data.banks import bind_images
 from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, cost, make_plan
+from service.schedule.space import bytes_needed
 from service.settings import Settings
 from service.store.store import Store
-from service.text import config_value, duration
+from service.text import byte_size, config_value, duration
 
 FEW_STRICT = 10
 """Fewer strict pairs than this tell little."""
@@ -74,7 +75,8 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
     measure = partial(pack_size.most_members_here, data_root=settings.data_root)
     resources = local_resources()
     torch.set_num_threads(max(1, int(resources.cpus)))
-    plan = make_plan(Store(settings), sweep, configs, resources, measure)
+    store = Store(settings)
+    plan = make_plan(store, sweep, configs, resources, measure)
     seconds = pack_size.step_seconds(plan, settings.data_root)
     lines = [
         f"sweep {sweep} in {settings.store}",
@@ -88,6 +90,10 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
         if shape.sandwich_ffn:
             name += f" of FFN {shape.sandwich_ffn}"
         lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
+    _, likely = bytes_needed(plan.todo)
+    free = store.free_bytes()
+    there = "" if free is None else f", {byte_size(free)} are free"
+    lines.append(f"  disk          about {byte_size(likely)} without analyses{there}")
     wall = cost(plan, seconds, resources)
     lines.append(
         f"  cost          {duration(wall)} of training at most; settled trials stop earlier"

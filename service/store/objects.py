@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ class Objects(Protocol):
     def delete(self, key: str) -> None: ...
     def delete_folder(self, prefix: str) -> None: ...
     def delete_empty_folder(self, prefix: str) -> None: ...
+
+    def free_bytes(self) -> int | None:
+        """What can still be written; None if nobody can tell."""
+        ...
 
     def is_passing(self, error: Exception) -> bool:
         """Whether the same call may succeed in a while."""
@@ -120,6 +125,12 @@ class Folder:
 
     def delete_empty_folder(self, prefix: str) -> None:
         _rmdir(Path(self.root, prefix))
+
+    def free_bytes(self) -> int:
+        folder = Path(self.root)
+        while not folder.exists():  # it is made when something is written
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
 
     def is_passing(self, error: Exception) -> bool:
         return isinstance(error, OSError) and error.errno in self.PASSING

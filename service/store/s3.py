@@ -136,6 +136,9 @@ class Bucket:
     def delete_empty_folder(self, prefix: str) -> None:
         self.delete(f"{prefix}/")  # what pyarrow leaves for a folder; nothing depends on it
 
+    def free_bytes(self) -> None:
+        return None
+
     def is_passing(self, error: Exception) -> bool:
         if isinstance(error, ClientError):
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

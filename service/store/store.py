@@ -120,6 +120,10 @@ class Store:
         """Remove a folder if nothing is in it, however new: others may be at work there."""
         self.patiently("delete", prefix, lambda: self.objects.delete_empty_folder(prefix))
 
+    def free_bytes(self) -> int | None:
+        """Bytes that the disk of a folder has left; None for S3, which does not tell."""
+        return self.objects.free_bytes()
+
     def patiently(self, verb: str, key: str, call: Callable[[], T], explain: bool = True) -> T:
         """What a call returns that reads or writes this store, tried again while that may help.
 
