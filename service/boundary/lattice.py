@@ -39,6 +39,9 @@ SCALES = (2.0, 3.0, 4.5, 7.0, 12.0)
 """Length scales in cells that are tried along each axis; the likeliest pair is taken."""
 NOISE = 0.03
 """Variance of an observation about the smooth field, as a fraction of the field's."""
+DIGITS = 9
+"""Of scores and likelihoods: what is equal by symmetry is equal on every machine, whose sums differ
+in the last bits; equals are then taken in the order of the lattice."""
 LEAST_VARIANCE = 1e-3
 """Of the field: where every share is one half the likeliest is 0, whose log is none."""
 
@@ -84,7 +87,7 @@ def believe(share_XY: Floats) -> Belief:
     # (K_OO + NOISE I)^-1 y_O: what each observation adds to the mean around it
     weights_O = np.linalg.solve(_covariance(points_O2 / scales), values_O)
     score_Q = _kernel(points_Q2 / scales, points_O2 / scales) @ weights_O
-    score_XY = score_Q.reshape(share_XY.shape)
+    score_XY = score_Q.reshape(share_XY.shape).round(DIGITS)
     # noise lets the mean differ from an observation; the side that was observed stands all the same
     side_XY = np.where(observed_XY, share_XY >= 0.5, score_XY >= 0)
     return Belief(score_XY, side_XY)
@@ -102,7 +105,8 @@ def _likelihood(points_O2: Floats, values_O: Floats) -> float:
     factor_OO = np.linalg.cholesky(_covariance(points_O2))
     white_O = np.linalg.solve(factor_OO, values_O)
     variance = max(float(white_O @ white_O) / len(values_O), LEAST_VARIANCE)
-    return -0.5 * len(values_O) * math.log(variance) - float(np.log(np.diag(factor_OO)).sum())
+    log_factor = float(np.log(np.diag(factor_OO)).sum())
+    return round(-0.5 * len(values_O) * math.log(variance) - log_factor, DIGITS)
 
 
 def _covariance(points_O2: Floats) -> Floats:

@@ -103,6 +103,16 @@ def test_without_two_sides_there_is_nothing_to_ask():
         assert boundary.next_point(share_XY, boundary.believe(share_XY), [], 1) is None
 
 
+def test_what_is_equal_by_symmetry_is_equal_to_the_last_bit():
+    """Or rounding, which is another on every processor, would choose between equals."""
+    for seed in range(5):
+        half_XY = np.random.default_rng(seed).integers(0, 2, (7, 13)).astype(float)
+        whole_XY = np.concatenate([half_XY, half_XY[-2::-1]])
+        share_XY = observed(whole_XY.shape, lambda point, its=whole_XY: its[point])
+        score_XY = boundary.believe(share_XY).score_XY
+        assert (score_XY == score_XY[::-1]).all()
+
+
 def test_nothing_is_believed_where_nothing_or_only_ties_are_observed():
     nothing = boundary.believe(np.full((5, 4), np.nan))
     assert not nothing.score_XY.any()
