@@ -191,14 +191,6 @@ class TrialConfig:
                 del identity[name]
         return hashlib.sha256(_canonical(identity).encode()).hexdigest()[:16]
 
-    @property
-    def name(self) -> str:
-        """Short name for people, such as `P23 N1 w128 wd3 R0.8 s0`."""
-        return (
-            f"P{self.P} N{self.N} w{self.width} wd{self.weight_decay:g} "
-            f"R{self.train_fraction:g} s{self.seed}"
-        )
-
     def to_dict(self) -> dict[str, Any]:
         values = vars(self)  # with it lie the cached properties
         return {name: values[name] for name in FIELD_TYPES}

@@ -30,6 +30,7 @@ from service.store.heartbeat import ANALYSING, Heartbeat, heartbeats
 from service.store.manifest import read_manifest, write_manifest
 from service.store.store import Store
 from service.tables.compaction import tidy
+from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
 from service.tracking import outbox
 from service.tracking.client import Tracking
@@ -113,6 +114,7 @@ def _run(
     prepare_decoders(plan.todo, settings)
     tracking.open_sweep(provenance.describe())
     write_manifest(store, sweep, plan.configs, tracking.experiment_id)
+    tracking.axes = sweep_axes(store, sweep)
     store.delete_folder(keys.figures_prefix(sweep))  # figures that are there show the whole
     adopt(store, plan)
     outbox.mark(store, sweep, [outbox.SWEEP])

@@ -18,6 +18,7 @@ from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, cost, make_plan
 from service.settings import Settings
 from service.store.store import Store
+from service.tables.names import exact
 
 FEW_STRICT = 10
 """Fewer strict pairs than this tell little."""
@@ -62,10 +63,11 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> str:
 
 
 def _which(configs: Sequence[TrialConfig]) -> str:
-    """The first of them."""
-    return "; ".join(
-        f"P = {c.P}, train_fraction = {c.train_fraction:g}, seed = {c.seed}" for c in configs[:3]
-    ) + "; ..." * (len(configs) > 3)
+    """The first of them, each split once."""
+    names = list(dict.fromkeys(
+        f"P = {c.P}, train_fraction = {exact(c.train_fraction)}, seed = {c.seed}" for c in configs
+    ))  # fmt: skip
+    return "; ".join(names[:3]) + "; ..." * (len(names) > 3)
 
 
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
