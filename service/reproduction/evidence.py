@@ -138,12 +138,13 @@ def untested(trials: pd.DataFrame) -> Finding:
 
 
 def spread(values: pd.Series, digits: int = 2) -> str:
-    """`median (lowest to highest)`."""
+    """`median (lowest to highest)`, and of how many if some were not measured."""
     known = values.dropna()
     if known.empty:
-        return "never"
+        return "not measured"
     low, mid, high = (f"{v:,.{digits}f}" for v in (known.min(), known.median(), known.max()))
-    return f"{mid} ({low} to {high})" if len(known) > 1 else mid
+    words = f"{mid} ({low} to {high})" if len(known) > 1 else mid
+    return words if len(known) == len(values) else f"{words} in {len(known)} of {len(values)}"
 
 
 def of_parts(verdicts: Sequence[str]) -> str:

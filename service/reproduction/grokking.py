@@ -20,6 +20,7 @@ from service.reproduction.evidence import (
     of_parts,
     spread,
 )
+from service.tables import clocks
 from service.tables.summary import counted
 
 FAR = 0.2
@@ -159,7 +160,7 @@ def in_words(trials: pd.DataFrame) -> str:
     steps = {
         "training": "train_step", "all validation pairs": "val_step", "strict": "val_step_strict"
     }  # fmt: skip
-    when = "; ".join(f"{words} at step {_steps(trials[c])}" for words, c in steps.items())
+    when = "; ".join(f"{words} {_when(trials, c)}" for words, c in steps.items())
     unseen = ""
     if "val_acc_heldout_final" in trials and trials["val_acc_heldout_final"].notna().any():
         unseen = f", on operand images never seen {spread(trials['val_acc_heldout_final'])}"
@@ -193,10 +194,18 @@ def _few_steps(trials: pd.DataFrame) -> str:
     return f". By samples of a single step: {found}"
 
 
-def _steps(values: pd.Series) -> str:
-    known = values.dropna()
-    share = "" if len(known) in (0, len(values)) else f" in {len(known)} of {len(values)}"
-    return spread(values, 0) + share
+def _when(trials: pd.DataFrame, column: str) -> str:
+    """`at step 1,500 (1,250 to 2,000)` or `not by step 5,000`; where only some have learned, when
+    these did and the median of all."""
+    found = clocks.clock(trials, column)
+    median = clocks.median(found)
+    if not median.size:
+        return "not measured"
+    if not median.known:
+        return median.words.replace("not by", "not by step")
+    if median.known == median.size:
+        return f"at step {spread(found['steps'], 0)}"
+    return f"at step {spread(found['steps'], 0)}, median of all {median.words}"
 
 
 def validation_accuracy(experiments: Sequence[str]) -> Callable[[Evidence], Finding]:

@@ -90,7 +90,7 @@ class Leak:
     longest: pd.Series
     """Steps from the first to the last of them, of each trial that has any."""
     val_only: int
-    """Trials that learned all validation pairs but never the strict ones."""
+    """Trials that learned all validation pairs but not the strict ones by their last step."""
     lag: pd.Series
     """Steps from the one to the other, where both were learned."""
     before: pd.Series
@@ -185,8 +185,8 @@ def _measured(found: Leak) -> list[str]:
         f"for the first time: {spread(found.before)} over trials",
         f"- validation accuracy of {HIGH:g} or more with {LOW:g} or less on strict pairs: "
         f"{found.shown} evaluations ({share:.1%}) of {found.shown_trials} trials{how_long}",
-        f"- trials that learned all validation pairs ({LEARNED:g}) and never the strict ones: "
-        f"{found.val_only}; {both}",
+        f"- trials that learned all validation pairs ({LEARNED:g}) and not the strict ones by "
+        f"their last step: {found.val_only}; {both}",
         "- final validation accuracy less what a memoriser that ignores order would have on just "
         f"that split: {spread(found.above)}",
     ]
@@ -197,7 +197,7 @@ def _by_setting(trials: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
              "included:", "",
              "| data | N | variant | blocks | R | steps a sample | trials | learned | validation "
              f"before strict above {LOW:g} | evaluations that show the leak | validation learned, "
-             "strict never |", "|---" * 11 + "|"]  # fmt: skip
+             "strict not by the last step |", "|---" * 11 + "|"]  # fmt: skip
     for key, group in trials.groupby(list(SETTING)):
         found = leak(group, curves)
         learned = f"{int(has_learned(group).sum())} of {len(group)}"

@@ -186,4 +186,5 @@ def test_claims_have_ids_rules_and_numbers_of_their_own():
 def test_numbers_are_median_and_range():
     assert spread(pd.Series([1.0, 3.0, 2.0])) == "2.00 (1.00 to 3.00)"
     assert spread(pd.Series([1.0])) == "1.00"
-    assert spread(pd.Series([None, None], dtype=float)) == "never"
+    assert spread(pd.Series([None, None], dtype=float)) == "not measured"
+    assert spread(pd.Series([1.0, None, 3.0])) == "2.00 (1.00 to 3.00) in 2 of 3"
