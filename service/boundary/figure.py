@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
@@ -18,6 +20,7 @@ from service.boundary.plane import Axis, Plane
 from service.report import figures
 from service.report.figures import PHASE_COLORS
 from service.report.phase_figures import UNITS
+from service.tables.names import distinct
 
 SHADES = ("#F4EFE6", "#DCEFE8")
 """The side that has not generalised (or learned), and the one that has."""
@@ -50,13 +53,22 @@ def draw(
 
 
 def _dot(ax: Axes, point: Point, found: Sequence[str], size: float) -> None:
-    """A point in the colour of its commonest phase; how many seeds have it, if not all."""
-    counts = Counter(found)
-    phase = max(PHASES, key=counts.__getitem__)
-    ax.scatter(*point, s=size, color=PHASE_COLORS[phase], edgecolors="black", lw=0.5, zorder=3)
-    if counts[phase] < len(found):
-        text = f"{counts[phase]}/{len(found)}"
-        ax.text(*point, text, fontsize=5, ha="center", va="center", zorder=4)
+    """A point in the colour of its phase; where seeds disagree, a pie of their phases."""
+    counts, start = Counter(found), 0.25
+    for phase in (p for p in PHASES if counts[p]):
+        end = start + counts[phase] / len(found)
+        marker: Any = "o" if len(counts) == 1 else _wedge(start, end)
+        # a marker is drawn as large as its farthest coordinate, whatever that is
+        scale = 1.0 if len(counts) == 1 else np.abs(marker).max() ** 2
+        ax.scatter(*point, s=size * scale, marker=marker, color=PHASE_COLORS[phase],
+                   edgecolors="black", lw=0.5, zorder=3)  # fmt: skip
+        start = end
+
+
+def _wedge(start: float, end: float) -> np.ndarray:
+    """Corners of a part of the unit circle, in turns."""
+    angles = 2 * np.pi * np.linspace(start, end, 40)
+    return np.array([(0.0, 0.0), *zip(np.cos(angles), np.sin(angles))])
 
 
 def _steps(belief: Belief) -> list[list[tuple[float, float]]]:
@@ -73,8 +85,8 @@ def _steps(belief: Belief) -> list[list[tuple[float, float]]]:
 def _ticks(ax: Axes, plane: Plane) -> None:
     for axis, name in ((plane.x, "x"), (plane.y, "y")):
         places = figures.tick_places(len(axis))
-        labels = [f"{axis.values[i]:.3g}" for i in places]
-        getattr(ax, f"set_{name}ticks")(places, labels)
+        labels = distinct(axis.values, digits=3)
+        getattr(ax, f"set_{name}ticks")(places, [labels[i] for i in places])
         getattr(ax, f"set_{name}label")(_label(axis))
     ax.tick_params(labelsize=8, length=2)
 
