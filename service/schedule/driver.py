@@ -14,10 +14,9 @@ from grokmodel.core.training import train
 from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig
 from service import provenance
-from service.analysis import tasks
+from service.analysis import drawing, tasks
 from service.analysis.pending import ALL, Wish, missing
 from service.data.decoders import prepare_decoders
-from service.report import page, sweep_figures
 from service.schedule import pack_size
 from service.schedule.cluster import cluster_resources, start_ray, warn_unless_shared
 from service.schedule.plan import Plan, Resources, make_plan
@@ -178,8 +177,7 @@ def analyze_sweep(
 def draw(store: Store, sweep: str) -> list[str]:
     """Figures and report of a sweep; what went wrong is returned, and harms no result."""
     try:
-        sweep_figures.draw(store, sweep)
-        page.publish(store, sweep)
+        drawing.draw_sweep(store, sweep)
     except UserError:
         raise
     except Exception as error:
