@@ -58,33 +58,21 @@ def measured(value: object) -> str:
 
 
 def spread(values: Iterable[float | None], digits: int = 2, none: str = "-") -> str:
-    """`median (lowest to highest)` of what was measured, or `none`."""
-    known = _known(values)
+    """`median (lowest to highest)`, and of how many if some were not measured; `none` if none."""
+    every = list(values)
+    known = [value for value in every if value is not None and value == value]
     if not known:
         return none
     low, mid, high = (
         f"{v:,.{digits}f}" for v in (min(known), statistics.median(known), max(known))
     )
-    return f"{mid} ({low} to {high})" if len(known) > 1 else mid
-
-
-def median_step(values: Iterable[float | None]) -> str:
-    """The median of those that got there, and how many these are if not all: `1,500 (2/3)`."""
-    every = list(values)
-    known = _known(every)
-    if not known:
-        return "never"
-    part = "" if len(known) == len(every) else f" ({len(known)}/{len(every)})"
-    return f"{statistics.median(known):,.0f}{part}"
+    words = f"{mid} ({low} to {high})" if len(known) > 1 else mid
+    return words if len(known) == len(every) else f"{words} in {len(known)} of {len(every)}"
 
 
 def table_cell(text: str) -> str:
     """A text in a Markdown table."""
     return text.replace("|", "\\|")
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None and value == value]
 
 
 def one_line(error: BaseException) -> str:

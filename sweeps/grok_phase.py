@@ -73,8 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--analyses",
         choices=("all", "quick", "none"),
-        help="after training: all of every trial, the dear ones of one trial a phase, or none "
-        "(default: that of the preset, all)",
+        help="after training: all of every trial, the expensive ones of a typical trial of each "
+        "phase only, or none (default: that of the preset, all)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1")

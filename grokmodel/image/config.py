@@ -209,14 +209,6 @@ class TrialConfig(Config):
     def tokens_per_image(self) -> int:
         return (self.side // self.patch) ** 2
 
-    @property
-    def name(self) -> str:
-        """Short name for people, such as `P23 N1 w128 wd3 R0.8 s0`."""
-        decay, share = (
-            repr(x).removesuffix(".0") for x in (self.weight_decay, self.train_fraction)
-        )
-        return f"P{self.P} N{self.N} w{self.width} wd{decay} R{share} s{self.seed}"
-
     def with_images(self, images_hash: str) -> Self:
         """The same trial on images of this hash; cheap, since many configs are bound at once."""
         if images_hash == self.images_hash:

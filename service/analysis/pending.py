@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
-from grokmodel.core.outcome import DIVERGED, PHASES
+from grokmodel.core.outcome import DIVERGED
 from grokmodel.image.config import PackShape, TrialConfig, config_of
 from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
 from service.store.store import Store
 from service.tables.reading import read_rows, read_table, write_rows
 from service.tables.rows import Row
+from service.tables.typical import representatives
+from service.text import config_value
 
 FIGURES = "figures"
 """What `failures` calls the drawing of a trial."""
@@ -27,14 +27,15 @@ class Wish:
     names: tuple[str, ...] | None = None
     """Analyses; None: all."""
     scope: str = ALL
-    """`all`: every analysis of every trial; `quick`: the dear ones of one trial a phase only."""
+    """`all`: every analysis of every trial; `quick`: the dear ones of a typical trial
+    of each phase only."""
     levels_t: tuple[float, ...] = LEVELS_T
     """Noise levels of the spectra."""
 
     def settings_of(self, analysis: Analysis) -> str:
         """What is asked of an analysis beyond its defaults; part of the key of its done-marker."""
         if analysis.name == "spectra" and self.levels_t != LEVELS_T:
-            return "t=" + ",".join(f"{t:g}" for t in self.levels_t)
+            return "t=" + ",".join(map(config_value, self.levels_t))
         return ""
 
 
@@ -49,21 +50,6 @@ class Todo:
     @property
     def config(self) -> TrialConfig:
         return config_of(self.trial)
-
-
-def representatives(trials: pd.DataFrame) -> list[str]:
-    """Ids of one trial a phase: that with the best strict accuracy, given how many pairs tell it.
-
-    Laplace's estimate (right + 1) / (pairs + 2) puts 267 of 269 before 23 of 23.
-    """
-    # only the first pairs of the split are evaluated, in random order
-    evaluated = (trials["eval_pairs"] / trials["n_val"]).clip(upper=1.0)
-    pairs = trials["n_strict"] * evaluated
-    right = trials["val_acc_strict"].fillna(0.0) * pairs
-    ranked = trials.assign(score=(right + 1) / (pairs + 2))
-    best = ranked.sort_values(["score", "trial_id"], ascending=[False, True])
-    firsts = best.groupby("phase")["trial_id"].first()
-    return [firsts[phase] for phase in PHASES if phase in firsts.index]
 
 
 def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:

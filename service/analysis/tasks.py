@@ -21,11 +21,11 @@ from grokmodel.core.checkpoint import CheckpointError, load_snapshot
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.decoder import Decoder
 from grokmodel.image.pack import BankKey, Member, bank_key
+from service.analysis.drawing import draw_trial
 from service.analysis.pending import FIGURES, Todo, Wish, adopt, batches, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
 from service.data.banks import bank_of
 from service.data.decoders import get_decoder
-from service.report import trial_figures
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
@@ -237,7 +237,7 @@ class Worker:
         """Figures of one trial into the store."""
         trial_id = trial["trial_id"]
         try:
-            trial_figures.publish(self.store, self.job.sweep, trial)
+            draw_trial(self.store, self.job.sweep, trial)
         except Exception as error:
             log.warning("figures of trial %s", trial_id, exc_info=True)
             self.fail(FIGURES, trial_id, error)

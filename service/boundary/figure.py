@@ -21,6 +21,7 @@ from service.boundary.state import Found
 from service.report import figures
 from service.report.figures import PHASE_COLORS
 from service.report.phase_figures import UNITS
+from service.tables.names import distinct
 
 SHADES = ("#F4EFE6", "#DCEFE8")
 """The side that has not generalised (or learned), and the one that has."""
@@ -83,8 +84,8 @@ def _steps(found: Found) -> tuple[list[list[tuple[float, float]]], ...]:
 def _ticks(ax: Axes, plane: Plane) -> None:
     for axis, name in ((plane.x, "x"), (plane.y, "y")):
         places = figures.tick_places(len(axis))
-        labels = [f"{axis.values[i]:.3g}" for i in places]
-        getattr(ax, f"set_{name}ticks")(places, labels)
+        labels = distinct(axis.values, digits=3)
+        getattr(ax, f"set_{name}ticks")(places, [labels[i] for i in places])
         getattr(ax, f"set_{name}label")(_label(axis))
     ax.tick_params(labelsize=8, length=2)
 

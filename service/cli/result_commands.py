@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import AXES
 from service.analysis.costs import costs_table
-from service.analysis.pending import Wish, missing, representatives
+from service.analysis.drawing import draw_sweep, draw_trial
+from service.analysis.pending import Wish, missing
 from service.analysis.registry import LEVELS_T, chosen
 from service.cli.store_commands import planned_trials
-from service.report import page, sweep_figures, trial_figures
+from service.report import page
 from service.schedule.preview import check_data
 from service.settings import Settings
 from service.store.heartbeat import heartbeats
@@ -24,6 +25,7 @@ from service.store.manifest import sweep_names
 from service.store.store import Store, StoreError
 from service.tables.reading import read_table
 from service.tables.summary import ui_address
+from service.tables.typical import representatives
 from service.tracking import outbox
 from service.tracking.artifacts import correct, goes_along, misplaced
 from service.tracking.client import Tracking
@@ -42,10 +44,7 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
     if planes and args.trials:
         raise ConfigError("--trials", args.trials, "left out when --x and --y are given")
     keys = [] if planes else trial_keys(store, args.sweep, args.trials)
-    keys += sweep_figures.draw(store, args.sweep, planes=planes)
-    if not planes:
-        keys.append(page.publish(store, args.sweep))
-    outbox.mark(store, args.sweep, [outbox.SWEEP])
+    keys += draw_sweep(store, args.sweep, planes)
     for key in keys:
         print(store.uri(key))
     outbox.publish(settings, args.sweep, warn)
@@ -61,7 +60,7 @@ def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]
         if trial_id not in known:
             raise ConfigError("--trials", trial_id, f"`all` or ids of trials done in {sweep!r}")
     rows = [row for row in trials.to_dict("records") if row["trial_id"] in wanted]
-    return [key for row in rows for key in trial_figures.publish(store, sweep, row)]
+    return [key for row in rows for key in draw_trial(store, sweep, row)]
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from grokmodel.core.outcome import LEARNED, PHASES
+from grokmodel.image.config import TrialConfig
+from service.text import config_value
 
 PHASE_COLORS = {
     "confusion": "#BBBBBB",
@@ -42,6 +45,8 @@ SIDE_IN, TICKS = 7.0, 8
 """Inches of a plane's side and labels on it, at most, however many its cells."""
 LOG_FROM = 4.0
 """Ratio of the largest to the smallest loss from which its axis is logarithmic."""
+TITLE_SIZE, TITLE_LINE_IN = 8, 0.14
+"""Points and inches of a line in the title of a trial."""
 MAX_LINES = 300
 """Trials in a panel of curves: more could not be told apart."""
 
@@ -87,25 +92,28 @@ def tick_places(cells: int) -> np.ndarray:
 def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss and accuracies of one trial over its steps."""
     # every trial has one, so its margins are set here: to compute them is most of the drawing
-    figure = Figure(figsize=(6.0, 3.4))
-    FigureCanvasAgg(figure)
+    title = trial_title(row)
     frame = pd.DataFrame(curve)
-    below = 0.275 if has_heldout(frame) else 0.225  # a second line of the legend
-    ax: Axes = figure.add_axes((0.09, below, 0.79, 0.925 - below))
+    below = 0.94 if has_heldout(frame) else 0.77  # inches; a second line of the legend
+    height = below + 2.38 + 0.12 + TITLE_LINE_IN * len(title.splitlines())
+    figure = Figure(figsize=(6.0, height))
+    FigureCanvasAgg(figure)
+    ax: Axes = figure.add_axes((0.09, below / height, 0.79, 2.38 / height))
     accuracies(ax, frame)
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     loss = ax.twinx()
     loss.plot(frame["step"], frame["loss"].astype(float), color=LOSS_COLOR, lw=1, ls=":")
     loss_axis(loss, frame["loss"].astype(float))
     loss.set_ylabel("training loss (dotted)")
-    ax.set_title(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    ax.set_title(title, fontsize=TITLE_SIZE)
     return figure
 
 
 def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Training, validation and strict accuracy of all trials, one panel a phase."""
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
-    figure, axes = new_figure(2.9 * max(len(shown), 1), 3.0, 1, max(len(shown), 1))
+    width = max(2.9 * len(shown), 5.2)  # a legend of three
+    figure, axes = new_figure(width, 3.0, 1, max(len(shown), 1))
     for ax, phase in zip(axes[0], shown):
         ids = trials.loc[trials["phase"] == phase, "trial_id"]
         drawn = ids.iloc[:: math.ceil(len(ids) / MAX_LINES)]
@@ -211,11 +219,18 @@ def _minor_steps(step: float, position: float = 0.0) -> str:
     return f"{step:,.0f}" if leading in "25" else ""
 
 
-def trial_title(row: Mapping[str, Any]) -> str:
-    return (
-        f"{row['data']} P={row['P']} N={row['N']} D={row['width']} "
-        f"wd={row['weight_decay']:g} R={row['train_fraction']:g} seed {row['seed']}"
+def trial_title(row: Mapping[str, Any], about: str = "") -> str:
+    """Which trial a figure shows: phase, main settings, id, and what else is not as by default."""
+    shown = ("data", "P", "N", "width", "weight_decay", "train_fraction", "seed")
+    usual = TrialConfig().to_dict() | {"patch": row["side"]}
+    others = [f"{k}={config_value(row[k])}" for k in usual if k not in shown and row[k] != usual[k]]
+    decay, share = (config_value(row[name]) for name in ("weight_decay", "train_fraction"))
+    first = (
+        f"{row['data']} P={row['P']} N={row['N']} D={row['width']} wd={decay} R={share} "
+        f"seed {row['seed']} — {row['phase']}{about}"
     )
+    rest = textwrap.wrap(f"trial {row['trial_id']}: {' '.join(others) or 'else as by default'}", 90)
+    return "\n".join([first, *rest])
 
 
 def cyclic_colors(c: np.ndarray, P: int) -> np.ndarray:

@@ -16,16 +16,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from grokmodel.core.outcome import PHASES
 from grokmodel.image.config import FIELDS
-from service.analysis.pending import representatives
 from service.report.figures import DPI, PHASE_COLORS
 from service.report.phase_figures import varied_axes
 from service.report.sweep_figures import MEASURES, measure
 from service.report.trial_figures import TRIAL_FIGURES
 from service.store import keys
 from service.store.store import Store
+from service.tables import clocks
 from service.tables.reading import read_table
+from service.tables.typical import MEASURES as TYPICAL
+from service.tables.typical import representatives
 from service.text import config_value, measured
-from service.tracking import outbox
 
 OUTCOMES = {
     "phase": "phase",
@@ -36,23 +37,28 @@ OUTCOMES = {
     "val_acc_strict_1step": "strict, 1 step",
     "val_acc_heldout": "val, unseen images",
     "val_acc_strict_heldout": "strict, unseen images",
+}
+CLOCKS = {
     "train_step": "train step",
     "val_step_strict": "strict step",
     "tau_rule": "tau rule",
     "tau_mem": "tau mem",
 }
 SWEEP_CAPTIONS = {
-    "phase-": "Phase of each cell: colour, the commonest; number, how many of its trials.",
-    "grok-step-": "When strict pairs are learned, and how long after the training pairs (medians).",
+    "phase-": "Phases of each cell: its trials share it, colour by colour; numbers are trials.",
+    "grok-step-": "When strict pairs are learned, and how long after the training pairs: medians "
+    "over all trials of a cell that can tell, n/m: n of m have learned. Grey, > N, not by N: the "
+    "median is not reached by the last step, N; it may come later.",
     "curves": "Accuracies of all trials, by phase.",
-    "measures": "Measures of the analyses by phase: a point a trial, a bar the median.",
+    "measures": "Measures of the analyses by phase, with the number of trials that have them: a "
+    "point a trial, a bar the median.",
     "alignment": "Critical level predicted from FVE entropy against observed by rectifying.",
 }
 TRIAL_CAPTIONS = {
     "spectra": "Variance explained by each frequency at every site, at pure noise; `target` is "
     "what a perfect output would show.",
     "training": "Progress measures, ends of samples and complexity over training. Shaded: "
-    "memorisation, circuit formation, clean-up.",
+    "memorisation, circuit formation, clean-up, as far as the trial came by its last step.",
     "identities": "Neurons along directions from the output side, regressed on products of cos and "
     "sin; grey: random directions.",
     "ablations": "Strict accuracy with frequencies removed or only kept. `own fit` has no "
@@ -86,15 +92,21 @@ class Grid:
     rows: Sequence[Sequence[Any]]
 
 
+@dataclass(frozen=True)
+class Typical:
+    """The trial that stands for its phase."""
+
+    phase: str
+    trial_id: str
+    why: str
+    """By what it is the one in the middle."""
+    settings: str
+    pictures: Sequence[Picture]
+    grids: Sequence[Grid]
+
+
 def key(sweep: str) -> str:
     return f"{keys.figures_prefix(sweep)}/report.html"
-
-
-def publish(store: Store, sweep: str) -> str:
-    """Write the report of a sweep to the store and mark it for MLflow; returns its key."""
-    store.put(key(sweep), page(store, sweep).encode())
-    outbox.mark(store, sweep, [outbox.SWEEP])
-    return key(sweep)
 
 
 def page(store: Store, sweep: str) -> str:
@@ -109,7 +121,7 @@ def page(store: Store, sweep: str) -> str:
         phases=[(p, int((trials["phase"] == p).sum()), PHASE_COLORS[p]) for p in PHASES],
         sweep_pictures=list(_sweep_pictures(store, sweep)),
         trial_grid=_trial_grid(store, sweep, trials),
-        representatives=[_representative(store, sweep, trials, i) for i in representatives(trials)],
+        typical=[_typical(store, sweep, trials, i) for i in representatives(trials)],
         other_grids=[g for g in (_costs(store, sweep), _failures(store, sweep)) if g.rows],
     )
 
@@ -134,7 +146,11 @@ def _picture(store: Store, path: str, title: str, caption: str) -> Picture:
 def _trial_grid(store: Store, sweep: str, trials: pd.DataFrame) -> Grid:
     """Every trial: what varies, what it came to, and what the analyses say of it."""
     axes = [*varied_axes(trials), *(["seed"] if trials["seed"].nunique() > 1 else [])]
-    frame = trials.set_index("trial_id")[[*axes, *OUTCOMES]].rename(columns=OUTCOMES)
+    trials = trials.set_index("trial_id", drop=False)
+    frame = trials[axes].map(config_value)  # rounded, two trials could look the same
+    frame = frame.join(trials[[*OUTCOMES]].rename(columns=OUTCOMES))
+    for column, title in CLOCKS.items():
+        frame[title] = clocks.cells(trials, column)
     for title in MEASURES:
         values = measure(store, sweep, trials, title)
         if not values.empty:
@@ -147,10 +163,8 @@ def _trial_grid(store: Store, sweep: str, trials: pd.DataFrame) -> Grid:
     return _grid("Trials", frame)
 
 
-def _representative(
-    store: Store, sweep: str, trials: pd.DataFrame, trial_id: str
-) -> tuple[str, str, list[Picture], list[Grid]]:
-    """Phase, settings, pictures and numbers of one trial."""
+def _typical(store: Store, sweep: str, trials: pd.DataFrame, trial_id: str) -> Typical:
+    """What is shown of the trial that stands for its phase."""
     row = trials[trials["trial_id"] == trial_id].iloc[0]
     pictures = [
         _picture(store, path, name, TRIAL_CAPTIONS.get(name, ""))
@@ -171,8 +185,10 @@ def _representative(
               "restricted_acc", "restricted_acc_own", "excluded_acc"]),
         )
     ]  # fmt: skip
-    title = f"{row['phase']}: trial {trial_id}"
-    return title, settings, pictures, [grid for grid in grids if grid.rows]
+    count = int((trials["phase"] == row["phase"]).sum())
+    others = f"the {count} trials of its phase" if count > 1 else "its phase, the only one"
+    why = f"In the middle of {others}, by {TYPICAL[row['phase']][1]}."
+    return Typical(row["phase"], trial_id, why, settings, pictures, [g for g in grids if g.rows])
 
 
 def _costs(store: Store, sweep: str) -> Grid:

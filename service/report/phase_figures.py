@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize, to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from grokmodel.core.outcome import PHASES
-from grokmodel.image.config import AXES
 from service.report.figures import PHASE_COLORS, PHASE_LABELS, new_figure, plane_in, tick_places
+from service.tables import clocks
+from service.tables.names import distinct, varied_fields
 from service.tables.summary import counted
 
 UNITS = {
@@ -36,10 +38,12 @@ UNITS = {
     "t_std": "spread of logit t",
     "side": "image side (pixels)",
 }
-STEP_COLORS, NEVER = matplotlib.colormaps["viridis_r"], "#D9D9D9"
-TEXT_IN = (0.43, 0.3)
-"""Inches that a cell's text takes: `123,456` over `3/3`."""
-PLANE_COLUMNS = ("data", "phase", "seed", "train_step", "val_step_strict")
+STEP_COLORS = matplotlib.colormaps["viridis_r"]
+OPEN, NONE = "#D9D9D9", "#F3E5D8"
+"""Cells whose median is beyond the last step of their trials; in which there is nothing to tell."""
+TEXT_IN, LINE_IN = 0.43, 0.15
+"""Inches that a cell's text takes: the width of `123,456`, the height of a line."""
+PLANE_COLUMNS = ("data", "phase", "seed", *clocks.COLUMNS)
 """What the figures of a plane need of `trials`, apart from its axes."""
 
 
@@ -53,66 +57,96 @@ class Cell(NamedTuple):
 
 def varied_axes(trials: pd.DataFrame) -> list[str]:
     """Config columns with more than one value in `trials`, seeds apart; most values first."""
-    names = list(AXES)
-    columns = [c for c in names if c not in ("seed", "patch") and trials[c].nunique() > 1]
-    return sorted(columns, key=lambda c: -trials[c].nunique())
+    return sorted(varied_fields(trials), key=lambda c: -trials[c].nunique())
 
 
 def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
-    """Colour: the commonest phase of a cell; text: how many of its trials are in it."""
+    """Every cell divided among the phases of its trials as these are; text: how many are in each.
+
+    So seeds that disagree look like it, and none is chosen where two phases are as common.
+    """
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
-    width, height = plane_in((len(xs), len(ys)), (0.85, 0.62))
+    counts = _phase_counts(trials, xs, ys, x, y)
+    lines = max(2, *map(len, counts.values()))
+    width, height = plane_in((len(xs), len(ys)), (0.85, max(0.62, lines * LINE_IN)))
     figure, axes = new_figure(1.6 + width, 1.5 + height)
     ax: Axes = axes[0, 0]
-    cells = {}
-    for place, counts in _phase_counts(trials, xs, ys, x, y).items():
-        phase = max(PHASES, key=counts.__getitem__)  # the first of those that are commonest
-        text = f"{PHASE_LABELS[phase]}\n{counts[phase]}/{counts.total()}"
-        cells[place] = Cell(PHASE_COLORS[phase], text)
-    _cells(ax, cells, (len(xs), len(ys)), _has_room(xs, ys, width, height))
+    has_room = _has_room(xs, ys, width, height, lines)
+    _stripes(ax, counts, is_picture=not has_room)
+    if has_room:
+        for (i, j), found in counts.items():
+            text = "\n".join(f"{PHASE_LABELS[p]} {found[p]}" for p in PHASES if found[p])
+            ax.text(i + 0.5, j + 0.5, text, ha="center", va="center", fontsize=7.5)
+        ax.vlines(range(len(xs) + 1), 0, len(ys), color="white", lw=1)
+        ax.hlines(range(len(ys) + 1), 0, len(xs), color="white", lw=1)
+    ax.set(xlim=(0, len(xs)), ylim=(0, len(ys)))
     _axes(ax, xs, ys, x, y)
-    ax.set_title(f"Phase ({_title(trials)})", fontsize=9)
+    title = f"Phase ({_title(trials)})"
+    if any(len(found) > 1 for found in counts.values()):
+        title += "\na cell is divided as its trials are"
+    ax.set_title(title, fontsize=9)
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
     handles = [Patch(facecolor=PHASE_COLORS[p], label=p) for p in shown]
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
+def _stripes(ax: Axes, counts: Mapping[tuple[int, int], Counter[str]], is_picture: bool) -> None:
+    """A stripe for each phase of a cell, as wide as its share; all at once, and in an SVG a picture
+    if there are many."""
+    corners, colors = [], []
+    for (i, j), found in counts.items():
+        left = float(i)
+        for phase in (p for p in PHASES if found[p]):
+            right = left + found[phase] / found.total()
+            corners.append([(left, j), (right, j), (right, j + 1), (left, j + 1)])
+            colors.append(PHASE_COLORS[phase])
+            left = right
+    ax.add_collection(
+        PolyCollection(corners, facecolors=colors, linewidths=0, antialiased=False,
+                       rasterized=is_picture)
+    )  # fmt: skip
+
+
 def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
-    """When strict pairs are learned, and how long after the training pairs (medians of a cell)."""
+    """When strict pairs are learned, and how long after the training pairs: medians over all trials
+    of a cell, `> N` where that is beyond their last step."""
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
-    width, height = plane_in((len(xs), len(ys)), (0.8, 0.55))
+    width, height = plane_in((len(xs), len(ys)), (0.85, 0.55))
     figure, axes = new_figure(2 * (1.4 + width), 1.5 + height, 1, 2)
     has_room = _has_room(xs, ys, width, height)
-    lag = trials["val_step_strict"] - trials["train_step"]
+    strict = clocks.clock(trials, "val_step_strict")
     panels = (
-        (axes[0, 0], trials["val_step_strict"], "step at which strict pairs are learned"),
-        (axes[0, 1], lag, "lag behind training pairs (steps)"),
+        (strict, "step at which strict pairs are learned", "no strict pairs"),
+        (clocks.lag(trials), "lag behind training pairs (steps)", "training pairs not learned"),
     )
-    for ax, values, title in panels:
-        norm = Normalize(0, max(float(values.max()), 1.0) if values.notna().any() else 1.0)
-        medians = values.astype(float).groupby([trials[x], trials[y]])
-        summary = medians.agg(["median", "count", "size"])
+    for ax, (found, title, nothing) in zip(axes[0], panels):
+        top = found["steps"].max()
+        norm = Normalize(0, max(top, 1.0) if pd.notna(top) else 1.0)
         cells = {
-            (xs.index(value_x), ys.index(value_y)): _step_cell(median, known, size, norm)
-            for (value_x, value_y), median, known, size in summary.itertuples(name=None)
+            (xs.index(u), ys.index(v)): Cell(NONE, "-")
+            for u, v in sorted({*zip(trials[x], trials[y])})
         }
+        for (value_x, value_y), median in clocks.medians(found, [x, y]).items():
+            cells[xs.index(value_x), ys.index(value_y)] = _step_cell(median, norm)
         _cells(ax, cells, (len(xs), len(ys)), has_room)
         _axes(ax, xs, ys, x, y)
         if not has_room:  # the scale has to say what no text does
             figure.colorbar(ScalarMappable(norm, STEP_COLORS), ax=ax, format="{x:,.0f}")
-            title += "; grey: never"
+            title += f"\n(medians; grey: not by the last step; beige: {nothing})"
+        else:
+            title += "\n(medians; n/m: trials that have learned)"
         ax.set_title(title, fontsize=9)
     return figure
 
 
-def _step_cell(median: float, known: int, size: int, norm: Normalize) -> Cell:
-    """The median of those of a cell's trials that have learned."""
-    if not known:
-        return Cell(NEVER, "never")
-    color = STEP_COLORS(norm(median))
-    ink = "white" if sum(to_rgb(color)) < 1.3 else "black"
-    return Cell(color, f"{median:,.0f}\n{known}/{size}", ink)
+def _step_cell(median: clocks.Median, norm: Normalize) -> Cell:
+    """The median of a cell's trials, and how many of them have learned."""
+    text = f"{median.words}\n{median.known}/{median.size}".replace("not by ", "not by\n")
+    if not median.is_known:
+        return Cell(OPEN, text)
+    color = STEP_COLORS(norm(median.low))
+    return Cell(color, text, "white" if sum(to_rgb(color)) < 1.3 else "black")
 
 
 def _phase_counts(
@@ -126,9 +160,11 @@ def _phase_counts(
     return counts
 
 
-def _has_room(xs: Sequence[Any], ys: Sequence[Any], width: float, height: float) -> bool:
-    """Whether the cells of a plane of some inches can hold text."""
-    return width / len(xs) >= TEXT_IN[0] and height / len(ys) >= TEXT_IN[1]
+def _has_room(
+    xs: Sequence[Any], ys: Sequence[Any], width: float, height: float, lines: int = 3
+) -> bool:
+    """Whether the cells of a plane of some inches can hold text of so many lines."""
+    return width / len(xs) >= TEXT_IN and height / len(ys) >= lines * LINE_IN
 
 
 def _cells(
@@ -152,16 +188,12 @@ def _cells(
 
 def _axes(ax: Axes, xs: Sequence[Any], ys: Sequence[Any], x: str, y: str) -> None:
     for values, name, field in ((xs, "x", x), (ys, "y", y)):
-        places = tick_places(len(values))
-        getattr(ax, f"set_{name}ticks")(places + 0.5, [_short(values[i]) for i in places])
+        places, labels = tick_places(len(values)), distinct(values)
+        getattr(ax, f"set_{name}ticks")(places + 0.5, [labels[i] for i in places])
         getattr(ax, f"set_{name}label")(UNITS.get(field, field))
     ax.tick_params(length=0)
     for side in ax.spines.values():
         side.set_visible(False)
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
 
 
 def _title(trials: pd.DataFrame) -> str:

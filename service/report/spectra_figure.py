@@ -9,7 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from service.report.figures import ORANGE, STRICT_COLOR, TRAIN_COLOR, trial_title
+from service.report.figures import (
+    ORANGE,
+    STRICT_COLOR,
+    TITLE_LINE_IN,
+    TITLE_SIZE,
+    TRAIN_COLOR,
+    trial_title,
+)
 from service.report.training_figure import Frames, Row
 
 
@@ -23,11 +30,18 @@ def spectra(row: Row, frames: Frames) -> Figure:
     sites = list(shown.groupby(["site", "head"], sort=False))
     columns = min(5, len(sites))
     rows = -(-len(sites) // columns)
-    figure = Figure(figsize=(size := (2.5 * columns + 0.6, 1.65 * rows + 0.7)))
+    title = trial_title(row)
+    more = TITLE_LINE_IN * (len(title.splitlines()) - 1)
+    figure = Figure(figsize=(size := (2.5 * columns + 0.6, 1.65 * rows + 0.7 + more)))
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
     # margins in inches: with so many panels an automatic layout takes longer than the drawing
-    left, right, below, above = 0.75 / size[0], 0.1 / size[0], 0.55 / size[1], 0.75 / size[1]
+    left, right, below, above = (
+        0.75 / size[0],
+        0.1 / size[0],
+        0.55 / size[1],
+        (0.75 + more) / size[1],
+    )
     figure.subplots_adjust(left, below, 1 - right, 1 - above, wspace=0.32, hspace=0.62)
     for ax, ((site, head), frame) in zip(axes.flat, sites):
         where = f"{site} head {head}" if head >= 0 else site
@@ -36,7 +50,7 @@ def spectra(row: Row, frames: Frames) -> Figure:
         ax.set_visible(False)
     figure.supxlabel("frequency k (cycles per P)", fontsize=9, y=0.06 / size[1])
     figure.supylabel("fraction of variance explained", fontsize=9, x=0.06 / size[0])
-    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9, y=1 - 0.1 / size[1])
+    figure.suptitle(title, fontsize=TITLE_SIZE, y=1 - 0.1 / size[1])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=3, frameon=False, fontsize=8)
     return figure

@@ -1,4 +1,4 @@
-"""Draw a sweep: its figures go to the store."""
+"""The figures of a sweep, from its tables."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokmodel.core.outcome import PHASES
-from service.analysis.pending import representatives
 from service.report import figures, phase_figures
 from service.report.figures import PHASE_COLORS
 from service.report.trial_figures import TRIAL_FIGURES
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table
+from service.tables.typical import representatives
 
 MAX_PLANES = 6
 """Planes of two axes drawn by default; others by `grok figures --x --y`."""
@@ -36,16 +36,15 @@ def draw(
     store: Store,
     sweep: str,
     planes: list[tuple[str, str]] | None = None,
-) -> list[str]:
-    """Draw all figures of a sweep and return their keys.
+) -> dict[str, bytes]:
+    """All figures of a sweep by file name, as PNG and SVG; those of its typical trials as PNG.
 
     Args:
         planes: (x, y) axes; by default every pair of axes that the sweep varies.
     """
-    prefix = keys.figures_prefix(sweep)
     trials = read_trials(store, sweep, planes)
     if trials.empty:
-        return []
+        return {}
     drawn: dict[str, Figure] = {}
     for x, y in planes or default_planes(trials):
         drawn[f"phase-{x}-{y}"] = phase_figures.phase_diagram(trials, x, y)
@@ -56,11 +55,7 @@ def draw(
         drawn |= _across_trials(store, sweep, trials)
     files = {f"{name}.{kind}": render(figure) for name, figure in drawn.items()
              for kind, render in (("png", figures.png), ("svg", figures.svg))}  # fmt: skip
-    if planes is None:
-        files |= representative_figures(store, sweep, trials)
-    for name, data in files.items():
-        store.put(f"{prefix}/{name}", data)
-    return [f"{prefix}/{name}" for name in sorted(files)]
+    return files | (representative_figures(store, sweep, trials) if planes is None else {})
 
 
 def read_trials(store: Store, sweep: str, planes: list[tuple[str, str]] | None) -> pd.DataFrame:
@@ -99,7 +94,7 @@ def _across_trials(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, 
     """What the analyses say of trials side by side."""
     out = {}
     critical = read_table(store, "critical", sweep).merge(trials, on="trial_id")
-    if not critical.empty:
+    if critical["observed"].notna().any():
         out["alignment"] = alignment(critical)
     values = {title: measure(store, sweep, trials, title) for title in MEASURES}
     values = {title: frame for title, frame in values.items() if not frame.empty}
@@ -134,7 +129,8 @@ def measures(values: dict[str, pd.DataFrame]) -> Figure:
                 i + jitter, mine, s=14, color=PHASE_COLORS[phase], edgecolors="black", lw=0.3
             )
             ax.hlines(mine.median(), i - 0.3, i + 0.3, color="black", lw=1)
-        ax.set_xticks(range(len(shown)), [figures.PHASE_LABELS[p] for p in shown])
+        counts = frame["phase"].value_counts()
+        ax.set_xticks(range(len(shown)), [f"{figures.PHASE_LABELS[p]} {counts[p]}" for p in shown])
         ax.set_xlim(-0.6, len(shown) - 0.4)
         ax.set_title(title, fontsize=8)
         ax.tick_params(labelsize=7)
@@ -175,5 +171,8 @@ def alignment(critical: pd.DataFrame) -> Figure:
     space.set_zticks(sorted(known["P"].unique()))
     flat.legend(frameon=False, fontsize=7)
     gap = known["difference"].astype(float).abs().median()
-    flat.set_title(f"median |predicted - observed| = {gap:.0f} of {top:.0f} levels", fontsize=9)
+    title = f"median |predicted - observed| = {gap:.0f} of {top:.0f} levels"
+    if len(known) < len(critical):
+        title += f"\n{len(known)} of {len(critical)} trials; the others have no observed level"
+    flat.set_title(title, fontsize=9)
     return figure

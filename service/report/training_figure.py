@@ -18,6 +18,7 @@ from service.report.figures import (
     RED,
     SKY,
     STRICT_COLOR,
+    TITLE_SIZE,
     TRAIN_COLOR,
     VAL_COLOR,
     legend,
@@ -65,7 +66,7 @@ def training(row: Row, frames: Frames) -> Figure:
     ax.set_title("restricted and excluded loss", fontsize=9, pad=13)
     _basins(axes[1, 0], row, frames["basins"])
     _complexity(axes[1, 1], frames["complexity"], progress)
-    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
     return figure
 
 

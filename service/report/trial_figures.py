@@ -13,7 +13,6 @@ from grokmodel.analysis.ablations import ALL, CLEAN, LEADING, OWN, RANDOM
 from grokmodel.analysis.identities import OUTPUT
 from grokmodel.analysis.representation import CENTROID
 from grokmodel.probing.projections import KEEP, REMOVE
-from service.analysis.pending import FIGURES
 from service.report import figures
 from service.report.figures import (
     GREY,
@@ -21,6 +20,7 @@ from service.report.figures import (
     RED,
     SKY,
     STRICT_COLOR,
+    TITLE_SIZE,
     TRAIN_COLOR,
     legend,
     shown_steps,
@@ -28,25 +28,8 @@ from service.report.figures import (
 )
 from service.report.spectra_figure import spectra
 from service.report.training_figure import Frames, Row, training
-from service.store import keys
 from service.store.store import Store
-from service.tables.reading import part_key, read_table
-from service.tracking import outbox
-
-
-def publish(store: Store, sweep: str, row: Row) -> list[str]:
-    """Draw what can be drawn of a trial into the store and mark it for MLflow; returns the keys.
-
-    An earlier failure to do so is forgotten.
-    """
-    trial_id = str(row["trial_id"])
-    files = {f"{name}.png": figures.png(f) for name, f in draw(store, sweep, row).items()}
-    for name, data in files.items():
-        store.put(keys.trial_figure_key(sweep, trial_id, name), data)
-    if files:
-        outbox.mark(store, sweep, [trial_id])
-    store.delete(part_key("failures", sweep, [{"trial_id": trial_id, "analysis": FIGURES}]))
-    return [keys.trial_figure_key(sweep, trial_id, name) for name in files]
+from service.tables.reading import read_table
 
 
 def draw(store: Store, sweep: str, row: Row) -> dict[str, Figure]:
@@ -91,7 +74,7 @@ def identities(row: Row, frames: Frames) -> Figure:
         ax.set_xlabel("frequency k (cycles per P)")
         ax.xaxis.get_major_locator().set_params(integer=True)
         legend(ax, 4)
-    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
     return figure
 
 
@@ -128,7 +111,7 @@ def ablations(row: Row, frames: Frames) -> Figure:
     axes[0, 1].set_yticks([])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=7)
-    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
     return figure
 
 
@@ -166,7 +149,7 @@ def timesteps(row: Row, frames: Frames) -> Figure:
     axes[0, 0].set_ylabel("accuracy")
     axes[0, 1].set_ylabel("share of samples")
     axes[0, 2].set_ylabel("accuracy on strict pairs")
-    figure.suptitle(f"{trial_title(row)} — {row['phase']}", fontsize=9)
+    figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
     return figure
 
 
@@ -196,7 +179,7 @@ def representation(row: Row, frames: Frames) -> Figure:
     axes[2, 0].set_ylabel("merger ratio", fontsize=8)
     axes[2, 0].legend(frameon=False, fontsize=7)
     title = "principal components, coloured by result; rings: class means"
-    figure.suptitle(f"{trial_title(row)} — {row['phase']}; {title}", fontsize=9)
+    figure.suptitle(trial_title(row, f"; {title}"), fontsize=TITLE_SIZE)
     return figure
 
 

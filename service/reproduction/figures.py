@@ -60,10 +60,10 @@ def _curves(evidence: Evidence) -> tuple[Figure, str] | None:
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     caption = (
         "Accuracy over training steps, median and range over seeds, of every experiment that was "
-        "run. Samples are of as many Euler steps as a panel says; those of one step tell what a "
-        "model knows, not how it samples in many. The paper: training accuracy first, validation "
-        "accuracy long after. Dashed: what a memoriser that ignores order scores on just these "
-        "validation pairs (none without a leak)."
+        "run; a seed that settled and stopped keeps its last value. Samples are of as many Euler "
+        "steps as a panel says; those of one step tell what a model knows, not how it samples in "
+        "many. The paper: training accuracy first, validation accuracy long after. Dashed: what a "
+        "memoriser that ignores order scores on just these validation pairs (none without a leak)."
     )
     return figure, caption
 

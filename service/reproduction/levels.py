@@ -93,11 +93,15 @@ def _rectified(rows: pd.DataFrame) -> Finding:
 def critical(evidence: Evidence, experiments: Sequence[str]) -> Finding:
     """The rule CRITICAL."""
     rows = learned(evidence.table("critical", experiments))
-    rows = rows if rows.empty else rows.dropna(subset=["observed", "predicted"])
-    if rows.empty:
+    known = rows if rows.empty else rows.dropna(subset=["observed", "predicted"])
+    if known.empty:
         return untested(evidence.table("trials", experiments))
-    rows = rows.assign(tells=tells(rows, evidence.table("timesteps", experiments)))
-    return of_those_sampled(rows, _aligned)
+    known = known.assign(tells=tells(known, evidence.table("timesteps", experiments)))
+    found = of_those_sampled(known, _aligned)
+    if len(known) == len(rows):
+        return found
+    words = f"left out: {len(rows) - len(known)} of {len(rows)} trials have no observed level"
+    return replace(found, measured=(*found.measured, words))
 
 
 def tells(critical: pd.DataFrame, timesteps: pd.DataFrame) -> pd.Series:

@@ -94,7 +94,7 @@ class Leak:
     longest: pd.Series
     """Steps from the first to the last of them, of each trial that has any."""
     val_only: int
-    """Trials that learned all validation pairs but never the strict ones."""
+    """Trials that learned all validation pairs but not the strict ones by their last step."""
     lag: pd.Series
     """Steps from the one to the other, where both were learned."""
     before: pd.Series

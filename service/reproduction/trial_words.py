@@ -6,6 +6,7 @@ import pandas as pd
 
 from grokmodel.core.outcome import GROKKING, LEARNED
 from service.reproduction.evidence import STEPS_FINAL, sampled
+from service.tables import clocks
 from service.tables.summary import counted
 from service.text import spread
 
@@ -33,7 +34,7 @@ def in_words(trials: pd.DataFrame) -> str:
     steps = {
         "training": "train_step", "all validation pairs": "val_step", "strict": "val_step_strict"
     }  # fmt: skip
-    when = "; ".join(f"{words} {_steps(trials[c])}" for words, c in steps.items())
+    when = "; ".join(f"{words} {_when(trials, c)}" for words, c in steps.items())
     unseen = ""
     if "val_acc_heldout_final" in trials and trials["val_acc_heldout_final"].notna().any():
         unseen = f", on operand images never seen {spread(trials['val_acc_heldout_final'])}"
@@ -67,10 +68,17 @@ def _few_steps(trials: pd.DataFrame) -> str:
     return f". By samples of a single step: {found}"
 
 
-def _steps(values: pd.Series) -> str:
-    known = values.dropna()
-    share = "" if len(known) == len(values) else f" in {len(known)} of {len(values)}"
-    return f"at step {spread(known, 0)}{share}" if len(known) else "never"
+def _when(trials: pd.DataFrame, column: str) -> str:
+    """`at step 1,500 (1,250 to 2,000)` or `not by step 5,000`; where only some have learned, when
+    these did and the median of all."""
+    found = clocks.clock(trials, column)
+    median = clocks.median(found)
+    if not median.size:
+        return "not measured"
+    if not median.known:
+        return median.words.replace("not by", "not by step")
+    when = f"at step {spread(found['steps'].dropna(), 0)}"
+    return when if median.known == median.size else f"{when}, median of all {median.words}"
 
 
 def not_in_many(trials: pd.DataFrame, verb: str) -> str:

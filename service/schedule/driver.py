@@ -15,11 +15,10 @@ from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.training import train
 from service import provenance
-from service.analysis import tasks
+from service.analysis import drawing, tasks
 from service.analysis.pending import ALL, Wish, missing
 from service.data.banks import bind_images
 from service.data.decoders import prepare_decoders
-from service.report import page, sweep_figures
 from service.schedule import pack_size
 from service.schedule.cluster import cluster_resources, start_ray, warn_unless_shared
 from service.schedule.plan import Plan, Resources, make_plan
@@ -33,6 +32,7 @@ from service.store.heartbeat import ANALYSING, Heartbeat, heartbeats
 from service.store.manifest import checked_name, read_manifest, write_manifest
 from service.store.store import Store, StoreError
 from service.tables.compaction import tidy
+from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
 from service.tracking import outbox
 from service.tracking.client import Tracking
@@ -120,6 +120,7 @@ def _run(
     prepare_decoders(plan.todo, settings)
     tracking.open_sweep(provenance.describe())
     write_manifest(store, sweep, plan.configs, tracking.experiment_id)
+    tracking.axes = sweep_axes(store, sweep)
     store.delete_folder(keys.figures_prefix(sweep))  # figures that are there show the whole
     adopt(store, plan)
     outbox.mark(store, sweep, [outbox.SWEEP])
@@ -184,8 +185,7 @@ def analyze_sweep(
 def draw(store: Store, sweep: str) -> list[str]:
     """Figures and report of a sweep; what went wrong is returned, and harms no result."""
     try:
-        sweep_figures.draw(store, sweep)
-        page.publish(store, sweep)
+        drawing.draw_sweep(store, sweep)
     except UserError:
         raise
     except Exception as error:

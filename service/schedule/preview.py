@@ -62,11 +62,12 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> tuple[list
 
 
 def _which(configs: Sequence[TrialConfig]) -> str:
-    """The first of them."""
-    return "; ".join(
+    """The first of them, each split once."""
+    names = list(dict.fromkeys(
         f"P = {c.P}, train_fraction = {config_value(c.train_fraction)}, seed = {c.seed}"
-        for c in configs[:3]
-    ) + "; ..." * (len(configs) > 3)
+        for c in configs
+    ))  # fmt: skip
+    return "; ".join(names[:3]) + "; ..." * (len(names) > 3)
 
 
 def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:

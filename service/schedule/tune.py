@@ -62,6 +62,7 @@ def train_packs(
             configs=configs,
             cpus=resources.cpus,
             trainer=trainer,
+            axes=tracking.axes,
         )
         for configs in plan.packs
     ]

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from grokmodel.core.outcome import PHASES
-from grokmodel.image.config import AXES
 from service.settings import Settings, sqlite_uri, without_password
-from service.text import config_value, count, median_step, spread
+from service.tables import clocks
+from service.tables.names import varied_fields
+from service.text import config_value, count, spread
 
 RESULTS = {
     "val_acc": "val",
@@ -26,6 +27,10 @@ HELD_OUT = {
     "val_acc_strict_heldout": "strict, unseen images",
 }
 """By images that never train: shown where there are several images a symbol."""
+CENSORED = (
+    "Steps are medians over all trials of a line; in brackets, how many of them had learned. `not "
+    "by N` and `> N`: not learned by their last step, N."
+)
 
 PORT = 5000
 """Of MLflow's pages on this machine, unless told otherwise."""
@@ -40,50 +45,52 @@ def phase_table(trials: pd.DataFrame) -> str:
     """Trials by phase as text, with what a reader asks next: when, and how well."""
     if trials.empty:
         return "  no trial is done yet"
-    lines = [f"  {'phase':<14}{'trials':>7}{'strict acc':>12}{'train step':>12}{'strict step':>13}"]
+    head = f"  {'phase':<14}{'trials':>7} {'strict acc':>14} {'train step':>19} {'strict step':>19}"
+    lines = [head]
     for phase in PHASES:
         group = trials[trials["phase"] == phase]
         if group.empty:
             continue
-        train, strict = (median_step(group[c]) for c in ("train_step", "val_step_strict"))
-        accuracy = group["val_acc_strict"].median()
-        lines.append(f"  {phase:<14}{len(group):>7}{accuracy:>12.2f}{train:>12}{strict:>13}")
-    lines.append("  (medians)")
+        train, strict = (_step(group, c) for c in ("train_step", "val_step_strict"))
+        accuracy = _median_share(group["val_acc_strict"])
+        lines.append(f"  {phase:<14}{len(group):>7} {accuracy:>14} {train:>19} {strict:>19}")
+    lines.append("  (medians; not by N, > N: not learned by the last step, N)")
     return "\n".join(lines)
 
 
 def settings_table(trials: pd.DataFrame) -> str:
     """One Markdown line a setting: median and range over its seeds.
 
-    Settings are told apart by the config columns that vary; each line names only those of its
-    values that differ from the commonest.
+    Settings are told apart by the config columns that vary; each line names those of its values
+    that differ from the commonest, and all of a column in which no value is commoner than others.
     """
-    silent = {"seed", "patch"} if (trials["patch"] == trials["side"]).all() else {"seed"}
-    names = [name for name in AXES if name not in silent]
-    varied = [name for name in names if trials[name].nunique() > 1]
-    usual = {name: trials[name].mode()[0] for name in varied}
+    varied = varied_fields(trials)
+    modes = {name: trials[name].mode() for name in varied}
+    usual = {name: values[0] for name, values in modes.items() if len(values) == 1}
     steps = ("train_step", "val_step_strict")
     results = RESULTS | (HELD_OUT if trials["val_acc_heldout"].notna().any() else {})
     head = ["setting", "seeds", "phases", *results.values(), "train step", "strict step", "s"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    groups = trials.groupby(varied) if varied else [((), trials)]
+    groups = trials.groupby(varied, dropna=False) if varied else [((), trials)]
     for key, group in groups:
         values = dict(zip(varied, key if isinstance(key, tuple) else (key,), strict=True))
-        odd = [f"{k} {config_value(v)}" for k, v in values.items() if v != usual[k]]
-        counts = group["phase"].value_counts()
+        odd = {k: v for k, v in values.items() if k not in usual or v != usual[k]}
+        counts = {phase: int((group["phase"] == phase).sum()) for phase in PHASES}
         cells = [
-            ", ".join(odd) or "as below",
+            ", ".join(f"{k} {config_value(v)}" for k, v in odd.items()) or "as below",
             str(len(group)),
-            ", ".join(f"{n} {phase}" for phase, n in counts.items()),
+            ", ".join(f"{n} {phase}" for phase, n in counts.items() if n),
             *(spread(group[column]) for column in results),
-            *(median_step(group[column]) for column in steps),
+            *(_step(group, column) for column in steps),
             f"{group['wall_s'].median():.0f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     common = ", ".join(f"{k} {config_value(v)}" for k, v in usual.items())
-    return "\n".join(
-        [*lines, "", f"Where a line does not say otherwise: {common or 'one setting'}."]
-    )
+    if common or not varied:
+        lines += ["", f"Where a line does not say otherwise: {common or 'one setting'}."]
+    if trials[list(steps)].isna().any(axis=None):
+        lines += ["", CENSORED]
+    return "\n".join(lines)
 
 
 def closing_words(name: str, settings: Settings, figures: Sequence[str], experiment_id: str) -> str:
@@ -128,3 +135,16 @@ def ui_address(settings: Settings, experiment_id: str = "", port: int = PORT) ->
     host = without_password(uri).rstrip("/") if is_server else f"http://127.0.0.1:{port}"
     page = f"experiments/{experiment_id}/runs" if experiment_id else "experiments"
     return f"{host}/#/{page}?workflowType=machine_learning"
+
+
+def _median_share(values: pd.Series) -> str:
+    """Median, and in how many of the trials there was something to measure if not in all."""
+    known = values.dropna()
+    if known.empty:
+        return "-"
+    some = f" ({len(known)} of {len(values)})" if len(known) < len(values) else ""
+    return f"{known.median():.2f}{some}"
+
+
+def _step(trials: pd.DataFrame, column: str) -> str:
+    return str(clocks.median(clocks.clock(trials, column)))

@@ -29,6 +29,7 @@ from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig, config_of
 from service.reachable import check_reachable
 from service.settings import without_password
+from service.tables.names import trial_name
 from service.text import reason
 from service.tracking.artifacts import correct, goes_along, is_elsewhere
 from service.tracking.metrics import curve_metrics, outcome_metrics, thinned
@@ -67,11 +68,15 @@ def set_up_mlflow() -> dict[str, str]:
 class Tracking:
     """One sweep's experiment. Use `start` on the driver, then `attach` on the workers."""
 
-    def __init__(self, uri: str, experiment_id: str = "", parent_id: str = "") -> None:
+    def __init__(
+        self, uri: str, experiment_id: str = "", parent_id: str = "", axes: Sequence[str] = ()
+    ) -> None:
         set_up_mlflow()
         self.uri = uri
         self.experiment_id = experiment_id
         self.parent_id = parent_id
+        self.axes = tuple(axes)
+        """Fields that the sweep varies: runs are named by them."""
         self._watched: dict[str, tuple[RunInfo, int]] = {}
         """Runs of trials in training, and the last step of their curve that was sent."""
 
@@ -90,9 +95,11 @@ class Tracking:
         return self
 
     @classmethod
-    def attach(cls, uri: str, experiment_id: str, parent_id: str) -> Tracking:
+    def attach(
+        cls, uri: str, experiment_id: str, parent_id: str, axes: Sequence[str] = ()
+    ) -> Tracking:
         """The same from a worker: nothing is looked up, no call is made."""
-        return cls(uri, experiment_id, parent_id)
+        return cls(uri, experiment_id, parent_id, axes)
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -146,7 +153,7 @@ class Tracking:
     def trial_run(self, config: TrialConfig) -> RunInfo:
         """The trial's child run, made if it is not there."""
         tags = {KIND_TAG: "trial", "mlflow.parentRunId": self.parent_id}
-        return self._run(TRIAL_TAG, config.trial_id, config.name, tags)
+        return self._run(TRIAL_TAG, config.trial_id, trial_name(config, self.axes), tags)
 
     def log_curve(self, config: TrialConfig, curve: Sequence[Mapping[str, Any]]) -> None:
         """What is new in the curve of a trial in training, for those who watch."""

@@ -19,6 +19,7 @@ from service.settings import Settings
 from service.store import keys
 from service.store.manifest import read_manifest
 from service.store.store import Store
+from service.tables.names import sweep_axes
 from service.tables.reading import read_table
 from service.tables.summary import settings_table
 from service.tracking.client import Tracking, TrackingError
@@ -142,6 +143,7 @@ def publish(
     try:
         place = f"{settings.store}/mlartifacts"
         tracking = Tracking.start(settings.tracking_uri, sweep, place, patience_s)
+        tracking.axes = sweep_axes(store, sweep)
     except TrackingError as error:
         say(f"{error}. {_words(sweep, lacking)}")
         return False

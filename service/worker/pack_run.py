@@ -51,6 +51,8 @@ class PackJob:
     configs: tuple[TrialConfig, ...]
     cpus: float
     trainer: Trainer = train
+    axes: tuple[str, ...] = ()
+    """Fields that the sweep varies."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     wanted = {bank_key(m.config): None for m in members}
     banks = {key: bank_of(key, job.settings.data_root) for key in wanted}
     decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
-    tracking = Tracking.attach(job.settings.tracking_uri, job.experiment_id, job.parent_id)
+    uri = job.settings.tracking_uri
+    tracking = Tracking.attach(uri, job.experiment_id, job.parent_id, job.axes)
     started = time.monotonic()
     with Publisher(tracking) as publisher:
         with Writer() as writer:
@@ -154,9 +157,10 @@ def restore(store: Store, config: TrialConfig) -> Member:
     try:
         member = load_state(Member, data, store.uri(key))
     except CheckpointError as error:
-        log.warning("starting %s afresh: %s", config.name, error)
+        log.warning("starting trial %s afresh: %s", config.trial_id, error)
         return Member.start(config)
     if member.config != config:
-        log.warning("starting %s afresh: %s is of another config", config.name, store.uri(key))
+        where = store.uri(key)
+        log.warning("starting trial %s afresh: %s is of another config", config.trial_id, where)
         return Member.start(config)
     return member

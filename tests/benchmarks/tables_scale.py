@@ -25,6 +25,7 @@ import pandas as pd
 
 from grokmodel.core.outcome import PHASES
 from grokmodel.image.config import TrialConfig
+from service.analysis.drawing import draw_sweep
 from service.report import figures, phase_figures, sweep_figures
 from service.schedule.plan import Plan, Resources, expand, make_plan
 from service.settings import Settings
@@ -115,7 +116,7 @@ def asked(store: Store, rows: int) -> Iterator[Measure]:
     assert len(frame) == rows
     seconds, _ = timed(lambda: draw_phases(store))
     yield Measure("phase diagram: read, count, draw a PNG", seconds, DIAGRAM_TARGET_S)
-    seconds, _ = timed(lambda: sweep_figures.draw(store, SWEEP, planes=[PLANE]))
+    seconds, _ = timed(lambda: draw_sweep(store, SWEEP, planes=[PLANE]))
     yield Measure("all figures of a plane (2 PNG, 2 SVG), into the store", seconds)
 
 

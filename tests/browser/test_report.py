@@ -6,6 +6,13 @@ from mlflow import MlflowClient
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from service.report import page
+from service.settings import Settings
+from service.store.store import Store
+from service.tables.reading import write_rows
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
+
 pytestmark = pytest.mark.browser
 
 
@@ -74,6 +81,23 @@ def test_a_click_sorts_a_table_and_a_word_filters_it(report):
     wanted = rows_of(table)[0][0]
     box.send_keys(wanted)
     assert [row[0] for row in rows_of(table)] == [wanted]
+
+
+def test_steps_that_were_not_reached_sort_by_the_last_step(browser, tmp_path):
+    store = Store(Settings(str(tmp_path), "", "", None))
+    found = {0: (900, 3000), 1: (None, 1000), 2: (30, 1000), 3: (None, 3000)}
+    write_rows(store, "trials", "sweep", [
+        finished_row(tiny_config(seed=s)) | {"train_step": step, "steps_run": last}
+        for s, (step, last) in found.items()
+    ])  # fmt: skip
+    (tmp_path / "report.html").write_text(page.page(store, "sweep"))
+    browser.get(f"file://{tmp_path}/report.html")
+    wait_for_all_of_it(browser)
+    table = trial_table(browser)
+    head = table.find_elements(By.TAG_NAME, "th")
+    column = [cell.text for cell in head].index("train step")
+    head[column].click()
+    assert [row[column] for row in rows_of(table)] == ["30", "900", "> 1000", "> 3000"]
 
 
 def test_mlflow_shows_the_report_of_the_sweep(browser, mlflow_url, smoke_store, trials):

@@ -9,10 +9,10 @@ from grokmodel.data.pairs import split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.pack import bank_key
 from grokmodel.image.training import train
+from service.analysis.drawing import draw_sweep, draw_trial
 from service.analysis.pending import Wish
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, Worker
-from service.report import page, sweep_figures, trial_figures
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.reading import read_table
@@ -85,9 +85,8 @@ class Life:
 
     def draw(self):
         """All figures of the trial and of the sweep, and the report."""
-        keys = trial_figures.publish(self.store, SWEEP, self.trial_row)
-        keys += sweep_figures.draw(self.store, SWEEP)
-        return [*keys, page.publish(self.store, SWEEP)]
+        keys = draw_trial(self.store, SWEEP, self.trial_row)
+        return keys + draw_sweep(self.store, SWEEP)
 
 
 def lives(config):

@@ -15,7 +15,6 @@ from service.text import (
     count,
     duration,
     measured,
-    median_step,
     one_line,
     percent,
     reason,
@@ -70,16 +69,10 @@ def test_a_measurement_has_the_digits_that_one_wants_to_read():
 
 def test_numbers_are_median_and_range():
     assert spread(pd.Series([1.0, 3.0, 2.0])) == "2.00 (1.00 to 3.00)"
-    assert spread([1000, None, 2500], 0) == "1,750 (1,000 to 2,500)"
+    assert spread([1000, None, 2500], 0) == "1,750 (1,000 to 2,500) in 2 of 3"
     assert spread([1.0]) == "1.00"
     assert spread([None, float("nan")]) == "-"
     assert spread(pd.Series([None, None], dtype=float), none="never") == "never"
-
-
-def test_steps_say_how_many_got_there():
-    assert median_step(pd.Series([1000, 2000, None])) == "1,500 (2/3)"
-    assert median_step([250]) == "250"
-    assert median_step([None]) == "never"
 
 
 def test_an_error_is_its_first_line_without_passwords():

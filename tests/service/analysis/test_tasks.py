@@ -10,7 +10,7 @@ import pytest
 from grokmodel.core.checkpoint import FORMAT, dump_snapshot, load_snapshot
 from grokmodel.image.pack import Member
 from service.analysis import tasks
-from service.analysis.pending import NONE, QUICK, Wish, batches, missing, representatives
+from service.analysis.pending import NONE, QUICK, Wish, batches, missing
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, analysis_task, to_do
 from service.report.trial_figures import TRIAL_FIGURES
@@ -19,11 +19,11 @@ from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table, write_rows
 from service.tables.schema import TABLES
+from service.tables.typical import representatives
 from service.tracking import outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import PackJob, run_pack
-from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
 CONFIGS = [tiny_config(seed=0), tiny_config(seed=1, weight_decay=3)]
@@ -198,11 +198,10 @@ def test_quick_does_the_dear_analyses_for_one_trial_a_phase_only(trained, store)
     assert missing(store, "sweep", Wish(scope=NONE)) == []
 
 
-def test_the_representative_is_the_best_given_how_many_pairs_tell_it():
-    few = finished_row(tiny_config(seed=0), 1.0) | {"n_strict": 3}
-    many = finished_row(tiny_config(seed=1), 0.99) | {"n_strict": 300}
-    worse = finished_row(tiny_config(seed=2), 0.96) | {"n_strict": 300}
-    assert representatives(pd.DataFrame([few, worse, many])) == [many["trial_id"]]
+def test_noise_levels_that_are_close_are_another_question_too():
+    close = (Wish(levels_t=(t,)).settings_of(BY_NAME["spectra"]) for t in (0.1234567, 0.12345671))
+    assert len(set(close)) == 2
+    assert Wish(levels_t=(0.25, 1.0)).settings_of(BY_NAME["spectra"]) == "t=0.25,1"  # as before
 
 
 # --- bad checkpoints -----------------------------------------------------------------------------

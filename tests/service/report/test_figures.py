@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_hex
 
 from service.report import figures, phase_figures, sweep_figures
 from service.tables.reading import write_rows
@@ -23,7 +25,18 @@ def texts(figure):
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-def test_a_cell_shows_its_commonest_phase_and_share():
+def stripes(figure):
+    """Colour and width of every stripe in a phase diagram, by its place from the left."""
+    (found,) = (c for c in figure.axes[0].collections if isinstance(c, PolyCollection))
+    corners = [path.vertices for path in found.get_paths()]
+    names = {to_hex(color).upper(): phase for phase, color in figures.PHASE_COLORS.items()}
+    return sorted(
+        (float(xy[:, 0].min()), round(float(np.ptp(xy[:, 0])), 6), names[to_hex(color).upper()])
+        for xy, color in zip(corners, found.get_facecolor(), strict=True)
+    )
+
+
+def test_a_cell_is_divided_among_its_phases():
     trials = trials_of(
         (0, 0.5, 0, "memorization"),
         (0, 0.5, 1, "memorization"),
@@ -31,15 +44,26 @@ def test_a_cell_shows_its_commonest_phase_and_share():
         (1, 0.5, 0, "grokking"),
     )
     figure = phase_figures.phase_diagram(trials, "weight_decay", "train_fraction")
-    assert sorted(texts(figure)) == ["grok\n1/1", "mem\n2/3"]
-    (mesh,) = figure.axes[0].collections
-    assert len(np.unique(mesh.get_array().reshape(-1, 4), axis=0)) == 2
+    assert sorted(texts(figure)) == ["grok 1", "mem 2\ngrok 1"]
+    (_, mem, _), (_, grok, _), alone = stripes(figure)
+    assert (mem, grok) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert alone == (1.0, 1.0, "grokking")
+    assert "divided" in figure.axes[0].get_title()
 
 
-def test_of_phases_that_are_as_common_the_first_is_shown():
-    trials = trials_of((0, 0.5, 0, "comprehension"), (0, 0.5, 1, "memorization"))
-    figure = phase_figures.phase_diagram(trials, "weight_decay", "train_fraction")
-    assert texts(figure) == ["mem\n1/2"]
+@pytest.mark.parametrize("pair", [("memorization", "grokking"), ("confusion", "diverged")])
+def test_a_tie_is_drawn_as_one(pair):
+    trials = trials_of(*((0, 0.5, seed, phase) for seed, phase in enumerate(pair)))
+    for rows in (trials, trials[::-1]):
+        figure = phase_figures.phase_diagram(rows, "weight_decay", "train_fraction")
+        assert stripes(figure) == [(0.0, 0.5, pair[0]), (0.5, 0.5, pair[1])]
+        assert len(texts(figure)[0].splitlines()) == 2
+
+
+def test_a_cell_of_all_phases_has_room_for_them():
+    trials = trials_of(*((0, 0.5, seed, phase) for seed, phase in enumerate(figures.PHASES)))
+    (text,) = texts(phase_figures.phase_diagram(trials, "weight_decay", "train_fraction"))
+    assert [line.split()[1] for line in text.splitlines()] == ["1"] * 5
 
 
 @pytest.mark.parametrize("draw", [phase_figures.phase_diagram, phase_figures.grok_steps])
@@ -52,7 +76,13 @@ def test_a_plane_of_many_cells_fits_on_a_page(draw):
     figure = draw(trials, "weight_decay", "train_fraction")
     assert (figure.get_size_inches() <= (17, 9)).all()
     assert texts(figure) == []
-    for ax in figure.axes[: 1 if draw is phase_figures.phase_diagram else 2]:
+    if draw is phase_figures.phase_diagram:
+        (ax,) = figure.axes
+        assert len(stripes(figure)) == len(trials)
+        assert len(ax.collections) == 1  # lines between so many cells would cover them
+        assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["0", "13"]
+        return
+    for ax in figure.axes[:2]:
         assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["0", "13"]
         assert len(ax.get_yticklabels()) == 8
         (mesh,) = ax.collections
@@ -73,8 +103,9 @@ def test_cells_without_text_are_explained_beside_them(draw):
 def test_a_plane_may_have_one_axis_twice(draw):
     trials = trials_of((0, 0.5, 0, "grokking"), (1, 0.5, 0, "grokking"), (1, 0.5, 1, "confusion"))
     shown = texts(draw(trials, "weight_decay", "weight_decay"))
-    assert shown[0].endswith("1/1")
-    assert shown[1].endswith(("1/2", "2/2"))
+    assert shown[0].endswith(("grok 1", "1/1"))
+    assert shown[1].endswith(("grok 1", "2/2"))
+    assert shown[1].startswith(("conf 1", "10"))
 
 
 def test_axes_are_named_and_ticks_are_values():
@@ -85,31 +116,51 @@ def test_axes_are_named_and_ticks_are_values():
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0"]
 
 
-def test_grok_steps_show_median_and_never():
-    trials = trials_of((0, 0.5, 0, "memorization"), (1, 0.5, 0, "grokking"))
-    trials["val_step_strict"] = [None, 2000]
-    trials["train_step"] = [500, 500]
+def test_grok_steps_show_medians_over_all_trials():
+    trials = trials_of(
+        (0, 0.5, 0, "memorization"),
+        (1, 0.5, 0, "grokking"),
+        (2, 0.5, 0, "grokking"),
+        (2, 0.5, 1, "memorization"),
+        (2, 0.5, 2, "memorization"),
+        (3, 0.5, 0, "confusion"),
+    )
+    trials["steps_run"] = 3000
+    trials["val_step_strict"] = [None, 2000, 1000, None, None, None]
+    trials["train_step"] = [500, 500, 500, 500, 1000, None]
     shown = texts(phase_figures.grok_steps(trials, "weight_decay", "train_fraction"))
-    assert shown == ["never", "2,000\n1/1", "never", "1,500\n1/1"]
+    steps, lags = shown[:4], shown[4:]
+    assert steps == ["not by\n3,000\n0/1", "2,000\n1/1", "> 3,000\n1/3", "not by\n3,000\n0/1"]
+    assert lags == ["not by\n2,500\n0/1", "1,500\n1/1", ">= 2,000\n1/3", "-"]
+
+
+def test_values_that_six_digits_do_not_tell_apart_have_labels_that_do():
+    trials = trials_of((0.1234567, 0.5, 0, "grokking"), (0.12345671, 0.5, 0, "confusion"))
+    ax = phase_figures.phase_diagram(trials, "weight_decay", "train_fraction").axes[0]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.1234567", "0.12345671"]
+
+
+def test_titles_tell_trials_apart_and_fit():
+    many = {"variant": "sandwich", "ffn": 64, "sandwich_ffn": 512, "sandwich_skip": False}
+    many |= {"ema": 0.998, "precision": "bfloat16", "late_decay_from": 20, "lr": 0.002}
+    titles = [figures.trial_title(finished_row(tiny_config(**c))) for c in ({}, many)]
+    assert "lr=" not in titles[0]
+    assert "lr=0.002" in titles[1]
+    assert "patch" not in titles[1]  # as large as the image, as by default
+    assert max(len(line) for title in titles for line in title.splitlines()) <= 90
+    close = [figures.trial_title(finished_row(tiny_config(weight_decay=d)))
+             for d in (0.1234567, 0.12345671)]  # fmt: skip
+    assert close[0].splitlines()[0] != close[1].splitlines()[0]
+    row = finished_row(tiny_config(**many))
+    figure = figures.trial_curve(row, finished_curve(tiny_config(**many)))
+    figure.canvas.draw()
+    top = figure.axes[0].title.get_window_extent().y1
+    assert top <= figure.bbox.y1
 
 
 def test_phase_colours_differ_for_every_phase():
     assert set(figures.PHASE_COLORS) == set(figures.PHASES)
     assert len(set(figures.PHASE_COLORS.values())) == len(figures.PHASES)
-
-
-@pytest.mark.parametrize("decays", [(0,), (0, 1)])
-def test_a_sweep_is_drawn_as_png_and_svg(store, decays):
-    configs = [tiny_config(weight_decay=d, seed=s) for d in decays for s in range(2)]
-    write_rows(store, "trials", "sweep", [finished_row(c) for c in configs])
-    write_rows(store, "curves", "sweep", [r for c in configs for r in finished_curve(c)])
-    keys = sweep_figures.draw(store, "sweep")
-    assert {k.rsplit(".", 1)[0] for k in keys if k.endswith(".png")} == {
-        k.rsplit(".", 1)[0] for k in keys if k.endswith(".svg")
-    }
-    for key in keys:
-        head = store.get(key)[:60]
-        assert head.startswith(b"\x89PNG") if key.endswith("png") else b"<?xml" in head
 
 
 def test_a_plane_from_the_store_shows_all_its_trials(store):
@@ -119,10 +170,10 @@ def test_a_plane_from_the_store_shows_all_its_trials(store):
     rows = [finished_row(c) for c in configs]
     write_rows(store, "trials", "sweep", rows)
     write_rows(store, "trials", "sweep", rows[:1])
-    keys = sweep_figures.draw(store, "sweep", planes=[("weight_decay", "P")])
-    assert len(keys) == 4
+    files = sweep_figures.draw(store, "sweep", planes=[("weight_decay", "P")])
+    assert len(files) == 4
     figure = phase_figures.phase_diagram(pd.DataFrame(rows), "weight_decay", "P")
-    assert store.get("figures/sweep/phase-weight_decay-P.svg") == figures.svg(figure)
+    assert files["phase-weight_decay-P.svg"] == figures.svg(figure)
 
 
 def test_default_planes_are_the_axes_that_vary():

@@ -18,7 +18,7 @@ def trial(i=0, **fields):
     row = {
         "trial_id": f"t{i}", "data": "emnist", "P": 23, "N": 1, "variant": "baseline", "depth": 1,
         "heads": 1, "ffn": 128, "sandwich_ffn": 0, "width": 128, "side": 16, "split": "ordered",
-        "train_fraction": 0.9, "steps": 5000, "sample_steps": 10, "seed": i,
+        "train_fraction": 0.9, "steps": 5000, "steps_run": 5000, "sample_steps": 10, "seed": i,
         "phase": "grokking", "train_step": 250.0, "val_step": 1000.0, "val_step_strict": 1500.0,
         "val_acc": 1.0, "val_acc_strict": 1.0, "val_acc_final": 1.0, "val_acc_strict_final": 1.0,
         "train_acc_final": 1.0, "train_acc_1step": 1.0, "val_acc_1step": 1.0,

@@ -29,6 +29,15 @@ def test_single_step_samples_are_told_where_many_steps_lose_much():
     assert "By samples of a single step: training 1.00, validation 0.92" in in_words(lost)
 
 
+def test_what_was_not_learned_by_the_last_step_is_not_left_out_of_the_median():
+    some = in_words(pd.DataFrame([trial(0), trial(1, **FAILED), trial(2, **FAILED)]))
+    assert "strict at step 1,500 in 1 of 3, median of all > 5,000" in some
+    assert "training at step 250 (250 to 250)" in some
+    none = in_words(pd.DataFrame([trial(0, **FAILED)]))
+    assert "strict not by step 5,000" in none
+    assert "never" not in none
+
+
 @pytest.mark.parametrize(
     ("kinds", "expected"),
     [

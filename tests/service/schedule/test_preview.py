@@ -42,3 +42,10 @@ def test_few_strict_pairs_and_few_evaluations_are_told(settings):
 def test_pairs_that_are_not_evaluated_do_not_count(settings):
     (config,) = [c for c in few() if not split_pairs(c).strict[:1].any()][:1]
     assert "1 of 1 trials" in check_data([dataclasses.replace(config, eval_pairs=1)], settings)[1]
+
+
+def test_a_split_is_named_once_whatever_else_varies(settings):
+    configs = [tiny_config(P=7, train_fraction=0.8, lr=lr) for lr in (1e-3, 2e-3, 3e-3, 4e-3)]
+    warning = check_data(configs, settings)[1]
+    assert "4 of 4 trials" in warning
+    assert "(P = 7, train_fraction = 0.8, seed = 0)" in warning

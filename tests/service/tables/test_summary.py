@@ -24,7 +24,8 @@ def trials(**changes):
 
 
 def test_a_setting_is_one_line_with_median_and_range():
-    lines = settings_table(trials(P=11)).splitlines()
+    frame = trials(P=11).assign(train_step=10, val_step_strict=20)
+    lines = settings_table(frame).splitlines()
     assert len(lines) == 2 + 2 + 2
     assert lines[2].startswith("| as below | 3 | ")
     assert lines[3].startswith("| P 11 | 2 | ")
@@ -42,12 +43,39 @@ def test_phases_are_counted():
     ]
 
 
-def test_steps_say_how_many_trials_have_them():
-    frame = trials(P=11)
+def test_steps_are_medians_over_all_trials_and_none_is_never_learned():
+    frame = trials(P=11).assign(steps_run=3000)
     frame["val_step_strict"] = [100, 200, None, None, None]
-    lines = settings_table(frame).splitlines()
-    assert "150 (2/3)" in lines[2]
-    assert "never" in lines[3]
+    table = settings_table(frame)
+    lines = table.splitlines()
+    assert "| 200 (2 of 3) |" in lines[2]
+    assert "| not by 3,000 |" in lines[3]
+    assert lines[-1].startswith("Steps are medians over all trials")
+    frame["val_step_strict"] = [100, None, None, None, None]
+    assert "| > 3,000 (1 of 3) |" in settings_table(frame)
+    frame["phase"] = "memorization"
+    text = phase_table(frame)
+    assert "> 3,000 (1 of 5)" in text
+    assert "never" not in text + table
+
+
+def test_what_was_not_measured_is_counted_out_loud():
+    frame = trials(P=11)
+    frame["val_acc_strict"] = [0.5, None, None, None, None]
+    assert "| 0.50 (0.50-0.50; 1 of 3) |" in settings_table(frame)
+    frame["phase"] = ["grokking"] * 3 + ["confusion"] * 2
+    lines = phase_table(frame).splitlines()
+    assert lines[1].split()[:4] == ["confusion", "2", "-", "not"]
+    assert "0.50 (1 of 3)" in lines[2]
+
+
+def test_where_no_value_is_the_commonest_each_line_names_its_own():
+    frame = pd.DataFrame([finished_row(tiny_config(weight_decay=d)) for d in (0, 0.1234567,
+                          0.12345671)])  # fmt: skip
+    table = settings_table(frame)
+    settings = [line.split(" | ")[0] for line in table.splitlines()[2:5]]
+    assert settings == ["| weight_decay 0", "| weight_decay 0.1234567", "| weight_decay 0.12345671"]
+    assert "otherwise" not in table
 
 
 def test_unseen_images_have_columns_where_they_were_measured():

@@ -66,6 +66,16 @@ def test_a_trial_is_a_child_of_its_sweep_with_its_config(tracking):
     assert run.data.params == {k: str(v) for k, v in config.to_dict().items()}
 
 
+def test_runs_are_named_by_what_the_sweep_varies(tracking):
+    tracking.axes = ("lr",)
+    names = set()
+    for lr in (1e-3, 2e-3):
+        run = tracking.trial_run(tiny_config(lr=lr))
+        names.add(run.run_name)
+        assert f"lr={lr}" in run.run_name
+    assert len(names) == 2
+
+
 def test_a_second_start_finds_the_same_experiment_and_parent(tracking, settings):
     again = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
     assert (again.experiment_id, again.parent_id) == (tracking.experiment_id, tracking.parent_id)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from service.analysis.drawing import draw_sweep
 from service.analysis.pending import NONE
 from service.cli.commands import main
 from service.data.banks import bind_images
-from service.report import sweep_figures
 from service.schedule.driver import run_sweep
 from service.store import keys
+from service.store.manifest import write_manifest
 from service.store.store import Store
 from service.tables.reading import write_rows
 from service.tracking import outbox
@@ -36,7 +37,7 @@ def sweep(store):
     for config in CONFIGS:
         store.put(keys.trial_figure_key("mine", config.trial_id, "curve.png"), b"png")
         store.put(keys.snapshot_key(config.trial_id, 40), b"weights")
-    sweep_figures.draw(store, "mine")
+    draw_sweep(store, "mine")
     outbox.mark(store, "mine", [outbox.SWEEP, *IDS])
     return store
 
@@ -80,6 +81,17 @@ def test_all_that_is_marked_is_sent_and_unmarked(sweep, settings, capsys):
         else:
             assert "plan.json" in files
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_sent_later_is_named_by_what_the_sweep_varies(store, settings):
+    configs = [tiny_config(lr=lr) for lr in (1e-3, 2e-3)]
+    write_manifest(store, "mine", configs, "1")
+    write_rows(store, "trials", "mine", [finished_row(c) for c in configs])
+    outbox.mark(store, "mine", [c.trial_id for c in configs])
+    assert outbox.publish(settings, "mine", print)
+    names = {run["info"]["run_name"] for run, _, _ in state_of(settings).values()}
+    name = "P7 N1 w16 wd1 R0.6 s0"
+    assert names == {"mine", f"{name} lr=0.001", f"{name} lr=0.002"}
 
 
 def test_sending_all_twice_changes_nothing(sweep, settings):

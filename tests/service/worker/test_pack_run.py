@@ -128,11 +128,17 @@ def test_a_trial_counts_as_done_when_its_row_is_written(make_job, monkeypatch):
     assert reports[-1] == (True, 1)
 
 
+def test_a_worker_names_its_runs_by_what_the_sweep_varies(settings, make_job):
+    run_pack(dataclasses.replace(make_job(tiny_config(lr=2e-3)), axes=("lr",)), lambda p: None)
+    runs = MlflowClient(settings.tracking_uri).search_runs(["1"], "tags.`grok.kind` = 'trial'")
+    assert [run.info.run_name for run in runs] == ["P7 N1 w16 wd1 R0.6 s0 lr=0.002"]
+
+
 def test_a_damaged_resume_point_means_a_fresh_start(store, make_job, caplog):
     config = tiny_config()
     store.put(keys.state_key(config.trial_id), b"\x80\x04 this could have been a pickle")
     run_pack(make_job(config), lambda p: None)
-    assert "starting P7 N1 w16" in caplog.text
+    assert f"starting trial {config.trial_id} afresh" in caplog.text
     assert len(read_table(store, "trials")) == 1
 
 

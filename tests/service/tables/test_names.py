@@ -1,0 +1,86 @@
+"""Trials whose configs differ have names that differ."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.store.manifest import write_manifest
+from service.tables.names import LONGEST, distinct, sweep_axes, trial_name, varied_fields
+from service.text import config_value
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
+
+CLOSE = (0.1234567, 0.12345671)
+"""Six digits do not tell them apart."""
+
+
+@given(st.floats(allow_nan=False))
+def test_an_exact_text_is_read_back_as_the_very_value(value):
+    assert float(config_value(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3.0, "3"), (0.3, "0.3"), (1e-5, "1e-05"), (7, "7"), (True, "True")]
+)
+def test_exact_texts_are_short(value, text):
+    assert config_value(value) == text
+    assert config_value(pd.Series([value])[0]) == text
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [("lr", (1e-3, 2e-3)), ("weight_decay", CLOSE), ("train_fraction", (0.5, 0.5000001)),
+     ("patch", (4, 8)), ("input_gate", (True, False)), ("op", ("add", "mul")), ("seed", (0, 1))],
+)  # fmt: skip
+def test_names_differ_by_what_a_sweep_varies(store, field, values):
+    configs = [tiny_config(**{field: value}) for value in values]
+    write_manifest(store, "sweep", configs, "1")
+    axes = sweep_axes(store, "sweep")
+    names = [trial_name(config, axes) for config in configs]
+    assert names[0] != names[1]
+    assert all(config_value(value) in name for name, value in zip(names, values))
+
+
+def test_a_sweep_that_grows_a_new_axis_gives_no_name_twice(store):
+    first = [tiny_config(seed=s) for s in range(2)]
+    write_manifest(store, "sweep", first, "1")
+    names = {trial_name(c, sweep_axes(store, "sweep")) for c in first}
+    assert names == {"P7 N1 w16 wd1 R0.6 s0", "P7 N1 w16 wd1 R0.6 s1"}
+    more = [tiny_config(seed=s, lr=2e-3) for s in range(2)]
+    write_manifest(store, "sweep", more, "1")
+    names |= {trial_name(c, sweep_axes(store, "sweep")) for c in more}
+    assert "P7 N1 w16 wd1 R0.6 s1 lr=0.002" in names
+    assert len(names) == 4
+
+
+def test_a_manifest_from_before_a_field_has_what_every_trial_did_then(store):
+    old, new = (tiny_config(cooldown=n, seed=n) for n in (0, 20))
+    body = {k: v for k, v in old.to_dict().items() if k != "cooldown"}
+    old_config = type("Old", (), {"trial_id": old.trial_id, "to_dict": lambda self: body})()
+    write_manifest(store, "sweep", [old_config, new], "1")
+    assert sweep_axes(store, "sweep") == ("cooldown",)
+    assert sweep_axes(store, "unheard-of") == ()
+
+
+def test_a_name_that_is_too_long_is_cut_and_still_of_one_trial():
+    axes = [f for f in tiny_config().to_dict() if f != "seed"]
+    names = {trial_name(tiny_config(eval_pairs=n), axes) for n in (100, 200)}
+    assert len(names) == 2
+    assert max(map(len, names)) <= LONGEST
+
+
+def test_labels_of_an_axis_are_as_short_as_they_can_be_and_differ():
+    assert distinct([0.1 + 0.2, 1.0]) == ["0.3", "1"]
+    assert distinct(CLOSE) == ["0.1234567", "0.12345671"]
+    assert distinct([0.123456, 3e5], digits=3) == ["0.123", "3e+05"]
+    assert distinct(["emnist", "glyphs"]) == ["emnist", "glyphs"]
+
+
+def test_a_patch_that_follows_its_image_is_no_axis_of_its_own():
+    def fields(*changes):
+        return varied_fields(pd.DataFrame([finished_row(tiny_config(**c)) for c in changes]))
+
+    assert fields({"side": 8}, {"side": 16}) == ["side"]
+    assert fields({"patch": 4}, {"patch": 8}) == ["patch"]
+    assert fields({"seed": 0}, {"seed": 1}) == []
