@@ -77,7 +77,7 @@ def _when(trials: pd.DataFrame, column: str) -> str:
         return "not measured"
     if not median.known:
         return median.words.replace("not by", "not by step")
-    when = f"at step {spread(found['steps'].dropna(), 0)}"
+    when = f"at step {spread(found['steps'], 0)}"
     return when if median.known == median.size else f"{when}, median of all {median.words}"
 
 

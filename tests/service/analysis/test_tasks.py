@@ -35,16 +35,21 @@ FAST = Wish(names=("heads", "basins"))
 def template(tmp_path_factory):
     """The settings of a sweep of two trained trials, made once."""
     folder = tmp_path_factory.mktemp("template")
-    settings = Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", "", None)
+    (folder / "store").mkdir()
+    settings = settings_in(folder)
     train(settings, Store(settings), "sweep", CONFIGS)
     return settings
 
 
 @pytest.fixture
 def settings(template, tmp_path):
-    """A copy of its store; the tracking database is shared."""
+    """Those of a copy of its store, with the tracking database in it."""
     shutil.copytree(template.store, tmp_path / "store")
-    return dataclasses.replace(template, store=str(tmp_path / "store"))
+    return settings_in(tmp_path)
+
+
+def settings_in(folder):
+    return Settings(str(folder / "store"), f"sqlite:///{folder}/store/mlflow.db", "", None)
 
 
 @pytest.fixture

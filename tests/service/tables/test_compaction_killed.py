@@ -7,6 +7,7 @@ import threading
 import pandas as pd
 import pytest
 
+from service.store import store as store_module
 from service.store.store import Store
 from service.tables import compaction, reading
 from service.tables.compaction import compact
@@ -89,7 +90,8 @@ class Stepped(Store):
 def test_two_compactions_at_once_lose_nothing(settings, seed, monkeypatch):
     """Both have different views of the table; their operations come in a random order, and after
     each of them a reader finds every row."""
-    monkeypatch.setattr(compaction, "THREADS", 1)
+    monkeypatch.setattr(compaction, "THREADS", 1)  # one operation at a time, or turns are lost
+    monkeypatch.setattr(store_module, "DELETED_AT_ONCE", 1)
     rng = random.Random(seed)
     plain = Store(settings)
     expected = write_curves(plain, "abcd")

@@ -54,12 +54,7 @@ def test_a_sweep_that_grows_a_new_axis_gives_no_name_twice(store):
     assert len(names) == 4
 
 
-def test_a_manifest_from_before_a_field_has_what_every_trial_did_then(store):
-    old, new = (tiny_config(cooldown=n, seed=n) for n in (0, 20))
-    body = {k: v for k, v in old.to_dict().items() if k != "cooldown"}
-    old_config = type("Old", (), {"trial_id": old.trial_id, "to_dict": lambda self: body})()
-    write_manifest(store, "sweep", [old_config, new], "1")
-    assert sweep_axes(store, "sweep") == ("cooldown",)
+def test_a_sweep_that_is_not_there_varies_nothing(store):
     assert sweep_axes(store, "unheard-of") == ()
 
 

@@ -156,5 +156,5 @@ def test_a_row_that_is_older_than_a_column_has_a_null_there(store):
     pq.write_table(pa.Table.from_pylist([row], schema=schema), sink)
     store.put(table_key("trials", "old", "part"), sink.getvalue().to_pybytes())
     (found,) = read_table(store, "trials").to_dict("records")
-    assert found["images_hash"] is None
+    assert pd.isna(found["images_hash"])
     assert found["trial_id"] == row["trial_id"]

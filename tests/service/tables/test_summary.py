@@ -62,7 +62,7 @@ def test_steps_are_medians_over_all_trials_and_none_is_never_learned():
 def test_what_was_not_measured_is_counted_out_loud():
     frame = trials(P=11)
     frame["val_acc_strict"] = [0.5, None, None, None, None]
-    assert "| 0.50 (0.50-0.50; 1 of 3) |" in settings_table(frame)
+    assert "| 0.50 in 1 of 3 |" in settings_table(frame)
     frame["phase"] = ["grokking"] * 3 + ["confusion"] * 2
     lines = phase_table(frame).splitlines()
     assert lines[1].split()[:4] == ["confusion", "2", "-", "not"]
