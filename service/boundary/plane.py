@@ -81,7 +81,7 @@ class Plane:
         """The trials of a point, one per seed.
 
         Raises:
-            ConfigError: such a trial cannot be.
+            ConfigError: the config of a trial here is not allowed.
         """
         values = {**self.fixed, **self.values(point)}
         trials = [TrialConfig.from_dict({**values, "seed": seed}) for seed in self.seeds]
@@ -115,7 +115,7 @@ class Plane:
         """What makes two planes the same, as JSON has it.
 
         The fixed fields are those of one point, where some may not count (`decoder_1step` at
-        N = 1): they say in what planes differ, the trials of all points whether they do.
+        N = 1): they name a difference, the trials of all points decide whether there is one.
         """
         trials = json.dumps(list(self.trial_ids.values())).encode()
         return {

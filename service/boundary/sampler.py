@@ -6,7 +6,7 @@
         trial = study.ask(sampler.distributions)
         study.tell(trial, share_of_seeds_on_one_side(trial.params))
 
-It knows what is in the study and nothing else, so whoever opens the study can go on with it.
+It knows what is in the study and nothing else, so whoever opens the study can resume the search.
 """
 
 from __future__ import annotations

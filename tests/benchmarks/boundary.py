@@ -221,7 +221,7 @@ def main() -> int:
     parser.add_argument(
         "--again", type=int, nargs="+", default=[], help="other seeds, for a second dense grid"
     )
-    parser.add_argument("--pack", type=int, default=PACK, help="points a round, real training")
+    parser.add_argument("--pack", type=int, default=PACK, help="points per round, real training")
     parser.add_argument("--store", help="folder to keep (default: a temporary one)")
     parser.add_argument("--json", help="file for all numbers")
     args = parser.parse_args()
