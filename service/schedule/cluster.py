@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 
 import ray
 
 from grokmodel.errors import UserError
 from service.reachable import check_reachable
+from service.retry import retry
 from service.schedule.plan import Resources
 from service.settings import Settings
 from service.text import reason
@@ -66,26 +68,30 @@ def start_ray() -> None:
 def _init_ray(address: str | None) -> None:
     """`ray.init`; again if a local node was too slow, to which Ray gives half a minute."""
     env = {"env_vars": WORKER_ENV | set_up_mlflow()}
-    for attempt in range(1, START_ATTEMPTS + 1):
-        try:
-            ray.init(
-                # not whatever cluster happens to run on this machine
-                address="local" if address is None else None,
-                runtime_env=env,
-                logging_level=logging.WARNING,
-                log_to_driver=True,
-                include_dashboard=False if address is None else None,
-            )
-            return
-        except Exception as error:  # Ray raises no more special one
-            if TOO_SLOW not in str(error):
-                raise
-            if attempt == START_ATTEMPTS:
-                raise ClusterError(
-                    f"Ray did not start on this machine in {attempt} attempts of half a minute "
-                    f"({reason(error)}); need a machine that is less busy, or RAY_ADDRESS of a "
-                    "cluster that runs"
-                ) from error
+    start = partial(
+        ray.init,
+        # not whatever cluster happens to run on this machine
+        address="local" if address is None else None,
+        runtime_env=env,
+        logging_level=logging.WARNING,
+        log_to_driver=True,
+        include_dashboard=False if address is None else None,
+    )
+    try:
+        retry(start, _is_too_slow, first_s=0.0, last_s=0.0, tries=START_ATTEMPTS)
+    except Exception as error:
+        if not _is_too_slow(error):
+            raise
+        raise ClusterError(
+            f"Ray did not start on this machine in {START_ATTEMPTS} attempts of half a minute "
+            f"({reason(error)}); need a machine that is less busy, or RAY_ADDRESS of a cluster "
+            "that runs"
+        ) from error
+
+
+def _is_too_slow(error: Exception) -> bool:
+    """Ray raises nothing more special."""
+    return TOO_SLOW in str(error)
 
 
 def cluster_resources(gpus: int | None = None) -> Resources:

@@ -7,7 +7,6 @@ whole or not at all.
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 from pyarrow import fs
 
+from service.retry import retry
 from service.settings import Settings
 from service.store.objects import Entry, Folder, Objects, StoreError
 
@@ -75,11 +75,11 @@ class Store:
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object; readers see the old content or the new, never a part."""
-        self.patiently("write", key, lambda: self.objects.put(key, data))
+        self.retry("write", key, lambda: self.objects.put(key, data))
 
     def get(self, key: str) -> bytes:
         """Content of an object; FileNotFoundError if there is none."""
-        return self.patiently("read", key, lambda: self.objects.get(key))
+        return self.retry("read", key, lambda: self.objects.get(key))
 
     def get_or_none(self, key: str) -> bytes | None:
         try:
@@ -88,7 +88,7 @@ class Store:
             return None
 
     def exists(self, key: str) -> bool:
-        return self.patiently("find", key, lambda: self.objects.exists(key))
+        return self.retry("find", key, lambda: self.objects.exists(key))
 
     def entries(self, prefix: str, hidden: bool = False) -> list[Entry]:
         """All objects below `prefix/`, in the order of their keys.
@@ -96,7 +96,7 @@ class Store:
         Args:
             hidden: unfinished files too.
         """
-        found = self.patiently("list", prefix, lambda: list(self.objects.entries(prefix)))
+        found = self.retry("list", prefix, lambda: list(self.objects.entries(prefix)))
         return sorted((e for e in found if hidden or not e.is_hidden), key=lambda e: e.key)
 
     def list(self, prefix: str) -> list[str]:
@@ -105,7 +105,7 @@ class Store:
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""
-        self.patiently("delete", key, lambda: self.objects.delete(key))
+        self.retry("delete", key, lambda: self.objects.delete(key))
 
     def delete_all(self, keys: Iterable[str]) -> None:
         """Remove many objects; nothing happens for those that are not there."""
@@ -114,17 +114,17 @@ class Store:
 
     def delete_folder(self, prefix: str) -> None:
         """Remove all objects below `prefix/`, and the folder."""
-        self.patiently("delete", prefix, lambda: self.objects.delete_folder(prefix))
+        self.retry("delete", prefix, lambda: self.objects.delete_folder(prefix))
 
     def delete_empty_folder(self, prefix: str) -> None:
         """Remove a folder if nothing is in it, however new: others may be at work there."""
-        self.patiently("delete", prefix, lambda: self.objects.delete_empty_folder(prefix))
+        self.retry("delete", prefix, lambda: self.objects.delete_empty_folder(prefix))
 
     def free_bytes(self) -> int | None:
         """Bytes that the disk of a folder has left; None for S3, which does not tell."""
         return self.objects.free_bytes()
 
-    def patiently(self, verb: str, key: str, call: Callable[[], T], explain: bool = True) -> T:
+    def retry(self, verb: str, key: str, call: Callable[[], T], explain: bool = True) -> T:
         """What a call returns that reads or writes this store, tried again while that may help.
 
         Args:
@@ -134,27 +134,25 @@ class Store:
             FileNotFoundError: there is no such object.
             StoreError: the call fails for good, or for `patience_s`.
         """
-        deadline, wait, this = time.monotonic() + self.patience_s, FIRST_RETRY_S, object()
+        this = object()
+
+        def passes(error: Exception) -> bool:
+            if not self.objects.is_passing(error):
+                return False
+            refusal = str(self.refusal(verb, key, error))
+            if this not in self._waits:
+                log.warning("%s; trying again", refusal)
+            self._waits[this] = refusal
+            return True
+
         try:
-            while True:
-                try:
-                    return call()
-                except FileNotFoundError:
-                    raise
-                except StoreError:
-                    raise
-                except Exception as error:
-                    is_passing = self.objects.is_passing(error)
-                    if not (is_passing or explain):
-                        raise
-                    refusal = self.refusal(verb, key, error)
-                    if not is_passing or time.monotonic() + wait > deadline:
-                        raise refusal from error
-                    if this not in self._waits:
-                        log.warning("%s; trying again", refusal)
-                    self._waits[this] = str(refusal)
-                time.sleep(wait)
-                wait = min(2 * wait, LAST_RETRY_S)
+            return retry(call, passes, self.patience_s, first_s=FIRST_RETRY_S, last_s=LAST_RETRY_S)
+        except (FileNotFoundError, StoreError):
+            raise
+        except Exception as error:
+            if explain or self.objects.is_passing(error):
+                raise self.refusal(verb, key, error) from error
+            raise
         finally:
             self._waits.pop(this, None)
 

@@ -43,7 +43,7 @@ def reading(store: Store, key: str, read: Callable[[], T]) -> T | None:
         StoreError: the store does not give it.
     """
     try:
-        return store.patiently("read", key, read, explain=False)
+        return store.retry("read", key, read, explain=False)
     except FileNotFoundError:
         return None
     except MemoryError:  # of pyarrow's errors the one that says nothing of the part

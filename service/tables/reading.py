@@ -7,7 +7,6 @@ There are no locks: while a table is read, parts may come, and small ones may go
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from grokmodel.errors import UserError
+from service.retry import retry
 from service.store.keys import table_key
 from service.store.store import Store, StoreError
 from service.tables import parquet
@@ -138,28 +138,26 @@ def _load(
     chosen = None
     if trial_ids is not None:  # typed, because an empty list has no type of its own
         chosen = ds.field("trial_id").isin(pa.array(list(trial_ids), pa.string()))
-    for listing in range(LISTINGS):
-        keys = _parts(store, table_name, sweep)
+    keys: list[str] = []
+
+    def read() -> pa.Table:
+        keys[:] = _parts(store, table_name, sweep)
         if not keys:
             return schema.empty_table().select(names)
-        try:
-            found = store.patiently(
-                "read",
-                f"tables/{table_name}",
-                partial(_read, store, table_name, keys, names, chosen),
-                explain=False,
-            )
-            if "trial_id" in found.column_names and found.column("trial_id").null_count:
-                raise parquet.DamagedPartError("rows without a trial_id")
-            return found
-        except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError) as error:
-            # a part that went while it was read is no error: its rows are in another
-            gone = isinstance(error, OSError) and set(keys) - set(_parts(store, table_name, sweep))
-            if gone and listing + 1 < LISTINGS:
-                time.sleep(min(FIRST_PAUSE_S * 2**listing, LAST_PAUSE_S))
-                continue
-            raise _fault(store, table_name, keys, error) from error
-    raise AssertionError("a loop that returns or raises")
+        part = partial(_read, store, table_name, keys, names, chosen)
+        found = store.retry("read", f"tables/{table_name}", part, explain=False)
+        if "trial_id" in found.column_names and found.column("trial_id").null_count:
+            raise parquet.DamagedPartError("rows without a trial_id")
+        return found
+
+    def is_gone(error: Exception) -> bool:
+        """A part that went while it was read is no error: its rows are in another."""
+        return isinstance(error, OSError) and not set(keys) <= {*_parts(store, table_name, sweep)}
+
+    try:
+        return retry(read, is_gone, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S, tries=LISTINGS)
+    except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError) as error:
+        raise _fault(store, table_name, keys, error) from error
 
 
 def _read(

@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig, config_of
 from service.reachable import check_reachable
+from service.retry import retry
 from service.settings import without_password
 from service.tables.names import trial_name
 from service.text import reason
@@ -46,6 +47,7 @@ ENVIRONMENT = {
 """How MLflow is set up, where the user has not done so."""
 PATIENCE_S = 10.0
 """How long a sweep tries to reach its server before it says that there is none."""
+RETRY_S = 1.0
 UNREACHABLE = (MlflowException, OSError, SQLAlchemyError)
 """What MLflow raises when its server or database does not do what it should."""
 DENIED = re.compile("error code 40[13]|password authentication failed")
@@ -91,7 +93,7 @@ class Tracking:
                 files of a sweep of that name in another store.
         """
         self = cls(uri)
-        self.patiently(lambda: self._find_or_make(sweep, artifacts), patience_s)
+        self.retry(lambda: self._find_or_make(sweep, artifacts), patience_s)
         return self
 
     @classmethod
@@ -106,29 +108,29 @@ class Tracking:
         # made when it is first needed: a client of a database connects at once
         return MlflowClient(tracking_uri=self.uri)
 
-    def patiently(self, call: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+    def retry(self, call: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
         """What the call returns, tried again for a while.
 
         Raises:
             TrackingError: it still fails.
         """
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                return call()
-            except UNREACHABLE as error:
-                if DENIED.search(str(error)):
-                    raise TrackingError(
-                        f"MLflow at {without_password(self.uri)} refuses: {reason(error)}. Set "
-                        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user who may "
-                        "write"
-                    ) from error
-                if time.monotonic() >= deadline:
-                    raise TrackingError(
-                        f"MLflow at {without_password(self.uri)} does not answer: {reason(error)}. "
-                        "Start its server, or set MLFLOW_TRACKING_URI to one that runs"
-                    ) from error
-                time.sleep(min(1.0, patience_s))
+
+        def passes(error: Exception) -> bool:
+            return isinstance(error, UNREACHABLE) and not DENIED.search(str(error))
+
+        try:
+            return retry(call, passes, patience_s, first_s=RETRY_S, last_s=RETRY_S)
+        except UNREACHABLE as error:
+            server = f"MLflow at {without_password(self.uri)}"
+            if DENIED.search(str(error)):
+                raise TrackingError(
+                    f"{server} refuses: {reason(error)}. Set MLFLOW_TRACKING_USERNAME and "
+                    "MLFLOW_TRACKING_PASSWORD to a user who may write"
+                ) from error
+            raise TrackingError(
+                f"{server} does not answer: {reason(error)}. Start its server, or set "
+                "MLFLOW_TRACKING_URI to one that runs"
+            ) from error
 
     def open_sweep(self, tags: Mapping[str, str]) -> None:
         """Mark the parent run as running, and say on what.
@@ -141,7 +143,7 @@ class Tracking:
             self.client.update_run(self.parent_id, status="RUNNING")
             self._log(self.parent_id, tags=tags)
 
-        self.patiently(call)
+        self.retry(call)
 
     def log_sweep(self, files: Mapping[str, bytes], summary: str, status: str | None) -> None:
         """Files of the sweep, a Markdown summary on its page and, if it has ended, how."""
