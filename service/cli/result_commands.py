@@ -106,7 +106,7 @@ def run_ui(settings: Settings, args: argparse.Namespace) -> int:
     """MLflow's pages, until they are stopped; this process becomes their server."""
     address, tracking = ui_address(settings, port=args.port), Tracking(settings.tracking_uri)
     if not tracking.uri.startswith("http"):
-        tracking.patiently(lambda: bring_files_here(tracking, settings), patience_s=0.0)
+        tracking.retry(lambda: bring_files_here(tracking, settings), patience_s=0.0)
         print(f"open {address}", flush=True)
         # not as an argument, which all may read
         os.environ["MLFLOW_BACKEND_STORE_URI"] = tracking.uri

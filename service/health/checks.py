@@ -241,7 +241,7 @@ CHECKS = (
     Check("packages", versions, 10.0, "Set up the environment again"),
     Check("store", store, 60.0, "Check the disk, the mount or the S3 server"),
     Check("tracking", endpoints.tracking, 30.0, "Check that the MLflow server answers"),
-    Check("ray", endpoints.ray, 40.0, "Check that the cluster runs: ray status"),
+    Check("ray", endpoints.ray, endpoints.RAY_S + 20.0, "Check that Ray runs: ray status"),
     Check("devices", devices, 60.0, "Check the GPU's driver: nvidia-smi"),
     Check("data", data, 120.0, "Check the disk with the data files"),
     Check("sweeps", manifests, 60.0, "Check the disk, the mount or the S3 server"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,14 +25,21 @@ from service.tracking.client import set_up_mlflow
 
 ANSWER_S = 8
 """Seconds that a request to MLflow may take."""
-RAY_S = 20.0
-"""Seconds to join a cluster."""
+RAY_S = 100.0
+"""Seconds to join a cluster or to start one here, and a worker of it."""
+STOP_S = 10.0
+"""Seconds for a Ray of our own to stop."""
 MARK = "grok-doctor:"
 PROBE = f"""
 import json, ray
-ray.init(logging_level="ERROR", log_to_driver=False)
-nodes = {{n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]}}
-print("{MARK}" + json.dumps([len(nodes), ray.cluster_resources()]))
+from service.schedule.cluster import ClusterError, start_ray
+try:
+    start_ray()
+    nodes = {{n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]}}
+    answer = [len(nodes), ray.cluster_resources()]
+except ClusterError as error:
+    answer = str(error)
+print("\\n{MARK}" + json.dumps(answer), flush=True)
 """
 
 
@@ -46,26 +55,31 @@ def tracking(settings: Settings) -> Iterator[Finding]:
 
 
 def ray(settings: Settings) -> Iterator[Finding]:
-    """Can the cluster be joined, and is it one that the store is good for?"""
+    """Can the cluster be joined, or one be started here, do its workers start, and is it one that
+    the store is good for?"""
     address = os.environ.get("RAY_ADDRESS", "")
-    if not address:
-        yield Finding("ray", OK, "RAY_ADDRESS is not set: a local Ray will be started")
-        return
-    yield from _auth_mode()
+    what = f"the cluster at {address}" if address else "a local Ray (RAY_ADDRESS is not set)"
+    if address:
+        yield from _auth_mode()
+    started = time.monotonic()
     output, code = _probe()
     if code is None:
-        text = f"the cluster at {address} does not answer within {RAY_S:.0f} s"
+        text = f"{what} does not answer within {RAY_S:.0f} s"
         yield Finding("ray", FAIL, text, _ray_hint(address))
         return
     found = re.search(rf"^{MARK}(.*)$", output, re.MULTILINE)
-    if code or not found:
-        text = f"cannot join the cluster at {address}: {_last_error(output)}"
+    if not found:
+        text = f"{what} cannot be used: {_last_error(output)}"
         yield Finding("ray", FAIL, text, _ray_hint(address))
         return
-    nodes, have = json.loads(found[1])
+    answer = json.loads(found[1])
+    if isinstance(answer, str):  # it says what to do
+        yield Finding("ray", FAIL, answer, _ray_hint(address) if address else "")
+        return
+    nodes, have = answer
     ours = f"Ray {importlib.metadata.version('ray')}, Python {sys.version.split()[0]}, as here"
     text = f"{nodes} nodes, {have.get('CPU', 0):g} CPU, {have.get('GPU', 0):g} GPU; {ours}"
-    yield Finding("ray", OK, f"{address}: {text}")
+    yield Finding("ray", OK, f"{what}: {text}; up in {time.monotonic() - started:.0f} s")
     if nodes > 1 and not settings.store.startswith("s3://"):
         text = f"{nodes} nodes and the store {settings.store} is a folder"
         todo = "Every node must mount it; otherwise use --store s3://bucket/prefix"
@@ -169,7 +183,7 @@ def _auth_mode() -> Iterator[Finding]:
 
 
 def _probe() -> tuple[str, int | None]:
-    """Join the cluster in a process of its own, which can be ended; its output and exit code."""
+    """Ray in a process of its own, which can be ended; its output and exit code."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROBE], text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -177,7 +191,11 @@ def _probe() -> tuple[str, int | None]:
     try:
         return process.communicate(timeout=RAY_S)[0], process.returncode
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.terminate()  # what it has started it ends too
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return "", None
 
@@ -191,6 +209,8 @@ def _last_error(output: str) -> str:
 
 
 def _ray_hint(address: str) -> str:
+    if not address:
+        return "Is the machine very busy? What Ray says is in /tmp/ray/session_latest/logs"
     if address.startswith("http"):
         return "That is the address of `ray job submit`; a program joins HOST:6379, or auto"
     return (

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import shlex
+import sys
+import time
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from grokmodel.errors import UserError
 from service.reachable import check_reachable
@@ -34,40 +41,81 @@ RARELY_ENV = {"TUNE_GLOBAL_CHECKPOINT_S": "3600"}
 START_ATTEMPTS = 3
 TOO_SLOW = "timed out during startup"
 """What Ray says when a node of its own was not up in time."""
+SHARED_MEMORY = Path("/dev/shm")
+LOCAL_WORKER_S, WORKER_S = 120.0, 600.0
+"""Seconds for the first worker to start, here or on a cluster, which may have to set up its
+environment. Ray itself gives up after six minutes, unless that takes longer."""
 
 
 class ClusterError(UserError, RuntimeError):
-    """The Ray cluster of the environment cannot be joined. Names its address."""
+    """No cluster to train on: the one of RAY_ADDRESS cannot be joined, or none started here, or its
+    workers do not start. Names what was wrong and what would help."""
 
 
 def start_ray() -> None:
     """Join the cluster of the environment (`ray job submit`, RAY_ADDRESS), or start a local one.
 
     Raises:
-        ClusterError: nothing lets us in at RAY_ADDRESS.
+        ClusterError: nothing lets us in at RAY_ADDRESS, Ray does not start here, or a worker on no
+            node; Tune would take each such worker for a lost node, and start it again for an hour.
     """
     if ray.is_initialized():
         return
     os.environ.update(QUIET_ENV | RARELY_ENV)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
-    address = os.environ.get("RAY_ADDRESS")
+    address = os.environ.get("RAY_ADDRESS") or None
+    if address is None:
+        _start_here()
+        _prove_a_worker(LOCAL_WORKER_S)
+        return
     try:
-        if address is not None:
-            check_reachable(address)
+        check_reachable(address)
         _init_ray(address)
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        if address is None:
-            raise
         raise ClusterError(
             f"cannot join a Ray cluster at RAY_ADDRESS = {address!r}: {reason(error)}; need the "
             "address of one that runs, such as HOST:6379, and its token (see `grok doctor`)"
         ) from error
+    _prove_a_worker(WORKER_S)
+
+
+def _start_here() -> None:
+    """A Ray of our own on this machine."""
+    _check_machine()
+    try:
+        _init_ray(None)
+    except ClusterError:
+        raise
+    except Exception as error:  # Ray raises no more special one
+        raise ClusterError(
+            f"Ray does not start on this machine: {reason(error)}; need to be able to write to "
+            "HOME and to RAY_TMPDIR, TMPDIR or else /tmp, of a short path; or RAY_ADDRESS of a "
+            "cluster that runs"
+        ) from error
+
+
+def _check_machine() -> None:
+    """What Ray itself finds out after half a minute or more, and gives no reason for."""
+    for path in (sys.executable, ray.__file__):
+        # it quotes spaces in the command lines of its servers, but neither of these
+        if set("'\\") & set(path):
+            raise ClusterError(
+                f"Ray cannot run from {path}: need a path without ' and \\; move the checkout"
+            )
+    if SHARED_MEMORY.exists() and not os.access(SHARED_MEMORY, os.W_OK):
+        raise ClusterError(
+            f"Ray does not start on this machine: need to be able to write to {SHARED_MEMORY}, "
+            "where its processes share objects; or RAY_ADDRESS of a cluster that runs"
+        )
 
 
 def _init_ray(address: str | None) -> None:
     """`ray.init`; again if a local node was too slow, to which Ray gives half a minute."""
-    env = {"env_vars": WORKER_ENV | set_up_mlflow()}
+    env: dict[str, Any] = {"env_vars": WORKER_ENV | set_up_mlflow()}
+    if address is None:
+        # Ray gives it to a shell as it is, where a space ends it
+        env["py_executable"] = shlex.quote(sys.executable)
     start = partial(
         ray.init,
         # not whatever cluster happens to run on this machine
@@ -85,13 +133,50 @@ def _init_ray(address: str | None) -> None:
         raise ClusterError(
             f"Ray did not start on this machine in {START_ATTEMPTS} attempts of half a minute "
             f"({reason(error)}); need a machine that is less busy, or RAY_ADDRESS of a cluster "
-            "that runs"
+            "that runs; more is in logs/ of Ray's temporary folder, such as "
+            "/tmp/ray/session_latest/logs/raylet.err"
         ) from error
 
 
 def _is_too_slow(error: Exception) -> bool:
     """Ray raises nothing more special."""
     return TOO_SLOW in str(error)
+
+
+def _prove_a_worker(limit_s: float) -> None:
+    """On one node at least a worker starts, and finds our modules.
+
+    Raises:
+        ClusterError: within the time none does; Ray is left.
+    """
+
+    def look() -> None:  # defined here, as Ray would import this module with MLflow there
+        importlib.import_module("service.worker")
+
+    # a head without CPUs trains nothing, and other nodes may be to come up
+    nodes = [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    waiting = [
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(n, soft=False)).remote()
+        for n in nodes
+    ]
+    said, deadline = f"nothing within {limit_s:.0f} s", time.monotonic() + limit_s
+    while waiting:
+        ready, waiting = ray.wait(waiting, timeout=max(deadline - time.monotonic(), 0.0))
+        if not ready:
+            break
+        try:
+            ray.get(ready)
+            return
+        except ray.exceptions.RayError as error:
+            said = reason(getattr(error, "cause", error))
+    if nodes:
+        ray.shutdown()
+        raise ClusterError(
+            f"no worker of Ray starts on any of {len(nodes)} nodes: {said}; need there the Python "
+            "and the packages of here, and a path of Python without spaces; more is in logs/ of "
+            "Ray's temporary folder"
+        )
 
 
 def cluster_resources(gpus: int | None = None) -> Resources:

@@ -11,6 +11,7 @@ from ray.tune.execution import class_cache
 
 from service.schedule.plan import Plan, Resources
 from service.schedule.progress import SweepProgress
+from service.schedule.starts import Starts
 from service.settings import Settings, without_password
 from service.store.heartbeat import TRAINING, Heartbeat
 from service.store.keys import state_key
@@ -70,7 +71,7 @@ def train_packs(
     # Tune would copy the keys of S3 into a runtime environment, which Ray keeps and logs; nodes
     # have keys of their own
     class_cache.ENV_VARS_TO_PROPAGATE.difference_update(AWS_SECRETS)
-    progress = SweepProgress(plan)
+    progress, starts = SweepProgress(plan), Starts()
     heartbeat.watch(TRAINING, progress.facts, packs=len(jobs), slots=resources.slots)
     store = Store(settings)
     name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
@@ -88,7 +89,8 @@ def train_packs(
             # packs have checkpoints of their own
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[progress],
+            callbacks=[progress, starts],
+            stop=starts,
             verbose=0,
         ),
     )
@@ -98,6 +100,11 @@ def train_packs(
         progress.close()
         notes.cleanup()
     say(progress.line())
+    if starts.is_over:
+        raise SweepError(
+            "no worker of Ray starts any more, though it is tried for minutes: see logs/raylet.err "
+            "in Ray's temporary folder on the nodes; then run the same command again to go on"
+        )
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
         reasons = "; ".join(sorted(_reasons(results))) or "stopped"

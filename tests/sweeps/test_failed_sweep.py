@@ -39,6 +39,32 @@ def test_a_sweep_that_breaks_down_is_failed_in_mlflow(tmp_path):
     assert "no light" in found["said"]
 
 
+WITHOUT_PYTHON = """
+import json, os, sys
+os.environ["RAY_worker_register_timeout_seconds"] = "10"
+import ray
+from service.schedule.driver import run_sweep
+from service.schedule.tune import SweepError
+from service.settings import load_settings
+from sweeps.presets import preset_configs
+
+ray.init(
+    address="local", num_cpus=2, include_dashboard=False, logging_level="error",
+    log_to_driver=False, runtime_env={"py_executable": "/nowhere/python"},
+)
+try:
+    run_sweep("dark", preset_configs("smoke", {}), load_settings(sys.argv[1]), print, "none")
+except SweepError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_never_start_end_a_sweep(tmp_path):
+    """Ray gives each of them up after six attempts; Tune would start every pack ten times more."""
+    assert "no worker of Ray starts" in run_script(WITHOUT_PYTHON, tmp_path)
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:head", "nowhere"])
 def test_a_cluster_that_cannot_be_joined_is_named(address, tmp_path):
     done = subprocess.run(

@@ -1,0 +1,42 @@
+"""Whether workers start at all: a node that is lost comes back, a Python that is not there does
+not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray.exceptions import ActorUnschedulableError
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
+
+UNSTARTABLE = str(ActorUnschedulableError(""))
+"""What Ray says of a worker that ended before it was up, in each of six attempts of a minute."""
+MOST_IN_A_ROW = 2
+"""One may have met a node that is broken."""
+
+
+class Starts(Callback, Stopper):  # type: ignore[misc]
+    """Ends a sweep none of whose workers starts; Tune would try each of its packs for an hour."""
+
+    def __init__(self) -> None:
+        self.failed_in_a_row = 0
+        self.is_over = False
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.failed_in_a_row = 0
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        # Tune keeps what was raised in this file only, one after another
+        last = Path(trial.error_file).read_text().rpartition("\nFailure #")[2]
+        self.failed_in_a_row += UNSTARTABLE in last
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        is_any_running = any(trial.status == Trial.RUNNING for trial in trials)
+        self.is_over = self.failed_in_a_row >= MOST_IN_A_ROW and not is_any_running
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.is_over
