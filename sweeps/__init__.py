@@ -1,1 +1,1 @@
-"""What to run: presets and entry scripts."""
+"""What to run: entry scripts, presets, the paper's experiments."""

@@ -110,7 +110,7 @@ def find(
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(description=__doc__, usage="%(prog)s [flags]")
+    parser = Parser(prog="grok_boundary", description=__doc__, usage="grok_boundary.py [flags]")
     parser.add_argument("--name", default="boundary", help="name of the sweep and of the study")
     _add_plane(parser)
     parser.add_argument(

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(description=__doc__, usage="%(prog)s [flags]")
+    parser = Parser(prog="grok_phase", description=__doc__, usage="grok_phase.py [flags]")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="a start that flags override")
     parser.add_argument("--name", help="name of the sweep (default: that of the preset)")
     flags.add_places(parser)

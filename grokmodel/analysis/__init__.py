@@ -1,1 +1,5 @@
-"""Analyses of trained models: arrays in, typed rows out, no input or output."""
+"""What is measured of trained models, one measure per module: a function of a probe that returns
+typed rows, tested against a known answer.
+
+Uses: core, data, image, probing. Used by: service.analysis, which stores the rows.
+"""

@@ -1,0 +1,5 @@
+"""How one looks into a trained model: run it on pairs of one's choosing, hook its activations,
+project them on Fourier bases.
+
+Uses: core, data, image. Used by: analysis.
+"""

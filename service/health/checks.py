@@ -22,7 +22,7 @@ from grokmodel.data.kuzushiji import read_kuzushiji
 from grokmodel.data.names import EMNIST_SETS
 from grokmodel.errors import DataError
 from service.health import endpoints
-from service.health.doctor import FAIL, NOTE, OK, WARNING, Check, Finding
+from service.health.finding import FAIL, NOTE, OK, WARNING, Check, Finding
 from service.provenance import PACKAGES
 from service.settings import Settings
 from service.store.manifest import read_manifest, sweep_names

@@ -1,4 +1,4 @@
-"""`grok doctor`: is everything there that a sweep needs? A line a check, and what to do about it.
+"""`grok doctor`: is everything there that a sweep needs? A line per check, and what to do about it.
 
 Each check is bounded in time and stands alone: one that fails, hangs or breaks stops no other.
 """
@@ -8,46 +8,16 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
+from service.health.checks import CHECKS
+from service.health.finding import FAIL, WARNING, Check, Finding
 from service.settings import Settings, SettingsError, load_settings, without_password
-
-OK, NOTE, WARNING, FAIL = "ok", "note", "warning", "FAIL"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line."""
-
-    check: str
-    level: str
-    """ok, note, warning or FAIL."""
-    text: str
-    todo: str = ""
-    """What to do about it."""
-
-    def __str__(self) -> str:
-        advice = f". {self.todo}" if self.todo else ""
-        return without_password(f"{self.level:<8}{self.check:<10}{self.text}{advice}")
-
-
-@dataclass(frozen=True)
-class Check:
-    """Something to look at."""
-
-    name: str
-    look: Callable[[Settings], Iterable[Finding]]
-    limit_s: float
-    """Seconds after which it counts as hanging."""
-    hint: str
-    """What to do if it does."""
 
 
 def run(store: str | None, as_json: bool = False, data_root: str | None = None) -> int:
     """Make all checks and print what was found; the exit code is 1 if one fails."""
-    from service.health.checks import CHECKS  # torch and pyarrow: only here
-
     found = []
     for finding in findings(store, data_root, CHECKS):
         found.append(finding)

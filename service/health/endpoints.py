@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from service.health.doctor import FAIL, NOTE, OK, WARNING, Finding
+from service.health.finding import FAIL, NOTE, OK, WARNING, Finding
 from service.reachable import check_reachable
 from service.settings import Settings, sqlite_file, without_password
 from service.store.manifest import sweep_names

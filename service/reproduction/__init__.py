@@ -1,1 +1,4 @@
-"""The claims of the paper, judged from the tables, and the document that says so."""
+"""The paper's claims, judged from the tables by stated rules, and the document that says so.
+
+Uses: report, tables. Used by: sweeps.
+"""

@@ -1,0 +1,5 @@
+"""Objects under keys, in a folder or in S3, with one meaning of every error; what lies where
+(`keys`); what a sweep was asked for (`manifest`) and what a driver says of itself (`heartbeat`).
+
+Uses: settings, text, retry. Used by: everything that keeps something.
+"""

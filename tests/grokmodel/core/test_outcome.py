@@ -114,7 +114,7 @@ def test_the_first_batch_of_the_velocity_loss_may_lie_far_below_the_mean(end, ph
 
 
 def test_a_single_evaluation_is_confusion():
-    found = outcome([evaluation(0)])
+    found = outcome([evaluation(0)], RATIO)
     assert found.phase == CONFUSION
     assert found.steps_run == 0
 

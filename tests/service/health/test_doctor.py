@@ -17,7 +17,8 @@ import pytest
 
 from service.cli import commands
 from service.health import checks, doctor, endpoints
-from service.health.doctor import FAIL, NOTE, OK, WARNING, Check, Finding, bounded
+from service.health.doctor import bounded
+from service.health.finding import FAIL, NOTE, OK, WARNING, Check, Finding
 from service.store import keys
 from service.store.objects import Entry
 from service.store.store import Store

@@ -10,9 +10,9 @@ def plan_of(*configs):
 
 
 def test_the_cost_of_a_step_is_measured_for_every_shape(settings):
-    plan = plan_of(tiny_config(), tiny_config(seed=1), tiny_config(width=256, ffn=256))
+    plan = plan_of(tiny_config(), tiny_config(seed=1), tiny_config(width=1024, ffn=1024))
     seconds = pack_size.step_seconds(plan, settings.data_root)
-    narrow, wide = (seconds[tiny_config(width=w, ffn=w).shape] for w in (16, 256))
+    narrow, wide = (seconds[tiny_config(width=w, ffn=w).shape] for w in (16, 1024))
     assert len(seconds) == 2
     assert 0 < narrow < wide
 

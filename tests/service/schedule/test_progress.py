@@ -46,7 +46,7 @@ def report(progress, steps, done=0, waiting="", pack=Pack):
 def test_a_line_says_what_is_done_and_what_is_left(progress, clock):
     clock[0] = 60.0
     report(progress, STEPS // 2, done=1)
-    assert progress.line() == "1/4 trials (1 grokking), 60 trials/h, time left: 1 min 00 s at most"
+    assert progress.line() == "1/4 trials (1 grokking), 60 trials/h, time left: 60 s at most"
 
 
 def test_while_a_store_takes_nothing_a_line_says_so_in_place_of_the_time_left(progress, clock):

@@ -15,6 +15,8 @@ from infra.local.ports import free_port
 from tests.environment import user_environment
 from tests.sweeps.scripts import ROOT
 
+pytestmark = pytest.mark.cluster
+
 START = """
 import json, sys
 import ray

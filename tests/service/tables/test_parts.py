@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from service.health import checks
-from service.health.doctor import FAIL
+from service.health.finding import FAIL
 from service.store.store import Store, StoreError
 from service.tables import parquet
 from service.tables.compaction import tidy

@@ -7,7 +7,7 @@ import pytest
 from mlflow.tracking._tracking_service import utils
 
 from service.health import doctor, endpoints
-from service.health.doctor import OK, WARNING
+from service.health.finding import OK, WARNING
 from service.settings import load_settings
 from service.store import keys
 from service.store.store import Store
