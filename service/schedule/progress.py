@@ -63,6 +63,7 @@ class SweepProgress(Callback):  # type: ignore[misc]
         """Of trials that have their row: what is only trained may be lost."""
         self.waiting: dict[str, str] = {}
         """What the store says to each pack that it takes nothing of."""
+        self.has_ended = False
         self.started = time.monotonic()
         self.line_at = self.started + LINE_EVERY_S
         self.bar = tqdm(
@@ -88,6 +89,8 @@ class SweepProgress(Callback):  # type: ignore[misc]
         self._show()
 
     def close(self) -> None:
+        """The packs have ended, well or not."""
+        self.has_ended = True
         self.bar.close()
 
     def line(self) -> str:
@@ -97,7 +100,8 @@ class SweepProgress(Callback):  # type: ignore[misc]
         counts = Counter(self.phases.values())
         phases = ", ".join(f"{n} {phase}" for phase, n in counts.most_common()) or "no phase yet"
         rate = f"{3600 * done / seconds:,.0f} trials/h" if done else "- trials/h"
-        return f"{done}/{self.total_trials} trials ({phases}), {rate}, {self._left(seconds)}"
+        left = "" if self.has_ended else f", {self._left(seconds)}"
+        return f"{done}/{self.total_trials} trials ({phases}), {rate}{left}"
 
     def facts(self) -> dict[str, Any]:
         """For the heartbeat, whose thread asks."""

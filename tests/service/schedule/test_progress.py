@@ -74,6 +74,13 @@ def test_a_pack_that_has_failed_for_good_waits_no_more(progress):
     assert "waiting" not in progress.line()
 
 
+def test_at_the_end_nothing_is_left_nor_waited_for(progress, clock):
+    clock[0] = 60.0
+    report(progress, STEPS, done=1)
+    progress.close()
+    assert progress.line() == "1/4 trials (1 grokking), 60 trials/h"
+
+
 def test_what_is_trained_and_not_written_takes_an_unknown_time(progress, clock):
     clock[0] = 60.0
     report(progress, STEPS, done=3)
