@@ -141,8 +141,8 @@ def run_ordinary(args: argparse.Namespace, folder: str) -> None:
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
     ray.init(
-        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}}, include_dashboard=False,
-        logging_level="warning",
+        address="local", runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+        include_dashboard=False, logging_level="warning",
     )  # fmt: skip
     callback = MLflowLoggerCallback(
         tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="ordinary"
@@ -189,7 +189,9 @@ def run_part(args: argparse.Namespace) -> None:
     folder = os.environ["GROK_BENCHMARK_FOLDER"]
     if args.part == "sleeping":
         # more slots than cores: those who sleep need none
-        ray.init(num_cpus=args.slots, include_dashboard=False, logging_level="warning")
+        ray.init(
+            address="local", num_cpus=args.slots, include_dashboard=False, logging_level="warning"
+        )
     PARTS[args.part](args, folder)
 
 

@@ -14,7 +14,9 @@ from service.schedule.driver import run_sweep
 from service.settings import load_settings
 from sweeps.presets import preset_configs
 
-ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, logging_level="error")
+ray.init(
+    address="local", num_cpus=2, num_gpus=1, include_dashboard=False, logging_level="error"
+)
 assert str(cluster_resources()) == "1 GPU, 1 CPU"
 lines = []
 configs = preset_configs("smoke", {"seed": list(range(6)), "weight_decay": [1.0], "steps": [50]})
@@ -39,7 +41,9 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.errors import UserError
 from service.schedule.pack_size import most_members
 
-ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="error")
+ray.init(
+    address="local", num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="error"
+)
 try:
     most_members([TrialConfig(data="emnist")], sys.argv[1])
 except UserError as error:

@@ -54,23 +54,25 @@ def start(python=sys.executable, before=(), cwd=ROOT, **variables):
 
 @pytest.fixture
 def node():
-    """Starts a cluster of one node, without a token, and returns its address."""
-    started, env = [], user_environment(RAY_AUTH_MODE="disabled")
+    """Starts a cluster of one node; returns what a driver beside it has in its environment."""
+    started = []
 
     def begin(python, cwd):
         temp = tempfile.mkdtemp(prefix="grok-", dir="/tmp")
         ports = [free_port() for _ in range(3)]
         command = [python, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
         command += ["--port", str(ports[0]), "--ray-client-server-port", str(ports[1])]
-        command += ["--dashboard-agent-listen-port", str(ports[2]), "--temp-dir", temp]
-        command += ["--num-cpus", "1", "--include-dashboard", "false", "--disable-usage-stats"]
+        command += ["--dashboard-agent-listen-port", str(ports[2]), "--num-cpus", "1"]
+        command += ["--include-dashboard", "false", "--disable-usage-stats"]
+        shared = {"TMPDIR": temp, "RAY_AUTH_MODE": "disabled"}
         head = subprocess.Popen(
-            command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+            command, cwd=cwd, env=user_environment(**shared), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
         started.append((head, temp))
         for line in head.stdout:
             if "Ray runtime started" in line:
-                return f"127.0.0.1:{ports[0]}"
+                return {"RAY_ADDRESS": f"127.0.0.1:{ports[0]}"} | shared
         raise AssertionError("no Ray")
 
     yield begin
@@ -94,7 +96,7 @@ def test_a_folder_that_ray_cannot_run_from_is_named(tmp_path):
 
 def test_a_cluster_that_starts_no_worker_is_refused(tmp_path, node):
     python = Path(python_in(tmp_path / "breaks"))
-    cluster = {"RAY_ADDRESS": node(str(python), tmp_path), "RAY_AUTH_MODE": "disabled"}
+    cluster = node(str(python), tmp_path)
     assert start(**cluster) == [str(python), 1]
     python.unlink()
     python.symlink_to("/bin/false")
@@ -102,12 +104,13 @@ def test_a_cluster_that_starts_no_worker_is_refused(tmp_path, node):
     assert said.startswith("no worker of Ray starts on any of 1 nodes: nothing within 20 s")
 
 
-def test_a_cluster_without_our_modules_is_refused_and_one_beside_is_not_joined(tmp_path, node):
-    address = node(python_in(tmp_path / "bare"), tmp_path)
-    lost = {"cwd": tmp_path, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
-    said = start(RAY_ADDRESS=address, **lost)
+def test_a_cluster_without_our_modules_is_refused_and_one_that_is_not_named_not_joined(
+    tmp_path, node
+):
+    cluster = node(python_in(tmp_path / "bare"), tmp_path)
+    said = start(cwd=tmp_path, PYTHONPATH=str(ROOT), **cluster)
     assert "no worker of Ray starts on any of 1 nodes: No module named 'service'" in said
-    assert start(RAY_AUTH_MODE="disabled", RAY_ADDRESS="") == [sys.executable, 1]
+    assert start(**cluster | {"RAY_ADDRESS": ""}) == [sys.executable, 1]
 
 
 @pytest.mark.parametrize("variable", ["HOME", "RAY_TMPDIR", "TMPDIR"])
