@@ -74,13 +74,15 @@ def run(args: argparse.Namespace) -> int:
         print(preview(search, args.pack, url, settings))
         return 0
     # Ray and MLflow: only when they are needed
+    from service.analysis.pending import NONE, Wish
     from service.schedule.cluster import cluster_resources, start_ray
     from service.schedule.driver import run_sweep
     from service.schedule.tune import SweepError
     from service.store.store import Store
+    from service.tracking import outbox
 
     def train(configs: Sequence[TrialConfig]) -> None:
-        run_sweep(name, configs, settings, say, "none", gpus=args.gpus)
+        run_sweep(name, configs, settings, say, Wish(scope=NONE), gpus=args.gpus)
 
     def pack() -> int:
         if args.pack is not None:
@@ -96,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     except SweepError as error:
         print(f"grok_boundary: {error}", file=sys.stderr)
         return 1
+    outbox.mark(store, name, [outbox.SWEEP])  # its picture is younger than the last round
+    outbox.publish(settings, name, say)
     print(closing(name, found.in_words(), url, settings))
     if found.state in HINTS:
         print(f"grok_boundary: {HINTS[found.state]}", file=sys.stderr)

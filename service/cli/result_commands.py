@@ -59,8 +59,7 @@ def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
-    from service.schedule.cluster import start_ray  # Ray: only when it is needed
-    from service.schedule.driver import analyze_sweep
+    from service.schedule.driver import analyze_sweep  # Ray: only when it is needed
 
     store = Store(settings)
     planned_trials(store, args.sweep)
@@ -76,11 +75,9 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
         print(f"nothing is missing in {args.sweep}")
         return 0
     check_data([item.config for item in todo if item.names], settings)
-    start_ray()
     failures = analyze_sweep(
         args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)
     )
-    outbox.publish(settings, args.sweep, warn)
     print(f"report   {store.uri(page.key(args.sweep))}")
     return 1 if failures else 0
 

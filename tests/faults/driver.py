@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from grokmodel.core.training import train
+from service.analysis.pending import NONE, Wish
 from service.schedule.driver import run_sweep
 from service.schedule.tune import SweepError
 from service.settings import load_settings
@@ -49,7 +50,8 @@ def main():
     steps = int(sys.argv[3]) if len(sys.argv) > 3 else STEPS
     trainer = partial(paced_trainer, os.environ["GROK_TRACE"])
     try:
-        run_sweep(name, configs(count, steps), load_settings(), print, "none", trainer=trainer)
+        wish = Wish(scope=NONE)
+        run_sweep(name, configs(count, steps), load_settings(), print, wish, trainer=trainer)
     except (SweepError, StoreError, TrackingError) as error:
         print(f"driver: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ from tests.sweeps.scripts import ROOT, run_script
 SWEEP = """
 import json, sys, time
 from mlflow import MlflowClient
+from service.analysis.pending import NONE, Wish
 from service.schedule.driver import run_sweep
 from service.schedule.tune import SweepError
 from service.settings import load_settings
@@ -23,7 +24,8 @@ def break_down(*args):
 
 settings = load_settings(sys.argv[1])
 try:
-    run_sweep("dark", preset_configs("smoke", {}), settings, print, "none", trainer=break_down)
+    configs, wish = preset_configs("smoke", {}), Wish(scope=NONE)
+    run_sweep("dark", configs, settings, print, wish, trainer=break_down)
 except SweepError as error:
     client = MlflowClient(settings.tracking_uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "dark"]

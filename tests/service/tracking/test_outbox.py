@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from service.analysis.pending import NONE
+from service.analysis.pending import NONE, Wish
 from service.cli.commands import main
 from service.report import sweep_figures
 from service.schedule.driver import run_sweep
@@ -134,7 +134,7 @@ def test_a_server_that_went_away_ends_the_sending_within_its_bound(sweep, settin
 
 def test_a_complete_sweep_that_is_run_again_sends_what_is_marked(sweep, settings):
     said = []
-    result = run_sweep("mine", CONFIGS, settings, said.append, NONE)
+    result = run_sweep("mine", CONFIGS, settings, said.append, Wish(scope=NONE))
     assert said == ["sweep mine: all 3 trials are done already"]
     assert len(result.trials) == 3
     assert outbox.marked(sweep, "mine") == []
@@ -144,7 +144,7 @@ def test_a_complete_sweep_that_is_run_again_sends_what_is_marked(sweep, settings
 def test_a_complete_sweep_is_complete_without_a_server(sweep, settings):
     said = []
     away = dataclasses.replace(settings, tracking_uri=dead_server())
-    assert len(run_sweep("mine", CONFIGS, away, said.append, NONE).trials) == 3
+    assert len(run_sweep("mine", CONFIGS, away, said.append, Wish(scope=NONE)).trials) == 3
     assert "3 trials of mine are not shown there yet" in said[-1]
 
 
