@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 from grokmodel.image.config import ConfigError, TrialConfig
 from service.analysis.costs import costs_table
-from service.analysis.pending import Wish, missing, representatives
+from service.analysis.drawing import draw_trials
+from service.analysis.failures import Failures
+from service.analysis.pending import FIGURES, Wish, missing, representatives
 from service.analysis.registry import LEVELS_T, chosen
 from service.cli.store_commands import planned_trials
-from service.report import page, sweep_figures, trial_figures
+from service.report import page, sweep_figures
 from service.schedule.preview import check_data
 from service.settings import Settings
 from service.store.store import Store, StoreError
@@ -55,7 +57,11 @@ def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]
         if trial_id not in known:
             raise ConfigError("--trials", trial_id, f"`all` or ids of trials done in {sweep!r}")
     rows = [row for row in trials.to_dict("records") if row["trial_id"] in wanted]
-    return [key for row in rows for key in trial_figures.publish(store, sweep, row)]
+    keys = draw_trials(store, sweep, rows)
+    failures = Failures(store, sweep)
+    for row in rows:
+        failures.clear(FIGURES, row["trial_id"])
+    return keys
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:

@@ -204,13 +204,13 @@ def _analyze(
     """The analyses that the sweep lacks, its figures and report; what failed, a line each."""
     resources = cluster_resources()
     job = tasks.Job(sweep, settings, wish)
-    waiting = missing(store, sweep, wish)
+    todo = tasks.to_do(job)
     failures: list[str] = []
-    if waiting:
-        say(f"analyses of {len(waiting)} trials")
-    with TaskProgress(len(waiting), "trials analysed", say) as progress:
+    if todo:
+        say(f"analyses of {len(todo)} trials")
+    with TaskProgress(len(todo), "trials analysed", say) as progress:
         heartbeat.watch(ANALYSING, progress.facts)
-        for report in tasks.analyze(job, gpus=resources.gpus):
+        for report in tasks.analyze(job, todo, resources.gpus):
             progress.add(report.trials)
             failures += report.failures
     failures += draw(store, sweep)

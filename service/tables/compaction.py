@@ -10,7 +10,7 @@ at once, and nobody tells such a reader to look again.
 
 Parts younger than SETTLED_S stay as they are: a reader lists twice, and rows must not move twice in
 that time. `failures` is left alone: there a part is one row, deleted by its name when the analysis
-succeeds (`analysis.Worker.forgive`). So are parts with columns that this version does not know.
+succeeds (`analysis.failures.Failures`). So are parts with columns that this version does not know.
 """
 
 from __future__ import annotations

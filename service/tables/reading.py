@@ -47,6 +47,23 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
     """
     if not rows:
         return None
+    arrow = arrow_of(table_name, rows)
+    key = part_key(table_name, sweep, rows)
+    store.put(key, parquet_bytes(arrow))
+    return key
+
+
+def frame_of(table_name: str, rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as they would be read back by `read_table`, but for the column `sweep`."""
+    return arrow_of(table_name, rows).to_pandas()
+
+
+def arrow_of(table_name: str, rows: Sequence[Row]) -> pa.Table:
+    """Rows of a table, checked.
+
+    Raises:
+        TableError: see `write_rows`.
+    """
     table = TABLES[table_name]
     columns = {c.name for c in table.columns}
     full = [{"schema_version": SCHEMA_VERSION, **row} for row in rows]
@@ -66,9 +83,7 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
     for name in (*table.key, "schema_version"):
         if arrow.column(name).null_count:
             raise TableError(f"table {table_name}: {name} is None; need a value in every row")
-    key = part_key(table_name, sweep, full)
-    store.put(key, parquet_bytes(arrow))
-    return key
+    return arrow
 
 
 def parquet_bytes(rows: pa.Table) -> bytes:

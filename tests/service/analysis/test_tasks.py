@@ -10,6 +10,7 @@ import pytest
 from grokmodel.core.checkpoint import FORMAT, dump_snapshot, load_snapshot
 from grokmodel.image.pack import Member
 from service.analysis import tasks
+from service.analysis.drawing import draw_trials
 from service.analysis.pending import NONE, QUICK, Wish, batches, missing, representatives
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, analysis_task, to_do
@@ -17,6 +18,7 @@ from service.report.trial_figures import TRIAL_FIGURES
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
+from service.tables import reading
 from service.tables.reading import read_table, write_rows
 from service.tables.schema import TABLES
 from service.tracking import outbox
@@ -104,6 +106,60 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
         figures = {k.rsplit("/", 1)[-1] for k in store.list(f"trial_figures/sweep/{trial_id}")}
         assert figures == {f"{name}.png" for name in (*TRIAL_FIGURES, "curve", "samples")}
     assert set(outbox.marked(store, "sweep")) == set(trained.ids)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Tables that are read and objects that are deleted, as they are."""
+    seen = []
+
+    def noted(owner, name, what):
+        call = getattr(owner, name)
+
+        def noting(*args):
+            seen.append(what(*args))
+            return call(*args)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    noted(reading, "_load", lambda store, table, *rest: table)
+    noted(Store, "delete", lambda store, key: key)
+    return seen
+
+
+def test_a_task_reads_no_table_that_it_fills_and_deletes_no_failure_that_is_not_there(
+    trained, settings, store, calls
+):
+    job = Job("sweep", settings, Wish())
+    (batch,) = batches(to_do(job), size=8)
+    calls.clear()
+    assert analysis_task(job, batch).failures == ()
+    unmarked = [keys.outbox_key("sweep", trial_id) for trial_id in trained.ids]
+    assert [call for call in calls if call not in unmarked] == []
+
+
+def test_a_figure_is_drawn_from_rows_of_earlier_analyses_too(trained, store, calls):
+    """Each of their tables is read once for all trials of a task."""
+    trained(Wish(names=("timesteps", "swaps")))
+    trained(Wish(names=("spectra",)))
+    for trial_id in trained.ids:  # as after a kill between the rows and the figures
+        store.delete(keys.trial_figure_key("sweep", trial_id, "spectra.png"))
+    calls.clear()
+    (report,) = trained(Wish(names=("blocked",)))
+    assert report.trials == 2
+    for table in ("timesteps", "critical", "swaps", "spectra"):
+        assert calls.count(table) == 1
+    for trial_id in trained.ids:
+        names = {k.rsplit("/", 1)[-1] for k in store.list(f"trial_figures/sweep/{trial_id}")}
+        assert {"timesteps.png", "spectra.png"} <= names
+
+
+def test_a_figure_is_the_same_from_rows_computed_and_from_rows_read(trained, store):
+    trained(Wish())
+    names = [k for k in store.list("trial_figures/sweep") if "samples" not in k]
+    before = {name: store.get(name) for name in names if "curve.png" not in name}
+    draw_trials(store, "sweep", read_table(store, "trials", "sweep").to_dict("records"))
+    assert {name: store.get(name) for name in before} == before
 
 
 def test_analyses_over_training_have_a_row_a_snapshot_the_others_one_checkpoint(trained, store):

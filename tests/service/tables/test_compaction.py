@@ -100,7 +100,7 @@ def test_parts_of_a_newer_version_and_young_ones_are_left_alone(store):
     assert len(parts(store)) == 2
 
 
-def test_failures_are_left_alone_so_that_each_can_be_forgiven(store):
+def test_failures_are_left_alone_so_that_each_can_be_cleared(store):
     assert "failures" not in COMPACTED
     assert set(TABLES) - set(COMPACTED) == {"failures"}
     with pytest.raises(TableError, match="'failures'"):
