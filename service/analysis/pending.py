@@ -95,19 +95,24 @@ def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
 def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> dict[str, list[str]]:
     """Copy the rows of analyses that another sweep has done; returns which, by trial."""
     ids = [t.trial["trial_id"] for t in todo]
+    run_of = {t.trial["trial_id"]: t.trial["run_id"] for t in todo}
     lacking = {
         (t.trial["trial_id"], n, wish.settings_of(BY_NAME[n])) for t in todo for n in t.names
     }
+
+    def of_run(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if row["run_id"] == run_of[row["trial_id"]]]
+
     marks = [
         mark
-        for mark in read_rows(store, "analyses", ids)
+        for mark in of_run(read_rows(store, "analyses", ids))
         if (mark["trial_id"], mark["analysis"], mark["settings"]) in lacking
     ]
     for name in {mark["analysis"] for mark in marks}:
         mine = [mark for mark in marks if mark["analysis"] == name]
         known = [mark["trial_id"] for mark in mine]
         for table in BY_NAME[name].tables:
-            write_rows(store, table, sweep, read_rows(store, table, known))
+            write_rows(store, table, sweep, of_run(read_rows(store, table, known)))
         write_rows(store, "analyses", sweep, mine)
     found: dict[str, list[str]] = {}
     for mark in marks:

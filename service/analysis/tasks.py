@@ -30,7 +30,7 @@ from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import write_rows
-from service.tables.rows import Row, curve_rows, without_nan
+from service.tables.rows import Row, curve_rows, run_id, without_nan
 
 log = logging.getLogger("grok")
 
@@ -151,16 +151,20 @@ class Worker:
         seconds: float,
     ) -> None:
         sweep = self.job.sweep
+        run_of = {trial["trial_id"]: trial["run_id"] for trial, _ in chunk}
         for table in analysis.tables:
             rows = []
             for member, mine in zip(members, found[table], strict=True):
-                of_member = [analysis_row(member, row) for row in mine]
-                self.rows.add(table, member.config.trial_id, of_member)
+                trial_id = member.config.trial_id
+                of = {"trial_id": trial_id, "run_id": run_of[trial_id], "step": member.step}
+                of_member = [without_nan({**of, **dataclasses.asdict(row)}) for row in mine]
+                self.rows.add(table, trial_id, of_member)
                 rows += of_member
             write_rows(self.store, table, sweep, rows)
         marks = [
             {
                 "trial_id": trial["trial_id"],
+                "run_id": trial["run_id"],
                 "analysis": analysis.name,
                 "settings": self.job.wish.settings_of(analysis),
                 "checkpoints": len(mine),
@@ -201,18 +205,23 @@ class Worker:
         return Context(self.banks, self.decoders, self.device, self.job.wish.levels_t)
 
     def checkpoints(self, trial: Row, over_training: bool) -> list[Member]:
-        """The last snapshot of a trial, or all of them in the order of their steps.
+        """The last snapshot of a trial, or all of its run in the order of their steps.
 
         Raises:
-            CheckpointError: one is missing, damaged, of another version or of another trial.
+            CheckpointError: one is missing, damaged, of another version, trial or run.
         """
-        trial_id, last = trial["trial_id"], int(trial["steps_run"])
-        steps = {last}
-        if over_training:
-            steps |= set(keys.snapshot_steps(self.store, trial_id))
-        return [self.load(keys.snapshot_key(trial_id, s), trial_id) for s in sorted(steps)]
+        trial_id, step = trial["trial_id"], int(trial["steps_run"])
+        last = self.load(trial_id, step, trial["run_id"])
+        if not over_training:
+            return [last]
+        found = set(keys.snapshots(self.store, trial_id))
+        begun = {s: run_id(e for e in last.curve if e.step <= s) for s, _ in found if s < step}
+        # what is older than runs is of any
+        mine = [(s, r if (s, r) in found else "") for s, r in sorted(begun.items())]
+        return [*(self.load(trial_id, s, r) for s, r in mine if (s, r) in found), last]
 
-    def load(self, key: str, trial_id: str) -> Member:
+    def load(self, trial_id: str, step: int, run: str) -> Member:
+        key = keys.snapshot_key(trial_id, step, run)
         if key not in self.members:
             where = self.store.uri(key)
             data = self.store.get_or_none(key)
@@ -222,6 +231,9 @@ class Worker:
             if member.config.trial_id != trial_id:
                 found = member.config.trial_id
                 raise CheckpointError(where, f"is of trial {found}; need one of {trial_id}")
+            if run and run_id(member.curve) != run:
+                found = run_id(member.curve)
+                raise CheckpointError(where, f"is of run {found}; need one of run {run}")
             if not member.state.average.isfinite().all():
                 raise CheckpointError(where, "has weights that are not finite; nothing can be read")
             self.members[key] = member
@@ -231,7 +243,8 @@ class Worker:
         """Figures of one trial into the store."""
         trial_id = item.trial["trial_id"]
         try:
-            last = self.members.get(keys.snapshot_key(trial_id, int(item.trial["steps_run"])))
+            place = (trial_id, int(item.trial["steps_run"]), item.trial["run_id"])
+            last = self.members.get(keys.snapshot_key(*place))
             if last is not None:
                 self.rows.add("curves", trial_id, curve_rows(last))
             due = self.rows.due(item, self.failures.has(FIGURES, trial_id))
@@ -246,9 +259,3 @@ class Worker:
     def fail(self, what: str, trial_id: str, error: Exception) -> None:
         """Write the failure down, for the table and for the user."""
         self.said.append(self.failures.write(what, trial_id, error))
-
-
-def analysis_row(member: Member, row: Any) -> Row:
-    """A row of an analysis with the checkpoint that it is of."""
-    of = {"trial_id": member.config.trial_id, "step": member.step}
-    return without_nan({**of, **dataclasses.asdict(row)})

@@ -191,7 +191,7 @@ def merged(table: Table, pieces: Sequence[pa.Table]) -> pa.Table:
     # with nulls for columns that are younger than a part
     every = [table.arrow.empty_table(), *(piece.replace_schema_metadata() for piece in pieces)]
     rows = pa.concat_tables(every, promote_options="default").select(table.arrow.names)
-    keys = rows.select([*table.key, "schema_version"]).to_pandas()
+    keys = rows.select([*table.identity, "schema_version"]).to_pandas()
     rows = rows.filter(pa.array(~outdated(keys, table)))
     return rows.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
 
@@ -222,9 +222,9 @@ def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
     if len(pieces) < 2:
         return 0  # another compaction was here
     rows = merged(table, list(pieces.values()))
-    target = part_key(table_name, sweep, rows.select(list(table.key)).to_pylist())
+    target = part_key(table_name, sweep, rows.select(list(table.identity)).to_pylist())
     store.put(target, parquet_bytes(rows))
-    back = _read(store, table_name, target, list(table.key))
+    back = _read(store, table_name, target, list(table.identity))
     if back is None:
         return 0  # in another's larger part already
     if part_key(table_name, sweep, back[0].to_pylist()) != target:

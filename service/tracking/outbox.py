@@ -63,7 +63,7 @@ def send_trial(
         return
     files = _files(store, keys.trial_figure_key(sweep, row["trial_id"], ""))
     step = int(row["steps_run"])
-    snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step))
+    snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step, row["run_id"]))
     if snapshot is not None:
         files[f"checkpoint/step={step}.safetensors"] = snapshot
     rows = curve.to_dict("records") if isinstance(curve, pd.DataFrame) else curve

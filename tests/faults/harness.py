@@ -153,7 +153,8 @@ class Harness:
         assert sorted(trials["trial_id"]) == ids, "not one row a trial"
         for key in store.list("tables"):
             pq.read_table(pa.BufferReader(store.get(key)))
-        weights = {i: load_snapshot(store.get(snapshot_key(i, STEPS))).state.weights for i in ids}
+        snapshots = {i: snapshot_key(i, STEPS, run) for i, run in zip(ids, trials["run_id"])}
+        weights = {i: load_snapshot(store.get(k)).state.weights for i, k in snapshots.items()}
         for key in store.list("checkpoints"):
             assert "state" not in key, f"{key} was left"
             load_snapshot(store.get(key))

@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 
 from grokmodel.image.config import LATER_FIELDS, TrialConfig
-from service.tables.schema.columns import BOOL, FLOAT, ID, INT, STR, VERSION, Column, Table
+from service.tables.schema.columns import BOOL, FLOAT, ID, INT, RUN, STR, VERSION, Column, Table
 
 ARROW = {"str": STR, "int": INT, "float": FLOAT, "bool": BOOL}
 
@@ -53,6 +53,7 @@ TRIALS = Table(
     key=("trial_id",),
     columns=(
         ID,
+        RUN,
         *config_columns(),
         Column("steps_run", INT, "updates made; fewer than `steps` if settled", "steps"),
         Column(
@@ -96,10 +97,11 @@ TRIALS = Table(
 
 CURVES = Table(
     "curves",
-    "Every evaluation of every finished trial.",
-    key=("trial_id", "step"),
+    "Every evaluation of every finished trial. Join with `trials` on `trial_id` and `run_id`.",
+    key=("trial_id", "run_id", "step"),
     columns=(
         ID,
+        RUN,
         Column("step", INT, "updates made", "steps"),
         Column("loss", FLOAT, "mean training loss since the evaluation before"),
         Column("train_acc", FLOAT, "accuracy on training pairs", "share"),

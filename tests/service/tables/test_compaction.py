@@ -152,7 +152,7 @@ def test_tidy_never_raises_what_a_store_raises(store, caplog):
 def test_the_target_is_named_by_its_rows(store):
     write_curves(store, "ab", steps=(0,))
     now(store)
-    rows = [{"trial_id": t, "step": 0} for t in "ab"]
+    rows = [curve_row(t, 0) for t in "ab"]
     assert parts(store) == [part_key("curves", "one", rows)]
 
 

@@ -32,7 +32,8 @@ def sweep(store):
     write_rows(store, "trials", "mine", [finished_row(c) for c in CONFIGS])
     for config in CONFIGS:
         store.put(keys.trial_figure_key("mine", config.trial_id, "curve.png"), b"png")
-        store.put(keys.snapshot_key(config.trial_id, 40), b"weights")
+        run_id = finished_row(config)["run_id"]
+        store.put(keys.snapshot_key(config.trial_id, 40, run_id), b"weights")
     sweep_figures.draw(store, "mine")
     outbox.mark(store, "mine", [outbox.SWEEP, *IDS])
     return store
