@@ -43,7 +43,8 @@ class Drawer:
     """A trained sandwich, its bank, and what reads its images."""
 
     def __init__(self, store: Store, trial: dict[str, Any], root: str) -> None:
-        snapshot = keys.snapshot_key(trial["trial_id"], int(trial["steps_run"]))
+        place = (trial["trial_id"], int(trial["steps_run"]), trial["run_id"])
+        snapshot = keys.snapshot_key(*place)
         member = load_snapshot(Member, store.get(snapshot))
         self.config, key = member.config, bank_key(member.config)
         self.bank = load_bank(*key, root=root)

@@ -84,14 +84,16 @@ def find(
 ) -> Found | None:
     """Search with real sweeps; None: trials failed, and stderr has a line on it."""
     # Ray and MLflow: only when they are needed
+    from service.analysis.pending import NONE, Wish
     from service.boundary.search import find_boundary, round_size
     from service.schedule.cluster import cluster_resources, start_ray
     from service.schedule.driver import run_sweep
     from service.schedule.tune import SweepError
     from service.store.store import Store
+    from service.tracking import outbox
 
     def train(configs: Sequence[TrialConfig]) -> None:
-        run_sweep(search.name, configs, settings, flags.say, "none", gpus=gpus)
+        run_sweep(search.name, configs, settings, flags.say, Wish(scope=NONE), gpus=gpus)
 
     def pack() -> int:
         if points is not None:
@@ -103,10 +105,13 @@ def find(
     store.preflight()
     checked_name(search.name, store)
     try:
-        return find_boundary(search, url, store, train, pack, flags.say)
+        found = find_boundary(search, url, store, train, pack, flags.say)
     except SweepError as error:
         print(f"grok_boundary: {error}", file=sys.stderr)
         return None
+    outbox.mark(store, search.name, [outbox.SWEEP])  # its picture is younger than the last round
+    outbox.publish(settings, search.name, flags.say)
+    return found
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -48,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
         print(dry_run(name, configs, settings))
         return 0
     # Ray and MLflow: only when they are needed
+    from service.analysis.pending import Wish
     from service.schedule.driver import run_sweep
     from service.schedule.tune import SweepError
 
     try:
-        result = run_sweep(name, configs, settings, say, scope, gpus=args.gpus)
+        result = run_sweep(name, configs, settings, say, Wish(scope=scope), gpus=args.gpus)
     except SweepError as error:
         print(f"grok_phase: {error}", file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ from grokmodel.errors import ConfigError, DataError
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import DecoderError, needs_training
 from grokmodel.image.pack import BankKey, bank_key
-from service.analysis.pending import NONE, Wish, missing
+from service.analysis.pending import Wish
 from service.report import figures
 from service.reproduction import document as reproduction
 from service.reproduction import figures as reproduction_figures
@@ -124,8 +124,7 @@ def run_experiment(choice: Choice, settings: Settings, say: Say) -> tuple[str, b
         say(f"{name}: not run: {choice.reason}")
         return choice.reason, False
     # Ray and MLflow: only when they are needed
-    from service.schedule.cluster import start_ray
-    from service.schedule.driver import analyze_sweep, run_sweep
+    from service.schedule.driver import run_sweep
     from service.schedule.tune import SweepError
 
     sweep = choice.experiment.sweep(scale)
@@ -137,10 +136,7 @@ def run_experiment(choice: Choice, settings: Settings, say: Say) -> tuple[str, b
             say(f"{name}: {why}")
         configs = [c for c in scale.configs if bank_key(c) not in refused]
         if configs:
-            run_sweep(sweep, configs, settings, say, NONE)
-        if missing(Store(settings), sweep, WISH):
-            start_ray()
-            failures = analyze_sweep(sweep, settings, WISH, say)
+            failures = run_sweep(sweep, configs, settings, say, WISH).failures
     except (DataError, DecoderError, SweepError) as error:
         say(f"{name}: {error}")
         return without_paths(error, settings), isinstance(error, SweepError)

@@ -46,6 +46,9 @@ class Todo:
     trial: Row
     """Its row of `trials`."""
     names: tuple[str, ...]
+    """Analyses to be done."""
+    done: tuple[str, ...] = ()
+    """Those that have rows already, of whatever settings."""
 
     @property
     def config(self) -> TrialConfig:
@@ -58,6 +61,7 @@ def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
     trials = trials[trials["phase"] != DIVERGED]
     marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])
     done = set(marks.itertuples(index=False, name=None))
+    done_of = {i: tuple(sorted(set(g))) for i, g in marks.groupby("trial_id")["analysis"]}
     failures = read_table(store, "failures", sweep, columns=["trial_id", "analysis"])
     undrawn = set(failures.loc[failures["analysis"] == FIGURES, "trial_id"])
     shown = representatives(trials)
@@ -70,28 +74,36 @@ def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
             if (row["trial_id"], a.name, wish.settings_of(a)) not in done
         )
         if names or row["trial_id"] in undrawn:
-            out.append(Todo(row, names))
+            out.append(Todo(row, names, done_of.get(row["trial_id"], ())))
     return out
 
 
-def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> set[str]:
-    """Copy the rows of analyses that another sweep has done; returns the ids of their trials."""
+def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> dict[str, list[str]]:
+    """Copy the rows of analyses that another sweep has done; returns which, by trial."""
     ids = [t.trial["trial_id"] for t in todo]
+    run_of = {t.trial["trial_id"]: t.trial["run_id"] for t in todo}
     lacking = {
         (t.trial["trial_id"], n, wish.settings_of(BY_NAME[n])) for t in todo for n in t.names
     }
+
+    def of_run(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if row["run_id"] == run_of[row["trial_id"]]]
+
     marks = [
         mark
-        for mark in read_rows(store, "analyses", ids)
+        for mark in of_run(read_rows(store, "analyses", ids))
         if (mark["trial_id"], mark["analysis"], mark["settings"]) in lacking
     ]
     for name in {mark["analysis"] for mark in marks}:
         mine = [mark for mark in marks if mark["analysis"] == name]
         known = [mark["trial_id"] for mark in mine]
         for table in BY_NAME[name].tables:
-            write_rows(store, table, sweep, read_rows(store, table, known))
+            write_rows(store, table, sweep, of_run(read_rows(store, table, known)))
         write_rows(store, "analyses", sweep, mine)
-    return {mark["trial_id"] for mark in marks}
+    found: dict[str, list[str]] = {}
+    for mark in marks:
+        found.setdefault(mark["trial_id"], []).append(mark["analysis"])
+    return found
 
 
 def batches(todo: Sequence[Todo], size: int) -> Iterator[list[Todo]]:

@@ -21,7 +21,8 @@ from grokmodel.core.checkpoint import CheckpointError, load_snapshot
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.decoder import Decoder
 from grokmodel.image.pack import BankKey, Member, bank_key
-from service.analysis.drawing import draw_trial
+from service.analysis.drawing import TrialRows, draw_trial
+from service.analysis.failures import WORKER, Failures
 from service.analysis.pending import FIGURES, Todo, Wish, adopt, batches, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
 from service.data.banks import bank_of
@@ -29,13 +30,11 @@ from service.data.decoders import get_decoder
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
-from service.tables.reading import part_key, write_rows
-from service.tables.rows import Row, without_nan
+from service.tables.reading import write_rows
+from service.tables.rows import Row, curve_rows, run_id, without_nan
 
 log = logging.getLogger("grok")
 
-WORKER = "worker"
-"""What `failures` calls the death of the process that had the trial."""
 TRIALS_A_TASK = {"cpu": 3, "gpu": 32}
 FLOATS_AT_ONCE = {"cpu": 20e6, "gpu": 1e9}
 """Members times triplets times width that go through the model together, at most."""
@@ -59,11 +58,10 @@ class Job:
     wish: Wish
 
 
-def analyze(job: Job, gpus: float = 0.0) -> Iterator[Report]:
+def analyze(job: Job, todo: Sequence[Todo], gpus: float = 0.0) -> Iterator[Report]:
     """Do what is missing by Ray tasks; yields a report of each task as it ends."""
     import ray  # not needed by those who only ask what is missing
 
-    todo = to_do(job)
     kind = "gpu" if gpus else "cpu"
     task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
     running = {task.remote(job, batch): batch for batch in batches(todo, TRIALS_A_TASK[kind])}
@@ -73,48 +71,51 @@ def analyze(job: Job, gpus: float = 0.0) -> Iterator[Report]:
         try:
             yield ray.get(done)
         except ray.exceptions.RayError as error:  # Ray has tried again already
-            lost = Worker(job, Store(job.settings))
-            for item in batch:
-                lost.fail(WORKER, item.trial["trial_id"], error)
-            yield Report(len(batch), tuple(lost.failures))
+            failures = Failures(Store(job.settings), job.sweep)
+            lost = [failures.write(WORKER, item.trial["trial_id"], error) for item in batch]
+            yield Report(len(batch), tuple(lost))
 
 
 def to_do(job: Job) -> list[Todo]:
     """What is missing, less what other sweeps know; of that only the figures are to be drawn."""
     store = Store(job.settings)
-    before = missing(store, job.sweep, job.wish)
-    adopted = adopt(store, job.sweep, before, job.wish)
+    before = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
+    adopted = adopt(store, job.sweep, list(before.values()), job.wish)
     left = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
-    ids = [item.trial["trial_id"] for item in before]
-    drawn = {i: Todo(item.trial, ()) for i, item in zip(ids, before) if i in adopted}
+    drawn = {
+        i: Todo(before[i].trial, (), (*before[i].done, *names)) for i, names in adopted.items()
+    }
     known = drawn | left  # neither has what another process did meanwhile
-    return [known[i] for i in ids if i in known]
+    return [known[i] for i in before if i in known]
 
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
     """Rows and figures of some trials of one shape."""
     torch.set_num_threads(1)
-    worker = Worker(job, Store(job.settings))
+    worker = Worker(job, Store(job.settings), [item.trial["trial_id"] for item in todo])
     for name in BY_NAME:
         mine = [item.trial for item in todo if name in item.names]
         if mine:
             worker.run(BY_NAME[name], mine)
     for item in todo:
-        worker.draw(item.trial)
-        worker.forgive(WORKER, item.trial["trial_id"])
-    return Report(len(todo), tuple(worker.failures))
+        worker.draw(item)
+        worker.failures.clear(WORKER, item.trial["trial_id"])
+    return Report(len(todo), tuple(worker.said))
 
 
 class Worker:
     """Runs analyses on trials of one shape; keeps what it has loaded."""
 
-    def __init__(self, job: Job, store: Store) -> None:
+    def __init__(self, job: Job, store: Store, trial_ids: Sequence[str] = ()) -> None:
         self.job, self.store = job, store
+        self.rows = TrialRows(store, job.sweep, trial_ids)
+        self.failures = Failures(store, job.sweep)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.members: dict[str, Member] = {}
         self.banks: dict[BankKey, SymbolBank] = {}
         self.decoders: dict[BankKey, Decoder] = {}
-        self.failures: list[str] = []
+        self.said: list[str] = []
+        """What failed, a line each."""
 
     def run(self, analysis: Analysis, trials: Sequence[Row]) -> None:
         """Fill the tables of one analysis for the trials whose checkpoints can be read."""
@@ -151,22 +152,20 @@ class Worker:
         seconds: float,
     ) -> None:
         sweep = self.job.sweep
+        run_of = {trial["trial_id"]: trial["run_id"] for trial, _ in chunk}
         for table in analysis.tables:
-            rows = [
-                without_nan(
-                    {
-                        "trial_id": member.config.trial_id,
-                        "step": member.step,
-                        **dataclasses.asdict(row),
-                    }
-                )
-                for member, mine in zip(members, found[table], strict=True)
-                for row in mine
-            ]
+            rows = []
+            for member, mine in zip(members, found[table], strict=True):
+                trial_id = member.config.trial_id
+                of = {"trial_id": trial_id, "run_id": run_of[trial_id], "step": member.step}
+                of_member = [without_nan({**of, **dataclasses.asdict(row)}) for row in mine]
+                self.rows.add(table, trial_id, of_member)
+                rows += of_member
             write_rows(self.store, table, sweep, rows)
         marks = [
             {
                 "trial_id": trial["trial_id"],
+                "run_id": trial["run_id"],
                 "analysis": analysis.name,
                 "settings": self.job.wish.settings_of(analysis),
                 "checkpoints": len(mine),
@@ -177,7 +176,7 @@ class Worker:
         ]
         write_rows(self.store, "analyses", sweep, marks)
         for trial, _ in chunk:
-            self.forgive(analysis.name, trial["trial_id"])
+            self.failures.clear(analysis.name, trial["trial_id"])
 
     def chunks(
         self, analysis: Analysis, loaded: Sequence[tuple[Row, list[Member]]]
@@ -207,18 +206,22 @@ class Worker:
         return Context(self.banks, self.decoders, self.device, self.job.wish.levels_t)
 
     def checkpoints(self, trial: Row, over_training: bool) -> list[Member]:
-        """The last snapshot of a trial, or all of them in the order of their steps.
+        """The last snapshot of a trial, or all of its run in the order of their steps.
 
         Raises:
-            CheckpointError: one is missing, damaged, of another version or of another trial.
+            CheckpointError: one is missing, damaged, of another version, trial or run.
         """
-        trial_id, last = trial["trial_id"], int(trial["steps_run"])
-        steps = {last}
-        if over_training:
-            steps |= set(keys.snapshot_steps(self.store, trial_id))
-        return [self.load(keys.snapshot_key(trial_id, s), trial_id) for s in sorted(steps)]
+        trial_id, step = trial["trial_id"], int(trial["steps_run"])
+        last = self.load(trial_id, step, trial["run_id"])
+        if not over_training:
+            return [last]
+        found = set(keys.snapshots(self.store, trial_id))
+        begun = {s: run_id(e for e in last.curve if e.step <= s) for s, _ in found if s < step}
+        mine = (place for place in sorted(begun.items()) if place in found)
+        return [*(self.load(trial_id, s, r) for s, r in mine), last]
 
-    def load(self, key: str, trial_id: str) -> Member:
+    def load(self, trial_id: str, step: int, run: str) -> Member:
+        key = keys.snapshot_key(trial_id, step, run)
         if key not in self.members:
             where = self.store.uri(key)
             data = self.store.get_or_none(key)
@@ -228,34 +231,31 @@ class Worker:
             if member.config.trial_id != trial_id:
                 found = member.config.trial_id
                 raise CheckpointError(where, f"is of trial {found}; need one of {trial_id}")
+            if run_id(member.curve) != run:
+                found = run_id(member.curve)
+                raise CheckpointError(where, f"is of run {found}; need one of run {run}")
             if not member.state.average.isfinite().all():
                 raise CheckpointError(where, "has weights that are not finite; nothing can be read")
             self.members[key] = member
         return self.members[key]
 
-    def draw(self, trial: Row) -> None:
+    def draw(self, item: Todo) -> None:
         """Figures of one trial into the store."""
-        trial_id = trial["trial_id"]
+        trial_id = item.trial["trial_id"]
         try:
-            draw_trial(self.store, self.job.sweep, trial)
+            place = (trial_id, int(item.trial["steps_run"]), item.trial["run_id"])
+            last = self.members.get(keys.snapshot_key(*place))
+            if last is not None:
+                self.rows.add("curves", trial_id, curve_rows(last))
+            due = self.rows.due(item, self.failures.has(FIGURES, trial_id))
+            frames = self.rows.frames(item, due)
+            draw_trial(self.store, self.job.sweep, item.trial, frames, due)
         except Exception as error:
             log.warning("figures of trial %s", trial_id, exc_info=True)
             self.fail(FIGURES, trial_id, error)
-
-    def forgive(self, what: str, trial_id: str) -> None:
-        """Forget an earlier failure."""
-        key = {"trial_id": trial_id, "analysis": what}
-        self.store.delete(part_key("failures", self.job.sweep, [key]))
+        else:
+            self.failures.clear(FIGURES, trial_id)
 
     def fail(self, what: str, trial_id: str, error: Exception) -> None:
         """Write the failure down, for the table and for the user."""
-        message = str(error).strip() or repr(error)
-        row = {
-            "trial_id": trial_id,
-            "analysis": what,
-            "checkpoint": getattr(error, "origin", ""),
-            "error": type(error).__name__,
-            "message": message,
-        }
-        write_rows(self.store, "failures", self.job.sweep, [row])
-        self.failures.append(f"{what} of trial {trial_id}: {message}")
+        self.said.append(self.failures.write(what, trial_id, error))

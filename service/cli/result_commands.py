@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import AXES
 from service.analysis.costs import costs_table
-from service.analysis.drawing import draw_sweep, draw_trial
+from service.analysis.drawing import draw_sweep, draw_trials
 from service.analysis.pending import Wish, missing
 from service.analysis.registry import LEVELS_T, chosen
 from service.cli.store_commands import planned_trials
@@ -60,12 +60,11 @@ def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]
         if trial_id not in known:
             raise ConfigError("--trials", trial_id, f"`all` or ids of trials done in {sweep!r}")
     rows = [row for row in trials.to_dict("records") if row["trial_id"] in wanted]
-    return [key for row in rows for key in draw_trial(store, sweep, row)]
+    return draw_trials(store, sweep, rows)
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
-    from service.schedule.cluster import start_ray  # Ray: only when it is needed
-    from service.schedule.driver import analyze_sweep
+    from service.schedule.driver import analyze_sweep  # Ray: only when it is needed
 
     store = Store(settings)
     planned_trials(store, args.sweep)
@@ -81,11 +80,9 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
         print(f"nothing is missing in {args.sweep}")
         return 0
     check_data([item.config for item in todo if item.names], settings)
-    start_ray()
     failures = analyze_sweep(
         args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)
     )
-    outbox.publish(settings, args.sweep, warn)
     print(f"report   {store.uri(page.key(args.sweep))}")
     return 1 if failures else 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -28,21 +28,16 @@ from service.report.figures import (
 )
 from service.report.spectra_figure import spectra
 from service.report.training_figure import Frames, Row, training
-from service.store.store import Store
-from service.tables.reading import read_table
 
 
-def draw(store: Store, sweep: str, row: Row) -> dict[str, Figure]:
-    """All figures of one trial for which there are rows."""
-    out = {}
-    frames: dict[str, pd.DataFrame] = {}
-    for name, (tables, figure) in TRIAL_FIGURES.items():
-        for table in tables:
-            if table not in frames:
-                frames[table] = read_table(store, table, sweep, [str(row["trial_id"])])
-        if not frames[tables[0]].empty:
-            out[name] = figure(row, frames)
-    return out
+def draw(row: Row, frames: Frames, names: Collection[str]) -> dict[str, Figure]:
+    """Those of these figures of one trial for which there are rows."""
+    chosen = {name: TRIAL_FIGURES[name] for name in names}
+    return {
+        name: figure(row, frames)
+        for name, (tables, figure) in chosen.items()
+        if not frames[tables[0]].empty
+    }
 
 
 # --- one checkpoint ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +16,7 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.training import train
 from service import provenance
 from service.analysis import drawing, tasks
-from service.analysis.pending import ALL, Wish, missing
+from service.analysis.pending import Wish, missing
 from service.data.banks import bind_images
 from service.data.decoders import prepare_decoders
 from service.schedule import pack_size
@@ -28,7 +28,15 @@ from service.schedule.space import check_space
 from service.schedule.tune import SweepError, forget_resume_points, train_packs
 from service.settings import Settings
 from service.store import keys
-from service.store.heartbeat import ANALYSING, Heartbeat, heartbeats
+from service.store.heartbeat import (
+    ANALYSING,
+    FAILED,
+    STOPPED,
+    Heartbeat,
+    Seen,
+    StoppedError,
+    heartbeats,
+)
 from service.store.manifest import checked_name, read_manifest, write_manifest
 from service.store.store import Store, StoreError
 from service.tables.compaction import tidy
@@ -36,7 +44,7 @@ from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
 from service.tracking import outbox
 from service.tracking.client import Tracking
-from service.tracking.publisher import of_driver
+from service.tracking.publisher import Publisher, of_driver
 from service.worker.pack_run import Trainer
 
 log = logging.getLogger("grok")
@@ -62,7 +70,7 @@ def run_sweep(
     configs: Sequence[TrialConfig],
     settings: Settings,
     say: Callable[[str], None],
-    scope: str = ALL,
+    wish: Wish,
     trainer: Trainer = train,
     gpus: int | None = None,
 ) -> SweepResult:
@@ -72,7 +80,7 @@ def run_sweep(
     lacks at the end is a line for the user.
 
     Args:
-        scope: which analyses follow the training: one of `analysis_plan.SCOPES`.
+        wish: which analyses follow the training.
         gpus: plan for this many, which an autoscaling cluster will come up with.
 
     Raises:
@@ -84,32 +92,85 @@ def run_sweep(
     store = Store(settings)
     store.preflight()
     checked_name(sweep, store)
-    _warn_of_others(store, sweep)
+    others = heartbeats(store, sweep)
+    _warn_of(others, sweep)
+    started = time.monotonic()
     with Heartbeat(store, sweep) as heartbeat:
-        return _run(store, sweep, configs, settings, say, scope, trainer, gpus, heartbeat)
+        configs = bind_images(configs, settings.data_root)
+        known = read_manifest(store, sweep)
+        if known and is_complete(store, sweep, configs, wish):
+            say(f"sweep {sweep}: all {len(configs)} trials are done already")
+            if others and others[0].beat.state in (FAILED, STOPPED):
+                outbox.mark(store, sweep, [outbox.SWEEP])  # of which MLflow says so
+            outbox.publish(settings, sweep, say, status="FINISHED")
+            return _result(store, sweep, known.experiment_id, started, ())
+        tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
+        plan, resources = _plan(store, sweep, configs, settings, say, gpus)
+        prepare_decoders(plan.todo, settings)
+        with shown(store, sweep, tracking, say) as publisher:
+            _begin(store, plan, tracking)
+            outbox.offer(store, sweep, publisher)  # what is known, while the rest is trained
+            train_packs(plan, resources, settings, tracking, say, trainer, heartbeat)
+            forget_resume_points(store, plan)
+            outbox.offer(store, sweep, publisher)  # what the workers could not send
+            failures = _analyze(store, sweep, settings, wish, say, heartbeat)
+        tidy(store, sweep)
+    return _result(store, sweep, tracking.experiment_id, started, failures)
 
 
-def _run(
+def analyze_sweep(
+    sweep: str, settings: Settings, wish: Wish, say: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Do the analyses that a trained sweep lacks, draw it, write its report and send all that.
+
+    Returns:
+        Analyses that could not be done, a line each.
+    """
+    store = Store(settings)
+    start_ray()
+    with Heartbeat(store, sweep) as heartbeat:
+        failures = _analyze(store, sweep, settings, wish, say, heartbeat)
+        status = "FINISHED" if outbox.is_trained(store, sweep) else None
+        outbox.publish(settings, sweep, say, status=status)
+    return failures
+
+
+@contextlib.contextmanager
+def shown(
+    store: Store, sweep: str, tracking: Tracking, say: Callable[[str], None]
+) -> Iterator[Publisher]:
+    """MLflow shows a sweep as running; at the end all that is marked, and how it ended.
+
+    After a failure of the packs too everything is sent. Whatever else ends the sweep, Ctrl-C or a
+    store that is away, ends the sending: what is marked waits for the same command.
+
+    Raises:
+        TrackingError: MLflow does not answer at the start.
+    """
+    tracking.open_sweep(provenance.describe())
+    with of_driver(tracking) as publisher:
+        try:
+            yield publisher
+            outbox.flush(store, sweep, publisher, say, "FINISHED")
+        except BaseException as error:
+            is_failure = isinstance(error, Exception) and not isinstance(error, StoppedError)
+            status = "FAILED" if is_failure else "KILLED"
+            outbox.end(store, sweep, tracking, status)
+            if isinstance(error, SweepError):
+                with contextlib.suppress(StoreError):  # it may be why the sweep failed, and is said
+                    outbox.flush(store, sweep, publisher, say, status)
+            raise
+
+
+def _plan(
     store: Store,
     sweep: str,
     configs: Sequence[TrialConfig],
     settings: Settings,
     say: Callable[[str], None],
-    scope: str,
-    trainer: Trainer,
     gpus: int | None,
-    heartbeat: Heartbeat,
-) -> SweepResult:
-    started = time.monotonic()
-    configs = bind_images(configs, settings.data_root)
-    known = read_manifest(store, sweep)
-    wish = Wish(scope=scope)
-    if known and is_complete(store, sweep, configs, wish):
-        say(f"sweep {sweep}: all {len(configs)} trials are done already")
-        outbox.publish(settings, sweep, say)
-        return _result(store, sweep, known.experiment_id, started, ())
-    place = f"{settings.store}/mlartifacts"
-    tracking = Tracking.start(settings.tracking_uri, sweep, place)
+) -> tuple[Plan, Resources]:
+    """What is to be done on the cluster that there is, or that is started here."""
     start_ray()
     warn_unless_shared(settings)
     resources = cluster_resources(gpus)
@@ -117,33 +178,21 @@ def _run(
     plan = make_plan(store, sweep, configs, resources, measure)
     say(summary_line(plan, resources))
     check_space(store, plan.todo)
-    prepare_decoders(plan.todo, settings)
-    tracking.open_sweep(provenance.describe())
-    write_manifest(store, sweep, plan.configs, tracking.experiment_id)
-    tracking.axes = sweep_axes(store, sweep)
-    store.delete_folder(keys.figures_prefix(sweep))  # figures that are there show the whole
+    return plan, resources
+
+
+def _begin(store: Store, plan: Plan, tracking: Tracking) -> None:
+    """What the store says of a sweep before anything of it is trained."""
+    write_manifest(store, plan.sweep, plan.configs, tracking.experiment_id)
+    tracking.axes = sweep_axes(store, plan.sweep)
+    store.delete_folder(keys.figures_prefix(plan.sweep))  # figures that are there show the whole
     adopt(store, plan)
-    outbox.mark(store, sweep, [outbox.SWEEP])
-    with of_driver(tracking) as publisher:
-        outbox.offer(store, sweep, publisher)  # what is known already, while the rest is trained
-        try:
-            train_packs(plan, resources, settings, tracking, say, trainer, heartbeat)
-        except SweepError:
-            with contextlib.suppress(StoreError):  # it may be why the sweep failed, and is said
-                outbox.mark(store, sweep, [outbox.SWEEP])  # what was sent before says RUNNING
-                outbox.flush(store, sweep, publisher, say, "FAILED")
-            raise
-        forget_resume_points(store, plan)
-        outbox.offer(store, sweep, publisher)  # what the workers could not send
-        failures = analyze_sweep(sweep, settings, wish, say, heartbeat)
-        outbox.flush(store, sweep, publisher, say, "FINISHED")
-    tidy(store, sweep)
-    return _result(store, sweep, tracking.experiment_id, started, failures)
+    outbox.mark(store, plan.sweep, [outbox.SWEEP])
 
 
-def _warn_of_others(store: Store, sweep: str) -> None:
+def _warn_of(others: Sequence[Seen], sweep: str) -> None:
     """Two drivers of one sweep harm nothing, but train what both find missing."""
-    for seen in heartbeats(store, sweep):
+    for seen in others:
         if seen.is_alive():
             log.warning(
                 "sweep %s is run by another driver too, pid %d on %s, seen %.0f s ago: what both "
@@ -152,28 +201,24 @@ def _warn_of_others(store: Store, sweep: str) -> None:
             )  # fmt: skip
 
 
-def analyze_sweep(
+def _analyze(
+    store: Store,
     sweep: str,
     settings: Settings,
     wish: Wish,
     say: Callable[[str], None],
-    heartbeat: Heartbeat | None = None,
+    heartbeat: Heartbeat,
 ) -> tuple[str, ...]:
-    """Do the analyses that a sweep lacks, then draw it and write its report.
-
-    Returns:
-        Analyses that could not be done, a line each.
-    """
-    store, resources = Store(settings), cluster_resources()
+    """The analyses that the sweep lacks, its figures and report; what failed, a line each."""
+    resources = cluster_resources()
     job = tasks.Job(sweep, settings, wish)
-    waiting = missing(store, sweep, wish)
+    todo = tasks.to_do(job)
     failures: list[str] = []
-    if waiting:
-        say(f"analyses of {len(waiting)} trials")
-    with TaskProgress(len(waiting), "trials analysed", say) as progress:
-        if heartbeat:
-            heartbeat.watch(ANALYSING, progress.facts)
-        for report in tasks.analyze(job, gpus=resources.gpus):
+    if todo:
+        say(f"analyses of {len(todo)} trials")
+    with TaskProgress(len(todo), "trials analysed", say) as progress:
+        heartbeat.watch(ANALYSING, progress.facts)
+        for report in tasks.analyze(job, todo, resources.gpus):
             progress.add(report.trials)
             failures += report.failures
     failures += draw(store, sweep)

@@ -21,7 +21,9 @@ AT_ONCE = 8
 def adopt(store: Store, plan: Plan) -> None:
     """Give the sweep the pictures and rows of the trials that are known; the rows come last."""
     ids = [c.trial_id for c in plan.shared]
-    curves, trials = read_rows(store, "curves", ids), read_rows(store, "trials", ids)
+    trials = read_rows(store, "trials", ids)
+    runs = {(row["trial_id"], row["run_id"]) for row in trials}
+    curves = [r for r in read_rows(store, "curves", ids) if (r["trial_id"], r["run_id"]) in runs]
     _copy_pictures(store, plan.sweep, ids)
     outbox.mark(store, plan.sweep, ids)
     write_rows(store, "curves", plan.sweep, curves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from service.schedule.plan import Plan, Resources
 from service.schedule.progress import SweepProgress
 from service.schedule.starts import Starts
 from service.settings import Settings, without_password
-from service.store.heartbeat import TRAINING, Heartbeat
+from service.store.heartbeat import TRAINING, Heartbeat, StoppedError
 from service.store.keys import state_key
 from service.store.store import Store
 from service.tables.reading import done_ids
@@ -36,6 +37,10 @@ AWS_SECRETS = {
 
 class SweepError(RuntimeError):
     """Some trials are not done. Says how many, why, and how to go on."""
+
+
+class SweepStoppedError(SweepError, StoppedError):
+    """The same by Ctrl-C, which Tune takes for itself."""
 
 
 def train_packs(
@@ -94,9 +99,12 @@ def train_packs(
             verbose=0,
         ),
     )
+    ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         results = tuner.fit()
     finally:
+        if signal.getsignal(signal.SIGINT) is not ctrl_c:  # Tune keeps it for itself
+            signal.signal(signal.SIGINT, ctrl_c)
         progress.close()
         notes.cleanup()
     say(progress.line())
@@ -107,10 +115,11 @@ def train_packs(
         )
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
-        reasons = "; ".join(sorted(_reasons(results))) or "stopped"
-        raise SweepError(
-            f"{len(left)} of {len(plan.todo)} trials are not done ({reasons}); run the same "
-            "command again to go on from their last resume points"
+        reasons = "; ".join(sorted(_reasons(results)))
+        kind = SweepError if reasons else SweepStoppedError
+        raise kind(
+            f"{len(left)} of {len(plan.todo)} trials are not done ({reasons or 'stopped'}); run "
+            "the same command again to go on from their last resume points"
         )
 
 

@@ -36,6 +36,10 @@ Facts = Callable[[], Mapping[str, Any]]
 """Returns fields of `Beat` as they are now; called by the thread that writes."""
 
 
+class StoppedError(RuntimeError):
+    """The user has stopped a sweep: a heartbeat that is left by it has not failed."""
+
+
 @dataclass(frozen=True)
 class Beat:
     """What a driver says."""
@@ -122,7 +126,8 @@ class Heartbeat:
         if error is None:
             self._state = ENDED
         else:
-            self._state = FAILED if isinstance(error, Exception) else STOPPED
+            is_failure = isinstance(error, Exception) and not isinstance(error, StoppedError)
+            self._state = FAILED if is_failure else STOPPED
             self._error = one_line(error)
         self._ended.set()
         self._thread.join(LAST_BEAT_S)

@@ -1,7 +1,7 @@
 """Where everything lies in a store: every key of the project is made here.
 
 checkpoints/<trial_id>/state.safetensors      resume point, gone once the trial is done
-checkpoints/<trial_id>/step=<n>.safetensors   snapshots for analyses; the last is the result
+checkpoints/<trial_id>/step=<n>-<run_id>.safetensors  snapshots for analyses; the last is the result
 decoders/<key>.safetensors                    image classifiers, shared by trials
 tables/<table>/sweep=<name>/<part>.parquet
 sweeps/<name>/<part>.json                     the sweep's configs
@@ -23,15 +23,20 @@ def state_key(trial_id: str) -> str:
     return f"checkpoints/{trial_id}/state.safetensors"
 
 
-def snapshot_key(trial_id: str, step: int) -> str:
-    return f"checkpoints/{trial_id}/step={step}.safetensors"
+def snapshot_key(trial_id: str, step: int, run_id: str) -> str:
+    """Runs that differ up to this step have files of their own.
+
+    Args:
+        run_id: of the curve up to this step.
+    """
+    return f"checkpoints/{trial_id}/step={step}-{run_id}.safetensors"
 
 
-def snapshot_steps(store: Store, trial_id: str) -> list[int]:
-    """Steps of which the trial has a snapshot."""
+def snapshots(store: Store, trial_id: str) -> list[tuple[int, str]]:
+    """Step and run of every snapshot of a trial."""
     names = (key.rsplit("/", 1)[-1] for key in store.list(f"checkpoints/{trial_id}"))
-    found = (re.fullmatch(r"step=(\d+)\.safetensors", name) for name in names)
-    return sorted(int(match[1]) for match in found if match)
+    found = (re.fullmatch(r"step=(\d+)-(\w+)\.safetensors", name) for name in names)
+    return sorted((int(match[1]), match[2]) for match in found if match)
 
 
 def decoder_key(key: str) -> str:

@@ -10,7 +10,7 @@ at once, and nobody tells such a reader to look again.
 
 Parts younger than SETTLED_S stay as they are: a reader lists twice, and rows must not move twice in
 that time. `failures` is left alone: there a part is one row, deleted by its name when the analysis
-succeeds (`analysis.Worker.forgive`). So are parts with columns that this version does not know.
+succeeds (`analysis.failures.Failures`). So are parts with columns that this version does not know.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def merged(table: Table, pieces: Sequence[pa.Table]) -> pa.Table:
     # with nulls for columns that are younger than a part
     every = [table.arrow.empty_table(), *(piece.replace_schema_metadata() for piece in pieces)]
     rows = pa.concat_tables(every, promote_options="default").select(table.arrow.names)
-    keys = rows.select([*table.key, "schema_version"]).to_pandas()
+    keys = rows.select([*table.identity, "schema_version"]).to_pandas()
     rows = rows.filter(pa.array(~outdated(keys, table)))
     return rows.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
 
@@ -219,9 +219,9 @@ def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
     if len(pieces) < 2:
         return 0  # another compaction was here
     rows = merged(table, list(pieces.values()))
-    target = part_key(table_name, sweep, rows.select(list(table.key)).to_pylist())
+    target = part_key(table_name, sweep, rows.select(list(table.identity)).to_pylist())
     store.put(target, parquet_bytes(rows))
-    back = _read(store, table_name, target, list(table.key))
+    back = _read(store, table_name, target, list(table.identity))
     if back is None:
         return 0  # in another's larger part already
     if part_key(table_name, sweep, back[0].to_pylist()) != target:

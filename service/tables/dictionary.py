@@ -14,6 +14,10 @@ What `pd.read_parquet(f"{store}/tables/<table>")` gives. Made from `service/tabl
 Plain pandas takes the columns of the first file that it meets. Where that is of an earlier version
 and lacks younger columns, take `read_table(Store(load_settings(store)), "<table>")`, of
 `service.tables.reading`, `service.store.store` and `service.settings`: it gives all of them.
+
+A trial that two drivers trained at the same time may have rows of both runs, which differ by
+rounding and in where they stopped. `read_table` gives those of one; plain pandas gets them by
+joining a table with `trials` on `trial_id` and `run_id`.
 """
 
 

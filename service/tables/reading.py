@@ -48,6 +48,23 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
     """
     if not rows:
         return None
+    arrow = arrow_of(table_name, rows)
+    key = part_key(table_name, sweep, rows)
+    store.put(key, parquet_bytes(arrow))
+    return key
+
+
+def frame_of(table_name: str, rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as they would be read back by `read_table`, but for the column `sweep`."""
+    return arrow_of(table_name, rows).to_pandas()
+
+
+def arrow_of(table_name: str, rows: Sequence[Row]) -> pa.Table:
+    """Rows of a table, checked.
+
+    Raises:
+        TableError: see `write_rows`.
+    """
     table = TABLES[table_name]
     columns = {c.name for c in table.columns}
     full = [{"schema_version": SCHEMA_VERSION, **row} for row in rows]
@@ -64,12 +81,10 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
         arrow = pa.Table.from_pylist(full, schema=table.arrow)
     except (pa.ArrowException, OverflowError, UnicodeError) as error:
         raise TableError(f"table {table_name}: {one_line(error)}") from error
-    for name in (*table.key, "schema_version"):
+    for name in (*table.identity, "schema_version"):
         if arrow.column(name).null_count:
             raise TableError(f"table {table_name}: {name} is None; need a value in every row")
-    key = part_key(table_name, sweep, full)
-    store.put(key, parquet_bytes(arrow))
-    return key
+    return arrow
 
 
 def parquet_bytes(rows: pa.Table) -> bytes:
@@ -92,34 +107,50 @@ def read_table(
     """All rows of a table, or those of one sweep or of some trials: one row a key.
 
     An absent table is an empty frame with its columns. A row that is older than a column has a null
-    there.
+    there. Of a trial that has rows of several runs those of the run are read that `trials` has.
 
     Raises:
         TableError: a part is damaged, or parts went again and again.
         StoreError: a part cannot be read.
     """
-    key = [*TABLES[table_name].key, "schema_version"]
+    table = TABLES[table_name]
+    # before the rows, as it is written after them: so those of its run are there
+    runs = _runs(store, sweep, trial_ids) if "run_id" in table.key else None
+    key = [*table.identity, "schema_version"]
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
     frame = _load(store, table_name, sweep, trial_ids, names).to_pandas()
-    repeated = outdated(frame, TABLES[table_name])
-    if repeated.any():
-        frame = frame[~repeated].reset_index(drop=True)
+    is_odd = outdated(frame, table)
+    if runs is not None:
+        its_run = frame["trial_id"].map(runs)
+        is_odd |= its_run.notna() & (its_run != frame["run_id"])
+    if is_odd.any():
+        frame = frame[~is_odd].reset_index(drop=True)
     return frame if columns is None else frame[list(columns)]
 
 
+def _runs(store: Store, sweep: str | None, trial_ids: Iterable[str] | None) -> dict[str, str]:
+    """The run of every trial that is done."""
+    trials = read_table(store, "trials", sweep, trial_ids, ["trial_id", "run_id"])
+    return dict(zip(trials["trial_id"], trials["run_id"], strict=True))
+
+
 def outdated(frame: pd.DataFrame, table: Table) -> pd.Series:
-    """Which rows are there again: of the newest schema the first is kept."""
-    keys = frame[[*table.key, "schema_version"]]
-    newest_first = keys.sort_values("schema_version", ascending=False, kind="stable")
-    return newest_first.duplicated(list(table.key)).sort_index()
+    """Which rows are there again: of the newest schema the first is kept; of several runs the one
+    whose id comes first, which is the same for whoever reads, merges or copies."""
+    keys = frame[[*table.identity, "schema_version"]].assign(age=-frame["schema_version"])
+    order = ["age"]
+    if table.identity != table.key:
+        order = ["age", "run_id"]
+    return keys.sort_values(order, kind="stable").duplicated(list(table.key)).sort_index()
 
 
 def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows of some trials as they were given to `write_rows`, with their version; one a key."""
+    """Rows of some trials as they were given to `write_rows`, with their version; one a key, so
+    those of all runs."""
     table = TABLES[table_name]
     unique: dict[tuple[Any, ...], dict[str, Any]] = {}
     found = _load(store, table_name, None, trial_ids, None).to_pylist()
-    for row in sorted(found, key=lambda row: -row["schema_version"]):
+    for row in sorted(found, key=lambda row: (-row["schema_version"], row.get("run_id", ""))):
         del row["sweep"]
         unique.setdefault(tuple(row[name] for name in table.key), row)
     return list(unique.values())
@@ -230,6 +261,6 @@ def done_here_and_elsewhere(store: Store, sweep: str) -> tuple[set[str], set[str
 
 def _part_name(table: Table, rows: Sequence[Row]) -> str:
     digest = hashlib.sha256()
-    keys = sorted(tuple(str(row[name]) for name in table.key) for row in rows)
+    keys = sorted(tuple(str(row[name]) for name in table.identity) for row in rows)
     digest.update(repr(keys).encode())
     return digest.hexdigest()[:16]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
+from collections.abc import Iterable
 from typing import Any
 
-from grokmodel.core.outcome import outcome
+from grokmodel.core.outcome import Evaluation, outcome
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member
@@ -23,6 +25,7 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
     split = split_pairs(member.config)
     row = {
         "trial_id": member.config.trial_id,
+        "run_id": run_id(member.curve),
         **member.config.to_dict(),
         **dataclasses.asdict(outcome(member.curve, member.divergence_ratio)),
         "train_acc_final": final.train,
@@ -44,9 +47,16 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
 
 def curve_rows(member: Member) -> list[Row]:
     """The `curves` rows of a member."""
-    trial_id = member.config.trial_id
-    rows = [{"trial_id": trial_id, **dataclasses.asdict(e)} for e in member.curve]
-    return [without_nan(row) for row in rows]
+    of = {"trial_id": member.config.trial_id, "run_id": run_id(member.curve)}
+    return [without_nan({**of, **dataclasses.asdict(e)}) for e in member.curve]
+
+
+def run_id(curve: Iterable[Evaluation]) -> str:
+    """Which run of a trial has this curve, or begins with it. Runs that agree to the last bit, as a
+    run that was resumed and one that was not, are the same; on another device, or in another pack,
+    sums may be rounded otherwise."""
+    seen = [(e.step, float(e.loss), float(e.weight_norm)) for e in curve]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 def without_nan(row: Row) -> Row:

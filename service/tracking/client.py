@@ -150,7 +150,11 @@ class Tracking:
         self.log_files(self.parent_id, files)
         self._log(self.parent_id, tags={"mlflow.note.content": summary})
         if status is not None:
-            self.client.set_terminated(self.parent_id, status)
+            self.end_sweep(status)
+
+    def end_sweep(self, status: str) -> None:
+        """How the sweep has ended: FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(self.parent_id, status)
 
     def trial_run(self, config: TrialConfig) -> RunInfo:
         """The trial's child run, made if it is not there."""

@@ -8,6 +8,7 @@ is sent is read from tables and store, so it can be sent at any time later, and 
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -17,10 +18,11 @@ import pandas as pd
 
 from service.settings import Settings
 from service.store import keys
+from service.store.heartbeat import FAILED, STOPPED, heartbeats
 from service.store.manifest import read_manifest
-from service.store.store import Store
+from service.store.store import Store, StoreError
 from service.tables.names import sweep_axes
-from service.tables.reading import read_table
+from service.tables.reading import done_ids, read_table
 from service.tables.summary import settings_table
 from service.tracking.client import Tracking, TrackingError
 from service.tracking.publisher import Publisher, of_driver
@@ -30,6 +32,8 @@ SWEEP = "sweep"
 LINE_EVERY_S = 30.0
 PATIENCE_S = 15.0
 """How long the driver tries a server that does not answer, once its own work is done."""
+ENDINGS = {FAILED: "FAILED", STOPPED: "KILLED"}
+"""What a driver says that did not come to the end of a sweep -> what MLflow says of it."""
 STUCK_LINES = 4
 """Lines without progress after which a server that never fails counts as away too."""
 
@@ -58,7 +62,7 @@ def send_trial(
         return
     files = _files(store, keys.trial_figure_key(sweep, row["trial_id"], ""))
     step = int(row["steps_run"])
-    snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step))
+    snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step, row["run_id"]))
     if snapshot is not None:
         files[f"checkpoint/step={step}.safetensors"] = snapshot
     rows = curve.to_dict("records") if isinstance(curve, pd.DataFrame) else curve
@@ -67,14 +71,14 @@ def send_trial(
 
 
 def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking) -> None:
-    """Figures, report, plan and summary of a sweep; it is FINISHED when all its trials are."""
+    """Figures, report, plan and summary of a sweep and, unless it is None, how it has ended."""
     marks = store.list(keys.outbox_prefix(sweep, SWEEP))
     if not marks:
         return
     manifest, trials = read_manifest(store, sweep), read_table(store, "trials", sweep)
-    if manifest is not None and manifest.trials.keys() <= set(trials["trial_id"]):
-        status = "FINISHED"
-    files = _files(store, f"{keys.figures_prefix(sweep)}/")
+    # a search for a boundary has the name of its sweep
+    files = _files(store, f"{keys.boundary_prefix(sweep)}/")
+    files |= _files(store, f"{keys.figures_prefix(sweep)}/")
     report = files.pop("figures/report.html", None)
     plan = manifest.to_json(sweep) if manifest else None
     top = {"report.html": report, "plan.json": plan}
@@ -87,7 +91,7 @@ def offer(store: Store, sweep: str, publisher: Publisher, status: str | None = N
     """Hand all that is marked and done to a publisher; returns at once.
 
     Args:
-        status: what MLflow is to say of a sweep that is not complete.
+        status: how the sweep has ended; None leaves what MLflow says of it.
     """
     names = marked(store, sweep)
     if not names:
@@ -111,9 +115,14 @@ def flush(
 ) -> bool:
     """Send all that is marked, as long as the server takes it; says what it did not take.
 
+    Args:
+        status: how the sweep has ended; None leaves what MLflow says of it.
+
     Returns:
         Whether MLflow has everything.
     """
+    if status is not None:
+        mark(store, sweep, [SWEEP])  # what was sent of it before says RUNNING
     offer(store, sweep, publisher, status)
     before, still = 0, 0
     while still < STUCK_LINES and (left := publisher.drain(LINE_EVERY_S, PATIENCE_S)):
@@ -130,16 +139,22 @@ def flush(
 
 
 def publish(
-    settings: Settings, sweep: str, say: Callable[[str], None], patience_s: float = 0.0
+    settings: Settings,
+    sweep: str,
+    say: Callable[[str], None],
+    patience_s: float = 0.0,
+    status: str | None = None,
 ) -> bool:
     """The same for those who have no publisher yet; a server that is away is one line, no error.
 
     Args:
         patience_s: how long to try to reach the server.
+        status: how the sweep has ended; None: as its drivers have said.
     """
     store = Store(settings)
     if not (lacking := _lacking(store, sweep)):
         return True
+    status = status or ended_as(store, sweep)
     try:
         place = f"{settings.store}/mlartifacts"
         tracking = Tracking.start(settings.tracking_uri, sweep, place, patience_s)
@@ -148,7 +163,32 @@ def publish(
         say(f"{error}. {_words(sweep, lacking)}")
         return False
     with of_driver(tracking) as publisher:
-        return flush(store, sweep, publisher, say)
+        return flush(store, sweep, publisher, say, status)
+
+
+def end(store: Store, sweep: str, tracking: Tracking, status: str) -> None:
+    """Tell MLflow how a sweep has ended, and nothing else: whoever stops it does not wait for what
+    is still to be sent."""
+    with of_driver(tracking) as publisher:
+        publisher.offer(SWEEP, lambda tracking: tracking.end_sweep(status))
+        if publisher.drain(PATIENCE_S, PATIENCE_S):
+            with contextlib.suppress(StoreError):  # what ended the sweep matters more
+                mark(store, sweep, [SWEEP])
+
+
+def ended_as(store: Store, sweep: str) -> str | None:
+    """How a sweep has ended, as MLflow says it; None: it runs, or nobody knows."""
+    seen = heartbeats(store, sweep)
+    if any(driver.is_alive() for driver in seen):
+        return None
+    said = ENDINGS.get(seen[0].beat.state) if seen else None
+    return said or ("FINISHED" if is_trained(store, sweep) else None)
+
+
+def is_trained(store: Store, sweep: str) -> bool:
+    """Whether every trial that was asked for has its row."""
+    manifest = read_manifest(store, sweep)
+    return manifest is not None and manifest.trials.keys() <= done_ids(store, sweep)
 
 
 def _lacking(store: Store, sweep: str) -> list[str]:

@@ -28,7 +28,7 @@ from service.report import figures
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import write_rows
-from service.tables.rows import Row, curve_rows, trial_row
+from service.tables.rows import Row, curve_rows, run_id, trial_row
 from service.tracking import outbox
 from service.tracking.client import Tracking
 from service.tracking.metrics import thinned
@@ -120,7 +120,7 @@ class Recorder:
     # --- in the writer's thread ------------------------------------------------------------------
 
     def _write_snapshot(self, member: Member) -> None:
-        key = keys.snapshot_key(member.config.trial_id, member.step)
+        key = keys.snapshot_key(member.config.trial_id, member.step, run_id(member.curve))
         self.store.put(key, dump_snapshot(member))
 
     def _write_states(self, members: Sequence[Member]) -> None:

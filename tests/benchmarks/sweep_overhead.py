@@ -72,12 +72,13 @@ def sleeper(seconds: float) -> Callable[..., Iterator[Round]]:
 
 
 def run_sleeping(args: argparse.Namespace, folder: str) -> None:
+    from service.analysis.pending import NONE, Wish
     from service.schedule.driver import run_sweep
 
     settings = load_settings(folder)
     trainer = sleeper(args.seconds)
     result = run_sweep(
-        "sleep", sleeping_configs(args.trials), settings, quiet, "none", trainer=trainer
+        "sleep", sleeping_configs(args.trials), settings, quiet, Wish(scope=NONE), trainer=trainer
     )
     if len(result.trials) != args.trials:
         raise SystemExit(f"{len(result.trials)} rows; need {args.trials}")
@@ -94,10 +95,11 @@ def real_configs(args: argparse.Namespace) -> list[TrialConfig]:
 
 
 def run_service(args: argparse.Namespace, folder: str) -> None:
+    from service.analysis.pending import NONE, Wish
     from service.schedule.driver import run_sweep
 
     configs = real_configs(args)
-    result = run_sweep("real", configs, load_settings(folder), quiet, "none")
+    result = run_sweep("real", configs, load_settings(folder), quiet, Wish(scope=NONE))
     if len(result.trials) != len(configs):
         raise SystemExit(f"{len(result.trials)} rows; need {len(configs)}")
 

@@ -155,7 +155,8 @@ def finished_rows(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
         learned, strict = index >= 1, 2 <= index <= 3
         pairs = config.P**2
         accuracies = {"train": float(learned), "val": 0.9 * strict, "strict": 0.8 * strict}
-        row = {**empty, **config.to_dict(), "trial_id": config.trial_id, "phase": PHASES[index]}
+        ids = {"trial_id": config.trial_id, "run_id": config.trial_id}
+        row = {**empty, **config.to_dict(), **ids, "phase": PHASES[index]}
         for suffix in ("", "_final", "_1step"):
             row[f"train_acc{suffix}"] = accuracies["train"]
             row[f"val_acc{suffix}"] = accuracies["val"]

@@ -54,7 +54,9 @@ def test_readers_see_every_row_once_and_nothing_is_damaged(stack, env, tmp_path)
         experiment = client.get_experiment_by_name(name)
         runs = client.search_runs([experiment.experiment_id])
         assert sorted(r.data.tags.get("trial_id", "") for r in runs) == ["", *sorted(ids)]
-        for trial_id in ids:
-            load_snapshot(Member, store.get(snapshot_key(trial_id, STEPS)))
+        run_of = dict(zip(trials["trial_id"], trials["run_id"], strict=True))
+        assert (curves["run_id"] == curves["trial_id"].map(run_of)).all()
+        for trial_id, run_id in run_of.items():
+            load_snapshot(Member, store.get(snapshot_key(trial_id, STEPS, run_id)))
     assert len(read_table(store, "trials")) == max(sweeps.values())  # shared ones count once
     assert not [key for key in store.list("checkpoints") if "state" in key]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from grokmodel.image.training import train
+from service.analysis.pending import NONE, Wish
 from service.data.banks import bind_images
 from service.schedule.driver import run_sweep
 from service.schedule.tune import SweepError
@@ -51,7 +52,8 @@ def main():
     steps = int(sys.argv[3]) if len(sys.argv) > 3 else STEPS
     trainer = partial(paced_trainer, os.environ["GROK_TRACE"])
     try:
-        run_sweep(name, configs(count, steps), load_settings(), print, "none", trainer=trainer)
+        wish = Wish(scope=NONE)
+        run_sweep(name, configs(count, steps), load_settings(), print, wish, trainer=trainer)
     except (SweepError, StoreError, TrackingError) as error:
         print(f"driver: {error}", file=sys.stderr)
         return 1

@@ -154,8 +154,9 @@ class Harness:
         assert sorted(trials["trial_id"]) == ids, "not one row a trial"
         for key in store.list("tables"):
             pq.read_table(pa.BufferReader(store.get(key)))
+        snapshots = {i: snapshot_key(i, STEPS, run) for i, run in zip(ids, trials["run_id"])}
         weights = {
-            i: load_snapshot(Member, store.get(snapshot_key(i, STEPS))).state.weights for i in ids
+            i: load_snapshot(Member, store.get(k)).state.weights for i, k in snapshots.items()
         }
         for key in store.list("checkpoints"):
             assert "state" not in key, f"{key} was left"

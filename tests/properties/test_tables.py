@@ -32,6 +32,13 @@ def store(tmp_path_factory):
     return store
 
 
+def put_alone(store, name, data):
+    """As the only part of the sweep: no other table has one of its trials."""
+    for table in ROWS:
+        store.delete_folder(f"tables/{table}/sweep=one")
+    store.put(f"tables/{name}/sweep=one/part.parquet", data)
+
+
 def read(store, name):
     """What is read of the sweep `one`, by rows and by columns; None if the part is named."""
     ids = [row["trial_id"] for row in ROWS[name]]
@@ -51,8 +58,7 @@ def read(store, name):
 @share(3)
 @given(name=st.sampled_from(list(ROWS)), damage=damages())
 def test_a_damaged_part_is_named_or_what_was_written(store, name, damage):
-    store.delete_folder(f"tables/{name}/sweep=one")
-    store.put(f"tables/{name}/sweep=one/part.parquet", damage(PARTS[name]))
+    put_alone(store, name, damage(PARTS[name]))
     rows, frame = read(store, name)
     if rows is not None:
         assert sorted(rows, key=str) == sorted(ROWS[name], key=str)
@@ -78,8 +84,7 @@ def part_of(**columns):
     ],
 )
 def test_a_foreign_part_is_named(store, data):
-    store.delete_folder("tables/curves/sweep=one")
-    store.put("tables/curves/sweep=one/part.parquet", data)
+    put_alone(store, "curves", data)
     assert read(store, "curves")[1] is None
 
 
@@ -89,8 +94,7 @@ def test_a_part_without_checksums_is_read(store):
     table = pa.Table.from_pylist([row], schema=TABLES["curves"].arrow)
     sink = pa.BufferOutputStream()
     pa.parquet.write_table(table, sink)
-    store.delete_folder("tables/curves/sweep=one")
-    store.put("tables/curves/sweep=one/part.parquet", sink.getvalue().to_pybytes())
+    put_alone(store, "curves", sink.getvalue().to_pybytes())
     assert len(read_table(store, "curves", "one")) == 1
 
 

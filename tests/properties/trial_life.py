@@ -9,7 +9,7 @@ from grokmodel.data.pairs import split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.pack import bank_key
 from grokmodel.image.training import train
-from service.analysis.drawing import draw_sweep, draw_trial
+from service.analysis.drawing import draw_sweep, draw_trials
 from service.analysis.pending import Wish
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, Worker
@@ -85,7 +85,7 @@ class Life:
 
     def draw(self):
         """All figures of the trial and of the sweep, and the report."""
-        keys = draw_trial(self.store, SWEEP, self.trial_row)
+        keys = draw_trials(self.store, SWEEP, [self.trial_row])
         return keys + draw_sweep(self.store, SWEEP)
 
 

@@ -10,7 +10,7 @@ NAN = float("nan")
 
 def curve_row(trial_id, step, **fields):
     """One evaluation, its numbers made up; what only N > 1 has is missing."""
-    row = dict.fromkeys(EVALUATION_FIELDS, 0.5)
+    row = {"run_id": "", **dict.fromkeys(EVALUATION_FIELDS, 0.5)}
     row |= dict.fromkeys(("mem_share", "val_acc_heldout", "val_acc_strict_heldout"))
     return {**row, "trial_id": trial_id, "step": step, **fields}
 
@@ -26,9 +26,9 @@ def finished_member(config, accuracy=1.0):
     return member
 
 
-def finished_row(config, accuracy=1.0):
+def finished_row(config, accuracy=1.0, member=None):
     found = Accuracy(accuracy, accuracy, accuracy, NAN)
-    return trial_row(finished_member(config, accuracy), found, found, "cpu")
+    return trial_row(member or finished_member(config, accuracy), found, found, "cpu")
 
 
 def finished_curve(config):

@@ -11,6 +11,7 @@ from tests.sweeps.scripts import ROOT, run_script
 SWEEP = """
 import json, sys, time
 from mlflow import MlflowClient
+from service.analysis.pending import NONE, Wish
 from service.schedule.driver import run_sweep
 from service.schedule.tune import SweepError
 from service.settings import load_settings
@@ -23,7 +24,8 @@ def break_down(*args):
 
 settings = load_settings(sys.argv[1])
 try:
-    run_sweep("dark", preset_configs("smoke", {}), settings, print, "none", trainer=break_down)
+    configs, wish = preset_configs("smoke", {}), Wish(scope=NONE)
+    run_sweep("dark", configs, settings, print, wish, trainer=break_down)
 except SweepError as error:
     client = MlflowClient(settings.tracking_uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "dark"]
@@ -43,6 +45,7 @@ WITHOUT_PYTHON = """
 import json, os, sys
 os.environ["RAY_worker_register_timeout_seconds"] = "10"
 import ray
+from service.analysis.pending import NONE, Wish
 from service.schedule.driver import run_sweep
 from service.schedule.tune import SweepError
 from service.settings import load_settings
@@ -53,7 +56,8 @@ ray.init(
     log_to_driver=False, runtime_env={"py_executable": "/nowhere/python"},
 )
 try:
-    run_sweep("dark", preset_configs("smoke", {}), load_settings(sys.argv[1]), print, "none")
+    configs, wish = preset_configs("smoke", {}), Wish(scope=NONE)
+    run_sweep("dark", configs, load_settings(sys.argv[1]), print, wish)
 except SweepError as error:
     print(json.dumps(str(error)))
 """

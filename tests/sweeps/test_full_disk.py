@@ -5,6 +5,7 @@ from tests.sweeps.scripts import run_script
 
 SWEEP = """
 import contextlib, itertools, json, sys, uuid
+from service.analysis.pending import NONE, Wish
 from service.schedule import tune
 from service.schedule.driver import run_sweep
 from service.settings import load_settings
@@ -26,8 +27,8 @@ def fill_the_disk(*args):
 
 said = []
 try:
-    configs = preset_configs("smoke", {})
-    run_sweep("full", configs, settings, said.append, "none", trainer=fill_the_disk)
+    configs, wish = preset_configs("smoke", {}), Wish(scope=NONE)
+    run_sweep("full", configs, settings, said.append, wish, trainer=fill_the_disk)
 except tune.SweepError as error:
     print(json.dumps({"error": str(error), "said": said}))
 """

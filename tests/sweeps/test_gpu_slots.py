@@ -10,6 +10,7 @@ SWEEP = """
 import json, sys
 import ray
 from service.schedule.cluster import cluster_resources
+from service.analysis.pending import NONE, Wish
 from service.schedule.driver import run_sweep
 from service.settings import load_settings
 from sweeps.presets import preset_configs
@@ -20,7 +21,7 @@ ray.init(
 assert str(cluster_resources()) == "1 GPU, 1 CPU"
 lines = []
 configs = preset_configs("smoke", {"seed": list(range(6)), "weight_decay": [1.0], "steps": [50]})
-run_sweep("gpu", configs, load_settings(sys.argv[1]), lines.append, "none")
+run_sweep("gpu", configs, load_settings(sys.argv[1]), lines.append, Wish(scope=NONE))
 print(json.dumps(lines))
 """
 

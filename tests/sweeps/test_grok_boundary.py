@@ -58,6 +58,8 @@ def test_a_search_leaves_a_boundary_and_is_not_run_twice(environment):
     assert len(trials) == trials["trial_id"].nunique()
     said = json.loads((store / "boundaries" / "tiny" / "boundary.json").read_text())
     assert said["known"]
+    sent = list((store / "mlartifacts").rglob("boundary.json"))
+    assert [json.loads(path.read_text()) for path in sent] == [said]
     assert {point["learned"] for point in said["points"]} == {True, False}
     assert sum(point["status"] == "observed" for point in said["points"]) == len(trials) < 25
     phase_at = trials.set_index(["lr", "weight_decay"])["phase"]

@@ -111,6 +111,10 @@ def test_the_rest_of_the_analyses_is_asked_for_and_done_once(swept):
     )
     out = grok(swept, "analyze", "--sweep", "smoke", "--only", "blocked,identities")
     assert "trials analysed" in out
+    store = Path(swept["GROK_STORE"])
+    (beat,) = (store / "progress" / "smoke").iterdir()  # seen to its end, and MLflow has it all
+    assert beat.stat().st_mtime > (store / "figures" / "smoke" / "report.html").stat().st_mtime
+    assert not [path for path in (store / "outbox").rglob("*") if path.is_file()]
     for table in ("blocked", "identities"):
         assert pd.read_parquet(folder / table)["trial_id"].nunique() == 4
     after = pd.read_parquet(folder / "analyses")

@@ -123,8 +123,12 @@ WHOLE_WAY = """
 import argparse, json, sys
 from pathlib import Path
 from service.settings import Settings
+from service.store.heartbeat import heartbeats
+from service.store.store import Store
+from service.tracking import outbox
 from sweeps import reproduce
 from sweeps.paper import Experiment, Scale
+from tests.sweeps.parents import parent_run
 
 folder = Path(sys.argv[1])
 tiny = {"P": [5], "side": [8], "width": [16], "ffn": [16], "batch": [32], "t_levels": [8],
@@ -142,12 +146,20 @@ def go(experiments=experiments, **flags):
             "no_run": False}
     code = reproduce.run(settings, argparse.Namespace(**{**args, **flags}), experiments)
     return code, out.read_text() if out.exists() else ""
+def left_behind(sweep):
+    store, (client, run) = Store(settings), parent_run(settings, sweep)
+    (report,) = [e for e in store.entries(f"figures/{sweep}") if e.key.endswith("report.html")]
+    shown = Path(client.download_artifacts(run.info.run_id, "report.html")).read_bytes()
+    (beat,) = heartbeats(store, sweep)
+    return {"status": run.info.status, "unsent": outbox.marked(store, sweep),
+            "report": shown == store.get(report.key), "beat": beat.modified >= report.modified}
 dry = go(dry_run=True)
-first, again, written = go(), go(budget="2h", only=["n1"]), go(no_run=True)
+first, left = go(), left_behind(experiments[0].sweep(scales[1]))
+again, written = go(budget="2h", only=["n1"]), go(no_run=True)
 scale = go(scale="brief")
 figures = sorted(p.name for p in (folder / "docs").iterdir())
 elsewhere = go((other,), no_run=True)
-print(json.dumps({"dry": dry, "first": first, "again": again, "written": written,
+print(json.dumps({"dry": dry, "first": first, "again": again, "written": written, "left": left,
                   "scale": scale, "figures": figures, "elsewhere": elsewhere}))
 """
 
@@ -157,6 +169,8 @@ def test_what_fits_is_run_once_and_written_the_same_from_the_tables(tmp_path):
     assert found["dry"] == [0, ""]
     code, text = found["first"]
     assert code == 0
+    # the driver was seen to the end of the analyses, and MLflow has what they left
+    assert found["left"] == {"status": "FINISHED", "unsent": [], "report": True, "beat": True}
     # a run that adds nothing leaves the notes of those that did
     assert found["again"] == found["written"] == found["first"]
     assert found["figures"] == ["reproduction-curves.png", "reproduction-levels.png"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.tables.schema.columns import BOOL, FLOAT, ID, INT, STR, VERSION, Column, Table
+from service.tables.schema.columns import BOOL, FLOAT, ID, INT, RUN, STR, VERSION, Column, Table
 
 _STEP = Column("step", INT, "updates made by the analysed weights", "steps")
 _SITE = Column("site", STR, "activation, such as block0.ffn.post or, of one operand, embedding[a]")
@@ -25,8 +25,8 @@ def _analysis(
     name: str, meaning: str, source: str, key: tuple[str, ...], *columns: Column
 ) -> Table:
     """A table of one analysis: every row belongs to one checkpoint of one trial."""
-    full_key = ("trial_id", "step", *key)
-    return Table(name, meaning, full_key, (ID, _STEP, *columns, VERSION), source)
+    full_key = ("trial_id", "run_id", "step", *key)
+    return Table(name, meaning, full_key, (ID, RUN, _STEP, *columns, VERSION), source)
 
 
 SPECTRA = _analysis(
@@ -240,9 +240,10 @@ BASINS = _analysis(
 ANALYSES = Table(
     "analyses",
     "One analysis of one trial, done. Written last: a row means that its rows are there.",
-    key=("trial_id", "analysis", "settings"),
+    key=("trial_id", "run_id", "analysis", "settings"),
     columns=(
         ID,
+        RUN,
         Column("analysis", STR, "name of the analysis"),
         Column("settings", STR, "what was asked for beyond the defaults of the analysis"),
         Column("checkpoints", INT, "checkpoints of the trial that were analysed"),

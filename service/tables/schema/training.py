@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grokmodel.image.config import FIELDS
-from service.tables.schema.columns import BOOL, FLOAT, ID, INT, STR, VERSION, Column, Table
+from service.tables.schema.columns import BOOL, FLOAT, ID, INT, RUN, STR, VERSION, Column, Table
 
 ARROW = {str: STR, int: INT, float: FLOAT, bool: BOOL}
 CONFIG_COLUMNS = tuple(
@@ -17,6 +17,7 @@ TRIALS = Table(
     key=("trial_id",),
     columns=(
         ID,
+        RUN,
         *CONFIG_COLUMNS,
         Column("steps_run", INT, "updates made; fewer than `steps` if settled", "steps"),
         Column(
@@ -60,10 +61,11 @@ TRIALS = Table(
 
 CURVES = Table(
     "curves",
-    "Every evaluation of every finished trial.",
-    key=("trial_id", "step"),
+    "Every evaluation of every finished trial. Join with `trials` on `trial_id` and `run_id`.",
+    key=("trial_id", "run_id", "step"),
     columns=(
         ID,
+        RUN,
         Column("step", INT, "updates made", "steps"),
         Column("loss", FLOAT, "mean training loss since the evaluation before"),
         Column("train_acc", FLOAT, "accuracy on training pairs", "share"),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.analysis.drawing import draw_sweep, draw_trial
+from service.analysis.drawing import draw_sweep, draw_trials
 from service.store import keys
 from service.tables.reading import read_table, write_rows
 from service.tracking import outbox
@@ -51,7 +51,7 @@ def test_a_trial_that_is_drawn_has_failed_no_more(store):
     row = finished_row(tiny_config())
     failure = {"trial_id": row["trial_id"], "analysis": "figures", "checkpoint": "", "error": "E"}
     write_rows(store, "failures", "sweep", [failure | {"message": "disk full"}])
-    assert draw_trial(store, "sweep", row) == []  # no analysis is done
+    assert draw_trials(store, "sweep", [row]) == []  # no analysis is done
     assert read_table(store, "failures", "sweep").empty
     assert outbox.marked(store, "sweep") == []
 

@@ -44,7 +44,7 @@ def test_every_table_of_an_analysis_has_the_columns_of_its_rows():
     assert set(ROWS) == {name for a in ANALYSES for name in a.tables}
     for name, row in ROWS.items():
         columns = {c.name: c.type for c in TABLES[name].columns}
-        for extra in ("trial_id", "step", "schema_version"):
+        for extra in ("trial_id", "run_id", "step", "schema_version"):
             del columns[extra]
         fields = {f.name: TYPES[f.type.split(" ")[0]] for f in dataclasses.fields(row)}
         assert fields == columns, name

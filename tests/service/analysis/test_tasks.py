@@ -9,7 +9,9 @@ import pytest
 
 from grokmodel.core.checkpoint import FORMAT, dump_snapshot, load_snapshot
 from grokmodel.image.pack import Member
+from grokmodel.image.training import train as train_pack
 from service.analysis import tasks
+from service.analysis.drawing import draw_trials
 from service.analysis.pending import NONE, QUICK, Wish, batches, missing
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, analysis_task, to_do
@@ -17,6 +19,7 @@ from service.report.trial_figures import TRIAL_FIGURES
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
+from service.tables import reading
 from service.tables.reading import read_table, write_rows
 from service.tables.schema import TABLES
 from service.tables.typical import representatives
@@ -111,9 +114,63 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
     assert set(outbox.marked(store, "sweep")) == set(trained.ids)
 
 
+@pytest.fixture
+def calls(monkeypatch):
+    """Tables that are read and objects that are deleted, as they are."""
+    seen = []
+
+    def noted(owner, name, what):
+        call = getattr(owner, name)
+
+        def noting(*args):
+            seen.append(what(*args))
+            return call(*args)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    noted(reading, "_load", lambda store, table, *rest: table)
+    noted(Store, "delete", lambda store, key: key)
+    return seen
+
+
+def test_a_task_reads_no_table_that_it_fills_and_deletes_no_failure_that_is_not_there(
+    trained, settings, store, calls
+):
+    job = Job("sweep", settings, Wish())
+    (batch,) = batches(to_do(job), size=8)
+    calls.clear()
+    assert analysis_task(job, batch).failures == ()
+    unmarked = tuple(f"{keys.outbox_prefix('sweep', trial_id)}/" for trial_id in trained.ids)
+    assert [call for call in calls if not call.startswith(unmarked)] == []
+
+
+def test_a_figure_is_drawn_from_rows_of_earlier_analyses_too(trained, store, calls):
+    """Each of their tables is read once for all trials of a task."""
+    trained(Wish(names=("timesteps", "swaps")))
+    trained(Wish(names=("spectra",)))
+    for trial_id in trained.ids:  # as after a kill between the rows and the figures
+        store.delete(keys.trial_figure_key("sweep", trial_id, "spectra.png"))
+    calls.clear()
+    (report,) = trained(Wish(names=("blocked",)))
+    assert report.trials == 2
+    for table in ("timesteps", "critical", "swaps", "spectra"):
+        assert calls.count(table) == 1
+    for trial_id in trained.ids:
+        names = {k.rsplit("/", 1)[-1] for k in store.list(f"trial_figures/sweep/{trial_id}")}
+        assert {"timesteps.png", "spectra.png"} <= names
+
+
+def test_a_figure_is_the_same_from_rows_computed_and_from_rows_read(trained, store):
+    trained(Wish())
+    names = [k for k in store.list("trial_figures/sweep") if "samples" not in k]
+    before = {name: store.get(name) for name in names if "curve.png" not in name}
+    draw_trials(store, "sweep", read_table(store, "trials", "sweep").to_dict("records"))
+    assert {name: store.get(name) for name in before} == before
+
+
 def test_analyses_over_training_have_a_row_a_snapshot_the_others_one_checkpoint(trained, store):
     trained()
-    steps = set(keys.snapshot_steps(store, trained.ids[0]))
+    steps = {step for step, _ in keys.snapshots(store, trained.ids[0])}
     assert len(steps) > 3
     by_trial = read_table(store, "basins", "sweep").groupby("trial_id")["step"].apply(set)
     assert by_trial[trained.ids[0]] == steps
@@ -140,6 +197,41 @@ def test_other_noise_levels_are_another_question(trained, store):
     assert set(frame["t"]) == {0.0, 0.25, 0.5, 1.0}
     assert not frame.duplicated(list(TABLES["spectra"].key)).any()
     assert missing(store, "sweep", Wish(names=("spectra",), levels_t=(0.25,))) == []
+
+
+def other_run(members, banks, decoders, device):
+    """Trains as a device does that rounds otherwise, only more so."""
+    for member in members:
+        member.state.weights *= 1.01
+    yield from train_pack(members, banks, decoders, device)
+
+
+def test_analyses_are_of_the_run_that_the_row_is_of(trained, store, settings, tmp_path):
+    """Though another driver has trained the same trials since, into the same checkpoints."""
+    shutil.copytree(settings.store, tmp_path / "alone")
+    tracking = trained.tracking
+    job = PackJob(
+        "other", settings, tracking.experiment_id, tracking.parent_id, tuple(CONFIGS), 1.0
+    )
+    run_pack(dataclasses.replace(job, trainer=other_run), lambda p: None)
+    runs = [set(read_table(store, "trials", name)["run_id"]) for name in ("sweep", "other")]
+    assert not runs[0] & runs[1]
+    trained()
+    alone = dataclasses.replace(settings, store=str(tmp_path / "alone"))
+    todo = Job("sweep", alone, FAST)
+    for batch in batches(to_do(todo), size=8):
+        analysis_task(todo, batch)
+    for table in FAST.names:
+        mine, its = (read_table(s, table, "sweep") for s in (store, Store(alone)))
+        assert not mine.empty
+        pd.testing.assert_frame_equal(mine, its)
+    # and the other sweep takes nothing over that is of another run
+    job = Job("other", settings, FAST)
+    assert len(missing(store, "other", FAST)) == 2
+    (batch,) = batches(to_do(job), size=8)
+    analysis_task(job, batch)
+    theirs = read_table(store, "heads", "other")
+    assert not theirs["margin"].isin(read_table(store, "heads", "sweep")["margin"]).any()
 
 
 def test_rows_do_not_depend_on_what_is_analysed_together(trained, store, settings, tmp_path):
@@ -209,6 +301,12 @@ def test_noise_levels_that_are_close_are_another_question_too():
     assert Wish(levels_t=(0.25, 1.0)).settings_of(BY_NAME["spectra"]) == "t=0.25,1"  # as before
 
 
+def snapshot(store, trial_id, step):
+    """Key of the one snapshot of a trial at a step."""
+    (run,) = [run for found, run in keys.snapshots(store, trial_id) if found == step]
+    return keys.snapshot_key(trial_id, step, run)
+
+
 # --- bad checkpoints -----------------------------------------------------------------------------
 
 
@@ -239,7 +337,7 @@ HOSTILE = {
 @pytest.mark.parametrize("harm", HOSTILE)
 def test_a_bad_checkpoint_is_a_row_of_failures_and_harms_no_other_trial(trained, store, harm):
     bad, good = trained.ids
-    key = keys.snapshot_key(bad, 40)
+    key = snapshot(store, bad, 40)
     whole = store.get(key)
     data, message = HOSTILE[harm][0](store, key), HOSTILE[harm][1]
     store.delete(key)
@@ -264,7 +362,7 @@ def test_a_bad_checkpoint_is_a_row_of_failures_and_harms_no_other_trial(trained,
 
 def test_a_damaged_snapshot_on_the_way_costs_the_analyses_over_training_only(trained, store):
     bad, good = trained.ids
-    store.put(keys.snapshot_key(bad, 10), b"\x80\x04 this could have been a pickle")
+    store.put(snapshot(store, bad, 10), b"\x80\x04 this could have been a pickle")
     trained()
     failures = read_table(store, "failures", "sweep")
     assert list(failures["analysis"]) == ["basins"]
@@ -274,7 +372,7 @@ def test_a_damaged_snapshot_on_the_way_costs_the_analyses_over_training_only(tra
 
 def test_weights_that_are_not_finite_fail_alone(trained, store):
     bad, good = trained.ids
-    key = keys.snapshot_key(bad, 40)
+    key = snapshot(store, bad, 40)
     member = load_snapshot(Member, store.get(key))
     member.state.average.fill_(float("nan"))
     store.put(key, dump_snapshot(member))

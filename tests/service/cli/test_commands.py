@@ -204,8 +204,8 @@ def test_a_trial_to_draw_that_is_not_there_is_named(sweep, capsys):
 
 
 def test_costs_name_what_was_done_and_the_training(sweep, capsys):
-    trial_id = finished_row(tiny_config())["trial_id"]
-    row = {"trial_id": trial_id, "analysis": "heads", "settings": "", "checkpoints": 1}
+    of = {name: finished_row(tiny_config())[name] for name in ("trial_id", "run_id")}
+    row = {**of, "analysis": "heads", "settings": "", "checkpoints": 1}
     write_rows(sweep, "analyses", "mine", [row | {"seconds": 0.25, "device": "cpu"}])
     assert commands.main(["costs", "--sweep", "mine", "--store", sweep.url]) == 0
     out = capsys.readouterr().out

@@ -57,8 +57,8 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
     write_rows(store, "trials", "mine", [finished_row(done)])
     keep = [
         *store.list(""),
-        keys.snapshot_key(done.trial_id, 40),
-        keys.snapshot_key(left.trial_id, 10),
+        keys.snapshot_key(done.trial_id, 40, "run"),
+        keys.snapshot_key(left.trial_id, 10, "run"),
         keys.state_key(left.trial_id),
         keys.outbox_key("mine", left.trial_id, "1"),
         keys.decoder_key("abc"),
@@ -66,7 +66,7 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
         "mlartifacts/1/curve.png",
     ]
     go = {
-        UNKNOWN: [keys.snapshot_key(unknown.trial_id, 10), keys.state_key(unknown.trial_id)],
+        UNKNOWN: [keys.snapshot_key(unknown.trial_id, 10, "run"), keys.state_key(unknown.trial_id)],
         RESUME: [keys.state_key(done.trial_id)],
         PREFLIGHT: ["preflight/0123"],
         OUTBOX: [keys.outbox_key("gone", "a", "1")],
@@ -98,8 +98,8 @@ def test_half_written_files_are_in_use_for_a_while_whatever_is_asked(store):
 
 def test_what_belongs_together_goes_together_or_not_at_all(store):
     for step in (0, 10):
-        store.put(keys.snapshot_key("nobody", step), b"x")
-    age(store, keys=[keys.snapshot_key("nobody", 0)])
+        store.put(keys.snapshot_key("nobody", step, "run"), b"x")
+    age(store, keys=[keys.snapshot_key("nobody", 0, "run")])
     assert find(store) == []
     assert kinds(find(store, older_than_h=0.0))[UNKNOWN]
 
@@ -159,7 +159,7 @@ def test_whatever_is_referred_to_survives(store, seed):
     for config in configs:
         i = config.trial_id
         steps = rng.sample(range(0, 50, 10), 3)
-        snapshots = [keys.snapshot_key(i, s) for s in steps]
+        snapshots = [keys.snapshot_key(i, s, "run") for s in steps]
         if i in planned | done:
             needed |= set(snapshots)
         if rng.random() < 0.6:

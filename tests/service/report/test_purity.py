@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from service.report import page, sweep_figures, trial_figures
-from service.tables.reading import write_rows
+from service.tables.reading import frame_of, write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 
@@ -33,6 +33,9 @@ def test_drawing_leaves_the_store_as_it_was(store):
     write_rows(store, "failures", "sweep", [failure | {"message": "disk full"}])
     before = contents(store)
     assert sweep_figures.draw(store, "sweep")
-    assert trial_figures.draw(store, "sweep", row) == {}
+    frames = {
+        t: frame_of(t, []) for tables, _ in trial_figures.TRIAL_FIGURES.values() for t in tables
+    }
+    assert trial_figures.draw(row, frames, trial_figures.TRIAL_FIGURES) == {}
     assert "<html" in page.page(store, "sweep")
     assert contents(store) == before

@@ -24,7 +24,10 @@ def train(store, sweep, configs, pictures=PICTURES):
     for config in configs:
         for name in pictures:
             store.put(keys.trial_figure_key(sweep, config.trial_id, name), name.encode())
-        store.put(keys.snapshot_key(config.trial_id, config.steps), b"weights")
+        store.put(
+            keys.snapshot_key(config.trial_id, config.steps, finished_row(config)["run_id"]),
+            b"weights",
+        )
     write_rows(store, "curves", sweep, [row for c in configs for row in finished_curve(c)])
     write_rows(store, "trials", sweep, [finished_row(c) for c in configs])
 

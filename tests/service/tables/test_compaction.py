@@ -78,7 +78,7 @@ def test_parts_of_a_newer_version_and_young_ones_are_left_alone(store):
     assert len(parts(store)) == 2
 
 
-def test_failures_are_left_alone_so_that_each_can_be_forgiven(store):
+def test_failures_are_left_alone_so_that_each_can_be_cleared(store):
     assert "failures" not in COMPACTED
     assert set(TABLES) - set(COMPACTED) == {"failures"}
     with pytest.raises(TableError, match="'failures'"):
@@ -130,7 +130,7 @@ def test_tidy_never_raises_what_a_store_raises(store, caplog):
 def test_the_target_is_named_by_its_rows(store):
     write_curves(store, "ab", steps=(0,))
     now(store)
-    rows = [{"trial_id": t, "step": 0} for t in "ab"]
+    rows = [curve_row(t, 0) for t in "ab"]
     assert parts(store) == [part_key("curves", "one", rows)]
 
 

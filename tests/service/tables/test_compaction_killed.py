@@ -216,6 +216,8 @@ def test_a_reader_does_not_look_for_ever(store, monkeypatch):
     real, calls = Store.list, []
 
     def list_and_lose(self, prefix):
+        if "curves" not in prefix:
+            return real(self, prefix)
         calls.append(prefix)
         return [*real(self, prefix), stale[0].replace(".parquet", f"{len(calls)}.parquet")]
 

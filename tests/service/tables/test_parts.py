@@ -52,7 +52,7 @@ def damage(store):
 def readers(store):
     return (
         lambda: read_table(store, "curves"),
-        lambda: read_rows(store, "curves", ["b"]),
+        lambda: read_rows(store, "curves", "abc"),
         lambda: now(store, tables=["curves"]),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.analysis.drawing import draw_sweep
-from service.analysis.pending import NONE
+from service.analysis.pending import NONE, Wish
 from service.cli.commands import main
 from service.data.banks import bind_images
 from service.schedule.driver import run_sweep
@@ -36,7 +36,8 @@ def sweep(store):
     write_rows(store, "trials", "mine", [finished_row(c) for c in CONFIGS])
     for config in CONFIGS:
         store.put(keys.trial_figure_key("mine", config.trial_id, "curve.png"), b"png")
-        store.put(keys.snapshot_key(config.trial_id, 40), b"weights")
+        run_id = finished_row(config)["run_id"]
+        store.put(keys.snapshot_key(config.trial_id, 40, run_id), b"weights")
     draw_sweep(store, "mine")
     outbox.mark(store, "mine", [outbox.SWEEP, *IDS])
     return store
@@ -174,7 +175,7 @@ def test_a_server_that_went_away_ends_the_sending_within_its_bound(sweep, settin
 
 def test_a_complete_sweep_that_is_run_again_sends_what_is_marked(sweep, settings):
     said = []
-    result = run_sweep("mine", CONFIGS, settings, said.append, NONE)
+    result = run_sweep("mine", CONFIGS, settings, said.append, Wish(scope=NONE))
     assert said == ["sweep mine: all 3 trials are done already"]
     assert len(result.trials) == 3
     assert outbox.marked(sweep, "mine") == []
@@ -184,7 +185,7 @@ def test_a_complete_sweep_that_is_run_again_sends_what_is_marked(sweep, settings
 def test_a_complete_sweep_is_complete_without_a_server(sweep, settings):
     said = []
     away = dataclasses.replace(settings, tracking_uri=dead_server())
-    assert len(run_sweep("mine", CONFIGS, away, said.append, NONE).trials) == 3
+    assert len(run_sweep("mine", CONFIGS, away, said.append, Wish(scope=NONE)).trials) == 3
     assert "3 trials of mine are not shown there yet" in said[-1]
 
 

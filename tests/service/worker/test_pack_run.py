@@ -68,15 +68,16 @@ def test_a_finished_pack_leaves_rows_snapshots_and_no_resume_points(store, make_
     assert set(reports[-1].phases) == {c.trial_id for c in configs}
     for config in configs:
         names = store.list(f"checkpoints/{config.trial_id}")
-        steps = sorted(int(n.split("step=")[1].split(".")[0]) for n in names)
+        steps = sorted(int(n.split("step=")[1].split("-")[0]) for n in names)
         assert steps == [0, 10, 20, 30, 40]
 
 
 def test_the_last_snapshot_is_the_model_of_the_row(store, make_job):
     config = tiny_config()
     run_pack(make_job(config), lambda p: None)
-    member = load_snapshot(Member, store.get(keys.snapshot_key(config.trial_id, 40)))
     row = read_table(store, "trials").iloc[0]
+    key = keys.snapshot_key(config.trial_id, 40, row["run_id"])
+    member = load_snapshot(Member, store.get(key))
     assert member.config == config
     assert member.curve[-1].train_acc == row["train_acc"]
 
@@ -214,7 +215,7 @@ def test_an_error_of_the_store_ends_the_pack(make_job, monkeypatch):
     put = Store.put
 
     def full(self, key, data):
-        if "step=20." in key:
+        if "step=20-" in key:
             raise OSError("disk full")
         put(self, key, data)
 
