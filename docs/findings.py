@@ -46,20 +46,20 @@ def last(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_trial(frame: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
-    """Mean of a column a trial, and the trials' phases."""
+    """Mean of a column per trial, and the trials' phases."""
     mean = frame.groupby("trial_id")[column].mean()
     return mean, ABOUT.set_index("trial_id").loc[mean.index, "phase"]
 
 
 def spectra() -> None:
-    at_noise = read("spectra").query("t == 1 or site == 'target'")
-    entropy = at_noise.groupby(["trial_id", "site"])["entropy"].mean().unstack()
+    at_noise = read("spectra").query("t == 1 or hook == 'target'")
+    entropy = at_noise.groupby(["trial_id", "hook"])["entropy"].mean().unstack()
     phases = ABOUT.set_index("trial_id").loc[entropy.index, "phase"]
-    sites = ["block0.score[a]", "block0.ffn.pre", "block0.ffn.post", "output", "target"]
-    show("FVE entropy at t = 1 (1: all frequencies alike)", {s: entropy[s] for s in sites}, phases)
+    points = ["block0.score[a]", "block0.ffn.pre", "block0.ffn.post", "output", "target"]
+    show("FVE entropy at t = 1 (1: all frequencies alike)", {s: entropy[s] for s in points}, phases)
     keys = at_noise[at_noise["is_key"]].groupby("trial_id").size().index
     counts = ABOUT[ABOUT["trial_id"].isin(keys)]["phase"].value_counts().to_dict()
-    print(f"\nTrials with a key frequency at any site, by phase: {counts or 'none'}")
+    print(f"\nTrials with a key frequency at any hook point, by phase: {counts or 'none'}")
 
 
 def identities() -> None:
@@ -74,33 +74,33 @@ def ablations() -> None:
     frame = read("ablations")
     clean = frame[frame["mode"] == "none"].set_index("trial_id")["val_acc_strict"]
     phases = ABOUT.set_index("trial_id").loc[clean.index, "phase"]
-    sizes = frame.groupby(["trial_id", "site"])["n_frequencies"]
-    sets = {"the carriers": "max", "the leading half": "min"}
+    sizes = frame.groupby(["trial_id", "hook"])["n_frequencies"]
+    sets = {"the dominant frequencies": "max", "the leading half": "min"}
     for words, which in sets.items():
         chosen = frame[frame["n_frequencies"] == sizes.transform(which)]
-        for site in ("block0.value", "block0.score", "block0.ffn.pre", "block0.ffn.post"):
-            mine = chosen[chosen["site"] == site]
+        for point in ("block0.value", "block0.score", "block0.ffn.pre", "block0.ffn.post"):
+            mine = chosen[chosen["hook"] == point]
             columns = {"nothing done": clean}
             for mode in ("remove", "keep"):
                 for selection, fit in (("leading", "all"), ("random", "all"), ("leading", "own")):
                     query = "mode == @mode and selection == @selection and fit == @fit"
                     values = by_trial(mine.query(query), "val_acc_strict")[0]
                     columns[f"{mode} {selection}, {fit}"] = values.reindex(clean.index)
-            if site == "block0.ffn.post" and words == "the carriers":
+            if point == "block0.ffn.post" and words == "the dominant frequencies":
                 names = ["nothing done", "keep leading, all", "keep leading, own"]
                 known = columns[names[-1]].notna()
                 leak = {name: columns[name][known] for name in names}
                 show("The projection leak: trials with a fit of their own", leak, phases[known])
             size = mine.groupby("trial_id")["n_frequencies"].first().astype(float)
             columns["frequencies"] = size.reindex(clean.index)
-            show(f"Strict accuracy with {words} of {site} removed or kept", columns, phases)
+            show(f"Strict accuracy with {words} of {point} removed or kept", columns, phases)
 
 
 def progress() -> None:
     frame = read("progress")
     end = last(frame).set_index("trial_id")
     names = {"strict_acc": "one step", "restricted_acc": "restricted",
-             "restricted_acc_own": "restricted, own fit"}  # fmt: skip
+             "restricted_acc_own": "restricted, within-split fit"}  # fmt: skip
     columns = {title: end[name] for name, title in names.items()}
     show("Accuracy on strict pairs at the end, from t = 1", columns, end["phase"])
     enough = end["restricted_acc_own"].notna()
@@ -110,7 +110,11 @@ def progress() -> None:
     gap = (known["restricted_acc_own"] - known["strict_acc"]).groupby(known["trial_id"]).max()
     columns = {"largest lead": gap}
     phases = ABOUT.set_index("trial_id").loc[gap.index, "phase"]
-    show("Lead of restricted (own fit) over one-step strict accuracy in training", columns, phases)
+    show(
+        "Lead of restricted (within-split fit) over one-step strict accuracy in training",
+        columns,
+        phases,
+    )
 
 
 def timesteps() -> None:
@@ -147,7 +151,7 @@ def timesteps() -> None:
 
 def structure() -> None:
     llc, phases = by_trial(read("learning_coefficient"), "llc")
-    merger = last(read("representation")).query("site == 'output' and t == 1")
+    merger = last(read("representation")).query("hook == 'output' and t == 1")
     rank = last(read("complexity")).query("matrix == 'block0.ffn.up'")
     columns = {
         "learning coefficient": llc,

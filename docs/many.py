@@ -1,4 +1,4 @@
-"""Draws docs/PRESET.png, accuracy over training with many images a symbol, and prints its table:
+"""Draws docs/PRESET.png, accuracy over training with many images per symbol, and prints its table:
 python docs/many.py runs PRESET, one of many, glyph-counts, variants and counts"""
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 OVERHEAD_S = 40.0
 """A sweep's start, figures and report."""
 DECODER_S = 240.0
-"""To train the decoder of a bank with several images a symbol: two to six minutes for EMNIST at
+"""To train the decoder of a bank with several images per symbol: two to six minutes for EMNIST at
 side 16 on a core (docs/diverse.md). Banks take their turns."""
 EFFICIENCY = 4.0
 """A larger shape may be this many times cheaper a weight than a smaller one: bounds a guess."""

@@ -110,7 +110,7 @@ def without_paths(error: Exception, settings: Settings) -> str:
 
 
 def plan_lines(choices: Sequence[Choice], costs: CostModel, done: Set[str]) -> list[str]:
-    """The plan as text, a line an experiment.
+    """The plan as text, a line per experiment.
 
     Args:
         done: ids of the trials that have a row.

@@ -32,7 +32,7 @@ DIVERSE: Block = {
     "sample_steps": [1],
     "eval_pairs": [256],
 }
-"""What trials with several images a symbol have in place of the defaults: their recipe, once
+"""What trials with several images per symbol have in place of the defaults: their recipe, once
 (docs/diverse.md). Their alphabet has no look-alikes, because the decoder must tell classes apart on
 images it never saw."""
 
@@ -121,7 +121,7 @@ def _scales(change: Block, *, diverse: bool = False, widened: bool = False) -> t
     """The four scales with some axes changed.
 
     Args:
-        diverse: many images a symbol.
+        diverse: many images per symbol.
         widened: beside it the same with as many hidden units as a sandwich has in its two FFNs.
     """
     out = []
@@ -160,23 +160,23 @@ _KUZUSHIJI: Block = {
 _SANDWICH: Block = {"N": [256], "variant": ["sandwich"]}
 _KUZUSHIJI_SCALES = _scales(_KUZUSHIJI)
 EXPERIMENTS: tuple[Experiment, ...] = (
-    Experiment("n1", "Grokking with one image a symbol, P = 23", 4,
+    Experiment("n1", "Grokking with one image per symbol, P = 23", 4,
                _scales({"P": [23], "N": [1]})),
     Experiment("unordered", "Control of ours: a pair and its mirror on the same side", 4,
                _scales({"P": list(EMNIST_P), "N": [1], "split": ["unordered"]})),
-    Experiment("moduli", "One image a symbol, P = 27, 31, 35", 5,
+    Experiment("moduli", "One image per symbol, P = 27, 31, 35", 5,
                _scales({"P": list(EMNIST_P[1:]), "N": [1]})),
-    Experiment("kuzushiji", "Kuzushiji-49, one image a symbol, P = 39, 43, 47", 4,
+    Experiment("kuzushiji", "Kuzushiji-49, one image per symbol, P = 39, 43, 47", 4,
                (*_KUZUSHIJI_SCALES, *map(_glyphs, _KUZUSHIJI_SCALES[-2:]))),
-    Experiment("n4", "Grokking with 4 images a symbol, sandwich, P = 23", 3,
+    Experiment("n4", "Grokking with 4 images per symbol, sandwich, P = 23", 3,
                _scales({"P": [23], **_SANDWICH, "N": [4]}, diverse=True)),
-    Experiment("n256", "Grokking with 256 images a symbol, sandwich, P = 23", 5,
+    Experiment("n256", "Grokking with 256 images per symbol, sandwich, P = 23", 5,
                _scales({"P": [23], **_SANDWICH}, diverse=True)),
     Experiment("variants", "Baseline, and with the sandwich's hidden units, with 256 images", 2,
                _scales({"P": [23], "N": [256]}, diverse=True, widened=True)),
-    Experiment("depth2", "Two blocks, one image a symbol, P = 23", 3,
+    Experiment("depth2", "Two blocks, one image per symbol, P = 23", 3,
                _scales({"P": [23], "N": [1], "depth": [2]})),
-    Experiment("depth2-n256", "Two blocks, 256 images a symbol, P = 23", 2,
+    Experiment("depth2-n256", "Two blocks, 256 images per symbol, P = 23", 2,
                _scales({"P": [23], "N": [256], "depth": [2]}, diverse=True)),
     Experiment("critical", "Critical level with 256 images, sandwich, P = 27, 31, 35", 2,
                _scales({"P": list(EMNIST_P[1:]), **_SANDWICH}, diverse=True)),

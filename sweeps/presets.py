@@ -65,13 +65,13 @@ RECIPE: list[Block] = [
 """The recipe on EMNIST with three seeds, and one change at a time: the table of docs/recipe.md."""
 
 VARIANTS: list[Block] = small_blocks("n256", "variants")
-"""256 images a symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
+"""256 images per symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
 COUNTS: list[Block] = [
     {**block, **change, "visible_below": [1.0]}
     for block in small_blocks("n256")
     for change in ({"N": [256, 64, 16]}, {"N": [4], "cooldown": [0]})
 ]
-"""The same sandwich with 4 to 256 images a symbol, its input never hidden (docs/diverse.md). With
+"""The same sandwich with 4 to 256 images per symbol, its input never hidden (docs/diverse.md). With
 four it settles long before a cool-down, and without one a trial that has settled stops."""
 
 _IMAGES: Block = {
@@ -92,7 +92,7 @@ IMAGES: list[Block] = [
     {**_IMAGES, "N": [1, 2, 4, 8], "weight_decay": [1.0, 2.0]},
     {**_IMAGES, "N": [1, 2, 4, 8], "variant": ["baseline"]},
 ]
-"""How much later the rule comes with every doubling of the images a symbol (docs/diverse.md)."""
+"""How much later the rule comes with every doubling of the images per symbol (docs/diverse.md)."""
 
 _MANY: Block = {
     **_IMAGES,
@@ -119,7 +119,7 @@ MANY: list[Block] = [
 baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""
 
 GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]
-"""The sandwich of MANY with fewer images a symbol (docs/diverse.md)."""
+"""The sandwich of MANY with fewer images per symbol (docs/diverse.md)."""
 
 PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
 PRESETS |= {"variants": VARIANTS, "counts": COUNTS, "images": IMAGES, "many": MANY}

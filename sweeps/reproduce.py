@@ -1,6 +1,6 @@
 """`grok reproduce`: run what a budget allows of the paper's experiments, write REPRODUCTION.md.
 
-Every experiment is a sweep of its own, `paper-<experiment>-<scale>`, so the same command goes on
+Every experiment is a sweep of its own, `paper-<experiment>-<scale>`, so the same command resumes
 where it stopped, and trials that two experiments share are trained once.
 """
 

@@ -39,7 +39,7 @@ with which a projection commutes."""
 class AblationRow:
     """Accuracies with one hook point projected; meanings in the table `ablations`."""
 
-    site: str
+    hook: str
     mode: str
     selection: str
     n_frequencies: int
@@ -76,14 +76,13 @@ def spectra_of(probe: Probe, points: Sequence[HookPoint], t: float = 1.0) -> lis
 def ablations(probe: Probe, decoders: Decoders) -> list[list[AblationRow]]:
     """Rows of every member: every activation, removed and kept, leading and random frequencies.
 
-    The leading frequencies are the carriers (see `Spectrum`), and, where these are more than half
-    of all, also the leading half, because removing nearly everything tells nothing.
-    """
+    The leading frequencies are the dominant frequencies (see `Spectrum`), and, where these are more
+    than half of all, also the leading half, because removing nearly everything tells nothing."""
     clean = _accuracies(probe, decoders, None)
     rows = [[AblationRow("", CLEAN, "", 0, 0, ALL, "", False, *a)] for a in clean]
     for name, points in points_by_name(probe).items():
         found = spectra_of(probe, points)
-        for size in ("carriers", "half"):
+        for size in ("dominant frequencies", "half"):
             sets = [leading_set(s, size) for s in found]
             if any(sets):
                 key = [set(s.key_frequencies) for s in found]
@@ -92,11 +91,11 @@ def ablations(probe: Probe, decoders: Decoders) -> list[list[AblationRow]]:
 
 
 def leading_set(found: Spectrum, size: str) -> tuple[int, ...]:
-    """The carriers, or the leading half where the carriers are more; () if there is nothing."""
+    """The dominant frequencies, or the leading half where they are more; () if there is none."""
     half = len(found.frequencies) // 2
-    if size == "carriers":
-        return found.carriers
-    return tuple(sorted(found.leading[:half])) if len(found.carriers) > half else ()
+    if size == "dominant frequencies":
+        return found.dominant
+    return tuple(sorted(found.leading[:half])) if len(found.dominant) > half else ()
 
 
 def _ablate(
@@ -171,12 +170,12 @@ ABOVE, BELOW = "t > t*", "t <= t*"
 
 @torch.no_grad()
 def blocked(probe: Probe, decoders: Decoders) -> list[list[BlockedRow]]:
-    """Remove the carriers at the FFN neurons only while t > t*, or only while t <= t*.
+    """Remove the dominant frequencies at the FFN neurons only while t > t*, or only while t <= t*.
 
     One row for each of the `sample_steps` + 1 places where the sampler can stand.
     """
     point = last_ffn(probe.shape)
-    sets = [s.carriers for s in spectra_of(probe, [point])]
+    sets = [s.dominant for s in spectra_of(probe, [point])]
     hook = projecting([point], probe, sets, REMOVE)
     operands, steps = probe.operands(), probe.shape.sample_steps
     rows: list[list[BlockedRow]] = [[] for _ in probe.members]

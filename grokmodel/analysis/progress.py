@@ -1,13 +1,13 @@
 """Progress measures over training (Nanda et al. 2023, arXiv 2301.05217), for images.
 
-At t = 1 the output over all pairs is a grid of images. Restricted loss keeps the mean and the
-waves of the rule, cos and sin of w_k (a + b), at the last snapshot's carriers; excluded loss
+At t = 1 the output over all pairs is a grid of images. Restricted loss keeps the mean and the waves
+of the rule, cos and sin of w_k (a + b), at the last snapshot's dominant frequencies; excluded loss
 removes those waves. A rule that is being built shows as falling restricted loss while the loss on
 held-out pairs still stands; what is memorised is what remains when the waves are gone.
 
-With many carriers the waves over all pairs are little else than the mean over the pairs of a sum,
-training pairs among them: a memoriser scores full restricted accuracy (the projection leak, see
-`projections.py`). `restricted_acc_own` fits the waves to the strict pairs alone.
+With many dominant frequencies the waves over all pairs are little else than the mean over the pairs
+of a sum, training pairs among them: a memoriser scores full restricted accuracy (the projection
+leak, see `projections.py`). `restricted_acc_own` fits the waves to the strict pairs alone.
 
 Shapes: M members (snapshots), P modulus, n order of the group, X pixels.
 """
@@ -36,7 +36,7 @@ EMBEDDING, OUTPUT = HookPoint("embedding", "a"), HookPoint("output")
 class ProgressRow:
     """One snapshot; meanings in the table `progress`."""
 
-    n_carriers: int
+    n_dominant: int
     is_key: bool
     train_loss: float
     strict_loss: float
@@ -53,12 +53,12 @@ class ProgressRow:
 
 @torch.no_grad()
 def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[ProgressRow]:
-    """One row a member.
+    """One row per member.
 
     Args:
         probe: snapshots over the whole grid.
         last: for each member, the index of the last snapshot of its trial, which names the
-            carriers.
+            dominant frequencies.
     """
     neurons = last_ffn(probe.shape)
     names = (EMBEDDING.name, neurons.name, OUTPUT.name)
@@ -67,10 +67,10 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
         point: [spectrum(_grid(probe, seen, point, i)) for i in range(len(probe))]
         for point in (EMBEDDING, neurons, OUTPUT)
     }
-    carriers = [spectra[OUTPUT][i] for i in last]
+    dominant = [spectra[OUTPUT][i] for i in last]
     out_MQX = seen[OUTPUT.name].flatten(2)
-    restricted = _restricted(probe, out_MQX, carriers)
-    excluded = _excluded(probe, out_MQX, carriers)
+    restricted = _restricted(probe, out_MQX, dominant)
+    excluded = _excluded(probe, out_MQX, dominant)
     # the loss against the mean image of the class: with N = 1 that is the training loss at t = 1
     target = torch.stack([t[c] for t, c in zip(probe.templates(), probe.c_MQ, strict=True)])
     losses = {
@@ -81,7 +81,7 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
         name: shares(probe.right(x, decoders, steps=1), probe, in_group=True)
         for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
     }
-    own = _own_restricted(probe, out_MQX, carriers, decoders)
+    own = _own_restricted(probe, out_MQX, dominant, decoders)
     group_Q = probe.order.pairs.reshape(-1)
     rows = []
     for i, split in enumerate(probe.pack.splits):
@@ -91,8 +91,8 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
         )
         rows.append(
             ProgressRow(
-                n_carriers=len(carriers[i].carriers),
-                is_key=bool(carriers[i].key_frequencies),
+                n_dominant=len(dominant[i].dominant),
+                is_key=bool(dominant[i].key_frequencies),
                 train_loss=_mean(losses["plain"][i, train]),
                 strict_loss=_mean(losses["plain"][i, strict]),
                 restricted_loss=_mean(losses["restricted"][i, group_Q]),
@@ -121,24 +121,24 @@ def _grid(probe: Probe, seen: dict[str, Tensor], point: HookPoint, i: int) -> np
     return probe.order.arrange(value.reshape(probe.P, probe.P, -1).cpu().numpy())
 
 
-def _restricted(probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum]) -> Tensor:
-    """The output with its mean and the rule's waves at the carriers alone."""
-    return _projected(probe, out_MQX, carriers, keep=True)
+def _restricted(probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum]) -> Tensor:
+    """The output with its mean and the rule's waves at the dominant frequencies alone."""
+    return _projected(probe, out_MQX, dominant, keep=True)
 
 
-def _excluded(probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum]) -> Tensor:
-    """The output without the rule's waves at the carriers."""
-    return _projected(probe, out_MQX, carriers, keep=False)
+def _excluded(probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum]) -> Tensor:
+    """The output without the rule's waves at the dominant frequencies."""
+    return _projected(probe, out_MQX, dominant, keep=False)
 
 
-def _projected(probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum], keep: bool) -> Tensor:
+def _projected(probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum], keep: bool) -> Tensor:
     order = probe.order
     pair_Q = torch.from_numpy(order.pairs.reshape(-1)).to(probe.device)
     out_MQX = out_MQX.clone()
-    for i, found in enumerate(carriers):
+    for i, found in enumerate(dominant):
         grid_QX = out_MQX[i, pair_Q]
         mean_X = grid_QX.mean(0)
-        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.carriers]
+        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
         along_QX = torch.zeros_like(grid_QX)
         if waves:
             wave_WQ = torch.from_numpy(np.concatenate(waves)).to(grid_QX)
@@ -148,14 +148,14 @@ def _projected(probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum], keep
 
 
 def _own_restricted(
-    probe: Probe, out_MQX: Tensor, carriers: Sequence[Spectrum], decoders: Decoders
+    probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum], decoders: Decoders
 ) -> list[float]:
     """Accuracy on strict pairs of the rule's waves fitted to them alone; NaN if they are few."""
     order = probe.order
     out_MQX, enough = out_MQX.clone(), []
-    for i, (split, found) in enumerate(zip(probe.pack.splits, carriers, strict=True)):
+    for i, (split, found) in enumerate(zip(probe.pack.splits, dominant, strict=True)):
         strict_Q = np.isin(order.pairs.reshape(-1), split.val[split.strict] @ (probe.P, 1))
-        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.carriers]
+        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
         columns_QK = np.concatenate([np.ones((1, order.n**2)), *waves]).T[strict_Q]
         enough.append(len(columns_QK) >= OWN_AT_LEAST * columns_QK.shape[1])
         if enough[-1]:

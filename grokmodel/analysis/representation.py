@@ -34,7 +34,7 @@ NOTHING = 1e-12
 class RepresentationRow:
     """One hook point at one noise level; meanings in the table `representation`."""
 
-    site: str
+    hook: str
     head: int
     t: float
     fisher: float
@@ -46,7 +46,7 @@ class RepresentationRow:
 class PcaRow:
     """One point of one picture; meanings in the table `pca`."""
 
-    site: str
+    hook: str
     head: int
     t: float
     kind: str

@@ -23,7 +23,7 @@ TARGET = "target"
 class SpectrumRow:
     """One frequency of one hook point; meanings in the table `spectra`."""
 
-    site: str
+    hook: str
     head: int
     t: float
     ordering: str
@@ -66,7 +66,7 @@ def _rows(found: Spectrum, point: str, head: int, t: float, ordering: str) -> li
     key = found.key_frequencies
     return [
         SpectrumRow(
-            site=point,
+            hook=point,
             head=head,
             t=float(t),
             ordering=ordering,

@@ -40,7 +40,7 @@ class Hyper:
 
 @dataclass
 class OptimState:
-    """Training state of a pack: one row a member. All (M, n) float32 but `step` (M,) int64."""
+    """Training state of a pack: one row per member. All (M, n) float32 but `step` (M,) int64."""
 
     weights: Tensor
     first: Tensor

@@ -8,8 +8,9 @@ their distinct images, which is small and shared by all rows.
 
 No bias is added to keys: softmax does not see it.
 
-Shapes: M members, H heads, E = D / H, T noise levels, G rows that share a level, C tokens an image,
-R = G * C queries of a level, L tokens seen by a query, S = 2 K C tokens of a table of K images.
+Shapes: M members, H heads, E = D / H, T noise levels, G rows that share a level, C tokens per
+image, R = G * C queries of a level, L tokens seen by a query, S = 2 K C tokens of a table of K
+images.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Image -> class.
 
-With one image a symbol the nearest one decides. With more, a small CNN does; it is trained on
+With one image per symbol the nearest one decides. With more, a small CNN does; it is trained on
 images that may be in the bank, with noise added, and is accepted only if it names at least 98 % of
 the held-out images correctly: a quick one if that suffices, as it does for glyphs, else a larger
 one. But a sample of one step is no image of the bank: it is the expected one, a blend of those that

@@ -3,7 +3,8 @@
 A member has no images of its own, only the row at which its bank begins and the number of images a
 class; a batch is drawn as rows.
 
-Shapes: M members, B triplets, K distinct images of a member, C tokens an image, X pixels a token.
+Shapes: M members, B triplets, K distinct images of a member, C tokens per image, X pixels per
+token.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Accuracy is always taken twice: over all validation pairs and over the strict ones, whose mirror
 (b, a) is held out as well (see `task.py`).
 
-Shapes: M members, Q pairs, C tokens an image, X pixels a token, S side.
+Shapes: M members, Q pairs, C tokens per image, X pixels per token, S side.
 """
 
 from __future__ import annotations

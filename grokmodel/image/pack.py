@@ -105,7 +105,7 @@ class Pack(training.Pack[Member]):
     def _image_tables(self) -> Tensor | None:
         """All images of each member, (M, K, C, X), if they are fewer than the rows of a batch.
 
-        With many images a symbol only if it is a view: members of several banks would have copies.
+        With many images per symbol only if it is a view: members of several banks have copies.
         """
         counts = [m.config.P * m.config.N for m in self.members]
         small = self.single_image or self.bank.is_shared

@@ -51,7 +51,7 @@ def mean_activations(
 
 
 def collect(probe: Probe, t: float, draws: int = DRAWS) -> Iterator[list[Grid]]:
-    """Grids of every hook point at noise level `t`, one list a member.
+    """Grids of every hook point at noise level `t`, one list per member.
 
     Args:
         probe: over the whole grid of pairs.

@@ -52,7 +52,7 @@ class Spectrum:
         return tuple(int(k) for k in self.frequencies[np.argsort(-self.fve, kind="stable")])
 
     @property
-    def carriers(self) -> tuple[int, ...]:
+    def dominant(self) -> tuple[int, ...]:
         """Smallest set with KEY_SHARE of the in-frequency power, ascending, whatever its size."""
         power = self.fve
         if power.sum() <= RELATIVE_ZERO:
@@ -62,9 +62,9 @@ class Spectrum:
 
     @property
     def key_frequencies(self) -> tuple[int, ...]:
-        """The carriers, if they are few: at most KEY_AT_MOST of all frequencies; otherwise ()."""
-        carriers = self.carriers
-        return carriers if len(carriers) <= KEY_AT_MOST * len(self.fve) else ()
+        """The dominant frequencies if they are few, at most KEY_AT_MOST of all; otherwise ()."""
+        dominant = self.dominant
+        return dominant if len(dominant) <= KEY_AT_MOST * len(self.fve) else ()
 
     @property
     def entropy(self) -> float:
@@ -79,7 +79,7 @@ class Spectrum:
 
 
 def basis(P: int) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal basis (P, P), one vector a column, and the frequency (P,) of each column."""
+    """Orthonormal basis (P, P), one vector per column, and the frequency (P,) of each column."""
     a = np.arange(P)
     columns, frequency = [np.full(P, P**-0.5)], [0]
     for k in range(1, (P - 1) // 2 + 1):

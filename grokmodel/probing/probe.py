@@ -82,7 +82,7 @@ class Probe:
         return torch.full_like(self.pack.state.step, draw)
 
     def is_certain(self, t: float) -> bool:
-        """Every draw shows the model the same at level t: one image a symbol and no noise."""
+        """Every draw shows the model the same at level t: one image per symbol and no noise."""
         unseen = t == 0 or (t >= self.shape.visible_below and self.shape.input_gate)
         return self.pack.single_image and unseen
 

@@ -27,7 +27,7 @@ class Wish:
     names: tuple[str, ...] | None = None
     """Analyses; None: all."""
     scope: str = ALL
-    """`all`: every analysis of every trial; `quick`: the dear ones of a typical trial
+    """`all`: every analysis of every trial; `quick`: the expensive ones of a typical trial
     of each phase only."""
     levels_t: tuple[float, ...] = LEVELS_T
     """Noise levels of the spectra."""
@@ -107,7 +107,7 @@ def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> dict[st
 
 
 def batches(todo: Sequence[Todo], size: int) -> Iterator[list[Todo]]:
-    """Trials that can go together: one shape, P and operation; the dearest first."""
+    """Trials that can go together: one shape, P and operation; the most expensive first."""
     groups: dict[tuple[PackShape, int, str, tuple[str, ...]], list[Todo]] = {}
     for item in todo:
         c = item.config

@@ -56,7 +56,7 @@ class Analysis:
     over_training: bool = False
     """Over all snapshots of a trial rather than its last one."""
     quick: bool = False
-    """Cheap enough for every trial of a quick sweep; the others are for one trial a phase."""
+    """Cheap enough for every trial of a quick sweep; the others are for one trial per phase."""
     rows: Callable[[TrialConfig], int] = lambda c: c.P**2
     """Triplets that the model sees at a time."""
 
@@ -161,7 +161,7 @@ ANALYSES = (
     Analysis(
         "ablations", ("ablations",), _ablations,
         budget="1-step samples of all P² pairs: 2 modes of 1 leading, 5 random and 1 own set, "
-        "for each site and size",
+        "for each hook point and size",
     ),
     Analysis(
         "blocked", ("blocked",), _blocked,

@@ -38,7 +38,7 @@ def exit_code(program: str, work: Callable[[], int]) -> int:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{program}: stopped; run the same command again to go on", file=sys.stderr)
+        print(f"{program}: stopped; run the same command again to resume", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # what is still buffered has to go somewhere when Python ends
@@ -90,7 +90,7 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     costs.set_defaults(run=_later("run_costs"))
     columns = verbs.add_parser("columns", help="all tables and columns, in Markdown")
     columns.set_defaults(run=store_commands.run_columns)
-    table = verbs.add_parser("table", help="a sweep as a Markdown table, one line a setting")
+    table = verbs.add_parser("table", help="a sweep as a Markdown table, one line per setting")
     table.add_argument("--sweep", required=True)
     table.set_defaults(run=store_commands.run_table)
     doctor = verbs.add_parser("doctor", help="check that everything a sweep needs is there")

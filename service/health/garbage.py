@@ -124,7 +124,7 @@ def is_temporary(entry: Entry) -> bool:
 
 
 def table(garbage: Sequence[Garbage], say: Callable[[str], None]) -> None:
-    """A line a kind, with examples."""
+    """A line per kind, with examples."""
     width = max((len(each.kind) for each in garbage), default=0)
     say(f"{'what':<{width}}{'objects':>10}{'size':>11}  such as")
     for each in garbage:

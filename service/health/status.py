@@ -22,7 +22,7 @@ FEW = 50
 
 @dataclass(frozen=True)
 class ResumePoints:
-    """Trials that go on from somewhere."""
+    """Trials that resume from somewhere."""
 
     count: int
     newest_age_s: float | None
@@ -115,7 +115,7 @@ class Status:
         if beat.is_running:
             return (
                 f"no sign of life from {beat.host} for {age}, {trials}; "
-                "run the same command again to go on"
+                "run the same command again to resume"
             )
         when = seen.modified.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
         words = {ENDED: "ended", FAILED: "failed", STOPPED: "stopped"}.get(beat.state, beat.state)

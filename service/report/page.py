@@ -51,22 +51,22 @@ SWEEP_CAPTIONS = {
     "median is not reached by the last step, N; it may come later.",
     "curves": "Accuracies of all trials, by phase.",
     "measures": "Measures of the analyses by phase, with the number of trials that have them: a "
-    "point a trial, a bar the median.",
+    "point per trial, a bar the median.",
     "alignment": "Critical level predicted from FVE entropy against observed by rectifying.",
 }
 TRIAL_CAPTIONS = {
-    "spectra": "Variance explained by each frequency at every site, at pure noise; `target` is "
-    "what a perfect output would show.",
+    "spectra": "Variance explained by each frequency at every hook point, at pure noise; `target` "
+    "is what a perfect output would show.",
     "training": "Progress measures, ends of samples and complexity over training. Shaded: "
     "memorisation, circuit formation, clean-up, as far as the trial came by its last step.",
     "identities": "Neurons along directions from the output side, regressed on products of cos and "
     "sin; grey: random directions.",
-    "ablations": "Strict accuracy with frequencies removed or only kept. `own fit` has no "
+    "ablations": "Strict accuracy with frequencies removed or only kept. `within-split fit` has no "
     "projection leak.",
     "timesteps": "Started from the right or a wrong result at each level; operands swapped on the "
     "way; arithmetic blocked in a part of sampling.",
-    "representation": "How sites arrange the pairs, and how states of one result merge; at t = 0 "
-    "the c-token is shown the answer.",
+    "representation": "How hook points arrange the pairs, and how states of one result merge; at "
+    "t = 0 the c-token is shown the answer.",
 }
 TEMPLATE = "report.html.j2"
 
@@ -195,7 +195,7 @@ def _costs(store: Store, sweep: str) -> Grid:
     marks = read_table(store, "analyses", sweep)
     marks = marks[marks["settings"] == ""]
     seconds = marks.groupby("analysis")["seconds"]
-    frame = pd.DataFrame({"trials": seconds.count(), "s a trial (median)": seconds.median()})
+    frame = pd.DataFrame({"trials": seconds.count(), "s per trial (median)": seconds.median()})
     return _grid("What the analyses took", frame.reset_index())
 
 

@@ -1,4 +1,4 @@
-"""The picture of a trial's spectra: what each frequency explains at every site."""
+"""The picture of a trial's spectra: what each frequency explains at every hook point."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def spectra(row: Row, frames: Frames) -> Figure:
     function of. What is a function of b alone mirrors what is one of a, and is left out.
     """
     frame = frames["spectra"]
-    shown = frame[(frame["t"] == frame["t"].max()) | (frame["site"] == "target")]
-    shown = shown[~shown["site"].str.endswith("[b]")]
-    sites = list(shown.groupby(["site", "head"], sort=False))
-    columns = min(5, len(sites))
-    rows = -(-len(sites) // columns)
+    shown = frame[(frame["t"] == frame["t"].max()) | (frame["hook"] == "target")]
+    shown = shown[~shown["hook"].str.endswith("[b]")]
+    points = list(shown.groupby(["hook", "head"], sort=False))
+    columns = min(5, len(points))
+    rows = -(-len(points) // columns)
     title = trial_title(row)
     more = TITLE_LINE_IN * (len(title.splitlines()) - 1)
     figure = Figure(figsize=(size := (2.5 * columns + 0.6, 1.65 * rows + 0.7 + more)))
@@ -43,10 +43,10 @@ def spectra(row: Row, frames: Frames) -> Figure:
         (0.75 + more) / size[1],
     )
     figure.subplots_adjust(left, below, 1 - right, 1 - above, wspace=0.32, hspace=0.62)
-    for ax, ((site, head), frame) in zip(axes.flat, sites):
-        where = f"{site} head {head}" if head >= 0 else site
+    for ax, ((point, head), frame) in zip(axes.flat, points):
+        where = f"{point} head {head}" if head >= 0 else point
         _stacked(ax, where, frame.sort_values("frequency"))
-    for ax in axes.flat[len(sites) :]:
+    for ax in axes.flat[len(points) :]:
         ax.set_visible(False)
     figure.supxlabel("frequency k (cycles per P)", fontsize=9, y=0.06 / size[1])
     figure.supylabel("fraction of variance explained", fontsize=9, x=0.06 / size[0])

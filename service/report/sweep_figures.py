@@ -22,10 +22,10 @@ MAX_PLANES = 6
 """Planes of two axes drawn by default; others by `grok figures --x --y`."""
 DEFAULT_PLANE = ("weight_decay", "train_fraction")
 MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "restricted accuracy, own fit": ("progress", "restricted_acc_own", {}),
+    "restricted accuracy, within-split fit": ("progress", "restricted_acc_own", {}),
     "identity FVE (mean over k)": ("identities", "fve_rule", {"control": -1}),
     "Gini of the output's FVEs": ("progress", "gini_output", {}),
-    "merger ratio of the output, t = 1": ("representation", "merger", {"site": "output", "t": 1.0}),
+    "merger ratio of the output, t = 1": ("representation", "merger", {"hook": "output", "t": 1.0}),
     "learning coefficient": ("learning_coefficient", "llc", {}),
     "BDM of the FFN's input weights (bits)": ("complexity", "bdm", {"matrix": "block0.ffn.up"}),
 }
@@ -78,7 +78,7 @@ def default_planes(trials: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def representative_figures(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, bytes]:
-    """The figures of one trial a phase, under the name of the phase."""
+    """The figures of one trial per phase, under the name of the phase."""
     phase_of = trials.set_index("trial_id")["phase"]
     out = {}
     for trial_id in representatives(trials):
@@ -104,7 +104,7 @@ def _across_trials(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, 
 
 
 def measure(store: Store, sweep: str, trials: pd.DataFrame, title: str) -> pd.DataFrame:
-    """One number a trial at its last step: the mean of a column, with the trial's phase."""
+    """One number per trial at its last step: the mean of a column, with the trial's phase."""
     table, column, which = MEASURES[title]
     frame = read_table(store, table, sweep, columns=["trial_id", "step", column, *which])
     for name, value in which.items():
@@ -116,7 +116,7 @@ def measure(store: Store, sweep: str, trials: pd.DataFrame, title: str) -> pd.Da
 
 
 def measures(values: dict[str, pd.DataFrame]) -> Figure:
-    """Measures of the analyses by phase, a point a trial."""
+    """Measures of the analyses by phase, a point per trial."""
     columns = min(3, len(values))
     rows = -(-len(values) // columns)
     figure, axes = figures.new_figure(3.2 * columns, 2.3 * rows, rows, columns)
@@ -140,7 +140,7 @@ def measures(values: dict[str, pd.DataFrame]) -> Figure:
 
 
 def alignment(critical: pd.DataFrame) -> Figure:
-    """Critical level predicted from FVE entropy against observed by rectifying, a point a trial.
+    """Critical level predicted from FVE entropy against observed by rectifying, a point per trial.
 
     Left over the modulus as a third axis, as in arXiv 2604.17673; right flat, with their median
     difference.

@@ -74,22 +74,22 @@ def identities(row: Row, frames: Frames) -> Figure:
 
 
 def ablations(row: Row, frames: Frames) -> Figure:
-    """Strict accuracy with frequencies removed, or only kept, at every site."""
+    """Strict accuracy with frequencies removed, or only kept, at every hook point."""
     frame = frames["ablations"]
     clean = float(frame.loc[frame["mode"] == CLEAN, "val_acc_strict"].iloc[0])
     frame = frame[frame["mode"] != CLEAN]
-    sets = frame[["site", "n_frequencies"]].drop_duplicates()
+    sets = frame[["hook", "n_frequencies"]].drop_duplicates()
     figure, axes = figures.new_figure(10.0, 1.2 + 0.32 * len(sets), 1, 2)
     place = np.arange(len(sets))[::-1]
     bars = ((LEADING, ALL, TRAIN_COLOR, "leading"), (RANDOM, ALL, GREY, "random (mean, range)"),
-            (LEADING, OWN, ORANGE, "leading, own fit"))  # fmt: skip
+            (LEADING, OWN, ORANGE, "leading, within-split fit"))  # fmt: skip
     for ax, (mode, title) in zip(axes[0], ((REMOVE, "these removed"), (KEEP, "only these kept"))):
         for i, (selection, fit, color, name) in enumerate(bars):
             chosen = (frame["mode"] == mode) & (frame["selection"] == selection)
             some = frame[chosen & (frame["fit"] == fit)]
             if some["val_acc_strict"].isna().all():
                 continue  # too few strict pairs for a fit of their own
-            cells = some.groupby(["site", "n_frequencies"])["val_acc_strict"]
+            cells = some.groupby(["hook", "n_frequencies"])["val_acc_strict"]
             stats = cells.agg(["mean", "min", "max"]).reindex(pd.MultiIndex.from_frame(sets))
             low, high = stats["mean"] - stats["min"], stats["max"] - stats["mean"]
             spread = [low.clip(lower=0), high.clip(lower=0)]  # a mean may be off by rounding
@@ -100,9 +100,9 @@ def ablations(row: Row, frames: Frames) -> Figure:
         ax.set_xlim(0, 1.02)
         ax.set_title(f"frequencies: {title}", fontsize=9)
         ax.set_xlabel("accuracy on strict pairs, 1-step samples")
-    sites = sets.itertuples(index=False, name=None)
+    points = sets.itertuples(index=False, name=None)
     total = int(row["P"]) // 2
-    axes[0, 0].set_yticks(place, [f"{site}: {n} of {total}" for site, n in sites], fontsize=7)
+    axes[0, 0].set_yticks(place, [f"{point}: {n} of {total}" for point, n in points], fontsize=7)
     axes[0, 1].set_yticks([])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=7)
@@ -136,7 +136,7 @@ def timesteps(row: Row, frames: Frames) -> Figure:
     for when, color in zip(sorted(frames["blocked"]["when"].unique()), (ORANGE, TRAIN_COLOR)):
         part = frames["blocked"][frames["blocked"]["when"] == when]
         ax.plot(part["t"], part["val_acc_strict"], "o-", ms=3, color=color, label=f"while {when}")
-    ax.set_title("neurons' carriers removed for a while", fontsize=9)
+    ax.set_title("neurons' dominant frequencies removed for a while", fontsize=9)
     ax.set_xlabel("t*")
     for ax in axes[0]:
         ax.set_ylim(-0.02, 1.02)
@@ -149,19 +149,19 @@ def timesteps(row: Row, frames: Frames) -> Figure:
 
 
 def representation(row: Row, frames: Frames) -> Figure:
-    """Principal components of sites at t = 0 and t = 1; below, merging over training."""
+    """Principal components of hook points at t = 0 and t = 1; below, merging over training."""
     pca = frames["pca"]
-    sites = list(pca.loc[~pca["site"].str.endswith("[b]"), "site"].unique())
-    figure, axes = figures.new_figure(2.1 * len(sites), 6.0, 3, len(sites))
+    points = list(pca.loc[~pca["hook"].str.endswith("[b]"), "hook"].unique())
+    figure, axes = figures.new_figure(2.1 * len(points), 6.0, 3, len(points))
     scalars = frames["representation"]
-    for j, site in enumerate(sites):
+    for j, point in enumerate(points):
         for i, t in enumerate((0.0, 1.0)):
-            _cloud(axes[i, j], pca[(pca["site"] == site) & (pca["t"] == t)], int(row["P"]))
+            _cloud(axes[i, j], pca[(pca["hook"] == point) & (pca["t"] == t)], int(row["P"]))
             if i == 0:
-                axes[i, j].set_title(site, fontsize=8)
+                axes[i, j].set_title(point, fontsize=8)
         ax = axes[2, j]
         for t, color in ((0.0, SKY), (1.0, RED)):
-            part = scalars[(scalars["site"] == site) & (scalars["t"] == t)]
+            part = scalars[(scalars["hook"] == point) & (scalars["t"] == t)]
             by_step = part.groupby("step")["merger"].mean()
             ax.plot(
                 shown_steps(by_step.index), by_step, color=color, marker=".", label=f"t = {t:g}"

@@ -54,10 +54,10 @@ def by_share(shown: pd.Series, some: bool) -> str:
 
 def key_frequencies(rows: pd.DataFrame) -> Finding:
     """The rule KEYS."""
-    rows = rows[rows["site"].str.endswith(NEURONS) & (rows["t"] == 1.0)]
+    rows = rows[rows["hook"].str.endswith(NEURONS) & (rows["t"] == 1.0)]
     groups = dict(list(rows.groupby("trial_id")))
     keys = pd.Series({i: int(g["is_key"].sum()) for i, g in groups.items()})
-    dominant = pd.Series({i: len(spectrum(g).carriers) for i, g in groups.items()})
+    dominant = pd.Series({i: len(spectrum(g).dominant) for i, g in groups.items()})
     in_all = rows.groupby("trial_id")["frequency"].nunique()
     entropy = rows.groupby("trial_id")["entropy"].first()
     which = [
@@ -77,18 +77,18 @@ def key_frequencies(rows: pd.DataFrame) -> Finding:
 
 
 def spectrum(rows: pd.DataFrame) -> Spectrum:
-    """What the rows of one site say, a row per frequency."""
+    """What the rows of one hook point say, a row per frequency."""
     k, a, b, ab = (rows[c].to_numpy() for c in ("frequency", "fve_a", "fve_b", "fve_ab"))
     return Spectrum(k, a, b, ab, cross=0.0)
 
 
 def heads_specialise(rows: pd.DataFrame) -> Finding:
     """The rule HEADS."""
-    kinds = rows["site"].str.split(".", n=1).str[-1]
+    kinds = rows["hook"].str.split(".", n=1).str[-1]
     rows = rows[kinds.isin(HEAD_SITES) & (rows["t"] == 1.0) & (rows["heads"] > 1)]
     if rows.empty:
         return Finding(NOT_RUN, ("the trials that learned have one head each",))
-    per_head = rows.groupby(["trial_id", "site", "head"])["fve_a"]
+    per_head = rows.groupby(["trial_id", "hook", "head"])["fve_a"]
     top = (per_head.max() / per_head.sum().clip(lower=1e-12)).rename("top").reset_index()
     best_site = top.groupby(["trial_id", "head"])["top"].max()
     median = best_site.groupby("trial_id").median()

@@ -14,9 +14,9 @@ from service.store.store import Store
 from service.tables.reading import done_here_and_elsewhere
 
 PACKS_PER_SLOT = 4
-"""CPU packs a slot: members cost their full time there, so small packs balance the load better."""
+"""CPU packs per slot: members cost their full time there, so small packs balance the load."""
 MAX_MEMBERS = {"cpu": 16, "gpu": 256}
-"""Members a pack, at most. On a GPU a measurement says how many of them pay: see `capacity`."""
+"""Members per pack, at most. On a GPU a measurement says how many of them pay: see `pack_size`."""
 MeasureMost = Callable[[Sequence[TrialConfig]], Mapping[PackShape, int]]
 """One config of each shape -> members of the best pack of that shape."""
 MAX_TRIALS = 1_000_000
@@ -30,13 +30,13 @@ class Resources:
     slots: int
     """Packs that can run at a time."""
     cpus: float
-    """CPUs a pack."""
+    """CPUs per pack."""
     gpus: float
     """GPUs a pack: 1 or 0."""
 
     @classmethod
     def of(cls, nodes: Sequence[Mapping[str, float]], gpus: int | None = None) -> Resources:
-        """One pack a GPU, with half of its share of a node's CPUs; without GPUs, one a CPU.
+        """One pack per GPU, with half of its share of a node's CPUs; without GPUs, one a CPU.
 
         Args:
             nodes: what each node of the cluster has, such as {"CPU": 16, "GPU": 2}.

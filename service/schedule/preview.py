@@ -90,7 +90,7 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
         name = f"width {shape.width}, FFN {shape.ffn}, side {shape.side}, {shape.variant}"
         if shape.sandwich_ffn:
             name += f" of FFN {shape.sandwich_ffn}"
-        lines.append(f"  measured      {1e3 * value:.1f} ms a step and member ({name})")
+        lines.append(f"  measured      {1e3 * value:.1f} ms per step and member ({name})")
     _, likely = bytes_needed(plan.todo)
     free = store.free_bytes()
     there = "" if free is None else f", {byte_size(free)} are free"

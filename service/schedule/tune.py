@@ -1,4 +1,4 @@
-"""Trains the packs of a plan: one Ray Tune trial a pack."""
+"""Trains the packs of a plan: one Ray Tune trial per pack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from service.worker.pack_run import PackJob, Trainer
 
 MAX_FAILURES = 10
 """Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
-that can be taken away; it goes on from its last resume points."""
+that can be taken away; it resumes from its last resume points."""
 
 
 AWS_SECRETS = {
@@ -52,7 +52,7 @@ def train_packs(
     trainer: Trainer,
     heartbeat: Heartbeat,
 ) -> None:
-    """One Tune trial a pack.
+    """One Tune trial per pack.
 
     Raises:
         SweepError: trials are left that have no row.
@@ -111,7 +111,7 @@ def train_packs(
     if starts.is_over:
         raise SweepError(
             "no worker of Ray starts any more, though it is tried for minutes: see logs/raylet.err "
-            "in Ray's temporary folder on the nodes; then run the same command again to go on"
+            "in Ray's temporary folder on the nodes; then run the same command again to resume"
         )
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
@@ -119,7 +119,7 @@ def train_packs(
         kind = SweepError if reasons else SweepStoppedError
         raise kind(
             f"{len(left)} of {len(plan.todo)} trials are not done ({reasons or 'stopped'}); run "
-            "the same command again to go on from their last resume points"
+            "the same command again to resume from their last resume points"
         )
 
 

@@ -4,9 +4,9 @@ A merged part is named by the keys of its rows, like every part. It is put whole
 only then the parts whose rows are all in it go. So at any moment every row is in some part,
 wherever a compaction is killed and however many run at once: a part goes only for one that holds
 its keys and more, and of a chain of such parts the last is there. Between the two steps rows are
-there twice; `read_table` keeps one row a key. Who reads the folder without it, as `pd.read_parquet`
-does, may meanwhile see rows twice, or fail on a part that goes: several objects cannot be changed
-at once, and nobody tells such a reader to look again.
+there twice; `read_table` keeps one row per key. Who reads the folder without it, as
+`pd.read_parquet` does, may meanwhile see rows twice, or fail on a part that goes: several objects
+cannot be changed at once, and nobody tells such a reader to look again.
 
 Parts younger than SETTLED_S stay as they are: a reader lists twice, and rows must not move twice in
 that time. `failures` is left alone: there a part is one row, deleted by its name when the analysis

@@ -104,7 +104,7 @@ def read_table(
     trial_ids: Iterable[str] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """All rows of a table, or those of one sweep or of some trials: one row a key.
+    """All rows of a table, or those of one sweep or of some trials: one row per key.
 
     An absent table is an empty frame with its columns. A row that is older than a column has a null
     there. Of a trial that has rows of several runs those of the run are read that `trials` has.

@@ -1,4 +1,4 @@
-"""A sweep in words: trials by phase, a table with one line a setting, where everything lies."""
+"""A sweep in words: trials by phase, a table with one line per setting, where everything lies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HELD_OUT = {
     "val_acc_heldout": "val, unseen images",
     "val_acc_strict_heldout": "strict, unseen images",
 }
-"""By images that never train: shown where there are several images a symbol."""
+"""By images that never train: shown where there are several images per symbol."""
 CENSORED = (
     "Steps are medians over all trials of a line; in brackets, how many of them had learned. `not "
     "by N` and `> N`: not learned by their last step, N."
@@ -59,7 +59,7 @@ def phase_table(trials: pd.DataFrame) -> str:
 
 
 def settings_table(trials: pd.DataFrame) -> str:
-    """One Markdown line a setting: median and range over its seeds.
+    """One Markdown line per setting: median and range over its seeds.
 
     Settings are told apart by the config columns that vary; each line names those of its values
     that differ from the commonest, and all of a column in which no value is commoner than others.

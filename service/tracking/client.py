@@ -42,7 +42,7 @@ ENVIRONMENT = {
     # that is given up may still be carried out
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # trying again is the publisher's business
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a trial
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines per trial
 }
 """How MLflow is set up, where the user has not done so."""
 PATIENCE_S = 10.0

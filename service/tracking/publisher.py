@@ -1,6 +1,6 @@
 """MLflow calls in threads of their own: whoever trains hands over what is to be sent and goes on.
 
-A server that is away costs nothing but memory for one message a trial: messages wait, a newer one
+A server that is away costs nothing but memory for one message per trial: messages wait, a newer one
 takes the place of an older one of the same trial, and are tried again ever more rarely until the
 server is back. What a process cannot send before it ends stays marked in the outbox.
 """

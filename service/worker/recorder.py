@@ -5,7 +5,7 @@ uploading - happens in the writer's thread, and MLflow calls in the publisher's.
 
 Order of writes of a finished trial: snapshot, pictures, outbox marker, `curves`, `trials`, and only
 then its resume point goes. Killed at any moment, the pack is run again: trials with a row are done,
-the others go on from their resume point, and MLflow gets what is marked.
+the others resume from their resume point, and MLflow gets what is marked.
 """
 
 from __future__ import annotations

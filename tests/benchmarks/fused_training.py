@@ -1,4 +1,4 @@
-"""How much a pack gains over one plain PyTorch model a process.
+"""How much a pack gains over one plain PyTorch model per process.
 
     python tests/benchmarks/fused_training.py                  this machine: CPU, the demo's shape
     python tests/benchmarks/fused_training.py --device cuda    a GPU, within 8 minutes

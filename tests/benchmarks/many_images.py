@@ -1,12 +1,12 @@
-"""What many images a symbol cost: memory of the bank on the device, and time of a step.
+"""What many images per symbol cost: memory of the bank on the device, and time of a step.
 
     python tests/benchmarks/many_images.py
     python tests/benchmarks/many_images.py --device cuda
 
 A pack keeps each distinct bank once, whatever the number of its members; a batch is rows of it. The
-table gives, over images a symbol (N) and members (M), the bank's memory and, for comparison, what a
-bank for each member would take, the row numbers that are drawn a step, and the time of a step over
-that with N = 1 at the same M; `tokens` says whether operands come from a table of all embedded
+table gives, over images per symbol (N) and members (M), the bank's memory and, for comparison, what
+a bank for each member would take, the row numbers that are drawn a step, and the time of a step
+over that with N = 1 at the same M; `tokens` says whether operands come from a table of all embedded
 images (fewer images than rows of a batch) or are embedded as drawn. Median over `--rounds` rounds
 that go over all rows. Needs torch and numpy alone.
 """

@@ -47,7 +47,7 @@ TIMINGS = ["wall_s", "started_at", "ended_at", "device", "sweep"]
 
 
 class Driver:
-    """The process that runs a sweep; killed and started again at will."""
+    """The process that runs per sweep; killed and started again at will."""
 
     def __init__(self, name, env, log):
         self.name, self.env, self.log = name, env, log
@@ -151,7 +151,7 @@ class Harness:
         """Every promise about what a sweep leaves behind."""
         ids = sorted(c.trial_id for c in configs(TRIALS))
         trials, curves = (science(read_table(store, t, name)) for t in ("trials", "curves"))
-        assert sorted(trials["trial_id"]) == ids, "not one row a trial"
+        assert sorted(trials["trial_id"]) == ids, "not one row per trial"
         for key in store.list("tables"):
             pq.read_table(pa.BufferReader(store.get(key)))
         snapshots = {i: snapshot_key(i, STEPS, run) for i, run in zip(ids, trials["run_id"])}

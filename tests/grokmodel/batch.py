@@ -11,7 +11,7 @@ from tests.grokmodel.reference import Reference
 
 M, B, T, K = 3, 8, 4, 2
 """Members, triplets, noise levels and distinct operand images of a test batch: few enough for a
-table to pay with two heads and four tokens an image."""
+table to pay with two heads and four tokens per image."""
 
 STRUCTURES = list(itertools.product(("baseline", "sandwich"), (1, 2), (1, 2), (8, 4)))
 """Variant, depth, heads, patch."""

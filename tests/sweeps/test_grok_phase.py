@@ -79,12 +79,12 @@ def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(smoke_store
     assert len(trials(environment)) == 4
     spectra = pd.read_parquet(store / "tables" / "spectra")
     assert set(spectra["trial_id"]) == set(trials(environment)["trial_id"])
-    shares = spectra.groupby(["trial_id", "site", "head", "t"]).agg(
+    shares = spectra.groupby(["trial_id", "hook", "head", "t"]).agg(
         {"fve_a": "sum", "fve_b": "sum", "fve_ab": "sum", "fve_cross": "first"}
     )
     total = shares.sum(axis=1)
-    sites, levels = (total.index.get_level_values(name) for name in ("site", "t"))
-    blind = (sites == "block0.query") & (levels == 1)
+    points, levels = (total.index.get_level_values(name) for name in ("hook", "t"))
+    blind = (points == "block0.query") & (levels == 1)
     assert total[~blind].between(0.999999, 1.000001).all()
     assert (total[blind] == 0).all()  # pure noise enters as zero: there is nothing to ask with
     assert {p.suffix for p in (store / "figures" / "smoke").iterdir()} == {".png", ".svg", ".html"}

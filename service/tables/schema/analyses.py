@@ -5,8 +5,8 @@ from __future__ import annotations
 from service.tables.schema.columns import BOOL, FLOAT, ID, INT, RUN, STR, VERSION, Column, Table
 
 _STEP = Column("step", INT, "updates made by the analysed weights", "steps")
-_SITE = Column("site", STR, "activation, such as block0.ffn.post or, of one operand, embedding[a]")
-_HEAD = Column("head", INT, "attention head; -1 where the site has none")
+_HOOK = Column("hook", STR, "activation, such as block0.ffn.post or, of one operand, embedding[a]")
+_HEAD = Column("head", INT, "attention head; -1 where the hook point has none")
 _T = Column("t", FLOAT, "noise level: 0 data, 1 noise")
 _LEVEL = Column("level", INT, "Euler steps above the image", "steps")
 _FREQUENCY = Column("frequency", INT, "k", "cycles per P")
@@ -34,8 +34,8 @@ SPECTRA = _analysis(
     "Fraction of variance explained (FVE) by each frequency, of an activation over all (a, b). "
     "Site `target` is the right image of every pair: what a perfect output would show.",
     "analysis/spectra.py; arXiv 2604.17673",
-    ("site", "head", "t", "frequency"),
-    _SITE,
+    ("hook", "head", "t", "frequency"),
+    _HOOK,
     _HEAD,
     _T,
     Column("ordering", STR, "plain: symbols; log: discrete logarithms of symbols but 0"),
@@ -45,7 +45,9 @@ SPECTRA = _analysis(
     Column("fve_ab", FLOAT, "by the products of both at equal k", "share"),
     Column("fve_cross", FLOAT, "of the whole grid, by products of unequal k", "share"),
     _IS_KEY,
-    Column("entropy", FLOAT, "FVE entropy of the site: 0 one frequency, 1 all alike", "share"),
+    Column(
+        "entropy", FLOAT, "FVE entropy of the hook point: 0 one frequency, 1 all alike", "share"
+    ),
 )
 
 IDENTITIES = _analysis(
@@ -68,16 +70,20 @@ IDENTITIES = _analysis(
 
 PROGRESS = _analysis(
     "progress",
-    "Progress measures of a snapshot, from its output at t = 1 and the last snapshot's carriers "
-    "(smallest set with 90 % of the output's in-frequency power).",
+    "Progress measures of a snapshot, from its output at t = 1 and the last snapshot's dominant "
+    "frequencies (smallest set with 90 % of the output's in-frequency power).",
     "analysis/progress.py; arXiv 2301.05217",
     (),
-    Column("n_carriers", INT, "frequencies that are kept or removed"),
+    Column("n_dominant", INT, "frequencies that are kept or removed"),
     _IS_KEY,
-    Column("train_loss", FLOAT, "squared error a pixel at t = 1, training pairs"),
+    Column("train_loss", FLOAT, "squared error per pixel at t = 1, training pairs"),
     Column("strict_loss", FLOAT, "the same, strict pairs"),
-    Column("restricted_loss", FLOAT, "all pairs; of the output only mean and rule at the carriers"),
-    Column("excluded_loss", FLOAT, "training pairs; the rule at the carriers removed"),
+    Column(
+        "restricted_loss",
+        FLOAT,
+        "all pairs; of the output only mean and rule at the dominant ones",
+    ),
+    Column("excluded_loss", FLOAT, "training pairs; the rule at the dominant frequencies removed"),
     Column("strict_acc", FLOAT, "accuracy on strict pairs by one step from t = 1", "share"),
     Column("restricted_acc", FLOAT, "accuracy on strict pairs, restricted; leaks", "share"),
     Column("restricted_acc_own", FLOAT, "the same, waves fitted to strict pairs alone", "share"),
@@ -89,10 +95,10 @@ PROGRESS = _analysis(
 
 ABLATIONS = _analysis(
     "ablations",
-    "Accuracy of 1-step samples with a site projected off some frequencies, or on to them.",
+    "Accuracy of 1-step samples with a hook point projected off some frequencies, or on to them.",
     "analysis/ablations.py",
-    ("site", "mode", "selection", "n_frequencies", "draw", "fit"),
-    Column("site", STR, "activation, all heads and both operands of it; empty: none"),
+    ("hook", "mode", "selection", "n_frequencies", "draw", "fit"),
+    Column("hook", STR, "activation, all heads and both operands of it; empty: none"),
     Column("mode", STR, "remove or keep the frequencies; none: nothing is done"),
     Column("selection", STR, "leading: those with most power; random: the control"),
     Column("n_frequencies", INT, "size of the set"),
@@ -100,18 +106,18 @@ ABLATIONS = _analysis(
     Column("fit", STR, "all: coefficients over all pairs, leaks; own: of each side of the split"),
     Column("frequencies", STR, "the set"),
     _IS_KEY,
-    *_accuracies("with the site projected"),
+    *_accuracies("with the hook point projected"),
 )
 
 BLOCKED = _analysis(
     "blocked",
-    "Blocked arithmetic: the FFN neurons' carriers are removed in a part of sampling only.",
+    "Blocked arithmetic: the FFN neurons' dominant frequencies are removed in a part of sampling.",
     "analysis/ablations.py",
     ("when", "level"),
     Column("when", STR, "steps in which they are removed: t > t* or t <= t*"),
     _LEVEL,
     Column("t", FLOAT, "t*"),
-    *_accuracies("with the carriers removed"),
+    *_accuracies("with the dominant frequencies removed"),
 )
 
 TIMESTEPS = _analysis(
@@ -151,10 +157,10 @@ SWAPS = _analysis(
 
 REPRESENTATION = _analysis(
     "representation",
-    "How a site arranges the pairs: are those with the same result together?",
+    "How a hook point arranges the pairs: are those with the same result together?",
     "analysis/representation.py; van Rossem and Saxe, ICML 2025",
-    ("site", "head", "t"),
-    _SITE,
+    ("hook", "head", "t"),
+    _HOOK,
     _HEAD,
     _T,
     Column("fisher", FLOAT, "variance between results over variance within"),
@@ -168,10 +174,10 @@ REPRESENTATION = _analysis(
 
 PCA = _analysis(
     "pca",
-    "Points of the plane of a site's principal components: class centroids and some pairs.",
+    "Points of the plane of a hook point's principal components: class centroids and some pairs.",
     "analysis/representation.py",
-    ("site", "head", "t", "kind", "a", "b", "c"),
-    _SITE,
+    ("hook", "head", "t", "kind", "a", "b", "c"),
+    _HOOK,
     _HEAD,
     _T,
     Column("kind", STR, "centroid or pair"),
@@ -207,7 +213,7 @@ COMPLEXITY = _analysis(
     Column("columns", INT, "outputs"),
     Column("stable_rank", FLOAT, "squared Frobenius norm over squared largest singular value"),
     Column("entropy", FLOAT, "entropy of squared singular values: 0 one, 1 all alike", "share"),
-    Column("bdm", FLOAT, "algorithmic complexity of the signs about the median", "bits a weight"),
+    Column("bdm", FLOAT, "algorithmic complexity of the signs about the median", "bits per weight"),
     Column("norm", FLOAT, "Frobenius norm"),
 )
 

@@ -79,14 +79,14 @@ def a_spectrum(*fve):
     return Spectrum(np.arange(1, len(fve) + 1), zero, zero, np.array(fve), 0.0)
 
 
-def test_the_leading_set_is_the_carriers_and_where_they_are_many_also_the_leading_half():
+def test_the_leading_set_is_the_dominant_and_where_they_are_many_also_the_leading_half():
     few = a_spectrum(0.0, 0.5, 0.0, 0.45, 0.05, 0.0)
-    assert leading_set(few, "carriers") == (2, 4)
+    assert leading_set(few, "dominant frequencies") == (2, 4)
     assert leading_set(few, "half") == ()
     many = a_spectrum(0.1, 0.3, 0.1, 0.2, 0.2, 0.1)
-    assert leading_set(many, "carriers") == (1, 2, 3, 4, 5)
+    assert leading_set(many, "dominant frequencies") == (1, 2, 3, 4, 5)
     assert leading_set(many, "half") == (2, 4, 5)
-    assert leading_set(a_spectrum(0, 0, 0, 0), "carriers") == ()
+    assert leading_set(a_spectrum(0, 0, 0, 0), "dominant frequencies") == ()
     assert leading_set(a_spectrum(0, 0, 0, 0), "half") == ()
 
 
@@ -120,11 +120,11 @@ def test_the_spectrum_of_sites_taken_together_is_that_of_their_grids_side_by_sid
 )
 def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequencies(changes):
     probe, decoders, (clean, *rows) = ablated(random_member(tiny(**changes)))
-    assert (clean.site, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
+    assert (clean.hook, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
     expected = []
     for name, points in points_by_name(probe).items():
         (found,) = spectra_of(probe, points)
-        for chosen in (leading_set(found, "carriers"), leading_set(found, "half")):
+        for chosen in (leading_set(found, "dominant frequencies"), leading_set(found, "half")):
             if chosen:
                 cases = [(LEADING, 0, ALL)] + [(RANDOM, i, ALL) for i in range(RANDOM_DRAWS)]
                 expected += [
@@ -132,9 +132,9 @@ def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequenc
                     for case in [*cases, (LEADING, 0, OWN)]
                     for mode in (REMOVE, KEEP)
                 ]
-    found = [(r.site, r.mode, r.selection, r.draw, r.fit, r.n_frequencies) for r in rows]
+    found = [(r.hook, r.mode, r.selection, r.draw, r.fit, r.n_frequencies) for r in rows]
     assert sorted(found) == sorted(expected)
-    assert {r.site for r in rows} == set(points_by_name(probe))
+    assert {r.hook for r in rows} == set(points_by_name(probe))
     (expected_clean,) = sampled(probe, decoders, 1)
     assert accuracies(clean) == expected_clean
 
@@ -152,9 +152,9 @@ def test_the_frequencies_listed_are_as_many_as_said_and_all_different(eleven):
         listed = [int(k) for k in row.frequencies.split()]
         assert len(set(listed)) == len(listed) == row.n_frequencies
         assert set(listed) <= {1, 2, 3, 4, 5}
-        (found,) = spectra_of(probe, groups[row.site])
+        (found,) = spectra_of(probe, groups[row.hook])
         if row.selection == LEADING:
-            sets = [leading_set(found, size) for size in ("carriers", "half")]
+            sets = [leading_set(found, size) for size in ("dominant frequencies", "half")]
             assert tuple(listed) in sets
         assert row.is_key == (set(listed) <= set(found.key_frequencies))
 
@@ -165,7 +165,7 @@ def test_a_row_has_the_accuracies_of_samples_with_its_frequencies_projected(elev
     assert any(row.fit == OWN and math.isnan(row.val_acc_strict) for row in rows[::5])
     for row in rows[::5]:
         chosen = [[int(k) for k in row.frequencies.split()]]
-        points = groups[row.site]
+        points = groups[row.hook]
         if row.fit == ALL:
             (expected,) = sampled(probe, decoders, 1, projecting(points, probe, chosen, row.mode))
         else:
@@ -191,10 +191,10 @@ def test_a_rule_follower_needs_all_its_frequencies_and_nothing_else():
     _, _, (clean, *rows) = ablated(member, banks)
     assert accuracies(clean) == (1, 1, 1)
     for row in rows:
-        if row.site in ("embedding", "output") and row.n_frequencies == 3 and row.fit == ALL:
+        if row.hook in ("embedding", "output") and row.n_frequencies == 3 and row.fit == ALL:
             # without any frequency all pairs get the same image, right for 7 of 49
             assert right_pairs(row, config) == (49 if row.mode == KEEP else 7), row
-    cases = {(r.site, r.mode) for r in rows if r.n_frequencies == 3}
+    cases = {(r.hook, r.mode) for r in rows if r.n_frequencies == 3}
     assert cases >= {(point, mode) for point in ("embedding", "output") for mode in (REMOVE, KEEP)}
 
 
@@ -204,7 +204,7 @@ def test_a_member_that_draws_one_wave_needs_its_frequency_alone(op, k):
     probe, decoders = wave_follower(k, op)
     (rows,) = ablations(probe, decoders)
     config = probe.members[0].config
-    output = [r for r in rows if r.site == "output" and r.fit == ALL]
+    output = [r for r in rows if r.hook == "output" and r.fit == ALL]
     assert len(output) == 2 * (1 + RANDOM_DRAWS)
     for row in output:
         needed = row.frequencies == str(k)
@@ -221,7 +221,7 @@ def test_pairs_outside_of_the_group_do_not_count(op):
     (rows,) = ablations(probe, decoders)
     clean = rows[0]
     (row,) = (
-        r for r in rows if (r.site, r.mode, r.selection, r.fit) == ("output", REMOVE, LEADING, ALL)
+        r for r in rows if (r.hook, r.mode, r.selection, r.fit) == ("output", REMOVE, LEADING, ALL)
     )
     assert clean.train_acc == clean.val_acc == 1
     # the image that is left is the mean of the waves: all zero, which is symbol 0's
@@ -234,10 +234,10 @@ def test_keeping_every_frequency_of_an_operand_leaves_a_member_as_it_is():
     kept = [
         r
         for r in rows
-        if r.site in ("embedding", "block0.key", "block0.value")
+        if r.hook in ("embedding", "block0.key", "block0.value")
         and (r.mode, r.n_frequencies, r.fit) == (KEEP, 2, ALL)
     ]
-    assert {r.site for r in kept} == {"embedding", "block0.key", "block0.value"}
+    assert {r.hook for r in kept} == {"embedding", "block0.key", "block0.value"}
     assert all(accuracies(r) == accuracies(clean) for r in kept)
 
 
@@ -246,7 +246,7 @@ def test_random_frequencies_are_the_leading_ones_where_these_are_all():
     found = {}
     for row in rows:
         if (row.n_frequencies, row.fit) == (2, ALL):
-            found.setdefault((row.site, row.mode), set()).add(accuracies(row))
+            found.setdefault((row.hook, row.mode), set()).add(accuracies(row))
     assert {mode for _, mode in found} == {REMOVE, KEEP}
     assert {len(values) for values in found.values()} == {1}
 

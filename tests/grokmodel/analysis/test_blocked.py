@@ -29,7 +29,7 @@ def test_blocking_nowhere_is_clean_and_blocking_everywhere_is_ablation(changes):
     rows = blocked_rows(probe, decoders)
     assert set(rows) == {(when, level) for when in (ABOVE, BELOW) for level in range(5)}
     point = last_ffn(probe.shape)
-    hook = projecting([point], probe, [spectra_of(probe, [point])[0].carriers], REMOVE)
+    hook = projecting([point], probe, [spectra_of(probe, [point])[0].dominant], REMOVE)
     (clean,), (everywhere,) = (sampled(probe, decoders, 4, x) for x in (None, hook))
     assert rows[ABOVE, 4] == rows[BELOW, 0] == clean
     assert rows[ABOVE, 0] == rows[BELOW, 4] == everywhere
@@ -40,7 +40,7 @@ def test_a_row_of_blocking_is_a_sample_in_two_parts():
     decoders = decoders_for(probe.banks)
     rows = blocked_rows(probe, decoders)
     point = last_ffn(probe.shape)
-    ablate = projecting([point], probe, [spectra_of(probe, [point])[0].carriers], REMOVE)
+    ablate = projecting([point], probe, [spectra_of(probe, [point])[0].dominant], REMOVE)
     for when, level in rows:
         steps_left = [4]
 

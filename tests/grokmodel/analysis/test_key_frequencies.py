@@ -1,4 +1,4 @@
-"""Planted frequencies are found as keys and carriers, and none where there are none."""
+"""Planted frequencies are found as keys and dominant frequencies, and none where there are none."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_the_published_frequencies_of_a_transformer_are_found_in_its_neurons():
     neurons = transformer_neurons(113, (14, 35, 41, 42, 52), d=512, noise=0.05)
     s = spectrum(neurons.astype(np.float32))
     assert s.key_frequencies == (14, 35, 41, 42, 52)
-    assert s.carriers == s.key_frequencies
+    assert s.dominant == s.key_frequencies
     assert set(s.leading[:5]) == set(s.key_frequencies)
     assert s.fve_a.sum() + s.fve_b.sum() + s.fve_ab.sum() > 0.99
 
@@ -83,30 +83,30 @@ def test_a_grid_that_is_all_cross_has_no_key_frequencies(k, m):
     assert s.entropy == spectrum(np.ones((P, P))).entropy
 
 
-# --- carriers -------------------------------------------------------------------------------------
+# --- dominant frequencies -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
-def test_a_few_carriers_are_the_key_frequencies(count):
+def test_a_few_dominant_are_the_key_frequencies(count):
     s = spectrum(sum(sum_wave(k) for k in range(1, count + 1)))
-    assert s.carriers == s.key_frequencies == tuple(range(1, count + 1))
+    assert s.dominant == s.key_frequencies == tuple(range(1, count + 1))
 
 
 @pytest.mark.parametrize("count", [6, 8])
-def test_many_carriers_are_no_key_frequencies(count):
+def test_many_dominant_are_no_key_frequencies(count):
     s = spectrum(sum(sum_wave(k) for k in range(1, count + 1)))
-    assert s.carriers == tuple(range(1, count + 1))
+    assert s.dominant == tuple(range(1, count + 1))
     assert s.key_frequencies == ()
 
 
-def test_carriers_hold_nine_tenths_of_the_power_and_one_fewer_does_not():
+def test_dominant_hold_nine_tenths_of_the_power_and_one_fewer_does_not():
     for seed in range(20):
         s = spectrum(random(P, P, 3, seed=seed))
         power = dict(zip(s.frequencies.tolist(), s.fve))
-        held = [power[k] for k in s.carriers]
+        held = [power[k] for k in s.dominant]
         assert sum(held) >= 0.9 * s.fve.sum()
         assert sum(held) - min(held) < 0.9 * s.fve.sum()
-        assert min(held) >= max((power[k] for k in power if k not in s.carriers), default=0)
+        assert min(held) >= max((power[k] for k in power if k not in s.dominant), default=0)
 
 
 def test_frequencies_lead_in_the_order_of_their_power():
@@ -115,6 +115,6 @@ def test_frequencies_lead_in_the_order_of_their_power():
     assert sorted(s.leading) == s.frequencies.tolist()
 
 
-def test_a_constant_grid_has_no_carriers():
+def test_a_constant_grid_has_no_dominant():
     s = spectrum(np.ones((P, P)))
-    assert (s.carriers, s.leading) == ((), ())
+    assert (s.dominant, s.leading) == ((), ())

@@ -59,7 +59,7 @@ def images_of(probe, table):
 
 
 @pytest.mark.parametrize(("op", "sign"), [("add", 1), ("sub", -1), ("mul", 1), ("div", -1)])
-def test_the_waves_of_the_rule_are_kept_and_excluded_at_the_carriers_alone(op, sign):
+def test_the_waves_of_the_rule_are_kept_and_excluded_at_the_dominant_alone(op, sign):
     probe = probe_of(random_member(tiny(op=op)))
     n = probe.order.n
     w = 2 * np.pi * np.arange(n) / n
@@ -74,10 +74,10 @@ def test_the_waves_of_the_rule_are_kept_and_excluded_at_the_carriers_alone(op, s
     pairs = torch.from_numpy(probe.order.pairs.reshape(-1))
     out = torch.zeros(1, P**2, 64)
     out[0, pairs, 0] = torch.from_numpy(7 + rule + sum(other.values())).float().reshape(-1)
-    carriers = [output_spectrum(probe, out)]
-    assert carriers[0].carriers == (2,)
+    dominant = [output_spectrum(probe, out)]
+    assert dominant[0].dominant == (2,)
     restricted, excluded = (
-        f(probe, out, carriers)[0, pairs, 0].view(n, n) for f in (_restricted, _excluded)
+        f(probe, out, dominant)[0, pairs, 0].view(n, n) for f in (_restricted, _excluded)
     )
     np.testing.assert_allclose(restricted, 7 + rule, atol=1e-4)
     np.testing.assert_allclose(excluded, 7 + sum(other.values()), atol=1e-4)
@@ -87,9 +87,9 @@ def test_the_waves_of_the_rule_are_kept_and_excluded_at_the_carriers_alone(op, s
 def test_restricted_and_excluded_make_up_the_whole_with_one_mean_too_many(op):
     probe = probe_of(random_member(tiny(op=op)), random_member(tiny(op=op, seed=2)))
     out = random(2, P**2, 64)
-    carriers = [output_spectrum(probe, out, i) for i in (0, 1)]
+    dominant = [output_spectrum(probe, out, i) for i in (0, 1)]
     pairs = torch.from_numpy(probe.order.pairs.reshape(-1))
-    both = _restricted(probe, out, carriers) + _excluded(probe, out, carriers)
+    both = _restricted(probe, out, dominant) + _excluded(probe, out, dominant)
     whole = out[:, pairs]
     torch.testing.assert_close(both[:, pairs], whole + whole.mean(1, True), rtol=0, atol=1e-5)
 
@@ -97,18 +97,18 @@ def test_restricted_and_excluded_make_up_the_whole_with_one_mean_too_many(op):
 def test_pairs_without_a_logarithm_are_left_as_they_are():
     probe = probe_of(random_member(tiny(op="mul")))
     out = random(1, P**2, 64)
-    carriers = [output_spectrum(probe, out)]
+    dominant = [output_spectrum(probe, out)]
     outside = np.setdiff1d(np.arange(P**2), probe.order.pairs)
     for f in (_restricted, _excluded):
-        assert torch.equal(f(probe, out, carriers)[:, outside], out[:, outside])
+        assert torch.equal(f(probe, out, dominant)[:, outside], out[:, outside])
 
 
-def test_an_output_without_carriers_is_restricted_to_its_mean():
+def test_an_output_without_dominant_is_restricted_to_its_mean():
     probe = probe_of(random_member(tiny()))
     out = torch.ones(1, P**2, 64)
-    carriers = [output_spectrum(probe, out)]
-    torch.testing.assert_close(_restricted(probe, out, carriers), out)
-    torch.testing.assert_close(_excluded(probe, out, carriers), out)
+    dominant = [output_spectrum(probe, out)]
+    torch.testing.assert_close(_restricted(probe, out, dominant), out)
+    torch.testing.assert_close(_excluded(probe, out, dominant), out)
 
 
 # --- members whose answers are known --------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_an_output_without_carriers_is_restricted_to_its_mean():
 @pytest.mark.parametrize("op", ["add", "sub"])
 def test_all_of_a_rule_follower_lies_in_the_waves_of_the_rule(op):
     row = progress_of(*following(op=op))
-    assert row.n_carriers == 3
+    assert row.n_dominant == 3
     for loss in (row.train_loss, row.strict_loss, row.restricted_loss):
         assert loss == pytest.approx(0, abs=1e-9)
     # the mean image remains, and the images have unit variance about it
@@ -129,7 +129,7 @@ def test_all_of_a_rule_follower_lies_in_the_waves_of_the_rule(op):
 def test_a_rule_follower_by_logarithms_too(op):
     """Pairs with a 0 are no part of the group and do not count."""
     row = progress_of(*following(op=op))
-    assert row.n_carriers == 3
+    assert row.n_dominant == 3
     for loss in (row.train_loss, row.strict_loss, row.restricted_loss):
         assert loss == pytest.approx(0, abs=1e-9)
     # about the mean of the 6 symbols of the group these have 5/6 of the square of a unit vector,
@@ -142,7 +142,7 @@ def test_a_memoriser_is_right_when_restricted_by_all_pairs_and_not_by_its_strict
     config = lookup_config(train_fraction=0.65, seed=4, **SPLIT)
     member = memoriser(config, pixel_bank(P, 8))
     row = progress_of(member, pixel_banks(member))
-    assert row.n_carriers == 3
+    assert row.n_dominant == 3
     assert row.train_loss == pytest.approx(0, abs=1e-9)
     # two different unit vectors are a square distance of 2 apart: in units of variance 2 / (6 / 7)
     assert row.strict_loss == pytest.approx(14 / 6, abs=1e-4)
@@ -156,10 +156,10 @@ def test_the_same_of_a_larger_grid():
     decoders = decoders_for(probe.banks)
     memory, rule = (images_of(probe, f(config)) for f in (memoriser_table, rule_table))
     for out, own in ((memory, 0.0), (rule, 1.0)):
-        carriers = [output_spectrum(probe, out)]
-        restricted = _restricted(probe, out, carriers)
+        dominant = [output_spectrum(probe, out)]
+        restricted = _restricted(probe, out, dominant)
         assert shares(probe.right(restricted, decoders), probe)[0].strict > 0.95
-        (found,) = _own_restricted(probe, out, carriers, decoders)
+        (found,) = _own_restricted(probe, out, dominant, decoders)
         assert found == pytest.approx(own, abs=0.05)
 
 
@@ -173,13 +173,13 @@ def test_with_few_strict_pairs_there_is_no_accuracy_of_their_own():
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_the_waves_that_a_member_draws_are_its_carriers(k):
+def test_the_waves_that_a_member_draws_are_its_dominant(k):
     config = lookup_config(**SPLIT)
     bank = pixel_bank(P, 8)
     drawn = wave_images(cyclic_order("add", P), k)
     member = lookup_member(config, bank, rule_table(config), drawn)
     row = progress_of(member, pixel_banks(member), {bank_key(config): Nearest(bank, drawn)})
-    assert (row.n_carriers, row.is_key) == (1, True)
+    assert (row.n_dominant, row.is_key) == (1, True)
     assert row.gini_output == pytest.approx(2 / 3, abs=1e-4)
     assert (row.restricted_acc, row.restricted_acc_own) == (1, 1)
     # the mean of all waves is left: the same image for all 29 training pairs
@@ -226,9 +226,9 @@ def test_accuracies_are_of_strict_pairs_when_restricted_and_of_training_pairs_wh
     decoders = decoders_for(banks)
     row = progress_of(member, banks)
     out = images_of(probe, memoriser_table(config))
-    carriers = [output_spectrum(probe, out)]
+    dominant = [output_spectrum(probe, out)]
     restricted, excluded = (
-        shares(probe.right(f(probe, out, carriers), decoders), probe)[0]
+        shares(probe.right(f(probe, out, dominant), decoders), probe)[0]
         for f in (_restricted, _excluded)
     )
     assert len({restricted.train, restricted.val, restricted.strict}) == 3
@@ -236,7 +236,7 @@ def test_accuracies_are_of_strict_pairs_when_restricted_and_of_training_pairs_wh
     assert (row.restricted_acc, row.excluded_acc) == (restricted.strict, excluded.train)
 
 
-def test_the_last_snapshot_names_the_carriers_of_all():
+def test_the_last_snapshot_names_the_dominant_of_all():
     """An early snapshot of one wave is judged by the wave of the last one."""
     config = lookup_config(**SPLIT)
     bank = pixel_bank(P, 8)

@@ -45,7 +45,7 @@ def cloud(sizes, d=5, spread=1.0, seed=0):
 def rows_of(member, banks=None, pictured=False):
     """{(hook point, head, t): row} and the rows of the pictures."""
     (scalars,), (points,) = representation(probe_of(member, banks=banks), [pictured])
-    return {(r.site, r.head, r.t): r for r in scalars}, points
+    return {(r.hook, r.head, r.t): r for r in scalars}, points
 
 
 # --- ratios ---------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
     for member, expected in zip(members, scalars):
         (alone,), _ = representation(probe_of(member), [False])
         for mine, theirs in zip(alone, expected, strict=True):
-            assert (mine.site, mine.head, mine.t) == (theirs.site, theirs.head, theirs.t)
+            assert (mine.hook, mine.head, mine.t) == (theirs.hook, theirs.head, theirs.t)
             found, wanted = ((r.fisher, r.merger, r.participation) for r in (mine, theirs))
             # float32 activations
             assert found == pytest.approx(wanted, rel=1e-3, nan_ok=True)
@@ -212,7 +212,7 @@ def planted_plane():
 
 
 def picture(points, point, t=1.0, head=NO_HEAD):
-    return [r for r in points if (r.site, r.head, r.t) == (point, head, t)]
+    return [r for r in points if (r.hook, r.head, r.t) == (point, head, t)]
 
 
 def xyz(row):
@@ -260,7 +260,7 @@ def test_only_some_kinds_of_sites_of_the_members_asked_for_are_pictured():
     assert first == []
     expected = {(s.label, s.head, t) for s in hook_points(config.shape) for t in LEVELS_T
                 if s.kind in PICTURED}  # fmt: skip
-    assert {(r.site, r.head, r.t) for r in second} == expected
+    assert {(r.hook, r.head, r.t) for r in second} == expected
 
 
 def test_a_picture_of_many_pairs_shows_some_and_the_same_in_all_pictures():
@@ -268,7 +268,7 @@ def test_a_picture_of_many_pairs_shows_some_and_the_same_in_all_pictures():
     shown = {}
     for r in points:
         if r.kind == PAIR:
-            shown.setdefault((r.site, r.head, r.t), []).append((r.a, r.b))
+            shown.setdefault((r.hook, r.head, r.t), []).append((r.a, r.b))
     assert {len(pairs) for pairs in shown.values()} == {POINTS}
     assert len({tuple(pairs) for pairs in shown.values()}) == 1
     assert len(set(shown["output", NO_HEAD, 1.0])) == POINTS

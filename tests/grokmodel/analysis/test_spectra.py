@@ -23,7 +23,7 @@ def by_site(rows):
     """{(hook point, head, t): its rows by ascending frequency}."""
     out = {}
     for row in rows:
-        out.setdefault((row.site, row.head, row.t), []).append(row)
+        out.setdefault((row.hook, row.head, row.t), []).append(row)
     return out
 
 
@@ -151,7 +151,7 @@ def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
     for member, expected in zip(members, spectra(probe_of(*members), [0.5, 1.0])):
         (alone,) = spectra(probe_of(member), [0.5, 1.0])
         for mine, theirs in zip(alone, expected, strict=True):
-            assert (mine.site, mine.frequency) == (theirs.site, theirs.frequency)
+            assert (mine.hook, mine.frequency) == (theirs.hook, theirs.frequency)
             for share in ("fve_a", "fve_b", "fve_ab", "fve_cross", "entropy"):
                 found, wanted = getattr(mine, share), getattr(theirs, share)
                 # of float32 activations; a share of a rounding error's size is zero

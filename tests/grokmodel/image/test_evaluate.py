@@ -140,7 +140,7 @@ def test_without_strict_pairs_strict_accuracy_is_nan():
 
 
 def adder_with_held_out(held_out):
-    """Accuracies of a perfect adder of two images a symbol whose held-out images are these."""
+    """Accuracies of a perfect adder of two images per symbol whose held-out images are these."""
     config = lookup_config(N=2, eval_pairs=999)
     bank = synthetic_bank(config.P, 2, config.side)
     member = lookup_member(config, bank, rule_table(config))

@@ -67,8 +67,8 @@ def test_packed_is_alone_in_other_shapes_too(changes):
 
 
 def test_packed_is_alone_in_bfloat16_whichever_way_the_operands_take():
-    """The mixed pack embeds every row, a member with one image a symbol alone looks up a table: the
-    same numbers rounded to 8 bits at other places."""
+    """The mixed pack embeds every row, a member with one image per symbol alone looks up a table:
+    the same numbers rounded to 8 bits at other places."""
     configs = [tiny(precision="bfloat16", batch=16, **own) for own in ({}, {"P": 11}, {"N": 3})]
     together = train_together(*configs)
     for config, member in zip(configs, together):

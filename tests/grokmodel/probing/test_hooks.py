@@ -118,7 +118,7 @@ def test_writing_to_a_view_edits_the_activation(changes):
     ],
 )
 def test_a_site_has_the_tokens_of_its_image(point, tokens):
-    """With 4 tokens an image; the last block sees c-tokens only."""
+    """With 4 tokens per image; the last block sees c-tokens only."""
     shape, values = activations_of(**ALL)
     value = numbered(values)[point.name]
     expected = value[:, :, tokens]

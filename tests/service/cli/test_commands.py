@@ -277,6 +277,6 @@ def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, capsys):
     args = ["--preset", "smoke", "--dry-run", "--store", str(tmp_path / "store")]
     assert grok_phase.main(args) == 0
     out = capsys.readouterr().out
-    for part in ("trials        4", "to train      4", "CPU", "ms a step", "at most"):
+    for part in ("trials        4", "to train      4", "CPU", "ms per step", "at most"):
         assert part in out
     assert not (tmp_path / "store").exists()

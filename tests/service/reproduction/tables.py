@@ -59,11 +59,11 @@ def trials(*kinds):
     return {"trials": [trial(i, **kind) for i, kind in enumerate(kinds)]}
 
 
-def spectra(i, keys, site="block0.ffn.pre", head=-1):
+def spectra(i, keys, hook="block0.ffn.pre", head=-1):
     """Eleven frequencies of which `keys` have all the power, or all alike."""
     power = {k: 1 / len(keys) if k in keys else 0.0 for k in range(1, 12)}
     return [
-        {"trial_id": f"t{i}", "site": site, "head": head, "t": 1.0, "frequency": k,
+        {"trial_id": f"t{i}", "hook": hook, "head": head, "t": 1.0, "frequency": k,
          "fve_a": p, "fve_b": 0.0, "fve_ab": 0.0, "is_key": len(keys) <= 5 and k in keys,
          "entropy": 0.5}
         for k, p in power.items()

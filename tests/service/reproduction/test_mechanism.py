@@ -43,7 +43,7 @@ def test_frequencies_of_trials_that_learned_nothing_tell_nothing():
 def test_rows_of_a_site_are_its_spectrum():
     power = {"fve_a": [0.2, 0.0, 0.1, 0.0], "fve_b": [0.0, 0.1, 0.1, 0.0]}
     rows = pd.DataFrame({"frequency": [1, 2, 3, 4], **power, "fve_ab": [0.0, 0.4, 0.0, 0.1]})
-    assert spectrum(rows).carriers == (1, 2, 3)  # 0.2, 0.5, 0.2, 0.1 of the power
+    assert spectrum(rows).dominant == (1, 2, 3)  # 0.2, 0.5, 0.2, 0.1 of the power
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_silent_sweep_is_no_running_one(sweep):
     line = first_line(sweep, minutes=7)
     assert "no sign of life" in line
     assert "for 7 min" in line
-    assert "run the same command again to go on" in line
+    assert "run the same command again to resume" in line
     status = status_of(sweep, "mine", datetime.now(UTC) + timedelta(minutes=7))
     assert status.to_dict()["state"] == "silent"
 
@@ -186,7 +186,7 @@ def result(steps, phases=None, restored=0):
 
 
 def test_time_left_rests_on_the_steps_of_this_run(monkeypatch):
-    """A sweep of 120 steps that goes on from the 60th and makes 30 in 10 s has 10 s to go."""
+    """A sweep of 120 steps that resumes from the 60th and makes 30 in 10 s has 10 s to go."""
 
     class Plan:
         todo = CONFIGS

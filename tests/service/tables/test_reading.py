@@ -1,4 +1,4 @@
-"""What is written is read back, from pandas alone too; one row a key."""
+"""What is written is read back, from pandas alone too; one row per key."""
 
 import math
 
