@@ -22,6 +22,7 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             near = difflib.get_close_matches(unknown[1], self._option_string_actions, 1, 0.75)
             message = f"unknown flag {unknown[1]}" + (f"; did you mean {near[0]}?" if near else "")
+        message = " ".join(message.split())
         program = self.prog.split()[0]  # without the command
         print(f"{program}: {message} (--help says more)", file=sys.stderr)
         sys.exit(2)
