@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.ports import free_port
-from tests.environment import user_environment
+from tests.environment import IN_NAMESPACE, can_mount, user_environment
 from tests.sweeps.scripts import ROOT
 
 START = """
@@ -118,13 +118,7 @@ def test_a_folder_that_cannot_be_written_is_named(variable):
     assert "/proc/none" in said
 
 
-def can_mount():
-    tried = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
-    return tried.returncode == 0
-
-
 @pytest.mark.skipif(not can_mount(), reason="needs a mount namespace")
 def test_shared_memory_that_cannot_be_written_is_named():
-    mount = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
-    said = start(before=["unshare", "-rm", "sh", "-c", mount, "sh"])
-    assert "/dev/shm" in said
+    mount = 'mount -t tmpfs -o ro none /dev/shm && exec "$0" "$@"'
+    assert "/dev/shm" in start(before=[*IN_NAMESPACE, mount])
