@@ -122,3 +122,32 @@ def test_a_folder_that_cannot_be_written_is_named(variable):
 def test_shared_memory_that_cannot_be_written_is_named():
     mount = 'mount -t tmpfs -o ro none /dev/shm && exec "$0" "$@"'
     assert "/dev/shm" in start(before=[*IN_NAMESPACE, mount])
+
+
+NODES = """
+import sys
+from pathlib import Path
+from infra.local.ray import Ray
+
+ray = Ray(Path(sys.argv[1]), Path(sys.argv[2]), "t" * 48, nodes=1)
+ray.start()
+print(ray.address, flush=True)
+sys.stdin.read()
+ray.stop()
+"""
+
+
+def test_the_local_stack_of_a_checkout_in_a_folder_with_a_space(tmp_path):
+    python = python_in(tmp_path / "my checkout")
+    temp = Path(tempfile.mkdtemp(prefix="grok-", dir="/tmp"))
+    command = [python, "-c", NODES, str(tmp_path / "my checkout" / "ray"), str(temp / "ray")]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=user_environment(), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as stack:  # fmt: skip
+        address = stack.stdout.readline().strip()
+        token = str(tmp_path / "my checkout" / "ray" / "token")
+        found = start(RAY_ADDRESS=address, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=token)
+        stack.stdin.close()
+    shutil.rmtree(temp)
+    assert found == [f"{temp}/ray/environment/bin/python", 2]
