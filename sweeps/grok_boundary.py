@@ -50,7 +50,7 @@ HINTS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    return exit_code("grok_boundary", lambda: run(args))
+    return exit_code("grok_boundary", lambda: run(args), is_answer=args.dry_run)
 
 
 def run(args: argparse.Namespace) -> int:

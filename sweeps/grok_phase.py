@@ -32,7 +32,7 @@ from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    return exit_code("grok_phase", lambda: run(args))
+    return exit_code("grok_phase", lambda: run(args), is_answer=args.dry_run)
 
 
 def run(args: argparse.Namespace) -> int:

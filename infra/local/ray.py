@@ -35,6 +35,10 @@ class Ray:
         ports: Mapping[str, int] | None = None,
     ) -> None:
         self.folder, self.temp, self.token = folder, temp, token
+        # a node starts no worker by a path with spaces
+        self.environment = temp / "environment"
+        by_link = str(self.environment / "bin" / Path(sys.executable).name)
+        self.python = by_link if " " in sys.executable else sys.executable
         self.ports = dict(ports or ports_of(nodes))
         self.address = f"{host(0)}:{self.ports['head']}"
         self.dashboard = f"http://127.0.0.1:{self.ports['dashboard']}"
@@ -58,6 +62,10 @@ class Ray:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.token_file.touch(0o600)
         self.token_file.write_text(self.token)
+        if self.python != sys.executable:
+            self.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.environment.unlink(missing_ok=True)
+            self.environment.symlink_to(sys.prefix)
         self.head.start()
         self.head.wait()
         for node in self.nodes:
@@ -86,7 +94,7 @@ class Ray:
     def _server(self, name: str, flags: list[str], number: int, listening: int) -> Server:
         agent = self.ports[name]
         command = [
-            sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
+            self.python, "-m", "ray.scripts.scripts", "start", "--block",
             "--node-ip-address", host(number), "--object-store-memory", str(OBJECTS_BYTES),
             "--dashboard-agent-listen-port", str(agent), "--disable-usage-stats",
             # as on machines of its own: what a job uploads is unpacked for every node

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from grokmodel.errors import UserError
-from service.cli import store_commands
+from service.cli import output, store_commands
 from service.cli.parser import Parser
 from service.health.garbage import OLDER_THAN_H
 from service.settings import Settings, load_settings
@@ -20,6 +19,9 @@ from service.tables.summary import PORT
 Command = Callable[[Settings, argparse.Namespace], int]
 Extend = Callable[[Any], None]
 """Adds commands to the subparsers; each sets `run`, and `tracked` if it needs MLflow."""
+NO_HOME = "Could not determine home directory."
+"""What Python says of a user without HOME and entry in /etc/passwd; MLflow asks for it when it is
+imported."""
 
 
 def main(argv: Sequence[str] | None = None, extend: Extend | None = None) -> int:
@@ -27,23 +29,40 @@ def main(argv: Sequence[str] | None = None, extend: Extend | None = None) -> int
     return exit_code("grok", lambda: _run(args))
 
 
-def exit_code(program: str, work: Callable[[], int]) -> int:
-    """What the work returns; 2 and a line for an error of the user's, 130 if it is stopped, 141 if
-    whoever reads its output, such as `head`, has enough."""
+def exit_code(program: str, work: Callable[[], int], is_answer: bool = True) -> int:
+    """What the work returns; 2 and a line for an error of the user's, 130 if it is stopped.
+
+    Args:
+        is_answer: what it prints is what it is for. If that cannot be written, the code is 1, or
+            141 if whoever reads it, such as `head`, has enough. What else is printed is said of
+            results that are in the store: without it work goes on, and ends as it ends.
+    """
+
+    def say(loss: OSError) -> None:
+        if not (is_answer and isinstance(loss, BrokenPipeError)):
+            print(f"{program}: standard output: {loss.strerror}", file=sys.stderr, flush=True)
+
+    with output.lasting(say) as out:
+        code = _code(program, work)
+    if is_answer and out.loss:
+        code = code or (141 if isinstance(out.loss, BrokenPipeError) else 1)
+    return code
+
+
+def _code(program: str, work: Callable[[], int]) -> int:
     try:
-        code = work()
-        sys.stdout.flush()
-        return code
+        return work()
     except UserError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: stopped; run the same command again to resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # what is still buffered has to go somewhere when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except RuntimeError as error:
+        if str(error) != NO_HOME:
+            raise
+        print(f"{program}: need HOME to be set, for a user who is in no list", file=sys.stderr)
+        return 2
 
 
 def _run(args: argparse.Namespace) -> int:

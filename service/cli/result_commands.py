@@ -79,6 +79,7 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
     if not todo:
         print(f"nothing is missing in {args.sweep}")
         return 0
+    store.preflight()  # rather than that every worker finds out
     check_data([item.config for item in todo if item.names], settings)
     failures = analyze_sweep(
         args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)

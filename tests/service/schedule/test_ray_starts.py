@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.ports import free_port
-from tests.environment import user_environment
+from tests.environment import IN_NAMESPACE, can_mount, user_environment
 from tests.sweeps.scripts import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -120,13 +120,36 @@ def test_a_folder_that_cannot_be_written_is_named(variable):
     assert "/proc/none" in said
 
 
-def can_mount():
-    tried = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
-    return tried.returncode == 0
-
-
 @pytest.mark.skipif(not can_mount(), reason="needs a mount namespace")
 def test_shared_memory_that_cannot_be_written_is_named():
-    mount = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
-    said = start(before=["unshare", "-rm", "sh", "-c", mount, "sh"])
-    assert "/dev/shm" in said
+    mount = 'mount -t tmpfs -o ro none /dev/shm && exec "$0" "$@"'
+    assert "/dev/shm" in start(before=[*IN_NAMESPACE, mount])
+
+
+NODES = """
+import sys
+from pathlib import Path
+from infra.local.ray import Ray
+
+ray = Ray(Path(sys.argv[1]), Path(sys.argv[2]), "t" * 48, nodes=1)
+ray.start()
+print(ray.address, flush=True)
+sys.stdin.read()
+ray.stop()
+"""
+
+
+def test_the_local_stack_of_a_checkout_in_a_folder_with_a_space(tmp_path):
+    python = python_in(tmp_path / "my checkout")
+    temp = Path(tempfile.mkdtemp(prefix="grok-", dir="/tmp"))
+    command = [python, "-c", NODES, str(tmp_path / "my checkout" / "ray"), str(temp / "ray")]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=user_environment(), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as stack:  # fmt: skip
+        address = stack.stdout.readline().strip()
+        token = str(tmp_path / "my checkout" / "ray" / "token")
+        found = start(RAY_ADDRESS=address, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=token)
+        stack.stdin.close()
+    shutil.rmtree(temp)
+    assert found == [f"{temp}/ray/environment/bin/python", 2]

@@ -1,0 +1,108 @@
+"""Output that cannot be written is one line, and no end of what is worth more than its words."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from service.store.manifest import write_manifest
+from service.tables.reading import write_rows
+from tests.environment import IN_NAMESPACE, can_mount, user_environment
+from tests.service.rows import finished_row
+from tests.service.tiny import tiny_config
+from tests.sweeps.scripts import ROOT
+
+COLUMNS = ["-m", "service.cli.commands", "columns"]
+SWEEP = ["sweeps/grok_phase.py", "--preset", "smoke", "--analyses", "none", "--seeds", "1"]
+GOES_ON = """
+import sys
+from pathlib import Path
+from service.cli.commands import exit_code
+
+def work():
+    for _ in range(3):
+        print("x" * 100_000, flush=True)
+    Path(sys.argv[1]).touch()
+    return 0
+
+sys.exit(exit_code("work", work, is_answer=False))
+"""
+
+
+def python(*arguments, shell='exec "$0" "$@"', before=("sh", "-c"), **variables):
+    """A Python whose streams and mounts the shell has changed."""
+    return subprocess.run(
+        [*before, shell, sys.executable, *arguments], cwd=ROOT, env=user_environment(**variables),
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"),
+    [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_cannot_be_written_is_an_error(redirection, reason, unbuffered):
+    shell = f'exec "$0" "$@" {redirection}'
+    done = python(*COLUMNS, shell=shell, PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == 1
+    assert done.stderr == f"grok: standard output: {reason}\n"
+
+
+def test_without_any_stream_the_code_is_all_there_is():
+    streams = 'exec "$0" "$@" <&- >&- 2>&-'
+    assert python(*COLUMNS, shell=streams).returncode == 1
+    nobody = python("-m", "service.cli.commands", "status", "--store", __file__, shell=streams)
+    assert nobody.returncode == 2
+
+
+def test_a_sweep_with_a_full_output_is_trained_to_its_end(tmp_path):
+    shell = 'exec "$0" "$@" >/dev/full'
+    done = python(*SWEEP, shell=shell, GROK_STORE=str(tmp_path / "store"))
+    assert done.returncode == 0, done.stderr
+    assert "grok_phase: standard output: No space left on device" in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+    assert len(pd.read_parquet(tmp_path / "store" / "tables" / "trials"))
+
+
+def test_what_goes_on_without_its_reader_says_so(tmp_path):
+    command = [sys.executable, "-c", GOES_ON, str(tmp_path / "done")]
+    work = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    work.stdout.close()
+    assert work.wait(60) == 0
+    assert work.stderr.read() == "work: standard output: Broken pipe\n"
+    work.stderr.close()
+    assert (tmp_path / "done").exists()
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a mount namespace")
+def test_analyses_for_a_read_only_store_are_refused_before_they_begin(store):
+    config = tiny_config()
+    write_manifest(store, "mine", [config], "1")
+    write_rows(store, "trials", "mine", [finished_row(config)])
+    bind = f"mount --bind {store.url} {store.url} && mount -o remount,bind,ro {store.url}"
+    done = python(
+        "-m", "service.cli.commands", "analyze", "--sweep", "mine", "--store", store.url,
+        before=IN_NAMESPACE, shell=f'{bind} && exec "$0" "$@"',
+        RAY_ADDRESS="127.0.0.1:1",  # where it would have to say that nobody is there
+    )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "Read-only file system" in line
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can be a user of no list"
+)
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path):
+    become = "exec setpriv --reuid 54321 --clear-groups --inh-caps +dac_read_search "
+    become += '--ambient-caps +dac_read_search env -u HOME "$0" "$@"'
+    done = python(*SWEEP, shell=become, GROK_STORE=str(tmp_path / "store"))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("grok_phase: need HOME to be set")
+    assert "Traceback" not in done.stderr
