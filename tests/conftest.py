@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from tests.environment import PRIORITY, user_environment
 
 # before numpy is loaded: tiny matrices lose from threads, much so on a busy machine
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ |= PRIORITY
+
+# how many examples: HYPOTHESIS_PROFILE=long tries fifty times as many, other ones every time
+UNHURRIED = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
+settings.register_profile("short", max_examples=100, derandomize=True, **UNHURRIED)
+settings.register_profile("long", max_examples=5000, print_blob=True, **UNHURRIED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("faults/test_faults.py", "sweeps/test_grok_phase.py", "sweeps/test_reproduce.py")
