@@ -199,6 +199,7 @@ from service.store.store import Store
 from service.tables.reading import done_ids
 from sweeps import reproduce
 from sweeps.budget import Choice
+from sweeps.choices import on_images_here
 from sweeps.paper import Experiment, Scale
 from tests.grokmodel.data_files import write_two_alike
 
@@ -208,9 +209,11 @@ write_two_alike(folder / "data")
 tiny = {"data": ["kuzushiji49"], "P": [5, 7], "N": [2], "side": [8], "width": [16],
         "ffn": [16], "batch": [32], "t_levels": [8], "steps": [20], "eval_every": [10],
         "sample_steps": [1], "final_sample_steps": [1], "train_fraction": [0.8]}
-scale = Scale("full", "the paper's", (tiny,))
 settings = Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", str(folder / "data"))
-choice = Choice(Experiment("critical", "two moduli", 1, (scale,)), scale, 1.0)
+experiment = Experiment("critical", "two moduli", 1, (Scale("full", "the paper's", (tiny,)),))
+(experiment,) = on_images_here([experiment], settings)
+(scale,) = experiment.scales
+choice = Choice(experiment, scale, 1.0)
 found = reproduce.run_experiment(choice, settings, lambda line: None)
 done = done_ids(Store(settings))
 print(json.dumps({"found": found, "done": [c.P for c in scale.configs if c.trial_id in done]}))
