@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from grokmodel.analysis.complexity import has_bdm
 from grokmodel.core.checkpoint import CheckpointError, load_snapshot
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.decoder import Decoder
@@ -62,6 +63,8 @@ def analyze(job: Job, todo: Sequence[Todo], gpus: float = 0.0) -> Iterator[Repor
     """Do what is missing by Ray tasks; yields a report of each task as it ends."""
     import ray  # not needed by those who only ask what is missing
 
+    warn_of_what_is_left_out(todo)
+
     kind = "gpu" if gpus else "cpu"
     task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
     running = {task.remote(job, batch): batch for batch in batches(todo, TRIALS_A_TASK[kind])}
@@ -74,6 +77,15 @@ def analyze(job: Job, todo: Sequence[Todo], gpus: float = 0.0) -> Iterator[Repor
             failures = Failures(Store(job.settings), job.sweep)
             lost = [failures.write(WORKER, item.trial["trial_id"], error) for item in batch]
             yield Report(len(batch), tuple(lost))
+
+
+def warn_of_what_is_left_out(todo: Sequence[Todo]) -> None:
+    """One line where an optional package is not there."""
+    if any("complexity" in item.names for item in todo) and not has_bdm():
+        log.warning(
+            "pybdm is not installed: `bdm` is left out of the table complexity; to have it: "
+            "pip install 'grok-sweep[bdm]'"
+        )
 
 
 def to_do(job: Job) -> list[Todo]:

@@ -12,7 +12,7 @@ from grokmodel.image.pack import Member
 from grokmodel.image.training import train as train_pack
 from service.analysis import tasks
 from service.analysis.drawing import draw_trials
-from service.analysis.pending import NONE, QUICK, Wish, batches, missing
+from service.analysis.pending import NONE, QUICK, Todo, Wish, batches, missing
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, analysis_task, to_do
 from service.report.trial_figures import TRIAL_FIGURES
@@ -27,6 +27,7 @@ from service.tracking import outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import PackJob, run_pack
+from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
 CONFIGS = [tiny_config(seed=0), tiny_config(seed=1, weight_decay=3)]
@@ -387,3 +388,13 @@ def test_diverged_trials_are_left_alone(settings, store):
     analyse = train(settings, store, "diverging", [tiny_config(seed=1, lr=1e30)])
     assert list(read_table(store, "trials", "diverging")["phase"]) == ["diverged"]
     assert analyse() == []
+
+
+def test_without_pybdm_one_line_says_what_is_left_out(monkeypatch, caplog):
+    monkeypatch.setattr(tasks, "has_bdm", lambda: False)
+    todo = [Todo(finished_row(c), ("complexity",)) for c in CONFIGS]
+    tasks.warn_of_what_is_left_out(todo)
+    (line,) = [record.message for record in caplog.records]
+    assert "pybdm is not installed" in line
+    tasks.warn_of_what_is_left_out([Todo(todo[0].trial, ("spectra",))])
+    assert len(caplog.records) == 1

@@ -98,6 +98,7 @@ def test_slots_get_equally_many_packs_of_nearly_one_size(trials):
     packs = pack([tiny_config(seed=s) for s in range(trials)], Resources(slots, 1.0, 0.0))
     sizes = [len(p) for p in packs]
     assert sum(sizes) == trials
+    assert min(sizes) >= 1
     assert max(sizes) - min(sizes) <= 1
     assert len(packs) % slots == 0 or max(sizes) == 1
     assert max(sizes) <= 16
