@@ -9,9 +9,9 @@ from functools import cache
 from grokmodel.core.checkpoint import dump_snapshot
 from grokmodel.image.config import PackShape, TrialConfig
 from grokmodel.image.pack import Member
+from service.store.keys import is_snapshot_step
 from service.store.store import Store, StoreError
 from service.text import byte_size
-from service.worker.recorder import is_snapshot_step
 
 log = logging.getLogger("grok")
 

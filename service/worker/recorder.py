@@ -93,7 +93,7 @@ class Recorder:
 
     def _save_snapshots(self, round_: Round[Pack]) -> None:
         for member in round_.evaluated:
-            if not member.finished and is_snapshot_step(member.step, member.config.eval_every):
+            if not member.finished and keys.is_snapshot_step(member.step, member.config.eval_every):
                 round_.pack.write_back(member)
                 copy = frozen(member)
                 self.writer.submit(partial(self._write_snapshot, copy), nbytes(copy))
@@ -169,12 +169,3 @@ def frozen(member: Member) -> Member:
 def nbytes(member: Member) -> int:
     """Memory that the state of a member takes."""
     return sum(t.numel() * t.element_size() for t in vars(member.state).values())
-
-
-def is_snapshot_step(step: int, every: int) -> bool:
-    """Log-spaced steps at which weights are kept: two an octave, 0, 1, 2, 3, 4, 6, 8, 12, ...
-    times `every`."""
-    rounds = step // every
-    while rounds > 3 and rounds % 2 == 0:
-        rounds //= 2
-    return rounds <= 3

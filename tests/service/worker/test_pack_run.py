@@ -17,7 +17,7 @@ from service.store.store import Store
 from service.tables.reading import read_table
 from service.tracking import client, outbox
 from service.tracking.client import Tracking
-from service.worker import pack_run, recorder
+from service.worker import pack_run
 from service.worker.pack_run import PackJob, PreemptedError, pack_rounds, run_pack
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server
@@ -169,7 +169,7 @@ def test_told_to_stop_it_saves_what_it_has_and_ends(store, make_job):
 
 
 def test_snapshot_steps_are_log_spaced():
-    steps = [s for s in range(0, 2001, 10) if recorder.is_snapshot_step(s, 10)]
+    steps = [s for s in range(0, 2001, 10) if keys.is_snapshot_step(s, 10)]
     assert steps == [0, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920]
 
 
