@@ -50,6 +50,14 @@ def test_grok_loads_what_takes_seconds_only_when_it_is_needed():
     assert not {"torch", "mlflow", "ray", "matplotlib"} & set(done.stdout.split())
 
 
+def test_workers_do_not_load_mlflow():
+    """The driver alone speaks with it: neither its password nor its memory is a worker's."""
+    program = "import sys; from service.worker import actor; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not {"mlflow", "sqlalchemy"} & set(done.stdout.split())
+
+
 def test_modules_stay_short():
     lengths = {path: len(path.read_text().splitlines()) for x in LAYERS for path in modules(x)}
     assert not {str(path): n for path, n in lengths.items() if n > 320}

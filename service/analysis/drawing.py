@@ -16,7 +16,7 @@ from service.store import keys
 from service.store.store import Store
 from service.tables.reading import frame_of, read_table
 from service.tables.rows import Row
-from service.tracking import outbox
+from service.tracking.marks import mark
 
 ANALYSIS_OF = {table: analysis.name for analysis in ANALYSES for table in analysis.tables}
 
@@ -80,7 +80,7 @@ def draw_trial(
     for key, data in files.items():
         store.put(key, data)
     if files:
-        outbox.mark(store, sweep, [trial_id])
+        mark(store, sweep, [trial_id])
     return list(files)
 
 

@@ -42,7 +42,7 @@ from service.tables.compaction import tidy
 from service.tables.reading import done_ids, read_table
 from service.tracking import outbox
 from service.tracking.client import Tracking
-from service.tracking.publisher import Publisher, of_driver
+from service.tracking.publisher import Publisher
 from service.worker.pack_run import Trainer
 
 log = logging.getLogger("grok")
@@ -105,7 +105,7 @@ def run_sweep(
         with shown(store, sweep, tracking, say) as publisher:
             _begin(store, plan, tracking.experiment_id)
             outbox.offer(store, sweep, publisher)  # what is known, while the rest is trained
-            train_packs(plan, resources, settings, tracking, say, trainer, heartbeat)
+            train_packs(plan, resources, settings, publisher, say, trainer, heartbeat)
             forget_resume_points(store, plan)
             outbox.offer(store, sweep, publisher)  # what the workers could not send
             failures = _analyze(store, sweep, settings, wish, say, heartbeat)
@@ -143,7 +143,7 @@ def shown(
         TrackingError: MLflow does not answer at the start.
     """
     tracking.open_sweep(provenance.describe())
-    with of_driver(tracking) as publisher:
+    with Publisher(tracking) as publisher:
         try:
             yield publisher
             outbox.flush(store, sweep, publisher, say, "FINISHED")

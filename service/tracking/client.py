@@ -30,8 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig
 from service.settings import without_password
-from service.tables.rows import config_of
-from service.tracking.metrics import curve_metrics, outcome_metrics, thinned
+from service.tables.rows import config_of, thinned
+from service.tracking.metrics import curve_metrics, outcome_metrics
 
 METRICS_A_CALL = 800
 """Below MLflow's limit of 1,000 metrics, params and tags together, with room for the latter."""
@@ -67,7 +67,7 @@ def set_up_mlflow() -> dict[str, str]:
 
 
 class Tracking:
-    """One sweep's experiment. Use `start` on the driver, then `attach` on the workers."""
+    """One sweep's experiment: see `start`."""
 
     def __init__(self, uri: str, experiment_id: str = "", parent_id: str = "") -> None:
         set_up_mlflow()
@@ -89,11 +89,6 @@ class Tracking:
         self = cls(uri)
         self.patiently(lambda: self._find_or_make(sweep, artifacts), patience_s)
         return self
-
-    @classmethod
-    def attach(cls, uri: str, experiment_id: str, parent_id: str) -> Tracking:
-        """The same from a worker: nothing is looked up, no call is made."""
-        return cls(uri, experiment_id, parent_id)
 
     @cached_property
     def client(self) -> MlflowClient:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import torch
 
@@ -23,16 +21,10 @@ from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import done_ids
-from service.tracking.client import Tracking
-from service.tracking.publisher import Publisher
-from service.worker.recorder import Recorder
+from service.worker.recorder import News, Recorder
 from service.worker.writer import Writer
 
 log = logging.getLogger("grok")
-
-DRAIN_S, DRAIN_SHARE = 5.0, 0.005
-"""How long a pack that has ended waits for MLflow: seconds, and share of the time it trained. The
-driver sends the rest."""
 
 Trainer = Callable[[Sequence[Member], Banks, Decoders, torch.device], Iterator[Round]]
 """What trains a pack: `grokmodel.core.training.train`, or what a benchmark puts in its place."""
@@ -44,8 +36,6 @@ class PackJob:
 
     sweep: str
     settings: Settings
-    experiment_id: str
-    parent_id: str
     configs: tuple[TrialConfig, ...]
     cpus: float
     trainer: Trainer = train
@@ -61,9 +51,8 @@ class Progress:
     """Those of them that were there before this process."""
     phases: dict[str, str]
     """Phase of every finished trial by id."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, "restored": self.restored, "phases": self.phases}
+    news: tuple[News, ...] = ()
+    """What there is to be told of trials since the last report."""
 
 
 class PreemptedError(RuntimeError):
@@ -77,9 +66,10 @@ def run_pack(job: PackJob, report: Callable[[Progress], None]) -> None:
 
 
 def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
-    """Train what is left of a pack; every finished trial gets its rows. Yields after each round.
+    """Train what is left of a pack; every finished trial gets its rows. Yields after each round,
+    and when the last rows are written.
 
-    Neither MLflow nor, while it keeps up, the store is waited for.
+    While it keeps up, the store is not waited for.
 
     Args:
         stopping: set from outside when the worker is to end.
@@ -96,34 +86,28 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     restored = sum(m.step for m in members)
     banks = {bank_key(m.config): _bank(bank_key(m.config), job.settings) for m in members}
     decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
-    tracking = Tracking.attach(job.settings.tracking_uri, job.experiment_id, job.parent_id)
-    started = time.monotonic()
-    with Publisher(tracking) as publisher:
-        with Writer() as writer:
-            recorder = Recorder(
-                store,
-                job.sweep,
-                writer,
-                publisher,
-                banks,
-                decoders,
-                device,
-                job.settings.checkpoint_s,
-            )
-            recorder.begin(members)
-            for round_ in job.trainer(members, banks, decoders, device):
-                recorder.record(round_, at_once=stopping.is_set())
-                if stopping.is_set():
-                    break
-                yield progress(members, restored)
-        if stopping.is_set():
-            raise PreemptedError
-        publisher.drain(min(DRAIN_S, DRAIN_SHARE * (time.monotonic() - started)))
+    with Writer() as writer:
+        recorder = Recorder(
+            store, job.sweep, writer, banks, decoders, device, job.settings.checkpoint_s
+        )
+        recorder.begin(members)
+        for round_ in job.trainer(members, banks, decoders, device):
+            recorder.record(round_, at_once=stopping.is_set())
+            if stopping.is_set():
+                break
+            yield progress(members, restored, recorder)
+    if stopping.is_set():
+        raise PreemptedError
+    if members:
+        yield progress(members, restored, recorder)
 
 
-def progress(members: Sequence[Member], restored: int) -> Progress:
+def progress(members: Sequence[Member], restored: int, recorder: Recorder) -> Progress:
     steps = sum(m.config.steps if m.finished else m.step for m in members)
-    return Progress(steps, restored, {m.config.trial_id: m.phase for m in members if m.finished})
+    phases = {m.config.trial_id: m.phase for m in members if m.finished}
+    # no other thread takes any: those that are counted are there
+    news = tuple(recorder.news.get() for _ in range(recorder.news.qsize()))
+    return Progress(steps, restored, phases, news)
 
 
 def restore(store: Store, config: TrialConfig) -> Member:

@@ -58,8 +58,7 @@ def trained(settings, store):
 
 def train(settings, store, sweep, configs):
     tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
-    ids = (tracking.experiment_id, tracking.parent_id)
-    run_pack(PackJob(sweep, settings, *ids, tuple(configs), cpus=1.0), lambda p: None)
+    run_pack(PackJob(sweep, settings, tuple(configs), cpus=1.0), lambda p: None)
 
     def analyse(wish=FAST):
         job = Job(sweep, settings, wish)
@@ -204,10 +203,7 @@ def other_run(members, banks, decoders, device):
 def test_analyses_are_of_the_run_that_the_row_is_of(trained, store, settings, tmp_path):
     """Though another driver has trained the same trials since, into the same checkpoints."""
     shutil.copytree(settings.store, tmp_path / "alone")
-    tracking = trained.tracking
-    job = PackJob(
-        "other", settings, tracking.experiment_id, tracking.parent_id, tuple(CONFIGS), 1.0
-    )
+    job = PackJob("other", settings, tuple(CONFIGS), 1.0)
     run_pack(dataclasses.replace(job, trainer=other_run), lambda p: None)
     runs = [set(read_table(store, "trials", name)["run_id"]) for name in ("sweep", "other")]
     assert not runs[0] & runs[1]

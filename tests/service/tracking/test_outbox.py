@@ -125,7 +125,7 @@ def test_a_server_that_went_away_ends_the_sending_within_its_bound(sweep, settin
     monkeypatch.setattr(outbox, "PATIENCE_S", 1.0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     said = []
-    with hanging_server() as uri, Publisher(Tracking.attach(uri, "1", "2"), 8) as publisher:
+    with hanging_server() as uri, Publisher(Tracking(uri, "1", "2")) as publisher:
         started = time.monotonic()
         assert not outbox.flush(sweep, "mine", publisher, said.append)
         assert time.monotonic() - started < 20  # MLflow alone tries for minutes
