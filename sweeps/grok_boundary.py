@@ -90,7 +90,7 @@ def find(
     from service.schedule.driver import run_sweep
     from service.schedule.tune import SweepError
     from service.store.store import Store
-    from service.tracking import outbox
+    from service.tracking import marks, outbox
 
     def train(configs: Sequence[TrialConfig]) -> None:
         run_sweep(search.name, configs, settings, flags.say, Wish(scope=NONE), gpus=gpus)
@@ -109,7 +109,7 @@ def find(
     except SweepError as error:
         print(f"grok_boundary: {error}", file=sys.stderr)
         return None
-    outbox.mark(store, search.name, [outbox.SWEEP])  # its picture is younger than the last round
+    marks.mark(store, search.name, [marks.SWEEP])  # its picture is younger than the last round
     outbox.publish(settings, search.name, flags.say)
     return found
 

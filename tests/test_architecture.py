@@ -143,6 +143,14 @@ def test_grok_loads_what_takes_seconds_only_when_it_is_needed():
     assert not {"torch", "mlflow", "ray", "matplotlib"} & set(done.stdout.split())
 
 
+def test_workers_do_not_load_mlflow():
+    """The driver alone speaks with it: neither its password nor its memory is a worker's."""
+    program = "import sys; from service.worker import actor; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not {"mlflow", "sqlalchemy"} & set(done.stdout.split())
+
+
 def test_folders_and_modules_stay_small():
     folders = {path.parent for path in FILES.values()}
     counts = {str(folder): len(list(folder.glob("*.py"))) - 1 for folder in folders}

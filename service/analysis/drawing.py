@@ -18,7 +18,7 @@ from service.store import keys
 from service.store.store import Store
 from service.tables.reading import frame_of, read_table
 from service.tables.rows import Row
-from service.tracking import outbox
+from service.tracking.marks import SWEEP, mark
 
 ANALYSIS_OF = {table: analysis.name for analysis in ANALYSES for table in analysis.tables}
 
@@ -80,7 +80,7 @@ def draw_trial(
     }
     _put(store, files)
     if files:
-        outbox.mark(store, sweep, [trial_id])
+        mark(store, sweep, [trial_id])
     return list(files)
 
 
@@ -113,7 +113,7 @@ def draw_sweep(store: Store, sweep: str, planes: list[tuple[str, str]] | None = 
         report = {page.key(sweep): page.page(store, sweep).encode()}
         _put(store, report)
         files |= report
-    outbox.mark(store, sweep, [outbox.SWEEP])
+    mark(store, sweep, [SWEEP])
     return list(files)
 
 

@@ -26,7 +26,7 @@ from service.store.store import Store, StoreError
 from service.tables.reading import read_table
 from service.tables.summary import ui_address
 from service.tables.typical import representatives
-from service.tracking import outbox
+from service.tracking import marks, outbox
 from service.tracking.artifacts import correct, goes_along, misplaced
 from service.tracking.client import Tracking
 
@@ -93,7 +93,7 @@ def run_publish(settings: Settings, args: argparse.Namespace) -> int:
     planned_trials(store, args.sweep)
     if args.all:
         trials = read_table(store, "trials", args.sweep, columns=["trial_id"])
-        outbox.mark(store, args.sweep, [outbox.SWEEP, *trials["trial_id"]])
+        marks.mark(store, args.sweep, [marks.SWEEP, *trials["trial_id"]])
     if not outbox.publish(settings, args.sweep, warn):
         return 1
     print(f"MLflow has all of {args.sweep}")

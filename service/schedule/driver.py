@@ -42,9 +42,9 @@ from service.store.store import Store, StoreError
 from service.tables.compaction import tidy
 from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
-from service.tracking import outbox
+from service.tracking import marks, outbox
 from service.tracking.client import Tracking
-from service.tracking.publisher import Publisher, of_driver
+from service.tracking.publisher import Publisher
 from service.worker.pack_run import Trainer
 
 log = logging.getLogger("grok")
@@ -101,7 +101,7 @@ def run_sweep(
         if known and is_complete(store, sweep, configs, wish):
             say(f"sweep {sweep}: all {len(configs)} trials are done already")
             if others and others[0].beat.state in (FAILED, STOPPED):
-                outbox.mark(store, sweep, [outbox.SWEEP])  # of which MLflow says so
+                marks.mark(store, sweep, [marks.SWEEP])  # of which MLflow says so
             outbox.publish(settings, sweep, say, status="FINISHED")
             return _result(store, sweep, known.experiment_id, started, ())
         tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
@@ -110,7 +110,7 @@ def run_sweep(
         with shown(store, sweep, tracking, say) as publisher:
             _begin(store, plan, tracking)
             outbox.offer(store, sweep, publisher)  # what is known, while the rest is trained
-            train_packs(plan, resources, settings, tracking, say, trainer, heartbeat)
+            train_packs(plan, resources, settings, publisher, say, trainer, heartbeat)
             forget_resume_points(store, plan)
             outbox.offer(store, sweep, publisher)  # what the workers could not send
             failures = _analyze(store, sweep, settings, wish, say, heartbeat)
@@ -148,7 +148,7 @@ def shown(
         TrackingError: MLflow does not answer at the start.
     """
     tracking.open_sweep(provenance.describe())
-    with of_driver(tracking) as publisher:
+    with Publisher(tracking) as publisher:
         try:
             yield publisher
             outbox.flush(store, sweep, publisher, say, "FINISHED")
@@ -187,7 +187,7 @@ def _begin(store: Store, plan: Plan, tracking: Tracking) -> None:
     tracking.axes = sweep_axes(store, plan.sweep)
     store.delete_folder(keys.figures_prefix(plan.sweep))  # figures that are there show the whole
     adopt(store, plan)
-    outbox.mark(store, plan.sweep, [outbox.SWEEP])
+    marks.mark(store, plan.sweep, [marks.SWEEP])
 
 
 def _warn_of(others: Sequence[Seen], sweep: str) -> None:

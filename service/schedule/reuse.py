@@ -11,7 +11,7 @@ from service.store.keys import trial_figure_key
 from service.store.manifest import sweep_names
 from service.store.store import Store
 from service.tables.reading import done_ids, read_rows, write_rows
-from service.tracking import outbox
+from service.tracking import marks
 from service.worker.recorder import PICTURES
 
 AT_ONCE = 8
@@ -25,7 +25,7 @@ def adopt(store: Store, plan: Plan) -> None:
     runs = {(row["trial_id"], row["run_id"]) for row in trials}
     curves = [r for r in read_rows(store, "curves", ids) if (r["trial_id"], r["run_id"]) in runs]
     _copy_pictures(store, plan.sweep, ids)
-    outbox.mark(store, plan.sweep, ids)
+    marks.mark(store, plan.sweep, ids)
     write_rows(store, "curves", plan.sweep, curves)
     write_rows(store, "trials", plan.sweep, trials)
 

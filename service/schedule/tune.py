@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from ray import tune
 from ray.tune.execution import class_cache
@@ -18,14 +20,16 @@ from service.store.heartbeat import TRAINING, Heartbeat, StoppedError
 from service.store.keys import state_key
 from service.store.store import Store
 from service.tables.reading import done_ids
-from service.tracking.client import Tracking
+from service.tracking import outbox
+from service.tracking.publisher import Publisher
 from service.worker.actor import PackTrainable
 from service.worker.pack_run import PackJob, Trainer
 
 MAX_FAILURES = 10
 """Times that Tune starts a pack again whose worker, node or store was lost, as happens on machines
 that can be taken away; it resumes from its last resume points."""
-
+MOST_WAITING = 2000
+"""Messages that wait for MLflow beyond which the driver keeps no more in memory."""
 
 AWS_SECRETS = {
     "AWS_ACCESS_KEY_ID",
@@ -47,12 +51,12 @@ def train_packs(
     plan: Plan,
     resources: Resources,
     settings: Settings,
-    tracking: Tracking,
+    publisher: Publisher,
     say: Callable[[str], None],
     trainer: Trainer,
     heartbeat: Heartbeat,
 ) -> None:
-    """One Tune trial per pack.
+    """One Tune trial per pack; what its workers report is handed to the publisher.
 
     Raises:
         SweepError: trials are left that have no row.
@@ -63,12 +67,9 @@ def train_packs(
         PackJob(
             sweep=plan.sweep,
             settings=settings,
-            experiment_id=tracking.experiment_id,
-            parent_id=tracking.parent_id,
             configs=configs,
             cpus=resources.cpus,
             trainer=trainer,
-            axes=tracking.axes,
         )
         for configs in plan.packs
     ]
@@ -94,7 +95,7 @@ def train_packs(
             # packs have checkpoints of their own
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[progress, starts],
+            callbacks=[progress, starts, Shown(store, plan, publisher)],
             stop=starts,
             verbose=0,
         ),
@@ -121,6 +122,29 @@ def train_packs(
             f"{len(left)} of {len(plan.todo)} trials are not done ({reasons or 'stopped'}); run "
             "the same command again to resume from their last resume points"
         )
+
+
+class Shown(tune.Callback):  # type: ignore[misc]
+    """Hands to MLflow what the workers report of their trials."""
+
+    def __init__(self, store: Store, plan: Plan, publisher: Publisher) -> None:
+        self.store, self.sweep, self.publisher = store, plan.sweep, publisher
+        self.configs = {c.trial_id: c for c in plan.todo}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        for news in result["news"]:
+            if self.publisher.waiting >= MOST_WAITING:
+                continue  # trials that have their row are marked, and sent when all is trained
+            if news.row is None:
+                send = partial(outbox.send_curve, self.configs[news.trial_id], news.curve)
+            else:
+                send = partial(outbox.send_trial, self.store, self.sweep, news.row, news.curve)
+            self.publisher.offer(news.trial_id, send)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune keeps it for a resumption of which we make no use
 
 
 def forget_resume_points(store: Store, plan: Plan) -> None:

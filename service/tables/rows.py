@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
 
 from grokmodel.core.outcome import Evaluation, outcome
 from grokmodel.data.pairs import split_pairs
@@ -14,6 +16,10 @@ from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member
 
 Row = dict[str, Any]
+T = TypeVar("T")
+
+MAX_POINTS = 200
+"""Points of a thinned curve, at most."""
 
 
 def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) -> Row:
@@ -43,6 +49,15 @@ def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) 
         "device": device,
     }
     return without_nan(row)
+
+
+def thinned(curve: Sequence[T]) -> list[T]:
+    """At most MAX_POINTS rows: log-spaced, with the first and the last."""
+    n = len(curve)
+    if n <= MAX_POINTS:
+        return list(curve)
+    index = np.unique(np.geomspace(1, n, MAX_POINTS).round().astype(int) - 1)
+    return [curve[i] for i in index]
 
 
 def curve_rows(member: Member) -> list[Row]:

@@ -1,5 +1,6 @@
 """MLflow, the window on a sweep: the calls (`client`), their sending in the background
-(`publisher`) and what MLflow does not have yet (`outbox`). Nobody waits for a tracking server.
+(`publisher`), marks in the store of what it lacks (`marks`) and the sending of that (`outbox`).
+The driver alone calls MLflow; workers only mark. Nobody waits for a tracking server.
 
 Uses: store, tables. Used by: worker, analysis, schedule, health, cli.
 """

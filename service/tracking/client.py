@@ -31,9 +31,10 @@ from service.reachable import check_reachable
 from service.retry import retry
 from service.settings import without_password
 from service.tables.names import trial_name
+from service.tables.rows import thinned
 from service.text import reason
 from service.tracking.artifacts import correct, goes_along, is_elsewhere
-from service.tracking.metrics import curve_metrics, outcome_metrics, thinned
+from service.tracking.metrics import curve_metrics, outcome_metrics
 
 METRICS_A_CALL = 800
 """Below MLflow's limit of 1,000 metrics, params and tags together, with room for the latter."""
@@ -68,16 +69,14 @@ def set_up_mlflow() -> dict[str, str]:
 
 
 class Tracking:
-    """One sweep's experiment. Use `start` on the driver, then `attach` on the workers."""
+    """One sweep's experiment: see `start`."""
 
-    def __init__(
-        self, uri: str, experiment_id: str = "", parent_id: str = "", axes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, uri: str, experiment_id: str = "", parent_id: str = "") -> None:
         set_up_mlflow()
         self.uri = uri
         self.experiment_id = experiment_id
         self.parent_id = parent_id
-        self.axes = tuple(axes)
+        self.axes: tuple[str, ...] = ()
         """Fields that the sweep varies: runs are named by them."""
         self._watched: dict[str, tuple[RunInfo, int]] = {}
         """Runs of trials in training, and the last step of their curve that was sent."""
@@ -95,13 +94,6 @@ class Tracking:
         self = cls(uri)
         self.retry(lambda: self._find_or_make(sweep, artifacts), patience_s)
         return self
-
-    @classmethod
-    def attach(
-        cls, uri: str, experiment_id: str, parent_id: str, axes: Sequence[str] = ()
-    ) -> Tracking:
-        """The same from a worker: nothing is looked up, no call is made."""
-        return cls(uri, experiment_id, parent_id, axes)
 
     @cached_property
     def client(self) -> MlflowClient:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 from mlflow.entities import Metric
 
 from grokmodel.core.outcome import EVALUATION_FIELDS
 
-MAX_POINTS = 200
-"""Points a metric, log-spaced, at most."""
 CURVE_METRICS = EVALUATION_FIELDS[1:]
 OUTCOME_METRICS = (
     "train_step",
@@ -29,8 +26,6 @@ OUTCOME_METRICS = (
     "val_acc_heldout_final",
     "val_acc_strict_heldout_final",
 )
-
-T = TypeVar("T")
 
 
 def curve_metrics(curve: Sequence[Mapping[str, Any]], start_ms: int) -> list[Metric]:
@@ -52,12 +47,3 @@ def _metrics(
         for name in names
         if row[name] is not None and math.isfinite(row[name])
     ]
-
-
-def thinned(curve: Sequence[T]) -> list[T]:
-    """At most MAX_POINTS rows: log-spaced, with the first and the last."""
-    n = len(curve)
-    if n <= MAX_POINTS:
-        return list(curve)
-    index = np.unique(np.geomspace(1, n, MAX_POINTS).round().astype(int) - 1)
-    return [curve[i] for i in index]

@@ -1,4 +1,4 @@
-"""What MLflow lacks: a marker in the store for every trial, and for the sweep, not sent yet.
+"""What MLflow lacks, and how it is sent: a mark in the store for every trial, and for the sweep.
 
 `outbox/<sweep>/<trial_id>/<token>` is written before the trial's row and removed when MLflow has
 all of the trial; below `outbox/<sweep>/sweep` are those of the sweep's own figures and report. Who
@@ -9,13 +9,13 @@ is sent is read from tables and store, so it can be sent at any time later, and 
 from __future__ import annotations
 
 import contextlib
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from grokmodel.image.config import TrialConfig
 from service.settings import Settings
 from service.store import keys
 from service.store.heartbeat import FAILED, STOPPED, heartbeats
@@ -25,10 +25,9 @@ from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
 from service.tables.summary import settings_table
 from service.tracking.client import Tracking, TrackingError
-from service.tracking.publisher import Publisher, of_driver
+from service.tracking.marks import SWEEP, mark, marked
+from service.tracking.publisher import Publisher
 
-SWEEP = "sweep"
-"""Stands beside the ids of trials, which are hexadecimal."""
 LINE_EVERY_S = 30.0
 PATIENCE_S = 15.0
 """How long the driver tries a server that does not answer, once its own work is done."""
@@ -38,15 +37,9 @@ STUCK_LINES = 4
 """Lines without progress after which a server that never fails counts as away too."""
 
 
-def mark(store: Store, sweep: str, names: Iterable[str]) -> None:
-    """Note that MLflow lacks something of these trials, or of the sweep."""
-    for name in names:
-        store.put(keys.outbox_key(sweep, name, uuid.uuid4().hex), b"")
-
-
-def marked(store: Store, sweep: str) -> list[str]:
-    """Ids of trials of which MLflow lacks something; SWEEP among them for the sweep itself."""
-    return keys.outbox_names(store, sweep)
+def send_curve(config: TrialConfig, curve: Sequence[Mapping[str, Any]], tracking: Tracking) -> None:
+    """The curve so far of a trial in training."""
+    tracking.log_curve(config, curve)
 
 
 def send_trial(
@@ -162,14 +155,14 @@ def publish(
     except TrackingError as error:
         say(f"{error}. {_words(sweep, lacking)}")
         return False
-    with of_driver(tracking) as publisher:
+    with Publisher(tracking) as publisher:
         return flush(store, sweep, publisher, say, status)
 
 
 def end(store: Store, sweep: str, tracking: Tracking, status: str) -> None:
     """Tell MLflow how a sweep has ended, and nothing else: whoever stops it does not wait for what
     is still to be sent."""
-    with of_driver(tracking) as publisher:
+    with Publisher(tracking) as publisher:
         publisher.offer(SWEEP, lambda tracking: tracking.end_sweep(status))
         if publisher.drain(PATIENCE_S, PATIENCE_S):
             with contextlib.suppress(StoreError):  # what ended the sweep matters more

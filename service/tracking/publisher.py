@@ -1,8 +1,8 @@
-"""MLflow calls in threads of their own: whoever trains hands over what is to be sent and goes on.
+"""MLflow calls in threads of their own: the driver hands over what is to be sent and goes on.
 
 A server that is away costs nothing but memory for one message per trial: messages wait, a newer one
 takes the place of an older one of the same trial, and are tried again ever more rarely until the
-server is back. What a process cannot send before it ends stays marked in the outbox.
+server is back. What a driver cannot send before it ends stays marked in the outbox.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import ClassVar
 
 from mlflow.exceptions import MlflowException
 
@@ -29,22 +28,15 @@ FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
 AWAY_AFTER = 2
 """Failures in a row after which the server counts as away: one may be a connection gone stale."""
 SERVER_THREADS = 8
-"""Messages at a time from the driver to a server; a database gets one: SQLite has one lock."""
+"""Messages at a time to a server; a database gets one: SQLite has one lock."""
 
 
 class Publisher:
-    """Sends messages in the background.
+    """Sends messages in the background."""
 
-    Args:
-        threads: messages on their way at a time.
-    """
-
-    _away_from: ClassVar[set[str]] = set()
-    """Servers that this process has called away: one line each, however many packs it trains."""
-
-    def __init__(self, tracking: Tracking, threads: int = 1) -> None:
+    def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
-        self._threads = threads
+        self._threads = SERVER_THREADS if tracking.uri.startswith("http") else 1
         self._waiting: dict[str, Send] = {}
         self._sending: set[str] = set()
         self._changed = threading.Condition()
@@ -53,12 +45,18 @@ class Publisher:
         self._closed = False
         self._started: list[threading.Thread] = []
         self._trouble_since = 0.0
+        self._is_called_away = False
         self.trouble = ""
         """What the last failure said; empty while the server answers."""
 
     @property
     def uri(self) -> str:
         return without_password(self._tracking.uri)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that nobody is sending yet."""
+        return len(self._waiting)
 
     def offer(self, key: str, send: Send) -> None:
         """Hand over the newest message about `key`; returns at once."""
@@ -146,8 +144,8 @@ class Publisher:
 
     def _answered(self) -> None:
         self._failures, self._retry_at, self.trouble = 0, 0.0, ""
-        if self.uri in self._away_from:
-            self._away_from.discard(self.uri)
+        if self._is_called_away:
+            self._is_called_away = False
             log.warning("MLflow at %s is back", self.uri)
 
     def _failed(self, key: str, send: Send, error: Exception) -> None:
@@ -170,8 +168,8 @@ class Publisher:
             return  # another thread's call of the same moment
         self._failures += 1
         self._retry_at = now + min(FIRST_RETRY_S * 2 ** (self._failures - 1), LAST_RETRY_S)
-        if self._failures >= AWAY_AFTER and self.uri not in self._away_from:
-            self._away_from.add(self.uri)
+        if self._failures >= AWAY_AFTER and not self._is_called_away:
+            self._is_called_away = True
             log.warning(
                 "MLflow at %s does not answer (%s); training goes on, and what it should show is "
                 "sent when it is back", self.uri, self.trouble,
@@ -184,8 +182,3 @@ def is_refusal(error: Exception) -> bool:
         return False
     status = error.get_http_status_code()
     return 400 <= status < 500 and status not in (408, 429)
-
-
-def of_driver(tracking: Tracking) -> Publisher:
-    """A publisher for all trials of a sweep."""
-    return Publisher(tracking, SERVER_THREADS if tracking.uri.startswith("http") else 1)

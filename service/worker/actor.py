@@ -53,7 +53,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         try:
             self.last = next(self.rounds)
         except StopIteration:
-            return dataclasses.asdict(self.last) | {DONE: True}
+            return vars(dataclasses.replace(self.last, news=())) | {DONE: True}
         except PreemptedError:
             sys.exit(1)
         except PASSING:
@@ -61,10 +61,10 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             log.exception("a pack cannot be trained")
             said = without_password(f"{type(error).__name__}: {error}")
-            return dataclasses.asdict(self.last) | {"error": said, DONE: True}
+            return vars(dataclasses.replace(self.last, news=())) | {"error": said, DONE: True}
         finally:
             self.is_training = False
-        return dataclasses.asdict(self.last)
+        return dict(vars(self.last))
 
     def cleanup(self) -> None:
         self.rounds.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,16 +21,10 @@ from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table
-from service.tracking.client import Tracking
-from service.tracking.publisher import Publisher
-from service.worker.recorder import Recorder
+from service.worker.recorder import News, Recorder
 from service.worker.writer import Writer
 
 log = logging.getLogger("grok")
-
-DRAIN_S, DRAIN_SHARE = 5.0, 0.005
-"""How long a pack that has ended waits for MLflow: seconds, and share of the time it trained. The
-driver sends the rest."""
 
 REPORT_S = 5.0
 """Seconds between reports of a pack that is trained and waits for its rows to be written."""
@@ -46,13 +39,9 @@ class PackJob:
 
     sweep: str
     settings: Settings
-    experiment_id: str
-    parent_id: str
     configs: tuple[TrialConfig, ...]
     cpus: float
     trainer: Trainer = train
-    axes: tuple[str, ...] = ()
-    """Fields that the sweep varies."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +56,8 @@ class Progress:
     """Phase of every trial that has its row, by id."""
     waiting: str = ""
     """What the store says that takes nothing now, and is tried again; empty if it is well."""
+    news: tuple[News, ...] = ()
+    """What there is to be told of trials since the last report."""
 
 
 class PreemptedError(RuntimeError):
@@ -83,7 +74,7 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     """Train what is left of a pack; every finished trial gets its rows. Yields after each round,
     while the last rows are written, and when they are.
 
-    Neither MLflow nor, while it keeps up, the store is waited for.
+    While it keeps up, the store is not waited for.
 
     Args:
         stopping: set from outside when the worker is to end.
@@ -101,38 +92,28 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     wanted = {bank_key(m.config): None for m in members}
     banks = {key: bank_of(key, job.settings.data_root) for key in wanted}
     decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
-    uri = job.settings.tracking_uri
-    tracking = Tracking.attach(uri, job.experiment_id, job.parent_id, job.axes)
-    started = time.monotonic()
-    with Publisher(tracking) as publisher:
-        with Writer() as writer:
-            recorder = Recorder(
-                store,
-                job.sweep,
-                writer,
-                publisher,
-                banks,
-                decoders,
-                device,
-                job.settings.checkpoint_s,
-            )
+    with Writer() as writer:
+        recorder = Recorder(
+            store, job.sweep, writer, banks, decoders, device, job.settings.checkpoint_s
+        )
 
-            def progress() -> Progress:
-                phases = done | recorder.phases
-                return Progress(steps_made(job, members), restored, phases, store.waiting)
+        def progress() -> Progress:
+            phases = done | recorder.phases
+            # no other thread takes any: those that are counted are there
+            news = tuple(recorder.news.get() for _ in range(recorder.news.qsize()))
+            return Progress(steps_made(job, members), restored, phases, store.waiting, news)
 
-            recorder.begin(members)
-            for round_ in job.trainer(members, banks, decoders, device):
-                recorder.record(round_, at_once=stopping.is_set())
-                if stopping.is_set():
-                    break
-                yield progress()
-            while not (stopping.is_set() or writer.wait(REPORT_S)):
-                yield progress()
-        if stopping.is_set():
-            raise PreemptedError
-        yield progress()
-        publisher.drain(min(DRAIN_S, DRAIN_SHARE * (time.monotonic() - started)))
+        recorder.begin(members)
+        for round_ in job.trainer(members, banks, decoders, device):
+            recorder.record(round_, at_once=stopping.is_set())
+            if stopping.is_set():
+                break
+            yield progress()
+        while not (stopping.is_set() or writer.wait(REPORT_S)):
+            yield progress()
+    if stopping.is_set():
+        raise PreemptedError
+    yield progress()
 
 
 def steps_made(job: PackJob, members: Sequence[Member]) -> int:

@@ -1,7 +1,7 @@
 """What a pack leaves behind while it trains: resume points, snapshots, pictures, rows.
 
 Results are copied off the device by the thread that trains; everything else - serialising, drawing,
-uploading - happens in the writer's thread, and MLflow calls in the publisher's.
+uploading - happens in the writer's thread. What MLflow is to be told is news for the driver.
 
 Order of writes of a finished trial: snapshot, pictures, outbox marker, `curves`, `trials`, and only
 then its resume point goes. Killed at any moment, the pack is run again: trials with a row are done,
@@ -14,25 +14,23 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 
 import numpy as np
 import torch
 
 from grokmodel.core.checkpoint import dump_snapshot, dump_state
 from grokmodel.core.training import Round
-from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Accuracy, Decoders, accuracy
 from grokmodel.image.pack import Banks, Member, Pack
 from service.report import figures
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import write_rows
-from service.tables.rows import Row, curve_rows, run_id, trial_row
-from service.tracking import outbox
-from service.tracking.client import Tracking
-from service.tracking.metrics import thinned
-from service.tracking.publisher import Publisher
+from service.tables.rows import Row, curve_rows, run_id, thinned, trial_row
+from service.tracking.marks import mark
 from service.worker.sample_sheets import sample_sheets, sheet_png
 from service.worker.writer import Writer
 
@@ -41,6 +39,18 @@ FINISHED_AT_ONCE = 16
 much."""
 PICTURES = ("curve.png", "samples.png")
 """Of every trial that is trained; those of analyses come later."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What a worker reports of a trial, for those who watch."""
+
+    trial_id: str
+    curve: Sequence[Row]
+    """Its curve so far, thinned."""
+    row: Row | None = None
+    """Of `trials`, once it is written."""
+
 
 Finished = tuple[Member, Accuracy, Accuracy, np.ndarray]
 """A member; its accuracies by many steps and by one; images of samples."""
@@ -54,14 +64,15 @@ class Recorder:
         store: Store,
         sweep: str,
         writer: Writer,
-        publisher: Publisher,
         banks: Banks,
         decoders: Decoders,
         device: torch.device,
         checkpoint_s: float,
     ) -> None:
         self.store, self.sweep, self.checkpoint_s = store, sweep, checkpoint_s
-        self.writer, self.publisher = writer, publisher
+        self.writer = writer
+        self.news: SimpleQueue[News] = SimpleQueue()
+        """For the driver: what is written, and curves so far."""
         self.banks, self.decoders, self.device = banks, decoders, device
         self.saved_at = time.monotonic()
         self.saving: Future[None] | None = None
@@ -137,14 +148,13 @@ class Recorder:
             self._write_snapshot(member)
             self._write_pictures(row, curve, sheet)
         ids = [row["trial_id"] for row in rows]
-        outbox.mark(self.store, self.sweep, ids)
+        mark(self.store, self.sweep, ids)
         write_rows(self.store, "curves", self.sweep, [row for curve in curves for row in curve])
         write_rows(self.store, "trials", self.sweep, rows)
         self.phases = self.phases | {row["trial_id"]: row["phase"] for row in rows}  # another one
         for trial_id, row, curve in zip(ids, rows, curves, strict=True):
             self.store.delete(keys.state_key(trial_id))
-            send = partial(outbox.send_trial, self.store, self.sweep, row, curve)
-            self.publisher.offer(trial_id, send)
+            self.news.put(News(trial_id, thinned(curve), row))
 
     def _write_pictures(self, row: Row, curve: Sequence[Row], sheet: np.ndarray) -> None:
         pictures = figures.png(figures.trial_curve(row, curve)), sheet_png(sheet)
@@ -154,11 +164,7 @@ class Recorder:
     def _show(self, member: Member) -> None:
         """The curve so far of a trial in training."""
         rows = curve_rows(dataclasses.replace(member, curve=thinned(member.curve)))
-        self.publisher.offer(member.config.trial_id, partial(_send_curve, member.config, rows))
-
-
-def _send_curve(config: TrialConfig, curve: Sequence[Row], tracking: Tracking) -> None:
-    tracking.log_curve(config, curve)
+        self.news.put(News(member.config.trial_id, rows))
 
 
 def frozen(member: Member) -> Member:

@@ -4,9 +4,10 @@
     python tests/benchmarks/tracking_stall.py --trainer sleep --json stall.json
 
 Every case trains the same trials from the start, with a resume point and new curves every
-`--checkpoint-s` seconds. Ratios are to the case without tracking; the cases take turns, so that a
-machine that becomes slower is slower for all. The good server runs on this machine too: what it
-computes itself is in its ratio, which is not judged.
+`--checkpoint-s` seconds; what the worker reports is handed on as by a driver, in the same process.
+Ratios are to the case without tracking; the cases take turns, so that a machine that becomes slower
+is slower for all. The good server runs on this machine too: what it computes itself is in its
+ratio, which is not judged.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ import torch
 
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.training import train
+from service.schedule.plan import Plan
+from service.schedule.tune import Shown
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.reading import done_ids
-from service.tracking import outbox
+from service.tracking import marks
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
-from service.worker.pack_run import PackJob, run_pack
+from service.worker.pack_run import PackJob, Progress, run_pack
 from tests.benchmarks import machine
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server, slow_server
 
@@ -66,24 +69,32 @@ def measure(case: str, uri: str, known: Tracking, args: argparse.Namespace) -> d
     """Seconds from the first round to the last, and of the whole pack."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         settings = Settings(folder, uri, "", checkpoint_s=args.checkpoint_s)
-        ids = (known.experiment_id, known.parent_id)
         trainer = sleeping_trainer if args.trainer == "sleep" else train
         configs = tuple(trials(args.trials, args.steps))
-        job = PackJob("stall", settings, *ids, configs, 1.0, trainer)
+        job = PackJob("stall", settings, configs, 1.0, trainer)
         if case == "none":
             stack.enter_context(patch.object(Publisher, "offer", lambda *message: None))
-        rounds: list[float] = []
-        started = time.perf_counter()
-        run_pack(job, lambda progress: rounds.append(time.perf_counter()))
-        ended = time.perf_counter()
+        tracking = Tracking(uri, known.experiment_id, known.parent_id)
+        publisher = stack.enter_context(Publisher(tracking))
         store = Store(settings)
+        shown = Shown(store, Plan("stall", configs, (), (), (configs,)), publisher)
+        rounds: list[float] = []
+
+        def report(progress: Progress) -> None:
+            rounds.append(time.perf_counter())
+            shown.on_trial_result(0, [], None, vars(progress))
+
+        started = time.perf_counter()
+        run_pack(job, report)
+        ended = time.perf_counter()
+        del rounds[-1]  # when the last rows were written
         assert len(done_ids(store, "stall")) == args.trials, "a trial has no row"
         return {
             "training_s": rounds[-1] - rounds[0],
             "longest_round_s": max(b - a for a, b in itertools.pairwise(rounds)),
             "after_training_s": ended - rounds[-1],
             "pack_s": ended - started,
-            "unsent": len(outbox.marked(store, "stall")),
+            "unsent": len(marks.marked(store, "stall")),
         }
 
 

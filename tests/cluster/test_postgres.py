@@ -26,7 +26,7 @@ uri, experiment, parent, first, threads, trials, points = sys.argv[1:]
 errors = []
 
 def work(number):
-    tracking = Tracking.attach(uri, experiment, parent)
+    tracking = Tracking(uri, experiment, parent)
     try:
         for i in range(int(trials)):
             steps = 10 * (int(points) - 1)

@@ -15,7 +15,7 @@ from service.store.heartbeat import Heartbeat, heartbeats
 from service.store.manifest import checked_name, read_manifest, sweep_names, write_manifest
 from service.store.store import Store
 from service.tables.reading import done_ids, write_rows
-from service.tracking import outbox
+from service.tracking import marks
 from sweeps import grok_boundary, grok_phase
 from tests.properties.strategies import share
 from tests.service.rows import finished_row
@@ -47,7 +47,7 @@ def leave(store, sweep, config):
     """All that a sweep of one trial leaves under its name."""
     write_manifest(store, sweep, [config], sweep)
     Heartbeat(store, sweep)._write()
-    outbox.mark(store, sweep, [outbox.SWEEP, config.trial_id])
+    marks.mark(store, sweep, [marks.SWEEP, config.trial_id])
     store.put(keys.trial_figure_key(sweep, config.trial_id, "curve.png"), sweep.encode())
     for prefix in (keys.figures_prefix(sweep), keys.boundary_prefix(sweep)):
         store.put(f"{prefix}/report.html", sweep.encode())
@@ -58,7 +58,7 @@ def assert_own(store, sweep, config):
     """What is found under a name is what was left under it."""
     assert read_manifest(store, sweep).experiment_id == sweep
     assert set(read_manifest(store, sweep).trials) == done_ids(store, sweep) == {config.trial_id}
-    assert outbox.marked(store, sweep) == sorted([config.trial_id, outbox.SWEEP])
+    assert marks.marked(store, sweep) == sorted([config.trial_id, marks.SWEEP])
     assert len(heartbeats(store, sweep)) == 1
     assert status_of(store, sweep).planned == 1
     for prefix in (keys.figures_prefix(sweep), keys.boundary_prefix(sweep)):

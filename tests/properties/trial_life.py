@@ -26,13 +26,6 @@ FOUND = Counter()
 """What the trials of this process came to, for `--hypothesis-show-statistics` of a kind."""
 
 
-class NobodyWatches:
-    """A publisher without a server."""
-
-    def offer(self, name, send):
-        pass
-
-
 class Life:
     """One trial in a store of its own; its parts in the order in which a sweep does them."""
 
@@ -53,7 +46,7 @@ class Life:
         """Until it has finished; half-way it is put down and taken up again."""
         member = restore(self.store, self.config)
         with Writer() as writer:
-            places = (self.store, SWEEP, writer, NobodyWatches(), self.banks, self.decoders, CPU)
+            places = (self.store, SWEEP, writer, self.banks, self.decoders, CPU)
             recorder = Recorder(*places, checkpoint_s=0.0)
             recorder.begin([member])
             for round_ in train([member], self.banks, self.decoders, CPU):

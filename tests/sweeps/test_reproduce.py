@@ -125,7 +125,7 @@ from pathlib import Path
 from service.settings import Settings
 from service.store.heartbeat import heartbeats
 from service.store.store import Store
-from service.tracking import outbox
+from service.tracking import marks
 from sweeps import reproduce
 from sweeps.paper import Experiment, Scale
 from tests.sweeps.parents import parent_run
@@ -151,7 +151,7 @@ def left_behind(sweep):
     (report,) = [e for e in store.entries(f"figures/{sweep}") if e.key.endswith("report.html")]
     shown = Path(client.download_artifacts(run.info.run_id, "report.html")).read_bytes()
     (beat,) = heartbeats(store, sweep)
-    return {"status": run.info.status, "unsent": outbox.marked(store, sweep),
+    return {"status": run.info.status, "unsent": marks.marked(store, sweep),
             "report": shown == store.get(report.key), "beat": beat.modified >= report.modified}
 dry = go(dry_run=True)
 first, left = go(), left_behind(experiments[0].sweep(scales[1]))

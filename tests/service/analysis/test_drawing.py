@@ -7,7 +7,7 @@ import pytest
 from service.analysis.drawing import draw_sweep, draw_trials
 from service.store import keys
 from service.tables.reading import read_table, write_rows
-from service.tracking import outbox
+from service.tracking import marks
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 
@@ -33,7 +33,7 @@ def test_a_sweep_is_stored_as_png_and_svg(store, decays):
         head = store.get(key)[:60]
         start = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!doctype html>"}
         assert head.startswith(start[key.rsplit(".", 1)[1]])
-    assert outbox.marked(store, "sweep") == [outbox.SWEEP]
+    assert marks.marked(store, "sweep") == [marks.SWEEP]
 
 
 def test_planes_are_drawn_without_a_report(store):
@@ -44,7 +44,7 @@ def test_planes_are_drawn_without_a_report(store):
         for name in ("phase", "grok-step")
         for kind in ("png", "svg")
     }
-    assert outbox.marked(store, "sweep") == [outbox.SWEEP]
+    assert marks.marked(store, "sweep") == [marks.SWEEP]
 
 
 def test_a_trial_that_is_drawn_has_failed_no_more(store):
@@ -53,7 +53,7 @@ def test_a_trial_that_is_drawn_has_failed_no_more(store):
     write_rows(store, "failures", "sweep", [failure | {"message": "disk full"}])
     assert draw_trials(store, "sweep", [row]) == []  # no analysis is done
     assert read_table(store, "failures", "sweep").empty
-    assert outbox.marked(store, "sweep") == []
+    assert marks.marked(store, "sweep") == []
 
 
 def test_the_page_shows_the_trial_in_the_middle_and_says_so(store):

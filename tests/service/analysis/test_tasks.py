@@ -23,7 +23,7 @@ from service.tables import reading
 from service.tables.reading import read_table, write_rows
 from service.tables.schema import TABLES
 from service.tables.typical import representatives
-from service.tracking import outbox
+from service.tracking import marks, outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import PackJob, run_pack
@@ -64,8 +64,7 @@ def trained(settings, store):
 
 def train(settings, store, sweep, configs):
     tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
-    ids = (tracking.experiment_id, tracking.parent_id)
-    run_pack(PackJob(sweep, settings, *ids, tuple(configs), cpus=1.0), lambda p: None)
+    run_pack(PackJob(sweep, settings, tuple(configs), cpus=1.0), lambda p: None)
 
     def analyse(wish=FAST):
         job = Job(sweep, settings, wish)
@@ -112,7 +111,7 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
     for trial_id in trained.ids:
         figures = {k.rsplit("/", 1)[-1] for k in store.list(f"trial_figures/sweep/{trial_id}")}
         assert figures == {f"{name}.png" for name in (*TRIAL_FIGURES, "curve", "samples")}
-    assert set(outbox.marked(store, "sweep")) == set(trained.ids)
+    assert set(marks.marked(store, "sweep")) == set(trained.ids)
 
 
 @pytest.fixture
@@ -210,10 +209,7 @@ def other_run(members, banks, decoders, device):
 def test_analyses_are_of_the_run_that_the_row_is_of(trained, store, settings, tmp_path):
     """Though another driver has trained the same trials since, into the same checkpoints."""
     shutil.copytree(settings.store, tmp_path / "alone")
-    tracking = trained.tracking
-    job = PackJob(
-        "other", settings, tracking.experiment_id, tracking.parent_id, tuple(CONFIGS), 1.0
-    )
+    job = PackJob("other", settings, tuple(CONFIGS), 1.0)
     run_pack(dataclasses.replace(job, trainer=other_run), lambda p: None)
     runs = [set(read_table(store, "trials", name)["run_id"]) for name in ("sweep", "other")]
     assert not runs[0] & runs[1]

@@ -7,7 +7,7 @@ from service.schedule.reuse import adopt
 from service.store import keys
 from service.store.manifest import write_manifest
 from service.tables.reading import done_ids, write_rows
-from service.tracking import outbox
+from service.tracking import marks, outbox
 from service.tracking.client import Tracking
 from service.worker.recorder import PICTURES
 from tests.service.rows import finished_curve, finished_row
@@ -50,7 +50,7 @@ def test_rows_and_pictures_are_taken_over(store):
     train(store, "first", CONFIGS[:2])
     train(store, "second", CONFIGS[2:])
     take_over(store, "third")
-    assert done_ids(store, "third") == IDS == set(outbox.marked(store, "third"))
+    assert done_ids(store, "third") == IDS == set(marks.marked(store, "third"))
     assert pictures(store, "third") == ALL
 
 

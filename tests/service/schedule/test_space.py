@@ -9,7 +9,6 @@ from service.schedule.space import bytes_needed, check_space
 from service.settings import Settings
 from service.store.store import Store, StoreError
 from service.tracking import outbox
-from service.tracking.client import Tracking
 from service.worker.pack_run import PackJob, run_pack
 from tests.full_disk import small_disk
 from tests.service.tiny import tiny_config
@@ -27,11 +26,7 @@ def at(tmp_path):
 
 def test_it_is_about_what_training_leaves(settings, store):
     settings = dataclasses.replace(settings, checkpoint_s=1e9)
-    sweep = Tracking.start(settings.tracking_uri, "sweep", f"{store.url}/mlartifacts")
-    run_pack(
-        PackJob("sweep", settings, sweep.experiment_id, sweep.parent_id, tuple(CONFIGS), 1.0),
-        lambda progress: None,
-    )
+    run_pack(PackJob("sweep", settings, tuple(CONFIGS), 1.0), lambda progress: None)
     assert outbox.publish(settings, "sweep", print)
     left = sum(entry.size for entry in store.entries(""))
     least, likely = bytes_needed(CONFIGS)

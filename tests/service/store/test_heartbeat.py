@@ -14,7 +14,7 @@ from service.store import heartbeat, keys
 from service.store.heartbeat import Heartbeat, heartbeat_key, heartbeats
 from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
-from service.tracking import outbox
+from service.tracking import marks
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
@@ -161,7 +161,7 @@ def test_what_is_no_heartbeat_is_left_out(sweep, body):
 
 
 def test_status_names_what_is_left(sweep):
-    outbox.mark(sweep, "mine", [outbox.SWEEP, CONFIGS[0].trial_id, CONFIGS[1].trial_id])
+    marks.mark(sweep, "mine", [marks.SWEEP, CONFIGS[0].trial_id, CONFIGS[1].trial_id])
     failed = {"trial_id": CONFIGS[0].trial_id, "analysis": "heads", "checkpoint": ""}
     write_rows(sweep, "failures", "mine", [failed | {"error": "E", "message": "m"}])
     for config in CONFIGS:  # the first is done: its resume point counts for nothing

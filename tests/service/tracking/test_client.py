@@ -3,8 +3,8 @@
 import pytest
 from mlflow import MlflowClient
 
+from service.tables.rows import MAX_POINTS, thinned
 from service.tracking.client import Tracking
-from service.tracking.metrics import MAX_POINTS, thinned
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

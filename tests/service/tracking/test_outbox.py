@@ -16,7 +16,7 @@ from service.store import keys
 from service.store.manifest import write_manifest
 from service.store.store import Store
 from service.tables.reading import write_rows
-from service.tracking import outbox
+from service.tracking import marks, outbox
 from service.tracking.client import Tracking, TrackingError
 from service.tracking.publisher import Publisher
 from tests.service.rows import finished_curve, finished_row
@@ -39,7 +39,7 @@ def sweep(store):
         run_id = finished_row(config)["run_id"]
         store.put(keys.snapshot_key(config.trial_id, 40, run_id), b"weights")
     draw_sweep(store, "mine")
-    outbox.mark(store, "mine", [outbox.SWEEP, *IDS])
+    marks.mark(store, "mine", [marks.SWEEP, *IDS])
     return store
 
 
@@ -72,7 +72,7 @@ def assert_complete(settings):
 
 def test_all_that_is_marked_is_sent_and_unmarked(sweep, settings, capsys):
     assert outbox.publish(settings, "mine", print)
-    assert outbox.marked(sweep, "mine") == []
+    assert marks.marked(sweep, "mine") == []
     assert_complete(settings)
     for run, history, files in state_of(settings).values():
         if "trial_id" in run["data"]["tags"]:
@@ -88,7 +88,7 @@ def test_what_is_sent_later_is_named_by_what_the_sweep_varies(store, settings):
     configs = [tiny_config(lr=lr) for lr in (1e-3, 2e-3)]
     write_manifest(store, "mine", configs, "1")
     write_rows(store, "trials", "mine", [finished_row(c) for c in configs])
-    outbox.mark(store, "mine", [c.trial_id for c in configs])
+    marks.mark(store, "mine", [c.trial_id for c in configs])
     assert outbox.publish(settings, "mine", print)
     names = {run["info"]["run_name"] for run, _, _ in state_of(settings).values()}
     name = "P7 N1 w16 wd1 R0.6 s0"
@@ -108,7 +108,7 @@ def test_sending_all_twice_changes_nothing(sweep, settings):
 
 
 def test_a_trial_cut_short_before_its_row_is_not_sent(sweep, settings):
-    outbox.mark(sweep, "mine", ["0123456789abcdef"])
+    marks.mark(sweep, "mine", ["0123456789abcdef"])
     assert outbox.publish(settings, "mine", print)
     assert_complete(settings)
 
@@ -119,11 +119,11 @@ def test_what_changes_while_it_is_sent_stays_marked(sweep, settings):
     class Drawing(Tracking):
         def log_files(self, run_id, files):
             super().log_files(run_id, files)
-            outbox.mark(sweep, "mine", [row["trial_id"]])
+            marks.mark(sweep, "mine", [row["trial_id"]])
 
     slow = Drawing(tracking.uri, tracking.experiment_id, tracking.parent_id)
     outbox.send_trial(sweep, "mine", row, finished_curve(CONFIGS[0]), slow)
-    assert row["trial_id"] in outbox.marked(sweep, "mine")
+    assert row["trial_id"] in marks.marked(sweep, "mine")
 
 
 def test_a_mark_that_comes_while_another_is_taken_off_stays(sweep, settings, monkeypatch):
@@ -132,22 +132,22 @@ def test_a_mark_that_comes_while_another_is_taken_off_stays(sweep, settings, mon
     name = row["trial_id"]
 
     def marked_meanwhile(self, key):
-        outbox.mark(sweep, "mine", [name])
+        marks.mark(sweep, "mine", [name])
         delete(self, key)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "delete", marked_meanwhile)
         outbox.send_trial(sweep, "mine", row, finished_curve(CONFIGS[0]), start(settings))
-    assert name in outbox.marked(sweep, "mine")
+    assert name in marks.marked(sweep, "mine")
     outbox.send_trial(sweep, "mine", row, finished_curve(CONFIGS[0]), start(settings))
-    assert name not in outbox.marked(sweep, "mine")
+    assert name not in marks.marked(sweep, "mine")
 
 
 def test_a_name_marked_twice_is_one_and_sent_once(sweep, settings):
-    outbox.mark(sweep, "mine", [outbox.SWEEP, *IDS])
-    assert outbox.marked(sweep, "mine") == sorted([outbox.SWEEP, *IDS])
+    marks.mark(sweep, "mine", [marks.SWEEP, *IDS])
+    assert marks.marked(sweep, "mine") == sorted([marks.SWEEP, *IDS])
     assert outbox.publish(settings, "mine", print)
-    assert outbox.marked(sweep, "mine") == []
+    assert marks.marked(sweep, "mine") == []
     assert not list(Path(sweep.path("outbox/mine")).iterdir())  # nor a folder for every trial
 
 
@@ -158,14 +158,14 @@ def test_without_a_server_one_line_says_what_is_lacking_and_how_to_send_it(sweep
     (line,) = said
     for part in (uri, "3 trials of mine", "complete", "grok publish --sweep mine"):
         assert part in line
-    assert set(outbox.marked(sweep, "mine")) == {outbox.SWEEP, *IDS}
+    assert set(marks.marked(sweep, "mine")) == {marks.SWEEP, *IDS}
 
 
 def test_a_server_that_went_away_ends_the_sending_within_its_bound(sweep, settings, monkeypatch):
     monkeypatch.setattr(outbox, "PATIENCE_S", 1.0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     said = []
-    with hanging_server() as uri, Publisher(Tracking.attach(uri, "1", "2"), 8) as publisher:
+    with hanging_server() as uri, Publisher(Tracking(uri, "1", "2")) as publisher:
         started = time.monotonic()
         assert not outbox.flush(sweep, "mine", publisher, said.append)
         assert time.monotonic() - started < 20  # MLflow alone tries for minutes
@@ -178,7 +178,7 @@ def test_a_complete_sweep_that_is_run_again_sends_what_is_marked(sweep, settings
     result = run_sweep("mine", CONFIGS, settings, said.append, Wish(scope=NONE))
     assert said == ["sweep mine: all 3 trials are done already"]
     assert len(result.trials) == 3
-    assert outbox.marked(sweep, "mine") == []
+    assert marks.marked(sweep, "mine") == []
     assert_complete(settings)
 
 

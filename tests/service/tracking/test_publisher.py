@@ -18,11 +18,11 @@ URI = "http://user:secret@nowhere:1"
 def make(monkeypatch):
     """Publishers that try again soon; no call is made of their tracking."""
     monkeypatch.setattr(module, "FIRST_RETRY_S", 0.01)
-    monkeypatch.setattr(Publisher, "_away_from", set())
     made = []
 
     def build(threads=1):
-        made.append(Publisher(Tracking.attach(URI, "1", "2"), threads))
+        monkeypatch.setattr(module, "SERVER_THREADS", threads)
+        made.append(Publisher(Tracking(URI, "1", "2")))
         return made[-1]
 
     yield build
@@ -90,18 +90,6 @@ def test_a_server_that_was_away_gets_everything_once_and_two_lines_tell(make, ca
     assert "does not answer" in lines[0]
     assert "is back" in lines[1]
     assert "secret" not in caplog.text
-
-
-def test_the_next_pack_of_the_process_does_not_say_it_again(make, caplog):
-    server = Server()
-    server.up.clear()
-    for _ in range(3):
-        publisher = make()
-        publisher.offer("trial", server.message(0))
-        before = server.asked
-        until(lambda before=before: server.asked >= before + 3)
-        publisher.close()
-    assert len(caplog.records) == 1
 
 
 def test_tries_become_rare(make, monkeypatch):

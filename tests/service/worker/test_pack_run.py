@@ -1,13 +1,11 @@
-"""One pack without Ray: what it leaves behind, what a kill costs, what a server cannot cost."""
+"""One pack without Ray: what it leaves behind and reports, what a kill costs."""
 
 import dataclasses
-import itertools
 import math
 import threading
 import time
 
 import pytest
-from mlflow import MlflowClient
 
 from grokmodel.core.checkpoint import load_snapshot, load_state
 from grokmodel.image.pack import Member
@@ -15,23 +13,18 @@ from grokmodel.image.training import train
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table
-from service.tracking import client, outbox
-from service.tracking.client import Tracking
+from service.tracking import marks
 from service.worker import pack_run
 from service.worker.pack_run import PackJob, PreemptedError, pack_rounds, run_pack
 from tests.service.tiny import tiny_config
-from tests.tracking_servers import MlflowServer, dead_server, hanging_server
 
 CONFIG = tiny_config()
 
 
 @pytest.fixture
 def make_job(settings):
-    sweep = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
-
     def make(*configs):
-        ids = (sweep.experiment_id, sweep.parent_id)
-        return PackJob("sweep", settings, *ids, tuple(configs), cpus=1.0)
+        return PackJob("sweep", settings, tuple(configs), cpus=1.0)
 
     return make
 
@@ -93,8 +86,7 @@ def test_killed_and_run_again_equals_undisturbed(store, make_job, tmp_path):
     run_pack(job, lambda p: None)
     disturbed = curves(store)
     whole_settings = dataclasses.replace(job.settings, store=str(tmp_path / "other"))
-    whole = PackJob("sweep", whole_settings, job.experiment_id, job.parent_id, job.configs, 1.0)
-    run_pack(whole, lambda p: None)
+    run_pack(PackJob("sweep", whole_settings, job.configs, 1.0), lambda p: None)
     assert disturbed.equals(curves(pack_run.Store(whole_settings)))
 
 
@@ -127,12 +119,6 @@ def test_a_trial_counts_as_done_when_its_row_is_written(make_job, monkeypatch):
     assert (False, 1) not in reports
     assert reports.count((False, 0)) > 5  # it is heard of while it waits
     assert reports[-1] == (True, 1)
-
-
-def test_a_worker_names_its_runs_by_what_the_sweep_varies(settings, make_job):
-    run_pack(dataclasses.replace(make_job(tiny_config(lr=2e-3)), axes=("lr",)), lambda p: None)
-    runs = MlflowClient(settings.tracking_uri).search_runs(["1"], "tags.`grok.kind` = 'trial'")
-    assert [run.info.run_name for run in runs] == ["P7 N1 w16 wd1 R0.6 s0 lr=0.002"]
 
 
 def test_a_damaged_resume_point_means_a_fresh_start(store, make_job, caplog):
@@ -173,27 +159,43 @@ def test_snapshot_steps_are_log_spaced():
     assert steps == [0, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920]
 
 
-# --- the store and MLflow in the background ------------------------------------------------------
+# --- what it reports, and the store in the background --------------------------------------------
 
 
-def slow_trainer(members, banks, decoders, device):
-    """Trains for about two seconds, however fast the machine."""
-    for round_ in train(members, banks, decoders, device):
-        time.sleep(0.4)
-        yield round_
+def test_a_trial_is_news_once_when_all_of_it_is_in_the_store(store, make_job):
+    configs = [tiny_config(seed=s, steps=20 + 20 * s) for s in range(3)]
+    rows = []
+
+    def report(progress):
+        done = set(read_table(store, "trials", "sweep")["trial_id"])
+        for news in progress.news:
+            if news.row is not None:
+                rows.append(news.row)
+                assert news.trial_id in done & set(marks.marked(store, "sweep"))
+                for name in ("curve.png", "samples.png"):
+                    data = store.get(keys.trial_figure_key("sweep", news.trial_id, name))
+                    assert data.startswith(b"\x89PNG")
+                assert [r["step"] for r in news.curve] == list(range(0, news.row["steps"] + 1, 10))
+
+    run_pack(make_job(*configs), report)
+    assert sorted(row["trial_id"] for row in rows) == sorted(c.trial_id for c in configs)
+    run_pack(make_job(*configs), report)  # what is done is no news
+    assert len(rows) == 3
 
 
-def test_pictures_and_a_marker_lie_in_the_store_before_mlflow_has_them(store, make_job):
-    config = tiny_config()
-    run_pack(dataclasses.replace(make_job(config), settings=away(store)), lambda p: None)
-    for name in ("curve.png", "samples.png"):
-        data = store.get(keys.trial_figure_key("sweep", config.trial_id, name))
-        assert data.startswith(b"\x89PNG")
-    assert outbox.marked(store, "sweep") == [config.trial_id]
+def test_curves_so_far_are_news_whenever_a_resume_point_is_saved(make_job):
+    config, seen = tiny_config(), []
 
+    def slow_trainer(*args):
+        for round_ in train(*args):
+            yield round_
+            time.sleep(0.2)  # the writer takes its time too
 
-def away(store):
-    return pack_run.Settings(store.url, dead_server(), "", None)
+    job = dataclasses.replace(make_job(config), trainer=slow_trainer)
+    run_pack(job, lambda p: seen.extend(len(n.curve) for n in p.news if n.row is None))
+    assert seen[0] == 0  # that it is in training
+    assert seen == sorted(set(seen))
+    assert len(seen) > 3
 
 
 def test_no_resume_point_comes_back_after_the_row(store, make_job, monkeypatch):
@@ -222,64 +224,3 @@ def test_an_error_of_the_store_ends_the_pack(make_job, monkeypatch):
     monkeypatch.setattr(Store, "put", full)
     with pytest.raises(OSError, match="disk full"):
         run_pack(make_job(tiny_config(steps=400)), lambda p: None)
-
-
-def test_the_thread_that_trains_makes_no_mlflow_call(make_job, monkeypatch):
-    callers = set()
-
-    class Watched(MlflowClient):
-        def __getattribute__(self, name):
-            callers.add(threading.current_thread().name)
-            return super().__getattribute__(name)
-
-    monkeypatch.setattr(client, "MlflowClient", Watched)
-    job = dataclasses.replace(make_job(tiny_config()), trainer=slow_trainer)
-    run_pack(job, lambda p: None)
-    assert callers == {"publisher-0"}
-
-
-@pytest.mark.parametrize("kind", ["hanging", "dead"])
-def test_a_server_that_does_not_answer_costs_no_time(store, make_job, kind):
-    with hanging_server() as hanging:
-        uri = hanging if kind == "hanging" else dead_server()
-        settings = pack_run.Settings(store.url, uri, "", checkpoint_s=0.0)
-        job = dataclasses.replace(make_job(tiny_config()), settings=settings, trainer=slow_trainer)
-        reports = []
-        run_pack(job, lambda p: reports.append(time.monotonic()))
-        ended = time.monotonic()
-    assert ended - reports[-1] < 8  # rows, pictures and a short last wait; a call takes 15 s
-    gaps = [b - a for a, b in itertools.pairwise(reports)]
-    assert max(gaps) < 6  # 0.4 s are asked for; a call would take the server's 15 s
-    assert len(read_table(store, "trials")) == 1
-
-
-def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(settings, store, tmp_path):
-    configs = [tiny_config(seed=s, steps=40 + 20 * s) for s in range(3)]
-    with MlflowServer(tmp_path) as server:
-        settings = dataclasses.replace(settings, tracking_uri=server.uri)
-        sweep = Tracking.start(server.uri, "sweep", f"{settings.store}/mlartifacts")
-        ids = (sweep.experiment_id, sweep.parent_id)
-        job = PackJob("sweep", settings, *ids, tuple(configs), 1.0, slow_trainer)
-        rounds = []
-
-        def report(progress):
-            rounds.append(progress)
-            if len(rounds) == 3:
-                server.kill()
-            if len(rounds) == 7:
-                server.start()
-
-        run_pack(job, report)
-        assert len(rounds) > 7
-        assert outbox.publish(settings, "sweep", print, 10.0)
-        assert outbox.marked(store, "sweep") == []
-        runs = sweep.client.search_runs([sweep.experiment_id], "tags.`grok.kind` = 'trial'")
-        assert sorted(r.data.tags["trial_id"] for r in runs) == sorted(c.trial_id for c in configs)
-        for run in runs:
-            (config,) = [c for c in configs if c.trial_id == run.data.tags["trial_id"]]
-            history = sweep.client.get_metric_history(run.info.run_id, "val_acc")
-            assert [p.step for p in history] == list(range(0, config.steps + 1, 10))
-            assert run.info.status == "FINISHED"
-            assert run.data.params == {k: str(v) for k, v in config.to_dict().items()}
-            files = {f.path for f in sweep.client.list_artifacts(run.info.run_id, "figures")}
-            assert files == {"figures/curve.png", "figures/samples.png"}
