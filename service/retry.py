@@ -32,7 +32,7 @@ def retry(
 
     Args:
         passes: whether an error may pass. Asked before the call is made again, not after the last.
-        for_s: seconds after which it is not made again.
+        for_s: seconds after which it is made for the last time.
         first_s: seconds of the first pause, doubled with each ...
         last_s: ... up to these.
         tries: calls, at most.
@@ -45,9 +45,9 @@ def retry(
         try:
             return call()
         except Exception as error:
-            is_last = number == tries or clock.monotonic() + pause > deadline
-            if is_last or not passes(error):
+            left_s = deadline - clock.monotonic()
+            if number == tries or left_s <= 0 or not passes(error):
                 raise
-        clock.sleep(pause)
+        clock.sleep(min(pause, left_s))
         pause = min(2 * pause, last_s)
     raise AssertionError("a loop that returns or raises")
