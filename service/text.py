@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Iterable
 
@@ -68,6 +69,11 @@ def spread(values: Iterable[float | None], digits: int = 2, none: str = "-") -> 
     )
     words = f"{mid} ({low} to {high})" if len(known) > 1 else mid
     return words if len(known) == len(every) else f"{words} in {len(known)} of {len(every)}"
+
+
+def grok_command(store: str, *words: str) -> str:
+    """A command that works as it stands, whatever store its reader's shell has by default."""
+    return shlex.join(["grok", *words, "--store", store])
 
 
 def table_cell(text: str) -> str:

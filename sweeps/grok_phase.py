@@ -25,6 +25,7 @@ from service.schedule.preview import check_data, dry_run
 from service.settings import load_settings
 from service.store.manifest import checked_name
 from service.tables.summary import closing_words, phase_table
+from service.text import grok_command
 from sweeps import flags
 from sweeps.flags import say
 from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
@@ -61,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
     print(phase_table(result.trials))
     print(closing_words(name, settings, result.figures, result.experiment_id))
     if result.failures:
+        again = grok_command(settings.store, "analyze", "--sweep", name)
         print(f"grok_phase: {len(result.failures)} analyses or drawings failed, named above; "
-              f"`grok analyze --sweep {name}` tries them again", file=sys.stderr)  # fmt: skip
+              f"to try them again: {again}", file=sys.stderr)  # fmt: skip
     return 1 if result.failures else 0
 
 

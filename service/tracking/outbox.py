@@ -24,6 +24,7 @@ from service.store.store import Store, StoreError
 from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
 from service.tables.summary import settings_table
+from service.text import grok_command
 from service.tracking.client import Tracking, TrackingError
 from service.tracking.marks import SWEEP, mark, marked
 from service.tracking.publisher import Publisher
@@ -127,7 +128,7 @@ def flush(
     lacking = _lacking(store, sweep)
     if lacking:
         why = f"does not answer: {publisher.trouble}" if publisher.trouble else "did not take all"
-        say(f"MLflow at {publisher.uri} {why}. {_words(sweep, lacking)}")
+        say(f"MLflow at {publisher.uri} {why}. {_words(store, sweep, lacking)}")
     return not lacking
 
 
@@ -153,7 +154,7 @@ def publish(
         tracking = Tracking.start(settings.tracking_uri, sweep, place, patience_s)
         tracking.axes = sweep_axes(store, sweep)
     except TrackingError as error:
-        say(f"{error}. {_words(sweep, lacking)}")
+        say(f"{error}. {_words(store, sweep, lacking)}")
         return False
     with Publisher(tracking) as publisher:
         return flush(store, sweep, publisher, say, status)
@@ -191,12 +192,13 @@ def _lacking(store: Store, sweep: str) -> list[str]:
     return [name for name in names if name == SWEEP or name in done]
 
 
-def _words(sweep: str, lacking: Sequence[str]) -> str:
+def _words(store: Store, sweep: str, lacking: Sequence[str]) -> str:
     trials = sum(name != SWEEP for name in lacking)
     what = f"{trials} trials" if trials else "The figures and the report"
     return (
         f"{what} of {sweep} are not shown there yet; tables and figures in the store are complete. "
-        f"To send the rest: grok publish --sweep {sweep}, or the same command again"
+        f"To send the rest: {grok_command(store.url, 'publish', '--sweep', sweep)}, "
+        "or the same command again"
     )
 
 
