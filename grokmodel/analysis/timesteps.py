@@ -37,8 +37,8 @@ ENTROPY_DRAWS = 2
 RECTIFIED = 0.005
 """Rectify accuracy below which a level counts as too late to change the answer."""
 
-Join = Callable[[int, Tensor], tuple[Tensor, Tensor]]
-"""(level, samples so far (M, rows, X)) -> new samples (M, Q, X) and their operands."""
+Join = Callable[[int], tuple[Tensor, Tensor]]
+"""Level -> new samples (M, Q, X) and their operands."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _started_at_every_level(probe: Probe, decoders: Decoders, c_MQ: Tensor) -> n
     """(M, L) accuracy of samples that start from classes `c_MQ` noised to each level."""
     operands = probe.operands()
 
-    def join(level: int, _: Tensor) -> tuple[Tensor, Tensor]:
+    def join(level: int) -> tuple[Tensor, Tensor]:
         return probe.noised(level / (LEVELS - 1), 0, c_MQ), operands
 
     end_MLQX = _descend(probe, join)
@@ -149,7 +149,7 @@ def _descend(probe: Probe, join: Join) -> Tensor:
     x = probe.noise()[:, :0]
     operands = probe.operands()[:, :0]
     for level in range(LEVELS - 1, -1, -1):
-        new_x, new_operands = join(level, x)
+        new_x, new_operands = join(level)
         x = torch.cat([x, new_x], dim=1)
         operands = torch.cat([operands, new_operands], dim=1)
         if level:

@@ -6,14 +6,8 @@ import torch
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, _pairs_of_another_sum, some_pairs, swaps
 from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table
-from tests.grokmodel.analysis.handmade import (
-    decoders_of,
-    lookup_config,
-    probe_of,
-    random_member,
-    rule_follower,
-)
-from tests.grokmodel.tiny import banks_for, tiny
+from tests.grokmodel.analysis.handmade import decoders_of, follower_probe, probe_of, random_member
+from tests.grokmodel.tiny import tiny
 
 STEPS = LEVELS - 1
 
@@ -35,31 +29,9 @@ def swapped(trained_pair):
     return trained_pair, swaps(trained_pair, decoders_of(trained_pair))
 
 
-def ends_of(probe, operands):
-    with torch.no_grad():
-        return probe.sample(probe.noise(), STEPS, operands)
-
-
-def test_without_a_swap_samples_follow_the_old_sum_as_often_as_ever(swapped):
-    grid, rows = swapped
-    probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
-    x = ends_of(probe, probe.operands())
-    right = probe.right(x, decoders_of(grid)).float().mean(1)
-    assert [mine[0].old_share for mine in rows] == pytest.approx(right.tolist())
-
-
-def test_swapped_at_the_start_samples_are_those_of_the_new_pair(swapped):
-    grid, rows = swapped
-    probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
-    pair, c = _pairs_of_another_sum(probe)
-    found = probe.classes(ends_of(probe, probe.operands(1, pair)), decoders_of(grid))
-    new, old = ((found == x).float().mean(1).tolist() for x in (c, probe.c_MQ))
-    assert [mine[-1].new_share for mine in rows] == pytest.approx(new)
-    assert [mine[-1].old_share for mine in rows] == pytest.approx(old)
-
-
-@pytest.mark.parametrize("level", [1, 20, 49])
+@pytest.mark.parametrize("level", [0, 1, 20, 49, STEPS])
 def test_swapped_on_the_way_the_old_pair_rules_above_and_the_new_below(swapped, level):
+    """At level 0 nothing is swapped, at the last one all of the sampling is with the new pair."""
     grid, rows = swapped
     probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
     pair, c = _pairs_of_another_sum(probe)
@@ -70,9 +42,9 @@ def test_swapped_on_the_way_the_old_pair_rules_above_and_the_new_below(swapped, 
             operands = old if k > level else new
             x += (probe.predict(x, k / STEPS, operands) - x) / k
     found = probe.classes(x, decoders_of(grid))
-    assert [mine[level].new_share for mine in rows] == pytest.approx(
-        (found == c).float().mean(1).tolist()
-    )
+    for share, classes in (("new_share", c), ("old_share", probe.c_MQ)):
+        expected = (found == classes).float().mean(1).tolist()
+        assert [getattr(mine[level], share) for mine in rows] == pytest.approx(expected)
 
 
 def test_the_later_the_swap_the_more_samples_stay_with_the_old_sum(swapped):
@@ -80,31 +52,14 @@ def test_the_later_the_swap_the_more_samples_stay_with_the_old_sum(swapped):
         early, middle, late = (rows[i] for i in (50, 20, 1))
         assert early.old_share + 0.1 < middle.old_share < late.old_share - 0.1
         assert early.new_share - 0.1 > middle.new_share > late.new_share + 0.1
-
-
-def test_shares_of_a_swap_sum_to_one(swapped):
-    for rows in swapped[1]:
         assert [r.level for r in rows] == list(range(51))
         for r in rows:
-            shares = (r.old_share, r.new_share, r.neither_share)
-            assert sum(shares) == pytest.approx(1)
-            assert min(shares) >= 0
+            assert r.old_share + r.new_share + r.neither_share == pytest.approx(1)
 
 
 @pytest.mark.parametrize("N", [1, 2])
 def test_a_rule_follower_follows_the_new_sum_until_the_last_step(N):
-    config = lookup_config(N=N, op="div")
-    banks = banks_for(config)
-    probe = probe_of(rule_follower(config, *banks.values()), banks=banks)
+    probe = follower_probe(N=N, op="div")
     (rows,) = swaps(probe, decoders_of(probe))
     assert [r.old_share for r in rows] == [1] + [0] * 50
     assert [r.new_share for r in rows] == [0] + [1] * 50
-
-
-@pytest.mark.parametrize("i", [0, 1])
-def test_swaps_of_a_member_do_not_depend_on_its_pack_mates(swapped, i):
-    together, rows = swapped
-    probe = probe_of(together.members[i])
-    (alone,) = swaps(probe, decoders_of(probe))
-    for mine, theirs in zip(alone, rows[i], strict=True):
-        assert vars(mine) == pytest.approx(vars(theirs))

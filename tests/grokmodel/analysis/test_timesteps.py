@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis import timesteps as module
 from grokmodel.analysis.timesteps import (
     FEW_PAIRS,
     LEVELS,
@@ -22,16 +21,13 @@ from grokmodel.probing.activations import collect
 from grokmodel.probing.fourier import spectrum
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
-    lookup_config,
+    follower_probe,
     memoriser,
     memoriser_table,
-    pixel_bank,
-    pixel_banks,
     probe_of,
     random_member,
-    rule_follower,
 )
-from tests.grokmodel.tiny import banks_for, tiny
+from tests.grokmodel.tiny import tiny
 
 P = 7
 STEPS = LEVELS - 1
@@ -42,24 +38,21 @@ def curve(*parts):
     return np.concatenate([np.full(count, value) for value, count in parts])
 
 
+@pytest.mark.parametrize(
+    ("rectify", "observed"),
+    [
+        (curve((0.0, 20), (0.004, 1), (0.3, 10), (0.9, 20)), 20),
+        (curve((0.0, 10), (0.5, 5), (0.0, 1), (0.9, 35)), 15),  # a later relapse counts
+        (curve((1 / PAIRS, 51)), None),  # one sample is enough
+    ],
+)
+def test_the_observed_level_is_the_last_with_hardly_any_rectified(rectify, observed):
+    entropy = np.tanh((np.arange(51) - 12) / 3)
+    difference = None if observed is None else 12 - observed
+    assert critical(rectify, entropy) == CriticalRow(51, observed, 12, difference)
+
+
 # --- critical level -------------------------------------------------------------------------------
-
-
-def test_the_observed_level_is_the_last_with_hardly_any_rectified():
-    rectify = curve((0.0, 20), (0.004, 1), (0.3, 10), (0.9, 20))
-    entropy = curve((0.8, 31), (0.2, 20))
-    found = critical(rectify, entropy)
-    assert (found.levels, found.observed) == (51, 20)
-
-
-def test_a_later_relapse_counts():
-    rectify = curve((0.0, 10), (0.5, 5), (0.0, 1), (0.9, 35))
-    assert critical(rectify, np.linspace(0, 1, 51)).observed == 15
-
-
-def test_one_rectified_sample_of_two_hundred_is_enough():
-    assert critical(curve((1 / PAIRS, 51)), np.linspace(0, 1, 51)).observed is None
-    assert 1 / PAIRS >= module.RECTIFIED > 0
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -68,11 +61,6 @@ def test_the_predicted_level_is_where_the_entropy_rises_or_falls_most(middle, si
     entropy = 0.5 + 0.4 * sign * np.tanh((np.arange(51) - middle) / 3)
     found = critical(curve((0.0, 31), (1.0, 20)), entropy)
     assert found == CriticalRow(51, 30, middle, middle - 30)
-
-
-def test_without_an_observed_level_there_is_no_difference():
-    entropy = np.tanh((np.arange(51) - 12) / 3)
-    assert critical(np.ones(51), entropy) == CriticalRow(51, None, 12, None)
 
 
 # --- pairs and classes ----------------------------------------------------------------------------
@@ -109,20 +97,13 @@ def test_another_class_is_never_the_right_one_and_every_other_comes_up(op):
 # --- the way down ---------------------------------------------------------------------------------
 
 
-def joining(probe, operands):
-    def join(level, _):
-        return probe.noised(level / STEPS, 0), operands
-
-    return join
-
-
 @pytest.mark.parametrize("N", [1, 2])
 def test_what_joins_at_a_level_is_sampled_from_that_level(N):
     members = [random_member(tiny(P=5, N=N, seed=s)) for s in (1, 2)]
     probe = probe_of(*members)
     operands = probe.operands()
     with torch.no_grad():
-        ends = _descend(probe, joining(probe, operands))
+        ends = _descend(probe, lambda level: (probe.noised(level / STEPS, 0), operands))
         assert ends.shape == (2, LEVELS, 25, 64)
         assert torch.equal(ends[:, 0], probe.noised(0, 0))
         for level in (1, 2, 17, STEPS):
@@ -131,40 +112,12 @@ def test_what_joins_at_a_level_is_sampled_from_that_level(N):
             torch.testing.assert_close(ends[:, level], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_what_joins_may_see_the_samples_so_far():
-    """At level l there are L - 1 - l starts already, from the highest level down."""
-    probe = probe_of(random_member(tiny(P=5)))
-    operands = probe.operands()
-    seen = {}
-
-    def join(level, x):
-        seen[level] = x.shape[1]
-        return probe.noised(level / STEPS, 0), operands
-
-    with torch.no_grad():
-        _descend(probe, join)
-    assert seen == {level: 25 * (STEPS - level) for level in range(LEVELS)}
-
-
 # --- recover and rectify --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def started(trained_pair):
     return trained_pair, timesteps(trained_pair, decoders_of(trained_pair))
-
-
-def test_rows_stand_for_all_levels_from_the_image_to_noise(started):
-    _, (by_level, _) = started
-    for rows in by_level:
-        assert [r.level for r in rows] == list(range(51))
-        assert [r.t for r in rows] == [k / 50 for k in range(51)]
-
-
-def test_at_level_zero_the_image_stays_what_it_was(started):
-    _, (by_level, _) = started
-    for rows in by_level:
-        assert (rows[0].recover_acc, rows[0].rectify_acc) == (1, 0)
 
 
 def test_at_full_noise_it_does_not_matter_which_image_it_was(started):
@@ -178,8 +131,12 @@ def test_at_full_noise_it_does_not_matter_which_image_it_was(started):
 
 
 def test_a_wrong_start_is_harder_the_nearer_it_is_to_an_image(started):
-    _, (by_level, _) = started
-    for rows in by_level:
+    _, (by_level, in_all) = started
+    for rows, (row,) in zip(by_level, in_all):
+        assert [(r.level, r.t) for r in rows] == [(k, k / 50) for k in range(51)]
+        assert (rows[0].recover_acc, rows[0].rectify_acc) == (1, 0), "the image stays what it was"
+        columns = (np.array([getattr(r, x) for r in rows]) for x in ("rectify_acc", "entropy"))
+        assert row == critical(*columns)
         low, middle, high = (np.mean([r.rectify_acc for r in rows[i : i + 5]]) for i in (0, 20, 46))
         assert low + 0.1 < middle < high - 0.1
         recover = [r.recover_acc for r in rows]
@@ -195,20 +152,9 @@ def test_the_entropy_is_that_of_the_neurons_before_their_nonlinearity(started):
             assert by_level[i][level].entropy == pytest.approx(spectrum(pre).entropy, rel=1e-4)
 
 
-@pytest.mark.parametrize("i", [0, 1])
-def test_rows_of_a_member_do_not_depend_on_its_pack_mates(started, i):
-    together, (by_level, _) = started
-    probe = probe_of(together.members[i])
-    ((alone,), _) = timesteps(probe, decoders_of(probe))
-    for mine, theirs in zip(alone, by_level[i], strict=True):
-        assert vars(mine) == pytest.approx(vars(theirs), rel=1e-3)
-
-
 @pytest.mark.parametrize("N", [1, 2])
 def test_a_rule_follower_rectifies_from_every_level_but_the_image(N):
-    config = lookup_config(N=N)
-    banks = banks_for(config)
-    probe = probe_of(rule_follower(config, *banks.values()), banks=banks)
+    probe = follower_probe(N=N)
     (rows,), ((row,),) = timesteps(probe, decoders_of(probe))
     assert [r.recover_acc for r in rows] == [1] * 51
     assert [r.rectify_acc for r in rows] == [0] + [1] * 50
@@ -216,22 +162,11 @@ def test_a_rule_follower_rectifies_from_every_level_but_the_image(N):
 
 
 def test_a_memoriser_rectifies_the_share_of_pairs_that_it_knows():
-    config = lookup_config()
-    member = memoriser(config, pixel_bank(P, 8))
-    probe = probe_of(member, banks=pixel_banks(member))
+    probe = follower_probe(memoriser, pixels=True)
     (rows,), _ = timesteps(probe, decoders_of(probe))
-    knows = memoriser_table(config) == result_table("add", P)
+    knows = memoriser_table(probe.members[0].config) == result_table("add", P)
     for count, column in ((FEW_PAIRS, "recover_acc"), (PAIRS, "rectify_acc")):
-        a, b = some_pairs([member], count)[0].T
+        a, b = some_pairs(probe.members, count)[0].T
         expected = float(knows[a, b].mean())
         assert 0.4 < expected < 0.8
         assert [getattr(r, column) for r in rows[1:]] == pytest.approx([expected] * 50)
-
-
-def test_the_critical_level_is_that_of_the_rows(started):
-    _, (by_level, in_all) = started
-    for rows, (row,) in zip(by_level, in_all):
-        rectify, entropy = (
-            np.array([getattr(r, x) for r in rows]) for x in ("rectify_acc", "entropy")
-        )
-        assert row == critical(rectify, entropy)
