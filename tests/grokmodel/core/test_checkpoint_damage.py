@@ -2,7 +2,6 @@
 
 import pickle
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
@@ -16,27 +15,25 @@ from grokmodel.core.checkpoint import (
     load_state,
 )
 from grokmodel.image.pack import Member
-from tests.grokmodel.checkpoints import assert_identical, rewritten
+from tests.grokmodel.checkpoints import rewritten
 from tests.grokmodel.pickles import MakesAFile
+
+NOW = checkpoint.SCIENCE_VERSION
 
 
 @pytest.mark.parametrize("read", [load_state, load_snapshot])
-def test_bytes_cut_short_anywhere_are_refused(trained, read):
+def test_bytes_cut_short_anywhere_or_too_long_are_refused(trained, read):
     data = dump_state(trained)
+    with pytest.raises(CheckpointError):
+        read(Member, data + b"\0")
     for length in (0, 1, 7, 8, 9, 100, 2000, len(data) // 2, len(data) - 1):
         with pytest.raises(CheckpointError, match=r"step=5\.safetensors"):
             read(Member, data[:length], "step=5.safetensors")
 
 
-def test_bytes_after_the_end_are_refused(trained):
-    with pytest.raises(CheckpointError):
-        load_state(Member, dump_state(trained) + b"\0")
-
-
 @pytest.mark.parametrize(
     "garbage",
     [
-        b"",
         b"\0" * 100,
         b"not a checkpoint at all, but a text",
         bytes(range(256)) * 40,
@@ -47,18 +44,7 @@ def test_bytes_after_the_end_are_refused(trained):
         save({"average": torch.zeros(3)}, {"grok": "no JSON"}),
         save({"average": torch.zeros(3)}, {"grok": "[]"}),
     ],
-    ids=[
-        "empty",
-        "zeros",
-        "text",
-        "bytes",
-        "a list",
-        "no metadata",
-        "deep nesting",
-        "no header",
-        "header is no JSON",
-        "header is a list",
-    ],
+    ids=range(9),
 )
 @pytest.mark.parametrize("read", [load_state, load_snapshot])
 def test_garbage_is_refused(garbage, read):
@@ -75,54 +61,36 @@ def test_a_pickle_is_refused_and_not_run(tmp_path, read):
     assert not (tmp_path / "ran").exists()
 
 
-def test_another_science_version_is_refused(trained):
-    now = checkpoint.SCIENCE_VERSION
-    later = rewritten(dump_state(trained), science_version=now + 1)
-    with pytest.raises(CheckpointError, match=rf"science version .*{now + 1}.*need .*{now}"):
-        load_state(Member, later)
-
-
-def test_another_format_is_refused(trained):
-    with pytest.raises(CheckpointError, match=rf"grok-member-0.*need .*{checkpoint.FORMAT}"):
-        load_state(Member, rewritten(dump_state(trained), format="grok-member-0"))
-
-
-def test_a_snapshot_is_no_state(trained):
-    with pytest.raises(CheckpointError, match="weights is None; need float32"):
-        load_state(Member, dump_snapshot(trained))
-
-
-def test_a_state_without_its_step_is_refused(trained):
-    data = dump_state(trained)
-    tensors = load(data)
-    tensors.pop("step")
-    with pytest.raises(CheckpointError, match="no step counter"):
-        load_state(Member, rewritten(data, tensors))
-
-
-def test_weights_of_another_shape_are_refused(trained):
-    other = trained.config.to_dict() | {"width": 32}
-    with pytest.raises(CheckpointError, match=r"weights is .*need float32 of shape"):
-        load_state(Member, rewritten(dump_state(trained), config=other))
-
-
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "words"),
     [
-        {"config": {"P": 2}},
-        {"config": {"unknown": 1}},
-        {"config": None},
-        {"config": [1]},
-        {"config": "text"},
-        {"wall_s": "soon"},
-        {"wall_s": None},
-        {"curve_fields": ["step"]},
-        {"curve_fields": None},
+        ({"science_version": NOW + 1}, rf"science version .*{NOW + 1}.*need .*{NOW}"),
+        ({"format": "grok-member-0"}, rf"grok-member-0.*need .*{checkpoint.FORMAT}"),
+        ({"config": {"width": 32}}, r"weights is .*need float32 of shape"),
+        ({"config": {"P": 2}}, "P = 2"),
+        ({"config": None}, "damaged"),
+        ({"config": [1]}, "damaged"),
+        ({"wall_s": "soon"}, "damaged"),
+        ({"wall_s": None}, "damaged"),
+        ({"wall_s": float("nan")}, "wall_s is"),
+        ({"wall_s": -1.0}, "wall_s is"),
+        ({"curve_fields": ["step"]}, "curve of"),
+        ({"curve_fields": None}, "damaged"),
     ],
 )
-def test_a_header_with_a_wrong_entry_is_refused(trained, changes):
-    with pytest.raises(CheckpointError):
+def test_a_header_with_another_entry_is_refused(trained, changes, words):
+    with pytest.raises(CheckpointError, match=words):
         load_state(Member, rewritten(dump_state(trained), **changes))
+
+
+def test_tensors_that_do_not_go_together_are_refused(trained):
+    data = dump_state(trained)
+    for step in ({}, {"step": torch.tensor([15])}):
+        tensors = {k: v for k, v in load(data).items() if k != "step"} | step
+        with pytest.raises(CheckpointError, match=r"no step counter|need that of the curve"):
+            load_state(Member, rewritten(data, tensors))
+    with pytest.raises(CheckpointError, match="weights is None; need float32"):
+        load_state(Member, dump_snapshot(trained))
 
 
 def test_a_curve_that_makes_no_sense_is_refused(trained):
@@ -134,33 +102,3 @@ def test_a_curve_that_makes_no_sense_is_refused(trained):
             load_state(Member, rewritten(data, load(data) | {"curve": curve.double().contiguous()}))
     with pytest.raises(CheckpointError, match="need float64"):
         load_state(Member, rewritten(data, load(data) | {"curve": kept.to(torch.complex64)}))
-
-
-@pytest.mark.parametrize("wall_s", [float("nan"), float("inf"), -1.0])
-def test_a_time_that_makes_no_sense_is_refused(trained, wall_s):
-    with pytest.raises(CheckpointError, match="wall_s is"):
-        load_state(Member, rewritten(dump_state(trained), wall_s=wall_s))
-
-
-def test_a_step_that_is_not_the_curves_is_refused(trained):
-    data = dump_state(trained)
-    with pytest.raises(CheckpointError, match="step 15; need that of the curve"):
-        load_state(Member, rewritten(data, load(data) | {"step": torch.tensor([15])}))
-
-
-def test_a_flipped_byte_is_noticed(trained):
-    data = dump_state(trained)
-    rng = np.random.default_rng(0)
-    size = int.from_bytes(data[:8], "little")
-    places = [*range(8), *rng.integers(8, 8 + size, 300), *rng.integers(0, len(data), 100)]
-    refused = 0
-    for place in places:
-        damaged = bytearray(data)
-        damaged[place] ^= 1 << int(rng.integers(8))
-        try:
-            member = load_state(Member, bytes(damaged))
-        except CheckpointError:
-            refused += 1
-            continue
-        assert_identical(member, trained)  # such as a space that is now a tab
-    assert refused > 0.95 * len(places)
