@@ -6,7 +6,6 @@ from grokmodel.analysis.basins import (
     STARTS,
     STRICT,
     TRAIN,
-    _copies,
     _row,
     basin_pairs,
     basins,
@@ -58,26 +57,6 @@ def test_an_end_is_a_copy_or_new_and_right_or_neither():
     row = _row(TRAIN, right, copy)
     assert (row.pairs, row.starts) == (TRAIN, 8)
     assert shares(row) == (4 / 8, 2 / 8, 2 / 8, 3 / 8)
-
-
-@pytest.mark.parametrize("patch", [8, 4])
-@pytest.mark.parametrize("N", [2, 3])
-def test_training_images_are_copies_and_their_means_are_not(patch, N):
-    configs = [tiny(N=1, patch=patch), tiny(N=N, patch=patch, seed=2)]
-    probe = probe_of(*map(random_member, configs))
-    images = probe.pack.bank.images[int(probe.pack.bank.offset_M[1]) :][: P * N].flatten(1)
-    assert _copies(probe, 1, images).all()
-    assert _copies(probe, 1, images + 0.02).all()
-    assert not _copies(probe, 1, (images + images.roll(N, 0)) / 2).any(), "between two classes"
-
-
-def test_copies_are_those_of_the_members_own_bank():
-    probe = probe_of(random_member(tiny(N=1)), random_member(tiny(N=2, seed=2)))
-    of_first, of_second = (x.flatten(1) for x in probe.pack.bank.images.split([P, 2 * P]))
-    assert _copies(probe, 0, of_first).all()
-    # the first image of all is the same in both banks; the others are as near to one as to two
-    assert _copies(probe, 1, of_first).tolist() == [True] + [False] * (P - 1)
-    assert _copies(probe, 1, of_second).all()
 
 
 # --- pairs ----------------------------------------------------------------------------------------

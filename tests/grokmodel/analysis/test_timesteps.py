@@ -103,7 +103,7 @@ def test_what_joins_at_a_level_is_sampled_from_that_level(N):
     probe = probe_of(*members)
     operands = probe.operands()
     with torch.no_grad():
-        ends = _descend(probe, lambda level: (probe.noised(level / STEPS, 0), operands))
+        ends = _descend(probe, probe.c_MQ)
         assert ends.shape == (2, LEVELS, 25, 64)
         assert torch.equal(ends[:, 0], probe.noised(0, 0))
         for level in (1, 2, 17, STEPS):

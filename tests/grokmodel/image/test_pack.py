@@ -146,10 +146,10 @@ def test_each_member_finds_the_images_of_its_own_bank_which_is_stored_once():
     configs = [tiny(P=9), tiny(), tiny(seed=3, lr=0.1, op="mul"), tiny(N=2)]
     pack = pack_of(*configs)
     assert len(pack.bank.images) == 9 + 7 + 2 * 7
-    for config, offset in zip(configs, pack.bank.offset_M.tolist()):
+    for i, config in enumerate(configs):
         bank = synthetic_bank(config.P, config.N, config.side)
         expected = patchify(torch.from_numpy(bank.standardized).flatten(0, 1), config.patch)
-        assert torch.equal(pack.bank.images[offset : offset + len(expected)], expected)
+        assert torch.equal(pack.images_of(i), expected)
 
 
 def test_the_loss_is_known_when_the_prediction_is_always_grey():
