@@ -91,13 +91,9 @@ def declare(
 _TYPES: dict[str, type[Any]] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
+@functools.cache
 def fields_of(config_class: Any) -> dict[str, Field]:
     """Name -> declaration of all fields of a config class: its own first, then the inherited."""
-    return _fields_of(config_class)
-
-
-@functools.cache
-def _fields_of(config_class: Any) -> dict[str, Field]:
     bases = filter(dataclasses.is_dataclass, config_class.__bases__)
     inherited = {f.name for base in bases for f in dataclasses.fields(base)}
     fields = sorted(dataclasses.fields(config_class), key=lambda f: f.name in inherited)

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from grokmodel.analysis.ablations import (
+    ABOVE,
     ALL,
+    BELOW,
     CLEAN,
     LEADING,
     OWN,
     RANDOM,
     RANDOM_DRAWS,
     ablations,
+    blocked,
     leading_set,
     points_by_name,
     spectra_of,
@@ -21,7 +24,7 @@ from grokmodel.analysis.ablations import (
 from grokmodel.data.pairs import split_pairs
 from grokmodel.probing.activations import collect
 from grokmodel.probing.fourier import Spectrum, spectrum
-from grokmodel.probing.hooks import HookPoint
+from grokmodel.probing.hooks import HookPoint, last_ffn
 from grokmodel.probing.probe import Shares
 from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
 from tests.grokmodel.analysis.handmade import (
@@ -89,32 +92,6 @@ def test_the_spectrum_of_sites_taken_together_is_that_of_their_grids_side_by_sid
 
 
 # --- rows -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "changes", [{}, {"heads": 2, "patch": 4, "variant": "sandwich"}, {"op": "div"}, {"N": 2}]
-)
-def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequencies(changes):
-    probe = probe_of(random_member(tiny(**changes)))
-    decoders = decoders_of(probe)
-    ((clean, *rows),) = ablations(probe, decoders)
-    assert (clean.hook, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
-    expected = []
-    for name, points in points_by_name(probe).items():
-        (found,) = spectra_of(probe, points)
-        for chosen in (leading_set(found, "dominant frequencies"), leading_set(found, "half")):
-            if chosen:
-                cases = [(LEADING, 0, ALL)] + [(RANDOM, i, ALL) for i in range(RANDOM_DRAWS)]
-                expected += [
-                    (name, mode, *case, len(chosen))
-                    for case in [*cases, (LEADING, 0, OWN)]
-                    for mode in MODES
-                ]
-    found = [(r.hook, r.mode, r.selection, r.draw, r.fit, r.n_frequencies) for r in rows]
-    assert sorted(found) == sorted(expected)
-    assert {r.hook for r in rows} == set(points_by_name(probe))
-    (expected_clean,) = sampled(probe, decoders, 1)
-    assert accuracies(clean) == expected_clean
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +177,66 @@ def test_pairs_outside_of_the_group_do_not_count(op):
     assert clean.train_acc == clean.val_acc == 1
     # the image that is left is the mean of the waves: all zero, which is symbol 0's
     assert row.train_acc == row.val_acc == 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"heads": 2, "patch": 4, "variant": "sandwich"}, {"op": "div"}, {"N": 2}]
+)
+def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequencies(changes):
+    probe = probe_of(random_member(tiny(**changes)))
+    decoders = decoders_of(probe)
+    ((clean, *rows),) = ablations(probe, decoders)
+    assert (clean.hook, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
+    (expected_clean,) = sampled(probe, decoders, 1)
+    assert accuracies(clean) == expected_clean
+    assert {r.hook for r in rows} == set(points_by_name(probe))
+    cases = [(LEADING, 0, ALL), (LEADING, 0, OWN), *((RANDOM, i, ALL) for i in range(RANDOM_DRAWS))]
+    found = {}
+    for r in rows:
+        found.setdefault((r.hook, r.n_frequencies), []).append((r.selection, r.draw, r.fit, r.mode))
+    for of_set in found.values():
+        assert sorted(of_set) == sorted((*case, mode) for case in cases for mode in MODES)
+
+
+# --- blocked arithmetic ---------------------------------------------------------------------------
+
+
+def blocked_rows(probe, decoders):
+    (rows,) = blocked(probe, decoders)
+    assert [row.t for row in rows] == [row.level / 4 for row in rows]
+    return {
+        (row.when, row.level): Shares(row.train_acc, row.val_acc, row.val_acc_strict)
+        for row in rows
+    }
+
+
+@pytest.mark.parametrize("changes", [{}, {"N": 2}, {"op": "mul"}, {"patch": 4, "depth": 2}])
+def test_a_row_of_blocking_is_a_sample_in_two_parts(changes):
+    """Blocked nowhere a sample is clean, everywhere it is ablated."""
+    probe = probe_of(random_member(tiny(sample_steps=4, **changes)))
+    decoders = decoders_of(probe)
+    rows = blocked_rows(probe, decoders)
+    assert set(rows) == {(when, level) for when in (ABOVE, BELOW) for level in range(5)}
+    point = last_ffn(probe.shape)
+    ablate = projecting([point], probe, [spectra_of(probe, [point])[0].dominant], REMOVE)
+    (clean,), (everywhere,) = (sampled(probe, decoders, 4, x) for x in (None, ablate))
+    assert rows[ABOVE, 4] == rows[BELOW, 0] == clean
+    assert rows[ABOVE, 0] == rows[BELOW, 4] == everywhere
+    for when, level in rows:
+        steps_left = [4]
+
+        def hook(name, value, when=when, level=level, steps_left=steps_left):
+            above = steps_left[0] > level  # the step starts at t = steps_left / 4
+            steps_left[0] -= name == "output"
+            return ablate(name, value) if above == (when == ABOVE) else value
+
+        assert (rows[when, level],) == tuple(sampled(probe, decoders, 4, hook)), (when, level)
+
+
+def test_what_is_asked_in_the_last_step_is_answered_there():
+    """A member that does not look at the noisy image answers anew in every step."""
+    probe = follower_probe(sample_steps=4)
+    rows = blocked_rows(probe, decoders_of(probe))
+    for level in range(1, 5):
+        assert rows[ABOVE, level] == (1, 1, 1)
+        assert rows[BELOW, level] == rows[BELOW, 4]

@@ -10,7 +10,7 @@ from grokmodel.analysis.basins import (
     basin_pairs,
     basins,
 )
-from grokmodel.data.pairs import UNDEFINED, split_pairs
+from grokmodel.data.pairs import split_pairs
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     follower_probe,
@@ -41,11 +41,6 @@ def draws_first(config, bank):
     """A member that draws the first image of the right class."""
     first = torch.from_numpy(bank.standardized[:, 0]).flatten(1)
     return lookup_member(config, bank, rule_table(config), first)
-
-
-def draws_the_mean(config, bank):
-    """A member that draws the mean image of all classes."""
-    return lookup_member(config, bank, np.full((P, P), UNDEFINED))
 
 
 # --- shares ---------------------------------------------------------------------------------------
@@ -101,11 +96,3 @@ COPY, NEW, WRONG_COPY = (1, 0, 0, 1), (0, 1, 0, 1), (1, 0, 0, 0)
 def test_an_end_is_what_the_member_draws(make, N, train, strict):
     rows = basins_of(follower_probe(make, N=N))
     assert {pairs: shares(row) for pairs, row in rows.items()} == {TRAIN: train, STRICT: strict}
-
-
-def test_the_mean_image_of_all_classes_is_no_copy():
-    """It is right where it happens to be read as the right class."""
-    for row in basins_of(follower_probe(draws_the_mean)).values():
-        assert row.copy_share == 0
-        assert row.rule_share == row.right_share < 0.5
-        assert row.neither_share == pytest.approx(1 - row.right_share)

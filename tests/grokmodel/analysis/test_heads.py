@@ -46,13 +46,6 @@ def test_the_margin_is_the_distance_to_the_nearest_wrong_template_less_that_to_t
     assert margins(x, templates, c, torch.tensor([defined])) == pytest.approx([expected])
 
 
-def test_each_member_has_the_margin_of_its_own_templates():
-    templates = torch.stack([torch.eye(3), torch.eye(3).roll(1, 0)])
-    c = torch.arange(3).expand(2, 3)
-    found = margins(templates[:1].expand(2, -1, -1), templates, c, torch.ones(2, 3, dtype=bool))
-    assert found == pytest.approx([2 / 3, -2 / 3])
-
-
 # --- other pairs ----------------------------------------------------------------------------------
 
 

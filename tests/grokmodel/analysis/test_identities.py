@@ -70,12 +70,6 @@ def test_a_grid_is_explained_by_four_products_and_by_the_rule(grid, k, expected,
     assert (row.fve, row.fve_rule) == pytest.approx((fve, fve_rule), abs=1e-12)
 
 
-def test_a_mixture_is_explained_in_proportion_to_its_power():
-    grid = rule_wave(np.cos, 3, 1) + 2 * rule_wave(np.cos, 7, 1)
-    found = [_regress(grid, k, "cos", 1, True, OUTPUT).fve_rule for k in (3, 7)]
-    assert found == pytest.approx([1 / 5, 4 / 5])
-
-
 # --- directions -----------------------------------------------------------------------------------
 
 

@@ -75,15 +75,6 @@ def test_a_direction_counts_by_its_curvature_over_that_and_the_resolution():
         assert found == pytest.approx(expected, rel=error)
 
 
-@pytest.mark.parametrize("samples", [100, 1_000_000])
-def test_the_number_of_samples_does_not_change_a_quadratic_minimum(samples):
-    """The chains are as much narrower as the loss counts more."""
-    h = torch.full((20,), CURVATURE)
-    few = Langevin(chains=2, steps=300, burn_in=50, rate=0.001)
-    expected = mean_llc(quadratic(h), 20, few)
-    assert mean_llc(quadratic(h), 20, few, samples) == pytest.approx(expected, rel=1e-3)
-
-
 # --- rows -----------------------------------------------------------------------------------------
 
 

@@ -90,12 +90,6 @@ def test_a_wave_over_the_logarithm_is_a_single_key_frequency(op, k):
     assert rows[0].entropy == pytest.approx(0, abs=1e-4)
 
 
-def test_a_wave_over_the_logarithm_is_no_wave_over_the_symbols():
-    bank = wave_bank(cyclic_order("mul", 11), 3)
-    rows = target_rows(random_member(tiny(op="add", P=11)), bank)
-    assert not any(r.is_key for r in rows)
-
-
 def test_a_composite_modulus_has_a_spectrum_of_products_in_plain_order():
     rows = target_rows(random_member(tiny(op="mul", P=6)))
     assert {r.ordering for r in rows} == {PLAIN}

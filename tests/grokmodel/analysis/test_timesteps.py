@@ -10,9 +10,11 @@ from grokmodel.analysis.timesteps import (
     PAIRS,
     CriticalRow,
     _descend,
+    _pairs_of_another_sum,
     critical,
     other_classes,
     some_pairs,
+    swaps,
     timesteps,
 )
 from grokmodel.data.names import OPERATIONS
@@ -27,7 +29,7 @@ from tests.grokmodel.analysis.handmade import (
     probe_of,
     random_member,
 )
-from tests.grokmodel.tiny import tiny
+from tests.grokmodel.tiny import tiny, train_together
 
 P = 7
 STEPS = LEVELS - 1
@@ -50,9 +52,6 @@ def test_the_observed_level_is_the_last_with_hardly_any_rectified(rectify, obser
     entropy = np.tanh((np.arange(51) - 12) / 3)
     difference = None if observed is None else 12 - observed
     assert critical(rectify, entropy) == CriticalRow(51, observed, 12, difference)
-
-
-# --- critical level -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -116,6 +115,13 @@ def test_what_joins_at_a_level_is_sampled_from_that_level(N):
 
 
 @pytest.fixture(scope="module")
+def trained_pair():
+    """Two members that use the operands and the noisy image: their answers change by level."""
+    how = {"width": 32, "ffn": 64, "lr": 3e-3, "weight_decay": 0.1, "steps": 100, "eval_every": 100}
+    return probe_of(*train_together(*(tiny(seed=s, **how) for s in (1, 2))))
+
+
+@pytest.fixture(scope="module")
 def started(trained_pair):
     return trained_pair, timesteps(trained_pair, decoders_of(trained_pair))
 
@@ -170,3 +176,59 @@ def test_a_memoriser_rectifies_the_share_of_pairs_that_it_knows():
         expected = float(knows[a, b].mean())
         assert 0.4 < expected < 0.8
         assert [getattr(r, column) for r in rows[1:]] == pytest.approx([expected] * 50)
+
+
+# --- operand swap ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_the_new_pair_of_a_swap_never_has_the_old_result(op):
+    members = [random_member(tiny(op=op, P=5, seed=s)) for s in (1, 2)]
+    probe = probe_of(*members).at(some_pairs(members, 300))
+    pair, c = _pairs_of_another_sum(probe)
+    assert (c != probe.c_MQ).all()
+    assert torch.equal(c, torch.from_numpy(result_table(op, 5))[pair[..., 0], pair[..., 1]])
+    assert (c != UNDEFINED).all()
+    defined = (result_table(op, 5) != UNDEFINED).sum()
+    assert len(pair.flatten(0, 1).unique(dim=0)) == defined, "all pairs come up"
+
+
+@pytest.fixture(scope="module")
+def swapped(trained_pair):
+    return trained_pair, swaps(trained_pair, decoders_of(trained_pair))
+
+
+@pytest.mark.parametrize("level", [0, 1, 20, 49, STEPS])
+def test_swapped_on_the_way_the_old_pair_rules_above_and_the_new_below(swapped, level):
+    """At level 0 nothing is swapped, at the last one all of the sampling is with the new pair."""
+    grid, rows = swapped
+    probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
+    pair, c = _pairs_of_another_sum(probe)
+    old, new = probe.operands(0), probe.operands(1, pair)
+    x = probe.noise()
+    with torch.no_grad():
+        for k in range(STEPS, 0, -1):
+            operands = old if k > level else new
+            x += (probe.predict(x, k / STEPS, operands) - x) / k
+    found = probe.classes(x, decoders_of(grid))
+    for share, classes in (("new_share", c), ("old_share", probe.c_MQ)):
+        expected = (found == classes).float().mean(1).tolist()
+        assert [getattr(mine[level], share) for mine in rows] == pytest.approx(expected)
+
+
+def test_the_later_the_swap_the_more_samples_stay_with_the_old_sum(swapped):
+    for rows in swapped[1]:
+        early, middle, late = (rows[i] for i in (50, 20, 1))
+        assert early.old_share + 0.1 < middle.old_share < late.old_share - 0.1
+        assert early.new_share - 0.1 > middle.new_share > late.new_share + 0.1
+        assert [r.level for r in rows] == list(range(51))
+        for r in rows:
+            assert r.old_share + r.new_share + r.neither_share == pytest.approx(1)
+
+
+@pytest.mark.parametrize("N", [1, 2])
+def test_a_rule_follower_follows_the_new_sum_until_the_last_step(N):
+    probe = follower_probe(N=N, op="div")
+    (rows,) = swaps(probe, decoders_of(probe))
+    assert [r.old_share for r in rows] == [1] + [0] * 50
+    assert [r.new_share for r in rows] == [0] + [1] * 50

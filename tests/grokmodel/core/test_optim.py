@@ -90,19 +90,6 @@ def test_the_average_follows_the_weights_with_a_decay_that_grows_to_its_value():
         torch.testing.assert_close(averages[step - 1], expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-def test_a_member_whose_gradient_is_not_finite_leaves_the_others_alone(bad):
-    healthy, sick = (OptimState.start(random(len(LR), n)) for _ in range(2))
-    well, ill = Optimizer(healthy, hyper()), Optimizer(sick, hyper())
-    for step in range(5):
-        grad = gradient(healthy.weights, step)
-        ill.update(grad.index_fill(0, torch.tensor([1]), bad))
-        well.update(grad)
-    assert not torch.isfinite(sick.weights[1]).any()
-    for rows in vars(healthy):
-        assert torch.equal(getattr(sick, rows)[[0, 2]], getattr(healthy, rows)[[0, 2]])
-
-
 def test_members_that_share_a_launch_move_as_those_that_do_not():
     """Members 0 and 2 are alike and share a parameter group; 1 and 3 differ from them."""
     values = {"lr": (1e-2, 1e-3, 1e-2, 1e-2), "warmup": (5, 5, 5, 0), "weight_decay": (1.0,) * 4}

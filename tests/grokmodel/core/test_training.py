@@ -6,7 +6,14 @@ import torch
 
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.image.pack import Member
-from tests.grokmodel.tiny import assert_same_training, curve_array, rounds, tiny, train_together
+from tests.grokmodel.tiny import (
+    assert_same_training,
+    curve_array,
+    evaluation,
+    rounds,
+    tiny,
+    train_together,
+)
 
 
 def test_the_loss_of_a_row_is_the_mean_over_the_steps_since_the_row_before():
@@ -92,3 +99,43 @@ def test_the_time_of_a_pack_is_shared_out_to_its_members():
         assert shares[0] == pytest.approx(shares[1]) == pytest.approx(shares[2])
         assert shares[0] > before
         before = shares[0]
+
+
+# --- when a member has finished -------------------------------------------------------------------
+
+
+LATE = {"late_decay_from": 50, "late_weight_decay": 3.0}
+
+
+def right(*steps):
+    """Evaluations with everything right."""
+    return [evaluation(step, train=1.0, strict=1.0) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("curve", "changes", "finished"),
+    [
+        ([], {}, False),
+        # out of budget
+        ([evaluation(995)], {}, False),
+        ([evaluation(1000)], {}, True),
+        # settled
+        (right(0, 5, 10, 15, 20), {}, True),
+        (right(0, 5, 10, 15), {}, False),
+        ([*right(0, 5), evaluation(9), *right(10, 15, 20)], {}, False),
+        # a cool-down and a late decay are waited for
+        (right(0, 5, 10, 15, 20), {"cooldown": 100}, False),
+        ([*right(0, 5, 10, 15, 20), evaluation(1000)], {"cooldown": 100}, True),
+        (right(*range(0, 50, 5)), LATE, False),
+        (right(*range(0, 70, 5)), LATE, False),
+        (right(*range(0, 75, 5)), LATE, True),
+        # no longer finite
+        ([evaluation(0), evaluation(5, loss=float("nan"))], {}, True),
+        ([evaluation(0), evaluation(5, loss=float("inf"))], {}, True),
+    ],
+)
+def test_a_member_is_finished_when_nothing_more_will_be_learned(curve, changes, finished):
+    member = Member.start(tiny(steps=1000, **changes))
+    member.curve = curve
+    assert member.finished == finished
+    assert member.step == (curve[-1].step if curve else 0)

@@ -42,20 +42,23 @@ def share_with_result(config, pairs, symbol):
 
 @pytest.mark.parametrize("steps", [1, 4])
 def test_always_the_same_symbol_is_right_where_that_is_the_result(steps):
+    """Of the first `eval_pairs`."""
     configs = [
         tiny(eval_pairs=999),
         tiny(P=11, op="mul", seed=2, eval_pairs=999),
         tiny(N=3, op="div", seed=3, train_fraction=0.5, eval_pairs=999),
+        tiny(P=11, eval_pairs=25),
     ]
-    members = [always_symbol(c, symbol) for c, symbol in zip(configs, (2, 0, 6))]
-    pack = Pack(members, banks_for(*configs), CPU)
+    symbols = (2, 0, 6, 3)
+    members = [always_symbol(c, symbol) for c, symbol in zip(configs, symbols)]
+    splits = Pack(members, banks_for(*configs), CPU).splits
     for config, symbol, split, found in zip(
-        configs, (2, 0, 6), pack.splits, accuracies(*members, steps=steps)
+        configs, symbols, splits, accuracies(*members, steps=steps), strict=True
     ):
-        assert found.train == pytest.approx(share_with_result(config, split.train, symbol))
-        assert found.val == pytest.approx(share_with_result(config, split.val, symbol))
-        strict = share_with_result(config, split.val[split.strict], symbol)
-        assert found.strict == pytest.approx(strict)
+        n = config.eval_pairs
+        train, val, strict = split.train[:n], split.val[:n], split.val[:n][split.strict[:n]]
+        shares = [share_with_result(config, pairs, symbol) for pairs in (train, val, strict)]
+        assert [found.train, found.val, found.strict] == pytest.approx(shares)
         assert found.train > 0
 
 
@@ -142,18 +145,6 @@ def test_a_pack_mate_with_held_out_images_lends_none():
     assert [math.isnan(a.heldout) for a in found] == [False, True, True]
     assert [math.isnan(a.strict_heldout) for a in found] == [False, True, True]
     assert [math.isnan(a.copies) for a in found] == [False, False, True]
-
-
-def test_with_few_evaluation_pairs_the_first_ones_are_taken():
-    config = tiny(P=11, eval_pairs=25)
-    member = always_symbol(config, 3)
-    (split,) = Pack([member], banks_for(config), CPU).splits
-    assert len(split.val) > 25
-    strict = split.val[:25][split.strict[:25]]
-    (found,) = accuracies(member)
-    assert found.train == pytest.approx(share_with_result(config, split.train[:25], 3))
-    assert found.val == pytest.approx(share_with_result(config, split.val[:25], 3))
-    assert found.strict == pytest.approx(share_with_result(config, strict, 3))
 
 
 def test_a_model_that_was_trained_names_every_training_pair():

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from grokmodel.image import model
 from grokmodel.image.config import ACTIVATIONS, NORMS
-from grokmodel.image.model import Layout, patchify, time_features, unpatchify
+from grokmodel.image.model import Layout, patchify, unpatchify
 from tests.grokmodel.batch import STRUCTURES, Batch, M, random
 from tests.grokmodel.tiny import tiny
 
@@ -81,13 +81,6 @@ def test_above_the_level_at_which_the_gate_opens_the_noisy_input_is_not_seen(vis
     batch.x_t = random(*batch.x_t.shape, seed=9)
     assert torch.equal(batch.predict(t=above), before[0])
     assert not torch.allclose(batch.predict(t=below), before[1])
-
-
-def test_time_features_tell_noise_levels_apart():
-    features = time_features(torch.linspace(0, 1, 65)[None], 16)[0]
-    assert features.shape == (65, 16)
-    assert torch.cdist(features, features).add(torch.eye(65)).min() > 0.1
-    torch.testing.assert_close(features[0], torch.tensor([1.0] * 8 + [0.0] * 8))
 
 
 def test_fresh_weights_give_time_no_say():

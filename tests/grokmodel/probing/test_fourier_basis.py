@@ -35,12 +35,6 @@ def test_coefficients_of_the_frequencies_the_constant_and_the_cross_ones_part_th
     np.testing.assert_array_equal(counted + cross + constant, np.ones((modulus, modulus)))
 
 
-def test_a_frequency_has_eight_coefficients_and_that_of_alternating_signs_three():
-    assert [coefficients_of(8, [k]).sum() for k in (1, 2, 3, 4)] == [8, 8, 8, 3]
-    assert coefficients_of(8, [1, 4]).sum() == 11
-    assert not coefficients_of(8, []).any()
-
-
 @pytest.mark.parametrize("modulus", MODULI)
 def test_projecting_on_the_coefficients_keeps_the_share_that_the_spectrum_names(modulus):
     grid = random(modulus, modulus, 3)

@@ -133,14 +133,6 @@ def test_samples_are_those_of_the_flow(t_start):
     torch.testing.assert_close(found, expected)
 
 
-def test_the_path_runs_from_the_results_to_noise():
-    probe = probe_of(*some_members(N=2))
-    assert torch.equal(probe.noised(0.0, 1), probe.targets(1))
-    assert torch.equal(probe.noised(1.0, 1), probe.noise(1))
-    middle = (probe.targets(1) + probe.noise(1)) / 2
-    torch.testing.assert_close(probe.noised(0.5, 1), middle)
-
-
 # --- what is right --------------------------------------------------------------------------------
 
 

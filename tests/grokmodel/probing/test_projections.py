@@ -8,10 +8,17 @@ import torch
 
 from grokmodel.data.pairs import split_pairs
 from grokmodel.probing.hooks import HookPoint, hook_points
+from grokmodel.probing.probe import shares
 from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
-from tests.grokmodel.analysis.handmade import probe_of, random, random_member, recorded
-from tests.grokmodel.analysis.projected import OUTPUT, project, project_own
-from tests.grokmodel.tiny import tiny
+from tests.grokmodel.analysis.handmade import (
+    memoriser_table,
+    probe_of,
+    random,
+    random_member,
+    recorded,
+    rule_table,
+)
+from tests.grokmodel.tiny import decoders_for, tiny
 
 P = 7
 
@@ -20,6 +27,19 @@ def output_of(probe, seed=0):
     """A random value of the output site."""
     C = probe.shape.tokens_per_image
     return random(len(probe), probe.Q, C, probe.shape.side**2 // C, seed=seed)
+
+
+OUTPUT = HookPoint("output")
+
+
+def project(probe, value, frequencies, mode):
+    """`value` of the output, projected with equal frequencies for all members."""
+    return projecting([OUTPUT], probe, [frequencies] * len(probe), mode)("output", value)
+
+
+def project_own(probe, value, frequencies, mode):
+    hook, _ = projecting_own([OUTPUT], probe, [frequencies] * len(probe), mode)
+    return hook("output", value)
 
 
 HOOKS = {project: projecting, project_own: lambda *args: projecting_own(*args)[0]}
@@ -60,17 +80,6 @@ def test_a_projection_done_twice_is_done_once(projected, op, frequencies, mode):
     once = projected(probe, output_of(probe), frequencies, mode)
     twice = projected(probe, once, frequencies, mode)
     torch.testing.assert_close(twice, once, rtol=1e-4, atol=1e-5)
-
-
-@PROJECT
-def test_pairs_that_are_not_in_the_group_stay_as_they_are(projected):
-    probe = probe_of(random_member(tiny(op="mul")))
-    value = output_of(probe)
-    outside = np.setdiff1d(np.arange(P**2), probe.order.pairs)
-    assert len(outside) == 13
-    changed = projected(probe, value, [1], REMOVE)
-    assert torch.equal(changed[:, outside], value[:, outside])
-    assert not torch.isclose(changed, value).all()
 
 
 @PROJECT
@@ -194,3 +203,44 @@ def test_an_accuracy_is_known_where_each_coefficient_has_two_pairs_of_its_side(
     assert [len(side) for side in sides_of(config)] == sizes
     _, (found,) = projecting_own([OUTPUT], probe_of(random_member(config)), [frequencies], KEEP)
     assert tuple(not math.isnan(x) for x in found) == known
+
+
+# --- the projection leak --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def memorised():
+    """A probe over a large grid, and the output of a member that draws the
+    right images for its training pairs and wrong ones for all others."""
+    config = tiny(P=23, train_fraction=0.65, split="unordered")
+    probe = probe_of(random_member(config))
+    table = torch.from_numpy(memoriser_table(config)).reshape(-1)
+    return probe, probe.templates()[:, table][:, :, None]
+
+
+def accuracies(probe, value):
+    (found,) = shares(probe.right(value.flatten(2), decoders_for(probe.banks)), probe)
+    return found
+
+
+@pytest.mark.parametrize("left_out", [(), (4,), (4, 9)])
+def test_keeping_most_frequencies_makes_a_memoriser_right_over_all_pairs_but_not_by_sides(
+    memorised, left_out
+):
+    probe, value = memorised
+    assert accuracies(probe, value) == (1, 0, 0)
+    frequencies = [k for k in range(1, 12) if k not in left_out]
+    assert accuracies(probe, project(probe, value, frequencies, KEEP)).strict > 0.9
+    hook, (can,) = projecting_own([OUTPUT], probe, [frequencies], KEEP)
+    assert (can.train, can.strict) == (1, 1), "there are pairs enough to say so"
+    found = accuracies(probe, hook("output", value))
+    assert found.strict < 1 / 23
+    assert found.train > 0.95
+
+
+def test_on_each_side_apart_one_that_knows_the_rule_stays_right(memorised):
+    probe, _ = memorised
+    table = torch.from_numpy(rule_table(probe.members[0].config)).reshape(-1)
+    value = probe.templates()[:, table][:, :, None]
+    assert accuracies(probe, value) == (1, 1, 1)
+    assert accuracies(probe, project_own(probe, value, range(1, 12), KEEP)) == (1, 1, 1)
