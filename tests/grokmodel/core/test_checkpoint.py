@@ -172,8 +172,14 @@ def test_a_curve_that_makes_no_sense_is_refused(trained):
     data = dump_state(trained)
     kept = load(data)["curve"]
     backwards, beyond = kept.flip(0), kept + 1000.0
-    for curve in (kept[0], kept[:, :2], torch.full((2, 9), torch.nan), backwards, beyond):
-        with pytest.raises(CheckpointError, match="curve"):
+    for curve, words in (
+        (kept[0], "curve of"),
+        (kept[:, :2], "curve of"),
+        (torch.full((2, 9), torch.nan), "need ascending"),
+        (backwards, "need ascending"),
+        (beyond, "need ascending"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
             load_state(Member, rewritten(data, load(data) | {"curve": curve.double().contiguous()}))
     with pytest.raises(CheckpointError, match="need float64"):
         load_state(Member, rewritten(data, load(data) | {"curve": kept.to(torch.complex64)}))
