@@ -17,12 +17,14 @@ import torch
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Hook
-from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import Spectrum, spectrum
 from grokmodel.probing.hooks import HookPoint, hook_points, last_ffn
 from grokmodel.probing.probe import Probe, Shares, shares
 from grokmodel.probing.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
 
+EVERY = Shares(1.0, 1.0, 1.0)
+"""All accuracies are known."""
 CLEAN = "none"
 LEADING, RANDOM = "leading", "random"
 ALL, OWN = "all", "own"
@@ -65,11 +67,8 @@ def spectra_of(probe: Probe, points: Sequence[HookPoint], t: float = 1.0) -> lis
     """A spectrum per member of hook points of one activation, taken together, at noise level t."""
     name = points[0].name
     seen = mean_activations(probe, t, [name])[name]
-    out = []
-    for i in range(len(probe)):
-        parts = [s.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1) for s in points]
-        out.append(spectrum(probe.order.arrange(torch.cat(parts, dim=-1).cpu().numpy())))
-    return out
+    grids = (grid_of(probe, seen, i, *points) for i in range(len(probe)))
+    return [spectrum(probe.order.arrange(grid)) for grid in grids]
 
 
 @torch.no_grad()
@@ -111,38 +110,25 @@ def _ablate(
     everything = np.arange(1, probe.order.n // 2 + 1)
     rngs = [np.random.default_rng([m.config.seed, probe.P, len(f)])
             for m, f in zip(probe.members, sets, strict=True)]  # fmt: skip
-    draws = [(LEADING, 0, sets)] + [
-        (RANDOM, draw, [sorted(int(k) for k in rng.choice(everything, len(f), replace=False))
-                        for rng, f in zip(rngs, sets, strict=True)])
+    draws = [
+        (RANDOM, draw, ALL, [sorted(int(k) for k in rng.choice(everything, len(f), replace=False))
+                             for rng, f in zip(rngs, sets, strict=True)])
         for draw in range(RANDOM_DRAWS)
     ]  # fmt: skip
-    for selection, draw, chosen in draws:
+    for selection, draw, fit, some in [(LEADING, 0, ALL, sets), *draws, (LEADING, 0, OWN, sets)]:
         for mode in (REMOVE, KEEP):
-            hook = projecting(points, probe, chosen, mode)
+            if fit == ALL:
+                hook, known = projecting(points, probe, some, mode), [EVERY] * len(probe)
+            else:
+                hook, known = projecting_own(points, probe, some, mode)
             found = _accuracies(probe, decoders, hook)
-            _append(rows, (name, mode, selection), draw, ALL, chosen, key, found)
-    for mode in (REMOVE, KEEP):
-        hook, known = projecting_own(points, probe, sets, mode)
-        found = [
-            Shares(*(value * can for value, can in zip(a, k, strict=True)))
-            for a, k in zip(_accuracies(probe, decoders, hook), known, strict=True)
-        ]
-        _append(rows, (name, mode, LEADING), 0, OWN, sets, key, found)
-
-
-def _append(
-    rows: list[list[AblationRow]],
-    what: tuple[str, str, str],
-    draw: int,
-    fit: str,
-    sets: Frequencies,
-    key: Sequence[set[int]],
-    found: Sequence[Shares],
-) -> None:
-    for mine, chosen, key_frequencies, accuracies in zip(rows, sets, key, found, strict=True):
-        if chosen:  # otherwise this member has no such set
-            listed, is_key = " ".join(map(str, chosen)), set(chosen) <= key_frequencies
-            mine.append(AblationRow(*what, len(chosen), draw, fit, listed, is_key, *accuracies))
+            for mine, chosen, of_key, a, can in zip(rows, some, key, found, known, strict=True):
+                if not chosen:  # this member has no such set
+                    continue
+                accuracies = (value * k for value, k in zip(a, can, strict=True))
+                listed, is_key = " ".join(map(str, chosen)), set(chosen) <= of_key
+                what = (name, mode, selection, len(chosen), draw, fit, listed, is_key)
+                mine.append(AblationRow(*what, *accuracies))
 
 
 def _accuracies(probe: Probe, decoders: Decoders, hook: Hook | None) -> list[Shares]:

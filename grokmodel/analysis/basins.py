@@ -53,7 +53,8 @@ def basins(grid: Probe, decoders: Decoders) -> list[list[BasinRow]]:
     probe = grid.at(basin_pairs(grid.members))
     x_MQX = probe.sample(probe.noise(), probe.shape.sample_steps, probe.operands())
     right_MQ = probe.right(x_MQX, decoders, probe.shape.sample_steps)
-    copy_MQ = torch.stack([_copies(probe, i, x) for i, x in enumerate(x_MQX)])
+    banks = (probe.pack.images_of(i).flatten(1) for i in range(len(probe)))
+    copy_MQ = torch.stack([is_copy(x_QX, bank) for x_QX, bank in zip(x_MQX, banks, strict=True)])
     out = []
     for split, right, copy in zip(probe.pack.splits, right_MQ, copy_MQ, strict=True):
         rows = [_row(TRAIN, right[:STARTS], copy[:STARTS])]
@@ -61,12 +62,6 @@ def basins(grid: Probe, decoders: Decoders) -> list[list[BasinRow]]:
             rows.append(_row(STRICT, right[STARTS:], copy[STARTS:]))
         out.append(rows)
     return out
-
-
-def _copies(probe: Probe, i: int, x_QX: Tensor) -> Tensor:
-    """(Q,) bool: the end is one of the member's training images, or as good as."""
-    first, count = int(probe.pack.bank.offset_M[i]), probe.P * probe.members[i].config.N
-    return is_copy(x_QX, probe.pack.bank.images[first : first + count].flatten(1))
 
 
 def _row(pairs: str, right_Q: Tensor, copy_Q: Tensor) -> BasinRow:

@@ -20,6 +20,7 @@ import numpy as np
 
 from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member
+from grokmodel.probing.fourier import entropy
 
 BLOCK = 4
 """Side of the blocks whose complexity is tabulated."""
@@ -70,8 +71,7 @@ def spectral_entropy(power: np.ndarray) -> float:
     """Entropy of the squared singular values over ln of their number: 0 one value, 1 all alike."""
     if power.sum() == 0 or len(power) < 2:
         return 0.0
-    p = power[power > 0] / power.sum()
-    return float(-(p * np.log(p)).sum() / np.log(len(power)))
+    return entropy(power)
 
 
 def _in_blocks(shape: tuple[int, ...]) -> int:

@@ -49,16 +49,22 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
         accuracy = [a.strict for a in shares(probe.right(x_MQX, decoders, steps=1), probe)]
         return margins(x_MQX, templates_MPX, probe.c_MQ, probe.defined_MQ), accuracy
 
-    other_MQ = _other_pairs(probe)
-    defined_Q = probe.defined_MQ[0]
+    member_M1 = torch.arange(len(probe), device=probe.device)[:, None]
+    other_MQ, defined_Q = _other_pairs(probe), probe.defined_MQ[0]
+
+    def at_other_pair(_: HookPoint, part: Tensor) -> Tensor:
+        return part[member_M1, other_MQ]
+
+    def mean(_: HookPoint, part: Tensor) -> Tensor:
+        return part[:, defined_Q].mean(1, keepdim=True).expand_as(part)
+
     clean = effect(None)
     rows: list[list[HeadRow]] = [[] for _ in probe.members]
     for block in range(probe.shape.depth):
         for head in range(probe.shape.heads):
             point = HookPoint(f"block{block}.head_output", head=head)
-            mediated = effect(editor([point], probe.shape, lambda _, part: _from(part, other_MQ)))
-            ablated = effect(
-                editor([point], probe.shape, lambda _, part: _mean_of(part, defined_Q))
+            mediated, ablated = (
+                effect(editor([point], probe.shape, edit)) for edit in (at_other_pair, mean)
             )
             for i, mine in enumerate(rows):
                 margin, accuracy = ([e[k][i] for e in (clean, mediated, ablated)] for k in (0, 1))
@@ -76,11 +82,6 @@ def margins(x_MQX: Tensor, templates_MPX: Tensor, c_MQ: Tensor, defined_MQ: Tens
     return [float(m[d].mean()) for m, d in zip(margin_MQ, defined_MQ, strict=True)]
 
 
-def _mean_of(part: Tensor, defined_Q: Tensor) -> Tensor:
-    """The mean over all defined pairs, for every pair."""
-    return part[:, defined_Q].mean(1, keepdim=True).expand_as(part)
-
-
 def _other_pairs(probe: Probe) -> Tensor:
     """(M, Q) a random other pair for every defined pair: a cycle through all of them."""
     defined = np.flatnonzero(probe.defined_MQ[0].cpu().numpy())
@@ -91,9 +92,3 @@ def _other_pairs(probe: Probe) -> Tensor:
         other[order] = np.roll(order, 1)
         out.append(other)
     return torch.from_numpy(np.stack(out)).to(probe.device)
-
-
-def _from(part: Tensor, other_MQ: Tensor) -> Tensor:
-    """`part` (M, Q, ...) with every pair's value taken from its other pair."""
-    member_M1 = torch.arange(len(part), device=part.device)[:, None]
-    return part[member_M1, other_MQ]

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import spectrum
 from grokmodel.probing.hooks import editor, last_ffn
 from grokmodel.probing.probe import Probe
@@ -62,8 +62,7 @@ def identities(probe: Probe) -> list[list[IdentityRow]]:
     seen = mean_activations(probe, T, [point.name])[point.name]
     out = []
     for i, member in enumerate(probe.members):
-        grid = point.view(seen[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1)
-        F_nnF = probe.order.arrange(grid.cpu().numpy().astype(np.float64))
+        F_nnF = probe.order.arrange(grid_of(probe, seen, i, point).astype(np.float64))
         key = spectrum(F_nnF).key_frequencies
         rng = np.random.default_rng([member.config.seed, probe.P])
         random_VF = rng.standard_normal((CONTROLS, F_nnF.shape[-1]))

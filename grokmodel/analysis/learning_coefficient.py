@@ -101,7 +101,8 @@ def estimate(
             total_M += loss_M
         # Langevin step: w += -epsilon / 2 (n beta grad L + gamma (w - w*)) + N(0, epsilon)
         drift = n_beta * grad_Mn + pull * (w_Mn - start_n)
-        kick = _normal(seed_M, step, w_Mn.shape[1])
+        step_M = torch.full_like(seed_M, step)
+        kick = noise.normal(seed_M, LANGEVIN_STREAM, step_M, 1, w_Mn.shape[1])[:, 0]
         move = -0.5 * step_size * drift + math.sqrt(step_size) * kick
         w_Mn = w_Mn + moves_M1 * move
     # E[L(w)] of every chain and, last, L(w*)
@@ -117,8 +118,3 @@ def estimate(
         )
         for i, loss in enumerate(chains)
     ]
-
-
-def _normal(seed_M: Tensor, step: int, columns: int) -> Tensor:
-    step_M = torch.full_like(seed_M, step)
-    return noise.normal(seed_M, LANGEVIN_STREAM, step_M, 1, columns)[:, 0]

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from grokmodel.image.evaluate import Decoders
-from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import Spectrum, gini, rule_waves, spectrum
 from grokmodel.probing.hooks import HookPoint, last_ffn
 from grokmodel.probing.probe import Probe, shares
@@ -64,22 +64,24 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
     names = (EMBEDDING.name, neurons.name, OUTPUT.name)
     seen = mean_activations(probe, T, names)
     spectra = {
-        point: [spectrum(_grid(probe, seen, point, i)) for i in range(len(probe))]
+        point: [
+            spectrum(probe.order.arrange(grid_of(probe, seen[point.name], i, point)))
+            for i in range(len(probe))
+        ]
         for point in (EMBEDDING, neurons, OUTPUT)
     }
     dominant = [spectra[OUTPUT][i] for i in last]
     out_MQX = seen[OUTPUT.name].flatten(2)
-    restricted = _restricted(probe, out_MQX, dominant)
-    excluded = _excluded(probe, out_MQX, dominant)
+    images = {"plain": out_MQX} | {
+        name: _projected(probe, out_MQX, dominant, keep)
+        for name, keep in (("restricted", True), ("excluded", False))
+    }
     # the loss against the mean image of the class: with N = 1 that is the training loss at t = 1
     target = torch.stack([t[c] for t, c in zip(probe.templates(), probe.c_MQ, strict=True)])
-    losses = {
-        name: (x - target).square().mean(-1)
-        for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
-    }
+    losses = {name: (x - target).square().mean(-1) for name, x in images.items()}
     right = {
         name: shares(probe.right(x, decoders, steps=1), probe, in_group=True)
-        for name, x in (("plain", out_MQX), ("restricted", restricted), ("excluded", excluded))
+        for name, x in images.items()
     }
     own = _own_restricted(probe, out_MQX, dominant, decoders)
     group_Q = probe.order.pairs.reshape(-1)
@@ -93,10 +95,10 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
             ProgressRow(
                 n_dominant=len(dominant[i].dominant),
                 is_key=bool(dominant[i].key_frequencies),
-                train_loss=_mean(losses["plain"][i, train]),
-                strict_loss=_mean(losses["plain"][i, strict]),
-                restricted_loss=_mean(losses["restricted"][i, group_Q]),
-                excluded_loss=_mean(losses["excluded"][i, train]),
+                train_loss=float(losses["plain"][i, train].mean()),
+                strict_loss=float(losses["plain"][i, strict].mean()),
+                restricted_loss=float(losses["restricted"][i, group_Q].mean()),
+                excluded_loss=float(losses["excluded"][i, train].mean()),
                 strict_acc=right["plain"][i].strict,
                 restricted_acc=right["restricted"][i].strict,
                 restricted_acc_own=own[i],
@@ -116,31 +118,22 @@ def _without_rule(row: ProgressRow) -> ProgressRow:
                    restricted_acc_own=nan, excluded_acc=nan)  # fmt: skip
 
 
-def _grid(probe: Probe, seen: dict[str, Tensor], point: HookPoint, i: int) -> np.ndarray:
-    value = point.view(seen[point.name][i : i + 1], probe.shape)
-    return probe.order.arrange(value.reshape(probe.P, probe.P, -1).cpu().numpy())
-
-
-def _restricted(probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum]) -> Tensor:
-    """The output with its mean and the rule's waves at the dominant frequencies alone."""
-    return _projected(probe, out_MQX, dominant, keep=True)
-
-
-def _excluded(probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum]) -> Tensor:
-    """The output without the rule's waves at the dominant frequencies."""
-    return _projected(probe, out_MQX, dominant, keep=False)
+def _waves(probe: Probe, found: Spectrum) -> list[np.ndarray]:
+    """(w, Q) waves of the rule at every dominant frequency."""
+    order = probe.order
+    return [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
 
 
 def _projected(probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum], keep: bool) -> Tensor:
-    order = probe.order
-    pair_Q = torch.from_numpy(order.pairs.reshape(-1)).to(probe.device)
+    """The output with its mean and the rule's waves at the dominant frequencies alone, or without
+    these waves."""
+    pair_Q = torch.from_numpy(probe.order.pairs.reshape(-1)).to(probe.device)
     out_MQX = out_MQX.clone()
     for i, found in enumerate(dominant):
         grid_QX = out_MQX[i, pair_Q]
         mean_X = grid_QX.mean(0)
-        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
         along_QX = torch.zeros_like(grid_QX)
-        if waves:
+        if waves := _waves(probe, found):
             wave_WQ = torch.from_numpy(np.concatenate(waves)).to(grid_QX)
             along_QX = wave_WQ.T @ (wave_WQ @ grid_QX)
         out_MQX[i, pair_Q] = mean_X + along_QX if keep else grid_QX - along_QX
@@ -155,8 +148,8 @@ def _own_restricted(
     out_MQX, enough = out_MQX.clone(), []
     for i, (split, found) in enumerate(zip(probe.pack.splits, dominant, strict=True)):
         strict_Q = np.isin(order.pairs.reshape(-1), split.val[split.strict] @ (probe.P, 1))
-        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
-        columns_QK = np.concatenate([np.ones((1, order.n**2)), *waves]).T[strict_Q]
+        waves = [np.ones((1, order.n**2)), *_waves(probe, found)]
+        columns_QK = np.concatenate(waves).T[strict_Q]
         enough.append(len(columns_QK) >= OWN_AT_LEAST * columns_QK.shape[1])
         if enough[-1]:
             pairs = torch.from_numpy(order.pairs.reshape(-1)[strict_Q]).to(probe.device)
@@ -164,7 +157,3 @@ def _own_restricted(
             out_MQX[i, pairs] = hat @ out_MQX[i, pairs]
     right = shares(probe.right(out_MQX, decoders, steps=1), probe, in_group=True)
     return [a.strict if ok else float("nan") for a, ok in zip(right, enough, strict=True)]
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.mean()) if len(values) else float("nan")

@@ -10,7 +10,7 @@ Shapes: M members, Q pairs, X pixels, L levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,10 @@ from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Member
-from grokmodel.probing.activations import mean_activations
+from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import spectrum
 from grokmodel.probing.hooks import last_ffn
-from grokmodel.probing.probe import Probe, all_pairs
+from grokmodel.probing.probe import Probe
 
 LEVELS = 51
 """Noise levels, as in the paper: 50 Euler steps and the image."""
@@ -36,9 +36,6 @@ ENTROPY_DRAWS = 2
 """Draws of images and noise of the grid whose entropy is taken at each level."""
 RECTIFIED = 0.005
 """Rectify accuracy below which a level counts as too late to change the answer."""
-
-Join = Callable[[int, Tensor], tuple[Tensor, Tensor]]
-"""(level, samples so far (M, rows, X)) -> new samples (M, Q, X) and their operands."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,7 @@ def some_pairs(members: Sequence[Member], count: int) -> np.ndarray:
     out = []
     for member in members:
         c = member.config
-        pairs = all_pairs(c.P)
-        pairs = pairs[result_table(c.op, c.P).reshape(-1) != UNDEFINED]
+        pairs = np.argwhere(result_table(c.op, c.P) != UNDEFINED)
         rng = np.random.default_rng([c.seed, c.P, count])
         out.append(pairs[rng.choice(len(pairs), count, replace=len(pairs) < count)])
     return np.stack(out)
@@ -134,26 +130,21 @@ def critical(rectify_L: np.ndarray, entropy_L: np.ndarray) -> CriticalRow:
 
 def _started_at_every_level(probe: Probe, decoders: Decoders, c_MQ: Tensor) -> np.ndarray:
     """(M, L) accuracy of samples that start from classes `c_MQ` noised to each level."""
-    operands = probe.operands()
-
-    def join(level: int, _: Tensor) -> tuple[Tensor, Tensor]:
-        return probe.noised(level / (LEVELS - 1), 0, c_MQ), operands
-
-    end_MLQX = _descend(probe, join)
+    end_MLQX = _descend(probe, c_MQ)
     right = [probe.right(end_MLQX[:, k], decoders).double().mean(1) for k in range(LEVELS)]
     return torch.stack(right, dim=1).cpu().numpy()
 
 
-def _descend(probe: Probe, join: Join) -> Tensor:
+def _descend(probe: Probe, c_MQ: Tensor) -> Tensor:
     """Ends (M, L, Q, X) of samples that join at every level, index 0 being level 0."""
-    x = probe.noise()[:, :0]
-    operands = probe.operands()[:, :0]
+    of_pairs = probe.operands()
+    x, operands = probe.noise()[:, :0], of_pairs[:, :0]
     for level in range(LEVELS - 1, -1, -1):
-        new_x, new_operands = join(level, x)
-        x = torch.cat([x, new_x], dim=1)
-        operands = torch.cat([operands, new_operands], dim=1)
+        t = level / (LEVELS - 1)
+        x = torch.cat([x, probe.noised(t, 0, c_MQ)], dim=1)
+        operands = torch.cat([operands, of_pairs], dim=1)
         if level:
-            x = flow.euler_step(x, probe.predict(x, level / (LEVELS - 1), operands), level)
+            x = flow.euler_step(x, probe.predict(x, t, operands), level)
     return x.unflatten(1, (LEVELS, -1)).flip(1)
 
 
@@ -164,8 +155,7 @@ def _entropies(grid: Probe) -> np.ndarray:
     for k in range(LEVELS):
         seen = mean_activations(grid, k / (LEVELS - 1), [point.name], ENTROPY_DRAWS)[point.name]
         for i in range(len(grid)):
-            values = point.view(seen[i : i + 1], grid.shape).reshape(grid.P, grid.P, -1)
-            out[i, k] = spectrum(grid.order.arrange(values.cpu().numpy())).entropy
+            out[i, k] = spectrum(grid.order.arrange(grid_of(grid, seen, i, point))).entropy
     return out
 
 
@@ -205,8 +195,7 @@ def _pairs_of_another_sum(probe: Probe) -> tuple[Tensor, Tensor]:
     """(M, Q, 2) pairs whose result differs from that of the probe's own, and these results."""
     config = probe.members[0].config
     table = result_table(config.op, config.P)
-    pairs = all_pairs(config.P)
-    pairs = pairs[table.reshape(-1) != UNDEFINED]
+    pairs = np.argwhere(table != UNDEFINED)
     results = table[pairs[:, 0], pairs[:, 1]]
     chosen = np.zeros((len(probe), probe.Q), dtype=np.int64)
     old_MQ = probe.c_MQ.cpu().numpy()

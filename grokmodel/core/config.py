@@ -91,18 +91,11 @@ def declare(
 _TYPES: dict[str, type[Any]] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
-def _dataclass_fields(base: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(base) if dataclasses.is_dataclass(base) else ()
-
-
+@functools.cache
 def fields_of(config_class: Any) -> dict[str, Field]:
     """Name -> declaration of all fields of a config class: its own first, then the inherited."""
-    return _fields_of(config_class)
-
-
-@functools.cache
-def _fields_of(config_class: Any) -> dict[str, Field]:
-    inherited = {f.name for base in config_class.__bases__ for f in _dataclass_fields(base)}
+    bases = filter(dataclasses.is_dataclass, config_class.__bases__)
+    inherited = {f.name for base in bases for f in dataclasses.fields(base)}
     fields = sorted(dataclasses.fields(config_class), key=lambda f: f.name in inherited)
     return {
         f.name: dataclasses.replace(

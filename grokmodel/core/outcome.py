@@ -1,7 +1,7 @@
 """From the curve of a trial to its phase and clocks.
 
 Accuracy is always taken twice: over all validation pairs and over the strict ones, whose mirror
-(b, a) is held out as well (see `task.py`).
+(b, a) is held out as well (see `data/pairs.py`).
 """
 
 from __future__ import annotations

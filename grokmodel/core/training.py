@@ -29,7 +29,6 @@ from grokmodel.core.outcome import Evaluation
 RESTACK_ON_GPU = 0.5
 """Share of live members at which a GPU pack is stacked anew: small members cost it little there. On
 a CPU every member costs its full time, so a pack is stacked anew as soon as one has stopped."""
-HYPER_FIELDS = tuple(Hyper.__dataclass_fields__)
 
 M_ = TypeVar("M_", bound=Member[Any])
 P_ = TypeVar("P_", bound="Pack[Any]")
@@ -53,7 +52,7 @@ class Pack(ABC, Generic[M_]):
         configs = [m.config for m in self.members]
         self.hyper = Hyper(
             **{name: self.column([float(getattr(c, name)) for c in configs])
-               for name in HYPER_FIELDS}
+               for name in Hyper.__dataclass_fields__}
         )  # fmt: skip
         self.optimizer = Optimizer(self.state, self.hyper)
         self.seed_M = self.column([c.seed for c in configs])

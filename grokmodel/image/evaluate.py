@@ -1,7 +1,7 @@
 """Samples -> classes -> accuracies: what one evaluation of a pack measures.
 
 Accuracy is always taken twice: over all validation pairs and over the strict ones, whose mirror
-(b, a) is held out as well (see `task.py`).
+(b, a) is held out as well (see `data/pairs.py`).
 
 Shapes: M members, Q pairs, C tokens per image, X pixels per token, S side.
 """
@@ -83,7 +83,8 @@ def accuracy(pack: Pack, decoders: Decoders, banks: Banks, steps: int) -> list[A
         found = right_val[i, :k]
         shares = [_mean(right_train[i, :n]), _mean(found), _mean(found[is_strict])]
         if member.config.N > 1:
-            shares.append(_copies(pack, i, train_x[i, :n]))
+            bank = unpatchify(pack.images_of(i), pack.shape.patch).flatten(1)
+            shares.append(float(is_copy(train_x[i, :n].flatten(1), bank).float().mean()))
         has_heldout = banks[bank_key(member.config)].heldout.size > 0
         if member.config.N > 1 and right_heldout is not None and has_heldout:
             found = right_heldout[i, :k]
@@ -163,15 +164,6 @@ def _right(
         found_MQ[rows] = decoder.classify(ink).view(len(rows), -1)
     is_image_MQ = x_MQSS.isfinite().flatten(2).all(-1)
     return (is_image_MQ & (found_MQ == c_MQ)).cpu().numpy()
-
-
-def _copies(pack: Pack, i: int, x_QSS: Tensor) -> float:
-    """Share of samples that copy one training image."""
-    first = int(pack.bank.offset_M[i])
-    config = pack.members[i].config
-    count = config.P * config.N
-    bank = unpatchify(pack.bank.images[first : first + count], pack.shape.patch).flatten(1)
-    return float(is_copy(x_QSS.flatten(1), bank).float().mean())
 
 
 def is_copy(x_QX: Tensor, bank_KX: Tensor) -> Tensor:

@@ -150,6 +150,11 @@ class Pack(training.Pack[Member]):
         index_MB = torch.minimum(index_MB, self.n_train_M[:, None] - 1)
         return self.train_MT3.gather(1, index_MB[..., None].expand(-1, -1, 3))
 
+    def images_of(self, i: int) -> Tensor:
+        """(P * N, C, X) the images of member i, class after class."""
+        first, config = int(self.bank.offset_M[i]), self.members[i].config
+        return self.bank.images[first : first + config.P * config.N]
+
     def draw_images(
         self,
         classes_MBk: Tensor,

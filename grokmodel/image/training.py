@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from grokmodel.core.execution import default_mode
-from grokmodel.core.outcome import Evaluation
 from grokmodel.core.training import Round, rounds
 from grokmodel.image.evaluate import Decoders, evaluate
 from grokmodel.image.pack import Banks, Member, Pack
@@ -26,11 +24,8 @@ def train(
     Args:
         mode: how steps are run, one of `execution.MODES`; by default one CUDA graph on a GPU.
     """
-
-    def fuse(live: Sequence[Member]) -> Pack:
-        return Pack(live, banks, device, mode or default_mode(device))
-
-    def measure(pack: Pack, losses_M: Tensor) -> list[Evaluation]:
-        return evaluate(pack, decoders, banks, losses_M)
-
-    return rounds(members, fuse, measure)
+    return rounds(
+        members,
+        fuse=lambda live: Pack(live, banks, device, mode or default_mode(device)),
+        evaluate=lambda pack, losses_M: evaluate(pack, decoders, banks, losses_M),
+    )

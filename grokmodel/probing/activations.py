@@ -58,12 +58,13 @@ def collect(probe: Probe, t: float, draws: int = DRAWS) -> Iterator[list[Grid]]:
     """
     mean = mean_activations(probe, t, draws=draws)
     for i in range(len(probe)):
-        mine = {name: value[i : i + 1] for name, value in mean.items()}
         yield [
-            Grid(point, _grid(point.view(mine[point.name], probe.shape), probe.P))
+            Grid(point, grid_of(probe, mean[point.name], i, point))
             for point in hook_points(probe.shape)
         ]
 
 
-def _grid(value_1Q: Tensor, P: int) -> np.ndarray:
-    return value_1Q.reshape(P, P, -1).cpu().numpy()
+def grid_of(probe: Probe, value: Tensor, i: int, *points: HookPoint) -> np.ndarray:
+    """(P, P, d) what member i has at hook points of one activation, taken together."""
+    parts = [p.view(value[i : i + 1], probe.shape).reshape(probe.P, probe.P, -1) for p in points]
+    return torch.cat(parts, dim=-1).cpu().numpy()

@@ -46,11 +46,6 @@ class CyclicOrder:
         symbols = np.array(self.elements)
         return values[np.ix_(symbols, symbols)]
 
-    def rule(self) -> np.ndarray:
-        """(n, n) element of the result at elements (i, j)."""
-        i = np.arange(self.n)
-        return (i[:, None] + self.sign * i) % self.n
-
 
 @cache
 def cyclic_order(op: str, P: int) -> CyclicOrder:

@@ -74,8 +74,13 @@ class Spectrum:
             return 0.0
         if power.sum() <= RELATIVE_ZERO:
             return 1.0
-        p = power[power > 0] / power.sum()
-        return float(-(p * np.log(p)).sum() / np.log(len(power)))
+        return entropy(power)
+
+
+def entropy(power: np.ndarray) -> float:
+    """Entropy of the shares of a sum over ln of their number: 0 a single one, 1 all alike."""
+    p = power[power > 0] / power.sum()
+    return float(-(p * np.log(p)).sum() / np.log(len(power)))
 
 
 def basis(P: int) -> tuple[np.ndarray, np.ndarray]:

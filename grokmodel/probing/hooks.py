@@ -9,7 +9,7 @@ Shapes: M members, B triplets, C tokens of an image, L = 3C tokens, H heads, E f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -56,33 +56,26 @@ class HookPoint:
         return own[:, :, :, self.head] if self.head != NO_HEAD else own
 
 
-def hook_points(shape: PackShape) -> list[HookPoint]:
-    """All hook points of a model, from the input to the output."""
-    return list(_points(shape))
-
-
 def last_ffn(shape: PackShape, part: str = "post") -> HookPoint:
     """The neurons that write the answer: FFN `pre` or `post` of the last block."""
     return HookPoint(f"block{shape.depth - 1}.ffn.{part}")
 
 
-def _points(shape: PackShape) -> Iterator[HookPoint]:
-    for operand in OPERANDS:
-        yield HookPoint("embedding", operand)
+def hook_points(shape: PackShape) -> list[HookPoint]:
+    """All hook points of a model, from the input to the output."""
+    out = [HookPoint("embedding", operand) for operand in OPERANDS]
     if shape.variant == "sandwich":
-        for part in ("pre", "post"):  # before attention, c knows nothing of a and b
-            yield from (HookPoint(f"sandwich.ffn.{part}", x) for x in OPERANDS)
+        # before attention, c knows nothing of a and b
+        out += [HookPoint(f"sandwich.ffn.{part}", x) for part in ("pre", "post") for x in OPERANDS]
     for i in range(shape.depth):
         for kind in PER_HEAD:
             for operand in OPERANDS if kind in PER_OPERAND else ("",):
-                for head in range(shape.heads):
-                    yield HookPoint(f"block{i}.{kind}", operand, head)
-        yield HookPoint(f"block{i}.attention")
+                out += [HookPoint(f"block{i}.{kind}", operand, h) for h in range(shape.heads)]
+        out.append(HookPoint(f"block{i}.attention"))
         # FFNs ahead of the last one also work on the tokens of a and b
-        operands = OPERANDS if i < shape.depth - 1 else ()
-        for part in ("pre", "post"):
-            yield from (HookPoint(f"block{i}.ffn.{part}", x) for x in (*operands, ""))
-    yield HookPoint("output")
+        sides = (*OPERANDS, "") if i < shape.depth - 1 else ("",)
+        out += [HookPoint(f"block{i}.ffn.{part}", x) for part in ("pre", "post") for x in sides]
+    return [*out, HookPoint("output")]
 
 
 def recorder(into: dict[str, Tensor]) -> Hook:

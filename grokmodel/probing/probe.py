@@ -155,12 +155,8 @@ class Probe:
 
     def templates(self) -> Tensor:
         """(M, P, X) mean standardized image of every class."""
-        out = []
-        for i, member in enumerate(self.members):
-            first, N = int(self.pack.bank.offset_M[i]), member.config.N
-            images = self.pack.bank.images[first : first + self.P * N].flatten(1)
-            out.append(images.unflatten(0, (self.P, N)).mean(1))
-        return torch.stack(out)
+        images = (self.pack.images_of(i).flatten(1) for i in range(len(self)))
+        return torch.stack([x.unflatten(0, (self.P, -1)).mean(1) for x in images])
 
 
 class Shares(NamedTuple):
@@ -177,15 +173,11 @@ def shares(right_MQ: Tensor, probe: Probe, in_group: bool = False) -> list[Share
     Args:
         in_group: count only pairs that the Fourier analysis is about: without 0 for × and ÷.
     """
-    counted_Q = np.ones(probe.P**2, dtype=bool)
-    if in_group:
-        counted_Q[:] = False
-        counted_Q[probe.order.pairs.reshape(-1)] = True
+    counted = probe.order.pairs if in_group else np.arange(probe.P**2)
     out = []
-    for member, split, right in zip(probe.members, probe.pack.splits, right_MQ.cpu().numpy()):
-        P = member.config.P
+    for split, right in zip(probe.pack.splits, right_MQ.cpu().numpy()):
         pairs = (split.train, split.val, split.val[split.strict])
-        numbers = [some @ (P, 1) for some in pairs]
-        ok = [right[q[counted_Q[q]]] for q in numbers]
+        numbers = [some @ (probe.P, 1) for some in pairs]
+        ok = [right[q[np.isin(q, counted)]] for q in numbers]
         out.append(Shares(*(float(v.mean()) if len(v) else float("nan") for v in ok)))
     return out

@@ -7,8 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from grokmodel.core.config import BELOW_ONE, LARGEST, MAX_SEED, MAX_STEPS, SMALLEST
-from grokmodel.errors import ConfigError
-from grokmodel.image.config import AXES, FIELDS, TrialConfig
+from grokmodel.image.config import AXES, FIELDS
 
 CHOICES = {name: field.choices for name, field in FIELDS.items() if field.choices}
 REALS = [name for name, field in FIELDS.items() if field.type is float]
@@ -59,6 +58,13 @@ def of_field(name):
     return st.one_of(near, st.sampled_from([low, high]))
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
+)
+
+
 @st.composite
 def some_fields(draw, values):
     """A few fields and a value of each, of `values(name)`."""
@@ -67,6 +73,10 @@ def some_fields(draw, values):
 
 
 # --- configs -------------------------------------------------------------------------------------
+
+
+def divisors(n, at_least=1):
+    return st.sampled_from([k for k in range(at_least, n + 1) if n % k == 0])
 
 
 @st.composite
@@ -85,11 +95,9 @@ def edge_fields(draw, tiles=12):
         "N": draw(ints(1, 3)),
         "train_fraction": draw(st.floats(0.05, 0.95)),
         "side": side,
-        "patch": draw(
-            st.sampled_from([k for k in range(-(-side // tiles), side + 1) if side % k == 0])
-        ),
+        "patch": draw(divisors(side, -(-side // tiles))),
         "width": width,
-        "heads": draw(st.sampled_from([k for k in range(1, width + 1) if width % k == 0])),
+        "heads": draw(divisors(width)),
         "depth": draw(ints(1, 2)),
         "ffn": draw(ints(1, 9)),
         "t_levels": t_levels,
@@ -109,13 +117,6 @@ def edge_fields(draw, tiles=12):
         if name != "train_fraction":
             fields[name] = draw(of_field(name))
     return fields
-
-
-def config_or_none(fields):
-    try:
-        return TrialConfig(**fields)
-    except ConfigError:
-        return None
 
 
 # --- damage --------------------------------------------------------------------------------------

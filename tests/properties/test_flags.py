@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grokmodel.image.config import AXES, TrialConfig
+from grokmodel.image.config import AXES
 from service.cli import commands
 from service.settings import Settings
 from service.store.manifest import write_manifest
@@ -169,10 +169,3 @@ def test_any_place_of_a_store_gets_a_short_answer(tmp_path, place):
     code, error = answer(commands.main, ["status", f"--store={place}"])
     assert_short(code, error, "grok")
     assert not content(tmp_path)
-
-
-def test_a_grid_is_that_of_the_flags():
-    args = grok_phase.build_parser().parse_args([*SMALL, "--seeds", "2"])
-    (one, other) = grok_phase.preset_configs(None, grok_phase.overrides(args))
-    assert one == TrialConfig(width=4, ffn=4, batch=8, t_levels=8, side=8, P=5)
-    assert other.seed == 1

@@ -1,7 +1,7 @@
 """The whole life of a trial in one process: trained, recorded, analysed, drawn."""
 
 import tempfile
-from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 from grokmodel.data.load import load_bank
@@ -11,7 +11,7 @@ from grokmodel.image.pack import bank_key
 from grokmodel.image.training import train
 from service.analysis.drawing import draw_sweep, draw_trials
 from service.analysis.pending import Wish
-from service.analysis.registry import ANALYSES, BY_NAME
+from service.analysis.registry import ANALYSES
 from service.analysis.tasks import Job, Worker
 from service.settings import Settings
 from service.store.store import Store
@@ -22,8 +22,6 @@ from service.worker.writer import Writer
 from tests.grokmodel.tiny import CPU, synthetic_bank
 
 SWEEP = "life"
-FOUND = Counter()
-"""What the trials of this process came to, for `--hypothesis-show-statistics` of a kind."""
 
 
 class Life:
@@ -56,25 +54,23 @@ class Life:
                     assert restore(self.store, self.config).step == member.step
         self.trial_row = read_table(self.store, "trials", SWEEP).to_dict("records")[0]
         self.curve = read_table(self.store, "curves", SWEEP)
-        FOUND[self.trial_row["phase"]] += 1
         return self.trial_row
 
-    def analyse(self, names=tuple(BY_NAME)):
+    def analyse(self):
         """Rows of the analyses. Weights may be so large that activations are infinite, which an
         analysis has to say; whatever else goes wrong in one is raised."""
         settings = Settings(self.store.url, "", "", None)
         worker = Worker(Job(SWEEP, settings, Wish()), self.store)
         worker.banks, worker.decoders = self.banks, self.decoders
         for analysis in ANALYSES:
-            if analysis.name in names:
-                members = worker.checkpoints(self.trial_row, analysis.over_training)
-                try:
-                    found = analysis.run(members, worker.context(members))
-                except ValueError as error:
-                    if "not finite" not in str(error):
-                        raise
-                    continue
-                worker.write(analysis, [(self.trial_row, members)], members, found, 0.1)
+            members = worker.checkpoints(self.trial_row, analysis.over_training)
+            try:
+                found = analysis.run(members, worker.context(members))
+            except ValueError as error:
+                if "not finite" not in str(error):
+                    raise
+                continue
+            worker.write(analysis, [(self.trial_row, members)], members, found, 0.1)
 
     def draw(self):
         """All figures of the trial and of the sweep, and the report."""
@@ -82,18 +78,8 @@ class Life:
         return keys + draw_sweep(self.store, SWEEP)
 
 
+@contextmanager
 def lives(config):
-    """A context with the life of a trial, in a folder that is gone afterwards."""
-    return _Folder(config)
-
-
-class _Folder:
-    def __init__(self, config):
-        self.config = config
-        self.folder = tempfile.TemporaryDirectory()
-
-    def __enter__(self):
-        return Life(self.config, Path(self.folder.name))
-
-    def __exit__(self, *_):
-        self.folder.cleanup()
+    """The life of a trial, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Life(config, Path(folder))

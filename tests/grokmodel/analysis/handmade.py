@@ -11,9 +11,10 @@ from grokmodel.data.pairs import UNDEFINED, result_table, split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member, bank_key
+from grokmodel.probing.cyclic import cyclic_order
 from grokmodel.probing.hooks import recorder
 from grokmodel.probing.probe import Probe, shares
-from tests.grokmodel.tiny import CPU, banks_for, decoders_for, tiny
+from tests.grokmodel.tiny import CPU, banks_for, decoders_for, synthetic_bank, tiny
 
 ON = 20.0
 """What a neuron sums up to at most is half of this: large enough for GELU to be exact."""
@@ -53,6 +54,18 @@ def decoders_of(probe):
     return decoders_for(probe.banks)
 
 
+def pairs_of(config):
+    """Numbers a * P + b of the training pairs and of the strict pairs."""
+    split = split_pairs(config)
+    return split.train @ (config.P, 1), split.val[split.strict] @ (config.P, 1)
+
+
+def without_strict_pairs(make, **changes):
+    """The first config of `make` without a strict pair."""
+    configs = (make(**changes, seed=seed) for seed in range(50))
+    return next(c for c in configs if not split_pairs(c).strict.any())
+
+
 def recorded(probe, t=1.0):
     """Every activation at the names of the model."""
     seen = {}
@@ -61,11 +74,11 @@ def recorded(probe, t=1.0):
     return seen
 
 
-def sampled(probe, decoders, steps, hook=None):
-    """Accuracies of samples from noise, over the pairs of the group."""
+def sampled(probe, decoders, steps, hook=None, in_group=True):
+    """Accuracies of samples from noise, over the pairs of the group or over all."""
     with torch.no_grad():
         x = probe.sample(probe.noise(), steps, probe.operands(), hook)
-    return shares(probe.right(x, decoders), probe, in_group=True)
+    return shares(probe.right(x, decoders), probe, in_group)
 
 
 def random(*shape, seed=0):
@@ -176,3 +189,20 @@ def rule_follower(config, bank):
 
 def memoriser(config, bank):
     return lookup_member(config, bank, memoriser_table(config))
+
+
+def follower_probe(make=rule_follower, pixels=False, **changes):
+    """Over the grid of one such member, with random patterns or single pixels for symbols."""
+    config = lookup_config(**changes)
+    bank = pixel_bank(config.P, 8) if pixels else synthetic_bank(config.P, config.N, config.side)
+    return probe_of(make(config, bank), banks={bank_key(config): bank})
+
+
+def wave_probe(k, op="add", **changes):
+    """A member whose images are waves of frequency k over the results: its probe and decoders."""
+    config = lookup_config(op=op, **changes)
+    bank = pixel_bank(config.P, 8)
+    drawn = wave_images(cyclic_order(op, config.P), k)
+    member = lookup_member(config, bank, rule_table(config), drawn)
+    probe = probe_of(member, banks={bank_key(config): bank})
+    return probe, {bank_key(config): Nearest(bank, drawn)}

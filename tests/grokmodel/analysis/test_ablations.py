@@ -1,46 +1,43 @@
 """A member whose answers are known is ablated by its own frequencies, and by no others."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 
 from grokmodel.analysis.ablations import (
+    ABOVE,
     ALL,
+    BELOW,
     CLEAN,
     LEADING,
     OWN,
     RANDOM,
     RANDOM_DRAWS,
     ablations,
+    blocked,
     leading_set,
     points_by_name,
     spectra_of,
 )
 from grokmodel.data.pairs import split_pairs
-from grokmodel.image.pack import bank_key
 from grokmodel.probing.activations import collect
-from grokmodel.probing.cyclic import cyclic_order
 from grokmodel.probing.fourier import Spectrum, spectrum
-from grokmodel.probing.hooks import HookPoint
+from grokmodel.probing.hooks import HookPoint, last_ffn
 from grokmodel.probing.probe import Shares
 from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
 from tests.grokmodel.analysis.handmade import (
-    Nearest,
-    lookup_config,
-    lookup_member,
-    pixel_bank,
-    pixel_banks,
+    decoders_of,
+    follower_probe,
     probe_of,
     random_member,
-    rule_follower,
-    rule_table,
     sampled,
-    wave_images,
+    wave_probe,
 )
-from tests.grokmodel.tiny import banks_for, decoders_for, tiny
+from tests.grokmodel.tiny import tiny
 
-P = 7
+MODES = (REMOVE, KEEP)
 
 
 def accuracies(row):
@@ -51,24 +48,6 @@ def right_pairs(row, config):
     """How many pairs are right in all."""
     split = split_pairs(config)
     return round(row.train_acc * len(split.train) + row.val_acc * len(split.val))
-
-
-def ablated(member, banks=None):
-    """Probe, decoders and ablation rows of one member."""
-    probe = probe_of(member, banks=banks)
-    decoders = decoders_for(probe.banks)
-    (rows,) = ablations(probe, decoders)
-    return probe, decoders, rows
-
-
-def wave_follower(k, op="add"):
-    """A member whose images are waves of frequency k over the results: its probe and decoders."""
-    config = lookup_config(op=op)
-    bank = pixel_bank(P, 8)
-    drawn = wave_images(cyclic_order(op, P), k)
-    member = lookup_member(config, bank, rule_table(config), drawn)
-    probe = probe_of(member, banks=pixel_banks(member))
-    return probe, {bank_key(config): Nearest(bank, drawn)}
 
 
 # --- which frequencies ----------------------------------------------------------------------------
@@ -115,52 +94,31 @@ def test_the_spectrum_of_sites_taken_together_is_that_of_their_grids_side_by_sid
 # --- rows -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"heads": 2, "patch": 4, "variant": "sandwich"}, {"op": "div"}, {"N": 2}]
-)
-def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequencies(changes):
-    probe, decoders, (clean, *rows) = ablated(random_member(tiny(**changes)))
-    assert (clean.hook, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
-    expected = []
-    for name, points in points_by_name(probe).items():
-        (found,) = spectra_of(probe, points)
-        for chosen in (leading_set(found, "dominant frequencies"), leading_set(found, "half")):
-            if chosen:
-                cases = [(LEADING, 0, ALL)] + [(RANDOM, i, ALL) for i in range(RANDOM_DRAWS)]
-                expected += [
-                    (name, mode, *case, len(chosen))
-                    for case in [*cases, (LEADING, 0, OWN)]
-                    for mode in (REMOVE, KEEP)
-                ]
-    found = [(r.hook, r.mode, r.selection, r.draw, r.fit, r.n_frequencies) for r in rows]
-    assert sorted(found) == sorted(expected)
-    assert {r.hook for r in rows} == set(points_by_name(probe))
-    (expected_clean,) = sampled(probe, decoders, 1)
-    assert accuracies(clean) == expected_clean
-
-
 @pytest.fixture(scope="module")
 def eleven():
-    """Probe, decoders and rows of a random member with five frequencies to choose from."""
-    return ablated(random_member(tiny(P=11, op="mul")))
+    """A random member with five frequencies to choose from: probe and rows of what is ablated."""
+    probe = probe_of(random_member(tiny(P=11, op="mul")))
+    ((_, *rows),) = ablations(probe, decoders_of(probe))
+    return probe, rows
 
 
-def test_the_frequencies_listed_are_as_many_as_said_and_all_different(eleven):
-    probe, _, (_, *rows) = eleven
+def test_the_frequencies_listed_are_as_many_as_said_and_drawn_anew(eleven):
+    probe, rows = eleven
     groups = points_by_name(probe)
     for row in rows:
-        listed = [int(k) for k in row.frequencies.split()]
+        listed = tuple(int(k) for k in row.frequencies.split())
         assert len(set(listed)) == len(listed) == row.n_frequencies
         assert set(listed) <= {1, 2, 3, 4, 5}
         (found,) = spectra_of(probe, groups[row.hook])
         if row.selection == LEADING:
-            sets = [leading_set(found, size) for size in ("dominant frequencies", "half")]
-            assert tuple(listed) in sets
+            assert listed in [leading_set(found, s) for s in ("dominant frequencies", "half")]
         assert row.is_key == (set(listed) <= set(found.key_frequencies))
+    assert len({r.frequencies for r in rows if (r.selection, r.n_frequencies) == (RANDOM, 2)}) > 1
 
 
 def test_a_row_has_the_accuracies_of_samples_with_its_frequencies_projected(eleven):
-    probe, decoders, (_, *rows) = eleven
+    probe, rows = eleven
+    decoders = decoders_of(probe)
     groups = points_by_name(probe)
     assert any(row.fit == OWN and math.isnan(row.val_acc_strict) for row in rows[::5])
     for row in rows[::5]:
@@ -175,33 +133,26 @@ def test_a_row_has_the_accuracies_of_samples_with_its_frequencies_projected(elev
         np.testing.assert_array_equal(accuracies(row), expected)
 
 
-def test_random_frequencies_change_from_draw_to_draw(eleven):
-    _, _, (_, *rows) = eleven
-    drawn = {r.frequencies for r in rows if r.selection == RANDOM and r.n_frequencies == 2}
-    assert len(drawn) > 1
-
-
 # --- members whose answers are known --------------------------------------------------------------
 
 
 def test_a_rule_follower_needs_all_its_frequencies_and_nothing_else():
-    config = lookup_config()
-    banks = banks_for(config)
-    member = rule_follower(config, *banks.values())
-    _, _, (clean, *rows) = ablated(member, banks)
+    probe = follower_probe()
+    ((clean, *rows),) = ablations(probe, decoders_of(probe))
     assert accuracies(clean) == (1, 1, 1)
-    for row in rows:
-        if row.hook in ("embedding", "output") and row.n_frequencies == 3 and row.fit == ALL:
+    of_all = [r for r in rows if r.n_frequencies == 3 and r.hook in ("embedding", "output")]
+    assert {(r.hook, r.mode) for r in of_all} == set(product(("embedding", "output"), MODES))
+    for row in of_all:
+        if row.fit == ALL:
             # without any frequency all pairs get the same image, right for 7 of 49
-            assert right_pairs(row, config) == (49 if row.mode == KEEP else 7), row
-    cases = {(r.hook, r.mode) for r in rows if r.n_frequencies == 3}
-    assert cases >= {(point, mode) for point in ("embedding", "output") for mode in (REMOVE, KEEP)}
+            expected = 49 if row.mode == KEEP else 7
+            assert right_pairs(row, probe.members[0].config) == expected, row
 
 
 @pytest.mark.parametrize("op", ["add", "sub"])
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_a_member_that_draws_one_wave_needs_its_frequency_alone(op, k):
-    probe, decoders = wave_follower(k, op)
+    probe, decoders = wave_probe(k, op)
     (rows,) = ablations(probe, decoders)
     config = probe.members[0].config
     output = [r for r in rows if r.hook == "output" and r.fit == ALL]
@@ -217,7 +168,7 @@ def test_a_member_that_draws_one_wave_needs_its_frequency_alone(op, k):
 @pytest.mark.parametrize("op", ["mul", "div"])
 def test_pairs_outside_of_the_group_do_not_count(op):
     """They are not projected, so they would be right whatever is removed."""
-    probe, decoders = wave_follower(1, op)
+    probe, decoders = wave_probe(1, op)
     (rows,) = ablations(probe, decoders)
     clean = rows[0]
     (row,) = (
@@ -228,40 +179,64 @@ def test_pairs_outside_of_the_group_do_not_count(op):
     assert row.train_acc == row.val_acc == 0
 
 
-def test_keeping_every_frequency_of_an_operand_leaves_a_member_as_it_is():
-    member = random_member(tiny(P=5))
-    _, _, (clean, *rows) = ablated(member)
-    kept = [
-        r
-        for r in rows
-        if r.hook in ("embedding", "block0.key", "block0.value")
-        and (r.mode, r.n_frequencies, r.fit) == (KEEP, 2, ALL)
-    ]
-    assert {r.hook for r in kept} == {"embedding", "block0.key", "block0.value"}
-    assert all(accuracies(r) == accuracies(clean) for r in kept)
-
-
-def test_random_frequencies_are_the_leading_ones_where_these_are_all():
-    _, _, (_, *rows) = ablated(random_member(tiny(P=5)))
+@pytest.mark.parametrize(
+    "changes", [{}, {"heads": 2, "patch": 4, "variant": "sandwich"}, {"op": "div"}, {"N": 2}]
+)
+def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequencies(changes):
+    probe = probe_of(random_member(tiny(**changes)))
+    decoders = decoders_of(probe)
+    ((clean, *rows),) = ablations(probe, decoders)
+    assert (clean.hook, clean.mode, clean.n_frequencies) == ("", CLEAN, 0)
+    (expected_clean,) = sampled(probe, decoders, 1)
+    assert accuracies(clean) == expected_clean
+    assert {r.hook for r in rows} == set(points_by_name(probe))
+    cases = [(LEADING, 0, ALL), (LEADING, 0, OWN), *((RANDOM, i, ALL) for i in range(RANDOM_DRAWS))]
     found = {}
-    for row in rows:
-        if (row.n_frequencies, row.fit) == (2, ALL):
-            found.setdefault((row.hook, row.mode), set()).add(accuracies(row))
-    assert {mode for _, mode in found} == {REMOVE, KEEP}
-    assert {len(values) for values in found.values()} == {1}
+    for r in rows:
+        found.setdefault((r.hook, r.n_frequencies), []).append((r.selection, r.draw, r.fit, r.mode))
+    for of_set in found.values():
+        assert sorted(of_set) == sorted((*case, mode) for case in cases for mode in MODES)
 
 
-# --- members --------------------------------------------------------------------------------------
+# --- blocked arithmetic ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("N", [1, 2])
-def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
-    config = lookup_config(P=5, N=N)
-    banks = banks_for(config)
-    follower = rule_follower(config, *banks.values())
-    other = random_member(lookup_config(P=5, N=N, seed=2, train_fraction=0.8))
-    together = probe_of(follower, other, banks=banks)
-    decoders = decoders_for(banks)
-    for member, expected in zip((follower, other), ablations(together, decoders)):
-        (alone,) = ablations(probe_of(member, banks=banks), decoders)
-        np.testing.assert_equal([vars(r) for r in alone], [vars(r) for r in expected])
+def blocked_rows(probe, decoders):
+    (rows,) = blocked(probe, decoders)
+    assert [row.t for row in rows] == [row.level / 4 for row in rows]
+    return {
+        (row.when, row.level): Shares(row.train_acc, row.val_acc, row.val_acc_strict)
+        for row in rows
+    }
+
+
+@pytest.mark.parametrize("changes", [{}, {"N": 2}, {"op": "mul"}, {"patch": 4, "depth": 2}])
+def test_a_row_of_blocking_is_a_sample_in_two_parts(changes):
+    """Blocked nowhere a sample is clean, everywhere it is ablated."""
+    probe = probe_of(random_member(tiny(sample_steps=4, **changes)))
+    decoders = decoders_of(probe)
+    rows = blocked_rows(probe, decoders)
+    assert set(rows) == {(when, level) for when in (ABOVE, BELOW) for level in range(5)}
+    point = last_ffn(probe.shape)
+    ablate = projecting([point], probe, [spectra_of(probe, [point])[0].dominant], REMOVE)
+    (clean,), (everywhere,) = (sampled(probe, decoders, 4, x) for x in (None, ablate))
+    assert rows[ABOVE, 4] == rows[BELOW, 0] == clean
+    assert rows[ABOVE, 0] == rows[BELOW, 4] == everywhere
+    for when, level in rows:
+        steps_left = [4]
+
+        def hook(name, value, when=when, level=level, steps_left=steps_left):
+            above = steps_left[0] > level  # the step starts at t = steps_left / 4
+            steps_left[0] -= name == "output"
+            return ablate(name, value) if above == (when == ABOVE) else value
+
+        assert (rows[when, level],) == tuple(sampled(probe, decoders, 4, hook)), (when, level)
+
+
+def test_what_is_asked_in_the_last_step_is_answered_there():
+    """A member that does not look at the noisy image answers anew in every step."""
+    probe = follower_probe(sample_steps=4)
+    rows = blocked_rows(probe, decoders_of(probe))
+    for level in range(1, 5):
+        assert rows[ABOVE, level] == (1, 1, 1)
+        assert rows[BELOW, level] == rows[BELOW, 4]

@@ -12,15 +12,8 @@ from grokmodel.analysis.identities import (
 from grokmodel.image.model import time_features
 from grokmodel.probing.cyclic import cyclic_order
 from grokmodel.probing.hooks import editor, last_ffn
-from tests.grokmodel.analysis.handmade import (
-    lookup_config,
-    pixel_bank,
-    pixel_banks,
-    probe_of,
-    random_member,
-    rule_follower,
-)
-from tests.grokmodel.tiny import banks_for, tiny
+from tests.grokmodel.analysis.handmade import follower_probe, probe_of, random_member
+from tests.grokmodel.tiny import tiny
 
 P = 23
 OPERATIONS_AND_SIGNS = [("add", 1), ("sub", -1), ("mul", 1), ("div", -1)]
@@ -60,61 +53,21 @@ def test_a_wave_of_the_rule_has_the_coefficients_of_its_identity(
     assert (row.fve, row.fve_rule) == pytest.approx((1, 1))
 
 
-def test_coefficients_are_in_proportion_to_the_activity():
-    row = _regress(138910 * rule_wave(np.cos, 1, 1), 1, "cos", 1, True, OUTPUT)
-    assert products(row) == pytest.approx((138910, -138910, 0, 0), abs=1e-6)
-
-
-def test_a_wave_of_the_difference_is_no_wave_of_the_sum():
-    row = _regress(rule_wave(np.cos, 4, -1), 4, "cos", 1, True, OUTPUT)
-    assert row.fve == pytest.approx(1)
-    assert row.fve_rule == pytest.approx(0, abs=1e-12)
-
-
-def test_another_frequency_is_not_explained():
-    row = _regress(rule_wave(np.cos, 4, 1), 5, "cos", 1, False, OUTPUT)
-    assert products(row) == pytest.approx((0, 0, 0, 0), abs=1e-12)
-    assert (row.fve, row.fve_rule) == pytest.approx((0, 0), abs=1e-12)
-
-
-def test_one_product_alone_is_explained_by_the_four_products_and_half_by_the_rule():
-    w = angles(3)
-    row = _regress(np.outer(np.cos(w), np.cos(w)), 3, "cos", 1, True, OUTPUT)
-    assert products(row) == pytest.approx((1, 0, 0, 0), abs=1e-12)
-    assert (row.fve, row.fve_rule) == pytest.approx((1, 0.5))
-
-
-def test_a_mixture_is_explained_in_proportion_to_its_power():
-    grid = rule_wave(np.cos, 3, 1) + 2 * rule_wave(np.cos, 7, 1)
-    assert _regress(grid, 3, "cos", 1, True, OUTPUT).fve_rule == pytest.approx(1 / 5)
-    assert _regress(grid, 7, "cos", 1, True, OUTPUT).fve_rule == pytest.approx(4 / 5)
-
-
-def test_alternating_signs_are_one_product():
-    n = 24
-    row = _regress(rule_wave(np.cos, n // 2, 1, n), n // 2, "cos", 1, True, OUTPUT)
-    assert products(row) == pytest.approx((1, 0, 0, 0), abs=1e-9)
-    assert (row.fve, row.fve_rule) == pytest.approx((1, 1))
-
-
-def test_neurons_without_activity_are_not_explained():
-    row = _regress(np.zeros((P, P)), 1, "cos", 1, False, OUTPUT)
-    assert (row.fve, row.fve_rule, *products(row)) == (0, 0, 0, 0, 0, 0)
-
-
-def test_along_a_random_direction_neurons_of_many_frequencies_are_not_at_one():
-    """The control fails where the direction from the output side succeeds."""
-    rng = np.random.default_rng(0)
-    keys = [1, 3, 7, 9]
-    waves = np.stack([rule_wave(f, k, 1) for k in keys for f in (np.cos, np.sin)], axis=-1)
-    mixing, _ = np.linalg.qr(rng.standard_normal((64, len(keys) * 2)))
-    neurons = waves @ mixing.T  # 64 neurons, each a mixture of all key frequencies
-    right = [_regress(neurons @ mixing[:, 2 * i], k, "cos", 1, True, OUTPUT).fve_rule
-             for i, k in enumerate(keys)]  # fmt: skip
-    control = [_regress(neurons @ rng.standard_normal(64), k, "cos", 1, True, 0).fve_rule
-               for k in keys for _ in range(20)]  # fmt: skip
-    np.testing.assert_allclose(right, 1)
-    assert np.mean(control) == pytest.approx(1 / 8, abs=0.05)
+@pytest.mark.parametrize(
+    ("grid", "k", "expected", "fve", "fve_rule"),
+    [
+        (138910 * rule_wave(np.cos, 1, 1), 1, (138910, -138910, 0, 0), 1, 1),
+        (rule_wave(np.cos, 4, -1), 4, (1, 1, 0, 0), 1, 0),  # of the difference
+        (rule_wave(np.cos, 4, 1), 5, (0, 0, 0, 0), 0, 0),  # of another frequency
+        (np.outer(np.cos(angles(3)), np.cos(angles(3))), 3, (1, 0, 0, 0), 1, 0.5),
+        (rule_wave(np.cos, 12, 1, 24), 12, (1, 0, 0, 0), 1, 1),  # alternating signs
+        (np.zeros((P, P)), 1, (0, 0, 0, 0), 0, 0),
+    ],
+)
+def test_a_grid_is_explained_by_four_products_and_by_the_rule(grid, k, expected, fve, fve_rule):
+    row = _regress(grid, k, "cos", 1, True, OUTPUT)
+    assert products(row) == pytest.approx(expected, abs=1e-6)
+    assert (row.fve, row.fve_rule) == pytest.approx((fve, fve_rule), abs=1e-12)
 
 
 # --- directions -----------------------------------------------------------------------------------
@@ -164,14 +117,6 @@ def test_behind_a_layer_norm_directions_are_the_mean_gradient_over_the_pairs():
         torch.testing.assert_close(found[v], grad[0, :, 0].mean(0), rtol=1e-3, atol=1e-4)
 
 
-def test_directions_of_a_member_do_not_depend_on_its_pack_mates():
-    members = [random_member(tiny(seed=s, N=2)) for s in (1, 2, 3)]
-    together = output_directions(probe_of(*members))
-    for member, expected in zip(members, together):
-        (alone,) = output_directions(probe_of(member))
-        torch.testing.assert_close(alone, expected, rtol=1e-3, atol=1e-3)
-
-
 # --- members --------------------------------------------------------------------------------------
 
 
@@ -181,9 +126,7 @@ def test_a_member_that_draws_by_the_rule_computes_its_waves(op, sign):
 
     Symbol 0 has no logarithm, but takes part in the standardization of the images.
     """
-    config = lookup_config(op=op)
-    member = rule_follower(config, pixel_bank(7, 8))
-    (rows,) = identities(probe_of(member, banks=pixel_banks(member)))
+    (rows,) = identities(follower_probe(pixels=True, op=op))
     by_rule = [row for row in rows if row.control == OUTPUT]
     n = cyclic_order(op, 7).n
     assert len(by_rule) == n - 1
@@ -199,49 +142,17 @@ def test_a_member_that_draws_by_the_rule_computes_its_waves(op, sign):
             np.testing.assert_allclose(ratio, (0, 0, sign, 1), atol=1e-3)
 
 
-def test_its_neurons_along_random_directions_do_not():
-    config = lookup_config()
-    member = rule_follower(config, pixel_bank(7, 8))
-    (rows,) = identities(probe_of(member, banks=pixel_banks(member)))
+@pytest.mark.parametrize("pixels", [True, False])
+def test_only_along_the_directions_of_the_output_do_neurons_follow_the_rule(pixels):
+    """Random patterns are far from orthogonal, as letters are, which share their strokes: a
+    projection on the templates themselves would mix them up."""
+    (rows,) = identities(follower_probe(pixels=pixels))
+    right = [row.fve_rule for row in rows if row.control == OUTPUT]
     control = [row for row in rows if row.control != OUTPUT]
-    assert sorted({row.control for row in control}) == list(range(CONTROLS))
-    assert len(control) == CONTROLS * 3
+    np.testing.assert_allclose(right, 1, atol=1e-3)
+    assert [row.control for row in control] == [c for c in range(CONTROLS) for _ in range(3)]
     assert np.mean([row.fve_rule for row in control]) < 0.1
-
-
-@pytest.mark.parametrize(("op", "n"), [("add", 7), ("mul", 6)])
-def test_every_frequency_has_a_row_for_each_direction(op, n):
-    (rows,) = identities(probe_of(random_member(tiny(op=op))))
-    found = [(r.frequency, r.direction) for r in rows if r.control == OUTPUT]
-    waves = [(k, d) for k in range(1, n // 2 + 1) for d in ("cos", "sin")]
-    assert found == [w for w in waves if w != (n / 2, "sin")]
-
-
-@pytest.mark.parametrize("N", [1, 2])
-def test_rows_of_a_member_do_not_depend_on_its_pack_mates(N):
-    members = [random_member(tiny(N=N, seed=s)) for s in (1, 2, 3)]
-    for member, expected in zip(members, identities(probe_of(*members))):
-        (alone,) = identities(probe_of(member))
-        for mine, theirs in zip(alone, expected, strict=True):
-            assert (mine.frequency, mine.direction) == (theirs.frequency, theirs.direction)
-            assert mine.is_key == theirs.is_key
-            size = max(map(abs, products(theirs)))
-            assert products(mine) == pytest.approx(products(theirs), rel=1e-3, abs=1e-3 * size)
-            assert (mine.fve, mine.fve_rule) == pytest.approx(
-                (theirs.fve, theirs.fve_rule), 1e-3, 1e-6
-            )
 
 
 def test_without_a_cyclic_rule_there_are_no_identities():
     assert identities(probe_of(random_member(tiny(op="mul", P=6)))) == [[]]
-
-
-def test_right_images_of_overlapping_templates_have_an_fve_of_one_too():
-    """Letters share their strokes; a projection on the templates themselves would mix them up."""
-    config = lookup_config()
-    banks = banks_for(config)  # random patterns, far from orthogonal
-    member = rule_follower(config, *banks.values())
-    (rows,) = identities(probe_of(member, banks=banks))
-    for row in rows:
-        if row.control == OUTPUT:
-            assert row.fve_rule == pytest.approx(1, abs=1e-3)

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis import timesteps as module
 from grokmodel.analysis.timesteps import (
     FEW_PAIRS,
     LEVELS,
     PAIRS,
     CriticalRow,
     _descend,
+    _pairs_of_another_sum,
     critical,
     other_classes,
     some_pairs,
+    swaps,
     timesteps,
 )
 from grokmodel.data.names import OPERATIONS
@@ -22,16 +23,13 @@ from grokmodel.probing.activations import collect
 from grokmodel.probing.fourier import spectrum
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
-    lookup_config,
+    follower_probe,
     memoriser,
     memoriser_table,
-    pixel_bank,
-    pixel_banks,
     probe_of,
     random_member,
-    rule_follower,
 )
-from tests.grokmodel.tiny import banks_for, tiny
+from tests.grokmodel.tiny import tiny, train_together
 
 P = 7
 STEPS = LEVELS - 1
@@ -42,24 +40,18 @@ def curve(*parts):
     return np.concatenate([np.full(count, value) for value, count in parts])
 
 
-# --- critical level -------------------------------------------------------------------------------
-
-
-def test_the_observed_level_is_the_last_with_hardly_any_rectified():
-    rectify = curve((0.0, 20), (0.004, 1), (0.3, 10), (0.9, 20))
-    entropy = curve((0.8, 31), (0.2, 20))
-    found = critical(rectify, entropy)
-    assert (found.levels, found.observed) == (51, 20)
-
-
-def test_a_later_relapse_counts():
-    rectify = curve((0.0, 10), (0.5, 5), (0.0, 1), (0.9, 35))
-    assert critical(rectify, np.linspace(0, 1, 51)).observed == 15
-
-
-def test_one_rectified_sample_of_two_hundred_is_enough():
-    assert critical(curve((1 / PAIRS, 51)), np.linspace(0, 1, 51)).observed is None
-    assert 1 / PAIRS >= module.RECTIFIED > 0
+@pytest.mark.parametrize(
+    ("rectify", "observed"),
+    [
+        (curve((0.0, 20), (0.004, 1), (0.3, 10), (0.9, 20)), 20),
+        (curve((0.0, 10), (0.5, 5), (0.0, 1), (0.9, 35)), 15),  # a later relapse counts
+        (curve((1 / PAIRS, 51)), None),  # one sample is enough
+    ],
+)
+def test_the_observed_level_is_the_last_with_hardly_any_rectified(rectify, observed):
+    entropy = np.tanh((np.arange(51) - 12) / 3)
+    difference = None if observed is None else 12 - observed
+    assert critical(rectify, entropy) == CriticalRow(51, observed, 12, difference)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -68,11 +60,6 @@ def test_the_predicted_level_is_where_the_entropy_rises_or_falls_most(middle, si
     entropy = 0.5 + 0.4 * sign * np.tanh((np.arange(51) - middle) / 3)
     found = critical(curve((0.0, 31), (1.0, 20)), entropy)
     assert found == CriticalRow(51, 30, middle, middle - 30)
-
-
-def test_without_an_observed_level_there_is_no_difference():
-    entropy = np.tanh((np.arange(51) - 12) / 3)
-    assert critical(np.ones(51), entropy) == CriticalRow(51, None, 12, None)
 
 
 # --- pairs and classes ----------------------------------------------------------------------------
@@ -109,20 +96,13 @@ def test_another_class_is_never_the_right_one_and_every_other_comes_up(op):
 # --- the way down ---------------------------------------------------------------------------------
 
 
-def joining(probe, operands):
-    def join(level, _):
-        return probe.noised(level / STEPS, 0), operands
-
-    return join
-
-
 @pytest.mark.parametrize("N", [1, 2])
 def test_what_joins_at_a_level_is_sampled_from_that_level(N):
     members = [random_member(tiny(P=5, N=N, seed=s)) for s in (1, 2)]
     probe = probe_of(*members)
     operands = probe.operands()
     with torch.no_grad():
-        ends = _descend(probe, joining(probe, operands))
+        ends = _descend(probe, probe.c_MQ)
         assert ends.shape == (2, LEVELS, 25, 64)
         assert torch.equal(ends[:, 0], probe.noised(0, 0))
         for level in (1, 2, 17, STEPS):
@@ -131,40 +111,19 @@ def test_what_joins_at_a_level_is_sampled_from_that_level(N):
             torch.testing.assert_close(ends[:, level], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_what_joins_may_see_the_samples_so_far():
-    """At level l there are L - 1 - l starts already, from the highest level down."""
-    probe = probe_of(random_member(tiny(P=5)))
-    operands = probe.operands()
-    seen = {}
-
-    def join(level, x):
-        seen[level] = x.shape[1]
-        return probe.noised(level / STEPS, 0), operands
-
-    with torch.no_grad():
-        _descend(probe, join)
-    assert seen == {level: 25 * (STEPS - level) for level in range(LEVELS)}
-
-
 # --- recover and rectify --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained_pair():
+    """Two members that use the operands and the noisy image: their answers change by level."""
+    how = {"width": 32, "ffn": 64, "lr": 3e-3, "weight_decay": 0.1, "steps": 100, "eval_every": 100}
+    return probe_of(*train_together(*(tiny(seed=s, **how) for s in (1, 2))))
 
 
 @pytest.fixture(scope="module")
 def started(trained_pair):
     return trained_pair, timesteps(trained_pair, decoders_of(trained_pair))
-
-
-def test_rows_stand_for_all_levels_from_the_image_to_noise(started):
-    _, (by_level, _) = started
-    for rows in by_level:
-        assert [r.level for r in rows] == list(range(51))
-        assert [r.t for r in rows] == [k / 50 for k in range(51)]
-
-
-def test_at_level_zero_the_image_stays_what_it_was(started):
-    _, (by_level, _) = started
-    for rows in by_level:
-        assert (rows[0].recover_acc, rows[0].rectify_acc) == (1, 0)
 
 
 def test_at_full_noise_it_does_not_matter_which_image_it_was(started):
@@ -178,8 +137,12 @@ def test_at_full_noise_it_does_not_matter_which_image_it_was(started):
 
 
 def test_a_wrong_start_is_harder_the_nearer_it_is_to_an_image(started):
-    _, (by_level, _) = started
-    for rows in by_level:
+    _, (by_level, in_all) = started
+    for rows, (row,) in zip(by_level, in_all):
+        assert [(r.level, r.t) for r in rows] == [(k, k / 50) for k in range(51)]
+        assert (rows[0].recover_acc, rows[0].rectify_acc) == (1, 0), "the image stays what it was"
+        columns = (np.array([getattr(r, x) for r in rows]) for x in ("rectify_acc", "entropy"))
+        assert row == critical(*columns)
         low, middle, high = (np.mean([r.rectify_acc for r in rows[i : i + 5]]) for i in (0, 20, 46))
         assert low + 0.1 < middle < high - 0.1
         recover = [r.recover_acc for r in rows]
@@ -195,20 +158,9 @@ def test_the_entropy_is_that_of_the_neurons_before_their_nonlinearity(started):
             assert by_level[i][level].entropy == pytest.approx(spectrum(pre).entropy, rel=1e-4)
 
 
-@pytest.mark.parametrize("i", [0, 1])
-def test_rows_of_a_member_do_not_depend_on_its_pack_mates(started, i):
-    together, (by_level, _) = started
-    probe = probe_of(together.members[i])
-    ((alone,), _) = timesteps(probe, decoders_of(probe))
-    for mine, theirs in zip(alone, by_level[i], strict=True):
-        assert vars(mine) == pytest.approx(vars(theirs), rel=1e-3)
-
-
 @pytest.mark.parametrize("N", [1, 2])
 def test_a_rule_follower_rectifies_from_every_level_but_the_image(N):
-    config = lookup_config(N=N)
-    banks = banks_for(config)
-    probe = probe_of(rule_follower(config, *banks.values()), banks=banks)
+    probe = follower_probe(N=N)
     (rows,), ((row,),) = timesteps(probe, decoders_of(probe))
     assert [r.recover_acc for r in rows] == [1] * 51
     assert [r.rectify_acc for r in rows] == [0] + [1] * 50
@@ -216,22 +168,67 @@ def test_a_rule_follower_rectifies_from_every_level_but_the_image(N):
 
 
 def test_a_memoriser_rectifies_the_share_of_pairs_that_it_knows():
-    config = lookup_config()
-    member = memoriser(config, pixel_bank(P, 8))
-    probe = probe_of(member, banks=pixel_banks(member))
+    probe = follower_probe(memoriser, pixels=True)
     (rows,), _ = timesteps(probe, decoders_of(probe))
-    knows = memoriser_table(config) == result_table("add", P)
+    knows = memoriser_table(probe.members[0].config) == result_table("add", P)
     for count, column in ((FEW_PAIRS, "recover_acc"), (PAIRS, "rectify_acc")):
-        a, b = some_pairs([member], count)[0].T
+        a, b = some_pairs(probe.members, count)[0].T
         expected = float(knows[a, b].mean())
         assert 0.4 < expected < 0.8
         assert [getattr(r, column) for r in rows[1:]] == pytest.approx([expected] * 50)
 
 
-def test_the_critical_level_is_that_of_the_rows(started):
-    _, (by_level, in_all) = started
-    for rows, (row,) in zip(by_level, in_all):
-        rectify, entropy = (
-            np.array([getattr(r, x) for r in rows]) for x in ("rectify_acc", "entropy")
-        )
-        assert row == critical(rectify, entropy)
+# --- operand swap ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_the_new_pair_of_a_swap_never_has_the_old_result(op):
+    members = [random_member(tiny(op=op, P=5, seed=s)) for s in (1, 2)]
+    probe = probe_of(*members).at(some_pairs(members, 300))
+    pair, c = _pairs_of_another_sum(probe)
+    assert (c != probe.c_MQ).all()
+    assert torch.equal(c, torch.from_numpy(result_table(op, 5))[pair[..., 0], pair[..., 1]])
+    assert (c != UNDEFINED).all()
+    defined = (result_table(op, 5) != UNDEFINED).sum()
+    assert len(pair.flatten(0, 1).unique(dim=0)) == defined, "all pairs come up"
+
+
+@pytest.fixture(scope="module")
+def swapped(trained_pair):
+    return trained_pair, swaps(trained_pair, decoders_of(trained_pair))
+
+
+@pytest.mark.parametrize("level", [0, 1, 20, 49, STEPS])
+def test_swapped_on_the_way_the_old_pair_rules_above_and_the_new_below(swapped, level):
+    """At level 0 nothing is swapped, at the last one all of the sampling is with the new pair."""
+    grid, rows = swapped
+    probe = grid.at(some_pairs(grid.members, FEW_PAIRS))
+    pair, c = _pairs_of_another_sum(probe)
+    old, new = probe.operands(0), probe.operands(1, pair)
+    x = probe.noise()
+    with torch.no_grad():
+        for k in range(STEPS, 0, -1):
+            operands = old if k > level else new
+            x += (probe.predict(x, k / STEPS, operands) - x) / k
+    found = probe.classes(x, decoders_of(grid))
+    for share, classes in (("new_share", c), ("old_share", probe.c_MQ)):
+        expected = (found == classes).float().mean(1).tolist()
+        assert [getattr(mine[level], share) for mine in rows] == pytest.approx(expected)
+
+
+def test_the_later_the_swap_the_more_samples_stay_with_the_old_sum(swapped):
+    for rows in swapped[1]:
+        early, middle, late = (rows[i] for i in (50, 20, 1))
+        assert early.old_share + 0.1 < middle.old_share < late.old_share - 0.1
+        assert early.new_share - 0.1 > middle.new_share > late.new_share + 0.1
+        assert [r.level for r in rows] == list(range(51))
+        for r in rows:
+            assert r.old_share + r.new_share + r.neither_share == pytest.approx(1)
+
+
+@pytest.mark.parametrize("N", [1, 2])
+def test_a_rule_follower_follows_the_new_sum_until_the_last_step(N):
+    probe = follower_probe(N=N, op="div")
+    (rows,) = swaps(probe, decoders_of(probe))
+    assert [r.old_share for r in rows] == [1] + [0] * 50
+    assert [r.new_share for r in rows] == [0] + [1] * 50

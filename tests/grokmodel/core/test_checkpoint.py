@@ -1,12 +1,24 @@
 """A member reads back as it was written, and goes on as if it had never stopped."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
 
-from grokmodel.core.checkpoint import dump_snapshot, dump_state, load_snapshot, load_state
+from grokmodel.core import checkpoint
+from grokmodel.core.checkpoint import (
+    STATE_ROWS,
+    CheckpointError,
+    dump_snapshot,
+    dump_state,
+    load_snapshot,
+    load_state,
+)
 from grokmodel.image.pack import Member
-from tests.grokmodel.checkpoints import assert_identical
+from tests.grokmodel.checkpoints import assert_identical, rewritten
+from tests.grokmodel.pickles import MakesAFile
 from tests.grokmodel.tiny import curve_array, rounds, tiny, train_together
 
 
@@ -44,57 +56,29 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(configs, at):
         assert_identical(member, other)
 
 
-def test_resuming_twice_is_still_the_uninterrupted_run():
-    (uninterrupted,), (data,) = train_and_dump([tiny()], at=5)
-    (_, (data,)) = resume_and_dump(data, at=10)
-    resumed = load_state(Member, data)
-    for _ in rounds([resumed]):
-        pass
-    assert_identical(resumed, uninterrupted)
-
-
-def resume_and_dump(data, at):
-    member = load_state(Member, data)
-    for r in rounds([member]):
-        r.write_back()
-        if member.step == at:
-            return member, [dump_state(member)]
-    raise AssertionError(f"no evaluation at step {at}")
-
-
 # --- round trip -----------------------------------------------------------------------------------
 
 
-def test_a_state_reads_back_as_written(trained):
-    back = load_state(Member, dump_state(trained))
-    assert_identical(back, trained)
-    assert back.wall_s == trained.wall_s
-    assert dump_state(back) == dump_state(trained)
+@pytest.fixture(scope="module", params=["trained", "fresh", "diverged"])
+def member(request, trained):
+    if request.param == "diverged":
+        (sick,) = train_together(tiny(lr=1e30))
+        assert not np.isfinite(sick.curve[-1].loss)
+        return sick
+    return trained if request.param == "trained" else Member.start(tiny())
 
 
-def test_a_fresh_member_without_a_curve_reads_back_as_written():
-    fresh = Member.start(tiny())
-    assert_identical(load_state(Member, dump_state(fresh)), fresh)
-
-
-def test_a_curve_with_values_that_are_not_finite_reads_back():
-    (sick,) = train_together(tiny(lr=1e30))
-    assert not np.isfinite(sick.curve[-1].loss)
-    back = load_state(Member, dump_state(sick))
-    np.testing.assert_array_equal(curve_array(back.curve), curve_array(sick.curve))
-
-
-def test_writing_does_not_change_the_member(trained):
-    before = trained.state.weights.clone()
-    dump_state(trained)
-    dump_snapshot(trained)
-    assert torch.equal(trained.state.weights, before)
-
-
-def test_a_loaded_state_does_not_alias_the_average(trained):
-    back = load_state(Member, dump_state(trained))
-    back.state.weights.add_(1.0)
-    assert torch.equal(back.state.average, trained.state.average)
+def test_a_state_reads_back_as_written(member):
+    data = dump_state(member)
+    back = load_state(Member, data)
+    for row in STATE_ROWS:
+        mine, theirs = getattr(back.state, row), getattr(member.state, row)
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0, equal_nan=True)
+    np.testing.assert_array_equal(curve_array(back.curve), curve_array(member.curve))
+    assert (back.config, back.wall_s) == (member.config, member.wall_s)
+    assert dump_state(back) == dump_state(member) == data
+    back.state.weights.add_(1.0)  # the average is no view of them
+    assert dump_snapshot(back) == dump_snapshot(member)
 
 
 @pytest.mark.parametrize("dump", [dump_snapshot, dump_state])
@@ -106,5 +90,96 @@ def test_a_snapshot_holds_average_curve_and_step(trained, dump):
     np.testing.assert_array_equal(curve_array(back.curve), curve_array(trained.curve))
 
 
-def test_a_snapshot_is_much_smaller_than_a_state(trained):
-    assert len(dump_snapshot(trained)) < len(dump_state(trained)) / 2
+# --- damage ---------------------------------------------------------------------------------------
+
+
+NOW = checkpoint.SCIENCE_VERSION
+
+
+@pytest.mark.parametrize("read", [load_state, load_snapshot])
+def test_bytes_cut_short_anywhere_or_too_long_are_refused(trained, read):
+    data = dump_state(trained)
+    with pytest.raises(CheckpointError):
+        read(Member, data + b"\0")
+    for length in (0, 1, 7, 8, 9, 100, 2000, len(data) // 2, len(data) - 1):
+        with pytest.raises(CheckpointError, match=r"step=5\.safetensors"):
+            read(Member, data[:length], "step=5.safetensors")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\0" * 100,
+        b"not a checkpoint at all, but a text",
+        bytes(range(256)) * 40,
+        (2).to_bytes(8, "little") + b"[]",
+        (2).to_bytes(8, "little") + b"{}",
+        (100_000).to_bytes(8, "little") + b"[" * 100_000,
+        save({"average": torch.zeros(3)}),
+        save({"average": torch.zeros(3)}, {"grok": "no JSON"}),
+        save({"average": torch.zeros(3)}, {"grok": "[]"}),
+    ],
+    ids=range(9),
+)
+@pytest.mark.parametrize("read", [load_state, load_snapshot])
+def test_garbage_is_refused(garbage, read):
+    with pytest.raises(CheckpointError, match="somewhere"):
+        read(Member, garbage, "somewhere")
+
+
+@pytest.mark.parametrize("read", [load_state, load_snapshot])
+def test_a_pickle_is_refused_and_not_run(tmp_path, read):
+    torch.save({"weights": MakesAFile(tmp_path / "ran")}, tmp_path / "model.pt")
+    for data in (pickle.dumps(MakesAFile(tmp_path / "ran")), (tmp_path / "model.pt").read_bytes()):
+        with pytest.raises(CheckpointError):
+            read(Member, data)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"science_version": NOW + 1}, rf"science version .*{NOW + 1}.*need .*{NOW}"),
+        ({"format": "grok-member-0"}, rf"grok-member-0.*need .*{checkpoint.FORMAT}"),
+        ({"config": {"width": 32}}, r"weights is .*need float32 of shape"),
+        ({"config": {"P": 2}}, "P = 2"),
+        ({"config": None}, "damaged"),
+        ({"config": [1]}, "damaged"),
+        ({"wall_s": "soon"}, "damaged"),
+        ({"wall_s": None}, "damaged"),
+        ({"wall_s": float("nan")}, "wall_s is"),
+        ({"wall_s": -1.0}, "wall_s is"),
+        ({"curve_fields": ["step"]}, "curve of"),
+        ({"curve_fields": None}, "damaged"),
+    ],
+)
+def test_a_header_with_another_entry_is_refused(trained, changes, words):
+    with pytest.raises(CheckpointError, match=words):
+        load_state(Member, rewritten(dump_state(trained), **changes))
+
+
+def test_tensors_that_do_not_go_together_are_refused(trained):
+    data = dump_state(trained)
+    for step in ({}, {"step": torch.tensor([15])}):
+        tensors = {k: v for k, v in load(data).items() if k != "step"} | step
+        with pytest.raises(CheckpointError, match=r"no step counter|need that of the curve"):
+            load_state(Member, rewritten(data, tensors))
+    with pytest.raises(CheckpointError, match="weights is None; need float32"):
+        load_state(Member, dump_snapshot(trained))
+
+
+def test_a_curve_that_makes_no_sense_is_refused(trained):
+    data = dump_state(trained)
+    kept = load(data)["curve"]
+    backwards, beyond = kept.flip(0), kept + 1000.0
+    for curve, words in (
+        (kept[0], "curve of"),
+        (kept[:, :2], "curve of"),
+        (torch.full((2, 9), torch.nan), "need ascending"),
+        (backwards, "need ascending"),
+        (beyond, "need ascending"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
+            load_state(Member, rewritten(data, load(data) | {"curve": curve.double().contiguous()}))
+    with pytest.raises(CheckpointError, match="need float64"):
+        load_state(Member, rewritten(data, load(data) | {"curve": kept.to(torch.complex64)}))

@@ -6,7 +6,7 @@ import pytest
 from grokmodel.data import glyphs, load
 from grokmodel.data.load import load_bank
 from grokmodel.errors import DataError
-from tests.grokmodel.data_files import random_part, write_emnist, write_kuzushiji
+from tests.grokmodel.data_files import random_part, write_emnist
 
 KEYS = [("emnist", 3, 1, 28), ("emnist", 3, 2, 28), ("emnist", 4, 1, 28), ("emnist", 3, 1, 14)]
 
@@ -75,15 +75,6 @@ def test_files_are_unpacked_once_for_all_banks_and_again_when_they_change(folder
 
 
 original = load._read
-
-
-def test_kuzushiji_has_a_fingerprint_too(tmp_path):
-    found = []
-    for seed in (1, 3):
-        for number, part in enumerate(("train", "test")):
-            write_kuzushiji(tmp_path, part, *random_part(seed + number))
-        found.append(load_bank("kuzushiji49", 3, 1, 28, root=tmp_path).fingerprint)
-    assert len({*found, ""}) == 3
 
 
 def test_glyphs_of_another_font_are_other_images(monkeypatch):

@@ -12,12 +12,6 @@ def distinct(images):
     return len({image.tobytes() for image in images.reshape(-1, *images.shape[-2:])})
 
 
-def test_drawing_twice_gives_the_same_images():
-    first = glyph_bank(10, 1, 16).images
-    glyphs._images_of.cache_clear()
-    np.testing.assert_array_equal(glyph_bank(10, 1, 16).images, first)
-
-
 def test_little_more_than_the_images_of_a_bank_is_remembered():
     glyph_bank(3, 1, 12)  # fonts stay too
     glyphs._images_of.cache_clear()
@@ -36,48 +30,28 @@ def test_what_is_remembered_has_an_end():
     assert glyphs._images_of.cache_info().currsize == glyphs.KEPT
 
 
-def test_a_bank_of_fewer_images_is_the_beginning_of_a_larger_one(varied_glyphs):
-    for N in (1, 2, 3):
-        np.testing.assert_array_equal(glyph_bank(6, N, 12).images, varied_glyphs.images[:, :N])
-
-
-def test_a_bank_of_fewer_symbols_is_the_beginning_of_a_larger_one():
-    np.testing.assert_array_equal(glyph_bank(5, 1, 16).images, glyph_bank(20, 1, 16).images[:5])
-
-
-def test_the_alphabet_has_62_symbols_without_repetition():
-    assert len(ALPHABET) == len(set(ALPHABET)) == 62
+@pytest.mark.parametrize(("P", "N"), [(6, 1), (6, 3), (4, 4)])
+def test_a_smaller_bank_is_the_beginning_of_a_larger_one_drawn_anew(varied_glyphs, P, N):
+    glyphs._images_of.cache_clear()
+    np.testing.assert_array_equal(glyph_bank(P, N, 12).images, varied_glyphs.images[:P, :N])
+    np.testing.assert_array_equal(varied_glyphs.pool[:P, :N], varied_glyphs.images[:P, :N])
 
 
 def test_all_62_symbols_look_different():
     bank = glyph_bank(62, 1, 16)
     assert bank.images.shape == (62, 1, 16, 16)
     assert bank.labels == tuple(ALPHABET)
-    assert distinct(bank.images) == 62
+    assert distinct(bank.images) == len(set(ALPHABET)) == 62
+    assert bank.images.dtype == np.float32
+    assert (bank.images.min(), bank.images.max() <= 1) == (0, True)
+    assert (bank.images.max((2, 3)) > 0.5).all()
 
 
-def test_there_is_no_63rd_symbol():
-    with pytest.raises(ConfigError, match="62 or less") as caught:
-        glyph_bank(63, 1, 16)
-    assert (caught.value.field, caught.value.value) == ("P", 63)
-
-
-def test_a_training_bank_cannot_reach_the_held_out_images():
-    with pytest.raises(ConfigError) as caught:
-        glyph_bank(3, glyphs.FIRST_HELD_OUT, 16)
-    assert caught.value.field == "N"
-
-
-def test_images_are_ink_on_black():
-    images = glyph_bank(62, 1, 16).images
-    assert images.dtype == np.float32
-    assert images.min() == 0
-    assert images.max() <= 1
-    assert (images.max((2, 3)) > 0.5).all()
-
-
-def test_a_bank_is_the_beginning_of_its_pool(varied_glyphs):
-    np.testing.assert_array_equal(varied_glyphs.pool[:, :4], varied_glyphs.images)
+@pytest.mark.parametrize(("P", "N", "field"), [(63, 1, "P"), (3, glyphs.FIRST_HELD_OUT, "N")])
+def test_there_is_no_63rd_symbol_and_no_bank_reaches_the_held_out_images(P, N, field):
+    with pytest.raises(ConfigError, match=r"62 or less|less than 100000") as caught:
+        glyph_bank(P, N, 16)
+    assert caught.value.field == field
 
 
 def test_no_image_both_trains_a_decoder_and_is_held_out(varied_glyphs):
@@ -85,7 +59,4 @@ def test_no_image_both_trains_a_decoder_and_is_held_out(varied_glyphs):
     assert held_out.shape[1] > 0
     both = np.concatenate([pool, held_out], axis=1)
     assert distinct(both) == distinct(pool) + distinct(held_out)
-
-
-def test_images_of_one_symbol_differ(varied_glyphs):
     assert distinct(varied_glyphs.images) == 6 * 4

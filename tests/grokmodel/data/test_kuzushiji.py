@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from grokmodel.data.kuzushiji import read_kuzushiji
 from grokmodel.data.load import load_bank
-from grokmodel.errors import ConfigError, DataError
-from tests.grokmodel.data_files import CLASSES, PER_CLASS, random_part, write_kuzushiji
+from grokmodel.errors import DataError
+from tests.grokmodel.data_files import random_part, write_kuzushiji
 from tests.grokmodel.pickles import MakesAFile
 
 
@@ -18,26 +17,15 @@ def kuzushiji(tmp_path):
     return tmp_path, parts
 
 
-def test_kuzushiji_files_read_back_as_written(kuzushiji):
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_kuzushiji_bank_holds_the_images_of_its_classes(kuzushiji, order):
+    """In whichever order numpy has written them."""
     folder, parts = kuzushiji
-    for part, (images, labels) in parts.items():
-        found_images, found_labels = read_kuzushiji(folder, part)
-        np.testing.assert_array_equal(found_images, images)
-        np.testing.assert_array_equal(found_labels, labels)
-
-
-def test_a_kuzushiji_bank_holds_the_images_of_its_classes(kuzushiji):
-    folder, parts = kuzushiji
-    bank = load_bank("kuzushiji49", 3, 2, 28, root=folder)
     images, labels = parts["train"]
-    np.testing.assert_allclose(
-        bank.pool[1], images[labels == 1].astype(np.float32) / 255, rtol=1e-6
-    )
+    write_kuzushiji(folder, "train", np.asarray(images, order=order), labels)
+    bank = load_bank("kuzushiji49", 3, 2, 28, root=folder)
+    np.testing.assert_allclose(bank.pool[1], images[labels == 1] / np.float32(255), rtol=1e-6)
     assert bank.labels == ("0", "1", "2")
-
-
-def save_objects(path):
-    np.savez(path, np.array([{"a": 1}], dtype=object))
 
 
 def save_plain_npy(path):
@@ -45,16 +33,11 @@ def save_plain_npy(path):
         np.save(file, np.zeros((3, 28, 28), np.uint8))
 
 
-def cut_short(path):
-    path.write_bytes(path.read_bytes()[:-40])
-
-
 NPZ_DAMAGE = {
     "missing": (lambda path: path.unlink(), "not found"),
     "empty": (lambda path: path.write_bytes(b""), "damaged"),
     "garbage": (lambda path: path.write_bytes(b"no archive " * 99), "damaged"),
-    "cut short": (cut_short, "damaged"),
-    "pickled objects": (save_objects, "damaged"),
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "damaged"),
     "another array name": (lambda path: np.savez(path, images=np.zeros(3)), "damaged"),
     "an npy file": (save_plain_npy, "damaged"),
     "floats": (lambda path: np.savez(path, np.zeros((52, 28, 28))), "need uint8"),
@@ -81,11 +64,3 @@ def test_an_npz_file_cannot_run_code(kuzushiji):
     with pytest.raises(DataError, match=r"k49-train-imgs\.npz"):
         load_bank("kuzushiji49", 3, 1, 28, root=folder)
     assert not (folder / "ran").exists()
-
-
-def test_kuzushiji_banks_check_classes_and_images(kuzushiji):
-    folder, _ = kuzushiji
-    with pytest.raises(ConfigError, match=f"P = 50.*{CLASSES} or less"):
-        load_bank("kuzushiji49", 50, 1, 28, root=folder)
-    with pytest.raises(ConfigError, match=f"N = 99.*{PER_CLASS} or less"):
-        load_bank("kuzushiji49", 3, 99, 28, root=folder)

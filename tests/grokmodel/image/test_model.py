@@ -1,24 +1,17 @@
 """Every member is the ordinary model of its structure; fresh weights are what was asked for."""
 
-import itertools
 import math
+from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from grokmodel.image import model
-from grokmodel.image.model import Layout, patchify, time_features, unpatchify
-from grokmodel.image.pack import Member
-from tests.grokmodel.batch import STRUCTURES, B, Batch, M, T, random
-from tests.grokmodel.reference import Reference
+from grokmodel.image.config import ACTIVATIONS, NORMS
+from grokmodel.image.model import Layout, patchify, unpatchify
+from tests.grokmodel.batch import STRUCTURES, Batch, M, random
 from tests.grokmodel.tiny import tiny
-
-DETAILS = list(itertools.product(("pre", "ffn", "none"), ("gelu", "swiglu"), (True, False)))
-"""Norm, activation, input gate."""
-
-BY_TABLE = pytest.mark.parametrize("by_table", [False, True])
-"""Operands embedded row by row, or from the table of their images."""
 
 
 def assert_equals_the_references(shape, members, by_table):
@@ -40,51 +33,28 @@ def assert_equals_the_references(shape, members, by_table):
 # --- against the ordinary model -------------------------------------------------------------------
 
 
-@BY_TABLE
-@pytest.mark.parametrize(("variant", "depth", "heads", "patch"), STRUCTURES)
-def test_a_single_member_is_the_ordinary_model_of_its_structure(
-    variant, depth, heads, patch, by_table
-):
-    config = tiny(variant=variant, depth=depth, heads=heads, patch=patch, norm="pre")
-    assert_equals_the_references(config.shape, 1, by_table)
+def structures():
+    """Changes of a config, and members."""
+    for variant, depth, heads, patch in STRUCTURES:
+        shape = {"variant": variant, "depth": depth, "heads": heads, "patch": patch}
+        yield shape | {"norm": "pre"}, 1
+        if heads == 2:
+            yield shape, M
+    for norm, activation, gate in product(NORMS, ACTIVATIONS, (True, False)):
+        details = {"norm": norm, "activation": activation, "input_gate": gate, "ffn": 24}
+        yield details | {"heads": 2}, 1
+        yield details | {"heads": 2, "variant": "sandwich", "depth": 2}, 1
+    for width, skip, norm in product((24, 0), (True, False), ("ffn", "pre")):
+        own = {"variant": "sandwich", "sandwich_ffn": width, "sandwich_skip": skip, "norm": norm}
+        yield own | {"heads": 2, "activation": "gelu" if norm == "ffn" else "swiglu"}, 2
+    yield {"heads": 2, "visible_below": 0.7}, M
 
 
-@BY_TABLE
-@pytest.mark.parametrize(("sandwich_ffn", "skip"), [(24, True), (0, False), (24, False)])
-@pytest.mark.parametrize(("norm", "activation"), [("ffn", "gelu"), ("pre", "swiglu")])
-def test_the_sandwich_may_have_an_ffn_of_its_own_width_and_no_way_around_it(
-    sandwich_ffn, skip, norm, activation, by_table
-):
-    config = tiny(variant="sandwich", sandwich_ffn=sandwich_ffn, sandwich_skip=skip, heads=2,
-                  norm=norm, activation=activation)  # fmt: skip
-    assert_equals_the_references(config.shape, 2, by_table)
-
-
-@pytest.mark.parametrize(("norm", "activation", "input_gate"), DETAILS)
-@BY_TABLE
-@pytest.mark.parametrize(("variant", "depth"), [("baseline", 1), ("sandwich", 2)])
-def test_a_single_member_is_the_ordinary_model_in_every_detail(
-    variant, depth, norm, activation, input_gate, by_table
-):
-    details = {"norm": norm, "activation": activation, "input_gate": input_gate}
-    config = tiny(variant=variant, depth=depth, heads=2, ffn=24, **details)
-    assert_equals_the_references(config.shape, 1, by_table)
-
-
-@pytest.mark.parametrize("patch", [8, 4])
-@BY_TABLE
-@pytest.mark.parametrize(("variant", "depth"), [("baseline", 1), ("sandwich", 2)])
-def test_every_member_of_several_is_its_own_ordinary_model(variant, depth, patch, by_table):
-    config = tiny(variant=variant, depth=depth, heads=2, patch=patch)
-    assert_equals_the_references(config.shape, M, by_table)
-
-
-def test_a_member_does_not_see_the_weights_of_another():
-    batch = Batch(tiny().shape)
-    weights = batch.weights.clone().requires_grad_()
-    batch.predict(weights)[1].sum().backward()
-    assert (weights.grad[1] != 0).any()
-    assert (weights.grad[[0, 2]] == 0).all()
+@pytest.mark.parametrize("by_table", [False, True], ids=["by row", "by table"])
+@pytest.mark.parametrize(("changes", "members"), list(structures()))
+def test_every_member_is_the_ordinary_model_of_its_structure(changes, members, by_table):
+    """Operands embedded row by row, or from the table of their images."""
+    assert_equals_the_references(tiny(**changes).shape, members, by_table)
 
 
 def test_a_table_of_many_tokens_is_not_multiplied_with(monkeypatch):
@@ -103,42 +73,14 @@ def test_a_table_of_many_tokens_is_not_multiplied_with(monkeypatch):
 # --- time -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("patch", [8, 4])
-def test_shared_levels_are_the_same_as_repeating_them_for_every_row(patch):
-    batch = Batch(tiny(patch=patch, depth=2, variant="sandwich").shape)
-    repeated = batch.t.repeat_interleave(B // T, dim=1)
-    torch.testing.assert_close(batch.predict(), batch.predict(t=repeated))
-
-
-def test_with_the_input_gate_pure_noise_does_not_enter():
-    batch = Batch(tiny(input_gate=True).shape)
-    at_one = torch.ones(M, 1).double()
-    before = batch.predict(t=at_one)
+@pytest.mark.parametrize(("visible_below", "above"), [(1.0, [1.0]), (0.5, [0.5, 0.6, 0.9, 1.0])])
+def test_above_the_level_at_which_the_gate_opens_the_noisy_input_is_not_seen(visible_below, above):
+    batch = Batch(tiny(visible_below=visible_below).shape)
+    above, below = (torch.tensor([t]).double().expand(M, -1) for t in (above, [0.49]))
+    before = [batch.predict(t=t) for t in (above, below)]
     batch.x_t = random(*batch.x_t.shape, seed=9)
-    assert torch.equal(batch.predict(t=at_one), before)
-    assert not torch.allclose(batch.predict(t=0.9 * at_one), before)
-
-
-def test_above_the_level_at_which_the_gate_opens_the_noisy_input_is_not_seen():
-    batch = Batch(tiny(visible_below=0.5).shape)
-    above, below = batch.t.new_tensor([[0.5, 0.6, 0.9, 1.0]]), batch.t.new_tensor([[0.49]])
-    before = [batch.predict(t=t.expand(M, -1)) for t in (above, below)]
-    batch.x_t = random(*batch.x_t.shape, seed=9)
-    assert torch.equal(batch.predict(t=above.expand(M, -1)), before[0])
-    assert not torch.allclose(batch.predict(t=below.expand(M, -1)), before[1])
-
-
-@pytest.mark.parametrize("visible_below", [1.0, 0.7])
-@BY_TABLE
-def test_a_gate_that_opens_later_is_that_of_the_ordinary_model(visible_below, by_table):
-    assert_equals_the_references(tiny(heads=2, visible_below=visible_below).shape, M, by_table)
-
-
-def test_time_features_tell_noise_levels_apart():
-    features = time_features(torch.linspace(0, 1, 65)[None], 16)[0]
-    assert features.shape == (65, 16)
-    assert torch.cdist(features, features).add(torch.eye(65)).min() > 0.1
-    torch.testing.assert_close(features[0], torch.tensor([1.0] * 8 + [0.0] * 8))
+    assert torch.equal(batch.predict(t=above), before[0])
+    assert not torch.allclose(batch.predict(t=below), before[1])
 
 
 def test_fresh_weights_give_time_no_say():
@@ -162,22 +104,8 @@ def test_views_and_join_are_inverse(changes):
     assert torch.equal(layout.join(list(views.values())), weights)
     for name, shape in layout.entries.items():
         assert views[name].shape == (M, *shape)
-
-
-def test_views_share_the_memory_of_the_weights():
-    layout = Layout(tiny().shape)
-    weights = torch.zeros(M, layout.n)
-    for view in layout.views(weights).values():
-        view += 1
-    assert (weights == 1).all()
-
-
-@pytest.mark.parametrize(
-    "changes", [{}, {"variant": "sandwich", "depth": 2, "activation": "swiglu"}]
-)
-def test_the_layout_counts_the_parameters_of_the_ordinary_model(changes):
-    shape = tiny(**changes).shape
-    assert Layout(shape).n == sum(p.numel() for p in Reference(shape).parameters())
+        views[name].zero_()
+    assert not weights.any(), "views, no copies"
 
 
 def test_fresh_weights_have_the_spread_asked_for():
@@ -202,24 +130,14 @@ def test_fresh_weights_depend_on_the_seed_alone():
     torch.testing.assert_close(layout.init(1, 1.0), 2 * first)
 
 
-@pytest.mark.parametrize("seed", [0, 2**31 - 2])
-def test_a_small_and_a_large_seed_start_a_member(seed):
-    assert torch.isfinite(Member.start(tiny(seed=seed)).state.weights).all()
-
-
 # --- patches --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lead", [(), (5,), (2, 3)])
 @pytest.mark.parametrize("patch", [1, 2, 4, 8])
-def test_patches_put_together_are_the_image(lead, patch):
+def test_patches_are_read_row_by_row_and_put_together_are_the_image(lead, patch):
     images = random(*lead, 8, 8)
     tokens = patchify(images, patch)
-    assert tokens.shape == (*lead, (8 // patch) ** 2, patch**2)
+    expected = F.unfold(images.view(-1, 1, 8, 8), patch, stride=patch).transpose(1, 2)
+    assert torch.equal(tokens, expected.reshape(*lead, (8 // patch) ** 2, patch**2))
     assert torch.equal(unpatchify(tokens, patch), images)
-
-
-def test_patches_are_read_row_by_row():
-    images = random(5, 8, 8)
-    expected = F.unfold(images[:, None], 4, stride=4).transpose(1, 2)
-    assert torch.equal(patchify(images, 4), expected)

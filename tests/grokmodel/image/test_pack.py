@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from grokmodel.core import noise
+from grokmodel.data.pairs import result_table
 from grokmodel.image.config import PRECISIONS
 from grokmodel.image.model import patchify
-from grokmodel.image.pack import Member, Pack, bank_key, stack_padded, with_results
+from grokmodel.image.pack import Member, Pack
 from tests.grokmodel.tiny import (
     CPU,
     assert_same_training,
@@ -20,17 +21,17 @@ from tests.grokmodel.tiny import (
 
 BFLOAT16 = 0.02
 """Relative difference of curves and weights that rounding to bfloat16 may make in 20 steps."""
-BASE = tiny(seed=11)
 MIXED = [
-    BASE,
-    tiny(seed=12),
-    tiny(seed=13, P=11, train_fraction=0.8),
-    tiny(seed=14, op="mul", P=5, train_fraction=0.4, split="unordered"),
-    tiny(seed=15, op="div", weight_decay=0.0, lr=1e-2, beta1=0.5, beta2=0.9),
-    tiny(seed=16, N=3, warmup=0, ema=0.0),
-    tiny(seed=17, N=2, P=9, t_distribution="uniform", eval_pairs=10, op="sub"),
-    tiny(seed=18, t_mean=1.0, t_std=0.5, init_scale=1.0),
+    {"seed": 11},
+    {"seed": 12},
+    {"seed": 13, "P": 11, "train_fraction": 0.8},
+    {"seed": 14, "op": "mul", "P": 5, "train_fraction": 0.4, "split": "unordered"},
+    {"seed": 15, "op": "div", "weight_decay": 0.0, "lr": 1e-2, "beta1": 0.5, "beta2": 0.9},
+    {"seed": 16, "N": 3, "warmup": 0, "ema": 0.0},
+    {"seed": 17, "N": 2, "P": 9, "t_distribution": "uniform", "eval_pairs": 10, "op": "sub"},
+    {"seed": 18, "t_mean": 1.0, "t_std": 0.5, "init_scale": 1.0},
 ]
+"""Changes of the members of a pack."""
 
 
 def pack_of(*configs):
@@ -40,30 +41,25 @@ def pack_of(*configs):
 # --- packed = alone -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def mixed_pack():
-    return train_together(*MIXED)
-
-
-@pytest.mark.parametrize("i", range(len(MIXED)))
-def test_a_member_trains_the_same_in_a_mixed_pack_as_alone(mixed_pack, i):
-    (alone,) = train_together(MIXED[i])
-    assert len(alone.curve) == 5
-    assert_same_training(mixed_pack[i], alone)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
+        {},
         {"loss": "velocity", "t_clip": 0.2},
         {"variant": "sandwich", "depth": 2, "heads": 2, "norm": "pre"},
         {"patch": 4, "activation": "swiglu", "input_gate": False},
     ],
 )
-def test_packed_is_alone_in_other_shapes_too(changes):
-    configs = [tiny(**(changes | own)) for own in ({}, {"P": 11}, {"N": 2, "seed": 5})]
-    for config, member in zip(configs, train_together(*configs)):
-        assert_same_training(member, train_together(config)[0])
+def test_a_member_trains_the_same_in_a_mixed_pack_as_alone(changes):
+    """Of other shapes too, wherever it stands."""
+    some = [MIXED[i] for i in (0, 2, 5)] if changes else MIXED
+    configs = [tiny(**(member | changes)) for member in some]
+    forwards, backwards = train_together(*configs), train_together(*configs[::-1])
+    for config, member, other in zip(configs, forwards, backwards[::-1], strict=True):
+        (alone,) = train_together(config)
+        assert len(alone.curve) == 5
+        assert_same_training(member, alone)
+        assert_same_training(member, other)
 
 
 def test_packed_is_alone_in_bfloat16_whichever_way_the_operands_take():
@@ -91,23 +87,6 @@ def test_the_state_of_a_bfloat16_member_is_float32_and_learns_from_small_steps()
     assert (moved[start.abs() > 0.1] > 0).float().mean() > 0.95
 
 
-def test_the_position_in_a_pack_does_not_matter():
-    configs = MIXED[:4]
-    forwards, backwards = train_together(*configs), train_together(*configs[::-1])
-    for member, other in zip(forwards, backwards[::-1]):
-        assert_same_training(member, other)
-
-
-def test_twins_in_a_pack_stay_twins():
-    first, second = train_together(BASE, BASE)
-    assert_same_training(first, second)
-
-
-def test_members_of_other_seeds_take_other_paths():
-    first, second = train_together(BASE, tiny(seed=12))
-    assert (first.state.weights - second.state.weights).norm() > 0.1 * first.state.weights.norm()
-
-
 # --- draws ----------------------------------------------------------------------------------------
 
 
@@ -128,27 +107,18 @@ def losses_and_gradients(pack):
     return loss.detach(), torch.autograd.grad(loss.sum(), weights)[0]
 
 
-def test_every_training_pair_is_drawn_equally_often():
-    pack = pack_of(tiny(P=5))
-    n = int(pack.n_train_M)
-    counts = torch.zeros(5, 5)
-    rounds = 1000
-    for step in range(rounds):
-        triplets = pack._draw_pairs(torch.tensor([step]), 32)[0]
-        counts.index_put_((triplets[:, 0], triplets[:, 1]), torch.ones(32), accumulate=True)
-    a, b = torch.from_numpy(pack.splits[0].train).T
-    expected = 32 * rounds / n
-    assert counts.sum() == counts[a, b].sum()
-    assert (counts[a, b] - expected).abs().max() < 5 * expected**0.5
-
-
-def test_drawn_triplets_belong_to_the_training_set_of_their_member():
-    configs = [tiny(), tiny(P=11, op="mul"), tiny(P=5, op="div")]
+def test_every_training_pair_of_its_member_is_drawn_equally_often_with_its_result():
+    configs = [tiny(P=5), tiny(P=4, op="mul"), tiny(P=5, op="div")]
     pack = pack_of(*configs)
-    drawn = pack._draw_pairs(torch.tensor([3, 4, 5]), 32)
-    for config, split, triplets in zip(configs, pack.splits, drawn):
-        known = {tuple(t) for t in with_results(config, split.train).tolist()}
-        assert {tuple(t) for t in triplets.tolist()} <= known
+    rounds = 1000
+    drawn = torch.cat([pack._draw_pairs(torch.full((3,), k), 32) for k in range(rounds)], dim=1)
+    for config, split, triplets in zip(configs, pack.splits, drawn.numpy()):
+        found, counts = np.unique(triplets, axis=0, return_counts=True)
+        table = result_table(config.op, config.P)
+        assert {(a, b) for a, b, _ in found} == {tuple(pair) for pair in split.train}
+        assert (table[found[:, 0], found[:, 1]] == found[:, 2]).all()
+        expected = 32 * rounds / len(split.train)
+        assert np.abs(counts - expected).max() < 5 * expected**0.5
 
 
 def test_drawn_images_show_the_class_asked_for_and_are_spread_evenly():
@@ -164,39 +134,22 @@ def test_drawn_images_show_the_class_asked_for_and_are_spread_evenly():
         assert (counts - expected).abs().max() < 5 * expected**0.5
 
 
-def test_an_image_is_stored_once_whatever_the_number_of_members():
-    pack = pack_of(tiny(), tiny(seed=2), tiny(seed=3, lr=0.1), tiny(P=9), tiny(N=2))
-    assert len(pack.bank.images) == 7 + 9 + 2 * 7
-
-
-def test_tables_of_members_that_share_a_bank_take_no_memory_of_their_own():
-    one, many = (pack_of(*(tiny(seed=k) for k in range(n))).tables for n in (1, 5))
+def test_tables_are_copied_for_members_of_several_banks_with_one_image_per_symbol_only():
+    one, many = (pack_of(*(tiny(N=2, seed=k) for k in range(n))).tables for n in (1, 5))
     assert many.shape == (5, *one.shape[1:])
     assert many.untyped_storage().nbytes() == one.untyped_storage().nbytes()
-
-
-def test_with_many_images_there_is_no_table_that_would_copy_a_bank_for_every_member():
-    assert pack_of(tiny(N=2), tiny(N=2, seed=2)).tables is not None
     assert pack_of(tiny(N=2), tiny(N=2, P=9)).tables is None
+    assert pack_of(tiny(), tiny(P=9)).tables is not None
 
 
-def test_members_of_one_bank_train_as_members_of_two_copies_of_it():
-    configs = [tiny(seed=1), tiny(seed=2)]
-    shared = pack_of(*configs)
-    apart = pack_of(*configs)
-    apart.tables = shared.tables.clone()
-    for pack in (shared, apart):
-        pack.step()
-    assert torch.equal(shared.state.weights, apart.state.weights)
-
-
-def test_each_member_finds_the_images_of_its_own_bank():
-    configs = [tiny(P=9), tiny(), tiny(N=2)]
+def test_each_member_finds_the_images_of_its_own_bank_which_is_stored_once():
+    configs = [tiny(P=9), tiny(), tiny(seed=3, lr=0.1, op="mul"), tiny(N=2)]
     pack = pack_of(*configs)
-    for config, offset in zip(configs, pack.bank.offset_M.tolist()):
+    assert len(pack.bank.images) == 9 + 7 + 2 * 7
+    for i, config in enumerate(configs):
         bank = synthetic_bank(config.P, config.N, config.side)
         expected = patchify(torch.from_numpy(bank.standardized).flatten(0, 1), config.patch)
-        assert torch.equal(pack.bank.images[offset : offset + len(expected)], expected)
+        assert torch.equal(pack.images_of(i), expected)
 
 
 def test_the_loss_is_known_when_the_prediction_is_always_grey():
@@ -209,31 +162,6 @@ def test_the_loss_is_known_when_the_prediction_is_always_grey():
     results = pack._draw_pairs(step, 512)[0, :, 2]
     power = pack.bank.images.square().mean((1, 2))
     torch.testing.assert_close(pack.loss_of(params, step)[0], power[results].mean())
-
-
-# --- plain helpers --------------------------------------------------------------------------------
-
-
-def test_results_stand_beside_their_pairs():
-    pairs = np.array([[3, 5], [6, 6], [0, 1]])
-    assert with_results(tiny(P=7), pairs).tolist() == [[3, 5, 1], [6, 6, 5], [0, 1, 1]]
-
-
-def test_stacking_pads_with_zeros():
-    parts = [torch.ones(2, 3), torch.ones(4, 3), torch.ones(1, 3)]
-    stacked = stack_padded(parts)
-    assert stacked.shape == (3, 4, 3)
-    assert stacked.sum((1, 2)).tolist() == [6, 12, 3]
-    assert torch.equal(stacked[0, :2], parts[0])
-
-
-@pytest.mark.parametrize("changes", [{"data": "emnist"}, {"P": 11}, {"N": 2}, {"side": 16}])
-def test_another_bank_has_another_key(changes):
-    assert bank_key(tiny(**changes)) != bank_key(tiny())
-
-
-def test_trials_of_one_bank_share_its_key():
-    assert bank_key(tiny(seed=2, lr=0.1, op="mul", width=32)) == bank_key(tiny())
 
 
 def test_writing_back_copies_the_live_row():

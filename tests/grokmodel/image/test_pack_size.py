@@ -36,12 +36,6 @@ def test_a_pack_that_might_not_fit_is_not_tried():
     assert max(device.tried) == found.members == 32
 
 
-def test_a_size_that_is_slower_is_not_taken():
-    seconds = {1: 1.0, 2: 1.1, 4: 4.0}
-    found = best_size(lambda m: Measured(m, seconds[m], 0), at_most=256)
-    assert found.members == 2
-
-
 def test_a_pack_is_measured_by_training_it():
     config = tiny()
     one, many = (measure_pack(config, banks_for(config), CPU, m, "eager") for m in (1, 64))

@@ -1,17 +1,10 @@
 """The power of a grid is shared out to its frequencies; their entropy and Gini coefficient."""
 
-import time
-
 import numpy as np
 import pytest
 
 from grokmodel.probing.fourier import gini, spectrum
 from tests.grokmodel.analysis.waves import MODULI, P, only, random, sum_wave, wave
-
-
-def total(s):
-    return s.fve_a.sum() + s.fve_b.sum() + s.fve_ab.sum() + s.cross
-
 
 # --- shares of variance ---------------------------------------------------------------------------
 
@@ -20,7 +13,9 @@ def total(s):
 @pytest.mark.parametrize("d", [1, 5])
 def test_the_shares_of_any_grid_sum_to_one(modulus, d):
     s = spectrum(random(modulus, modulus, d) + 100.0)
-    assert total(s) == pytest.approx(1, abs=1e-12)
+    total = s.fve_a.sum() + s.fve_b.sum() + s.fve_ab.sum() + s.cross
+    assert total == pytest.approx(1, abs=1e-12)
+    assert 0 <= s.entropy <= 1
     assert s.frequencies.tolist() == list(range(1, modulus // 2 + 1))
 
 
@@ -39,26 +34,15 @@ def test_shares_agree_with_the_discrete_fourier_transform(modulus):
         assert s.fve_ab[i] == pytest.approx(power[np.ix_(is_k, is_k)].sum())
 
 
-@pytest.mark.parametrize("k", [1, 7, 11])
-def test_a_wave_of_one_operand_is_all_at_its_frequency(k):
-    of_a = spectrum(np.repeat(wave(k)[:, None], P, axis=1))
-    of_b = spectrum(np.repeat(wave(k)[None, :], P, axis=0))
-    np.testing.assert_allclose(of_a.fve_a, only(k), atol=1e-12)
-    np.testing.assert_allclose(of_b.fve_b, only(k), atol=1e-12)
-    np.testing.assert_allclose(of_a.fve_b + of_a.fve_ab + of_b.fve_a + of_b.fve_ab, 0, atol=1e-12)
-
-
-@pytest.mark.parametrize("k", [1, 7, 11])
-def test_a_wave_of_the_sum_is_all_in_the_products_of_its_frequency(k):
-    s = spectrum(sum_wave(k, phase=0.4))
-    np.testing.assert_allclose(s.fve_ab, only(k), atol=1e-12)
-    assert s.cross == pytest.approx(0, abs=1e-12)
-
-
-def test_a_product_of_unequal_frequencies_is_all_cross():
-    s = spectrum(np.outer(wave(2), wave(5)))
-    assert s.cross == pytest.approx(1)
-    np.testing.assert_allclose(s.fve, 0, atol=1e-12)
+@pytest.mark.parametrize(("k", "modulus"), [(1, P), (7, P), (11, P), (2, 4), (12, 24)])
+def test_a_wave_is_all_at_its_frequency(k, modulus):
+    """Of one operand, of the other, of their sum; alternating signs at half of an even modulus."""
+    one = wave(k, modulus)
+    of_a = spectrum(np.repeat(one[:, None], modulus, axis=1))
+    of_b = spectrum(np.repeat(one[None, :], modulus, axis=0))
+    of_sum = spectrum(sum_wave(k, modulus, phase=0.4))
+    for share in (of_a.fve_a, of_b.fve_b, of_sum.fve_ab):
+        np.testing.assert_allclose(share, only(k, modulus), atol=1e-12)
 
 
 def test_shares_are_in_proportion_to_power():
@@ -69,116 +53,55 @@ def test_shares_are_in_proportion_to_power():
     np.testing.assert_allclose(found, power / power.sum())
 
 
-@pytest.mark.parametrize("modulus", [4, 8, 24])
-def test_an_even_modulus_has_the_frequency_of_alternating_signs(modulus):
-    a = np.arange(modulus)
-    s = spectrum((-1.0) ** (a[:, None] + a))
-    np.testing.assert_allclose(s.fve_ab, only(modulus // 2, modulus), atol=1e-12)
-    of_a = spectrum(np.repeat((-1.0) ** a[:, None], modulus, axis=1))
-    np.testing.assert_allclose(of_a.fve_a, only(modulus // 2, modulus), atol=1e-12)
-
-
 def test_the_mean_and_the_scale_do_not_matter():
     grid = random(P, P, 4)
     s, other = spectrum(grid), spectrum(1e-3 * grid + np.array([5.0, 0.0, -7.0, 1e4]))
     np.testing.assert_allclose(other.fve, s.fve, rtol=1e-6)
 
 
-def test_exchanging_the_operands_exchanges_their_shares():
-    grid = random(P, P, 4)
-    s, mirrored = spectrum(grid), spectrum(grid.swapaxes(0, 1))
-    np.testing.assert_allclose(mirrored.fve_a, s.fve_b)
-    np.testing.assert_allclose(mirrored.fve_b, s.fve_a)
-    np.testing.assert_allclose(mirrored.fve_ab, s.fve_ab)
-
-
-def test_a_grid_without_features_is_a_grid_with_one():
-    grid = random(P, P)
-    np.testing.assert_array_equal(spectrum(grid).fve, spectrum(grid[..., None]).fve)
-
-
-def test_the_input_is_left_alone():
-    grid = random(P, P, 3)
-    before = grid.copy()
-    spectrum(grid)
-    np.testing.assert_array_equal(grid, before)
-
-
 # --- Gini coefficient -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("K", [1, 3, 11])
-def test_the_gini_coefficient_is_zero_of_equals_and_largest_of_a_single_one(K):
+def test_the_gini_coefficient_is_half_the_relative_mean_difference(K):
+    """0 of equals, largest of a single one, whatever their scale."""
+    power = np.random.default_rng(0).random(K)
+    difference = np.abs(power[:, None] - power).mean()
+    assert gini(1e-9 * power) == pytest.approx(difference / (2 * power.mean()), abs=1e-12)
     assert gini(np.full(K, 0.3)) == pytest.approx(0, abs=1e-12)
     assert gini(np.eye(K)[K // 2]) == pytest.approx((K - 1) / K)
-
-
-def test_the_gini_coefficient_is_half_the_relative_mean_difference():
-    power = np.random.default_rng(0).random(11)
-    difference = np.abs(power[:, None] - power).mean()
-    assert gini(power) == pytest.approx(difference / (2 * power.mean()))
-
-
-def test_the_gini_coefficient_knows_neither_order_nor_scale():
-    power = np.random.default_rng(0).random(11)
-    assert gini(power[::-1]) == pytest.approx(gini(power))
-    assert gini(1e-9 * power) == pytest.approx(gini(power))
-
-
-def test_no_power_at_all_is_no_inequality():
-    assert gini(np.zeros(5)) == 0
+    assert gini(np.zeros(K)) == 0
 
 
 # --- grids without variance -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, -1e6, 1e-300])
-@pytest.mark.parametrize("shape", [(P, P), (P, P, 7), (24, 24, 3)])
-def test_a_constant_grid_explains_nothing(value, shape):
-    s = spectrum(np.full(shape, value))
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e6, 1e-300, [0.1, 1 / 3, -7.7]])
+@pytest.mark.parametrize("modulus", [P, 24])
+def test_a_constant_grid_explains_nothing(value, modulus):
+    """Also of features each at its own value."""
+    s = spectrum(np.broadcast_to(value, (modulus, modulus, 3)))
     assert s.key_frequencies == ()
     assert s.cross == 0
     np.testing.assert_array_equal(s.fve, 0)
     assert np.isfinite(s.entropy)
 
 
-def test_features_that_are_constant_each_at_its_own_value_explain_nothing():
-    s = spectrum(np.broadcast_to([0.1, 1 / 3, -7.7], (P, P, 3)))
-    assert s.key_frequencies == ()
-    np.testing.assert_array_equal(s.fve, 0)
-
-
 # --- entropy --------------------------------------------------------------------------------------
 
 
-def test_one_frequency_has_no_entropy():
-    assert spectrum(sum_wave(3)).entropy == pytest.approx(0, abs=1e-9)
-
-
-def test_equal_power_at_every_frequency_has_full_entropy():
-    assert spectrum(sum(sum_wave(k) for k in range(1, 12))).entropy == pytest.approx(1)
-
-
-def test_white_noise_has_almost_full_entropy():
-    assert 0.98 < spectrum(random(P, P, 256)).entropy <= 1
-
-
-def test_two_equal_frequencies_have_the_entropy_of_a_coin():
-    assert spectrum(sum_wave(3) + sum_wave(5)).entropy == pytest.approx(np.log(2) / np.log(11))
-
-
-@pytest.mark.parametrize("modulus", MODULI)
-def test_entropy_lies_between_zero_and_one(modulus):
-    for seed in range(5):
-        assert 0 <= spectrum(random(modulus, modulus, 2, seed=seed)).entropy <= 1
+@pytest.mark.parametrize(
+    ("frequencies", "entropy"), [([3], 0), ([3, 5], np.log(2) / np.log(11)), (range(1, 12), 1)]
+)
+def test_equal_frequencies_have_the_entropy_of_their_number(frequencies, entropy):
+    found = spectrum(sum(sum_wave(k) for k in frequencies)).entropy
+    assert found == pytest.approx(entropy, abs=1e-9)
 
 
 # --- what is no grid ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "shape", [(5,), (5, 6), (5, 6, 2), (5, 5, 2, 2), (2, 2), (2, 2, 3), (0, 0)]
-)
+@pytest.mark.parametrize("shape", [(5,), (5, 6), (5, 6, 2), (5, 5, 2, 2), (2, 2, 3), (0, 0)])
 def test_an_array_that_is_no_grid_is_refused_with_its_shape(shape):
     with pytest.raises(ValueError, match=r"need \(P, P, d\) with P >= 3"):
         spectrum(np.zeros(shape))
@@ -192,8 +115,78 @@ def test_a_grid_with_a_value_that_is_not_finite_is_refused(bad):
         spectrum(grid)
 
 
-def test_a_large_grid_takes_seconds_at_most():
-    grid = random(113, 113, 512).astype(np.float32)
-    started = time.process_time()
-    assert total(spectrum(grid)) == pytest.approx(1)
-    assert time.process_time() - started < 5
+# --- key frequencies ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planted", [(5,), (1, 3, 7, 9), (2, 11)])
+def test_planted_frequencies_are_found_under_noise(planted):
+    phases = random(len(planted), 64, seed=1)
+    grid = sum(
+        np.stack([sum_wave(k, phase=phase) for phase in phases[i]], axis=-1)
+        for i, k in enumerate(planted)
+    )
+    assert spectrum(grid + 0.3 * random(P, P, 64)).key_frequencies == planted
+
+
+def transformer_neurons(modulus, frequencies, d, noise):
+    """(P, P, d) neurons as Nanda et al. found them, each of one frequency w: a mix of the waves of
+    a, of b, and of the products of both, of which the network makes those of a + b."""
+    rng = np.random.default_rng(0)
+    a = np.arange(modulus)
+    out = np.zeros((modulus, modulus, d))
+    for neuron in range(d):
+        angle = 2 * np.pi * frequencies[neuron % len(frequencies)] * a / modulus
+        one, two = (np.stack([np.cos(angle), np.sin(angle)]) for _ in range(2))
+        out[..., neuron] += (rng.standard_normal(2) @ one)[:, None] + rng.standard_normal(2) @ two
+        out[..., neuron] += np.einsum("xy,xa,yb->ab", rng.standard_normal((2, 2)), one, two)
+    return out + noise * out.std() * rng.standard_normal(out.shape)
+
+
+def test_the_published_frequencies_of_a_transformer_are_found_in_its_neurons():
+    """arXiv 2301.05217: P = 113, 512 neurons, five key frequencies."""
+    neurons = transformer_neurons(113, (14, 35, 41, 42, 52), d=512, noise=0.05)
+    s = spectrum(neurons.astype(np.float32))
+    assert s.key_frequencies == (14, 35, 41, 42, 52)
+    assert s.dominant == s.key_frequencies
+    assert set(s.leading[:5]) == set(s.key_frequencies)
+    assert s.fve_a.sum() + s.fve_b.sum() + s.fve_ab.sum() > 0.99
+
+
+def test_nine_tenths_of_the_power_that_is_not_cross_are_enough_and_needed():
+    enough = np.sqrt(0.91) * sum_wave(4) + np.sqrt(0.09) * sum_wave(9)
+    too_little = np.sqrt(0.89) * sum_wave(4) + np.sqrt(0.11) * sum_wave(9)
+    assert spectrum(enough).key_frequencies == (4,)
+    assert spectrum(too_little).key_frequencies == (4, 9)
+    with_cross = too_little + 5 * np.outer(wave(1), wave(2))
+    assert spectrum(with_cross).key_frequencies == (4, 9)
+
+
+@pytest.mark.parametrize(("k", "m"), [(2, 5), (1, 3), (4, 11), (7, 2)])
+def test_a_grid_that_is_all_cross_or_noise_has_no_key_frequencies(k, m):
+    """What is left at equal frequencies is rounding, as in a constant grid."""
+    s = spectrum(np.outer(wave(k, phase=0), wave(m, phase=0)))
+    constant = spectrum(np.ones((P, P)))
+    assert (constant.dominant, constant.leading) == ((), ())
+    assert s.key_frequencies == spectrum(random(P, P, 64)).key_frequencies == ()
+    assert s.entropy == constant.entropy
+
+
+# --- dominant frequencies -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 6, 8])
+def test_the_dominant_are_key_frequencies_where_they_are_at_most_half_of_all(count):
+    s = spectrum(sum(sum_wave(k) for k in range(1, count + 1)))
+    assert s.dominant == tuple(range(1, count + 1))
+    assert s.key_frequencies == (s.dominant if count <= 5 else ())
+
+
+def test_dominant_hold_nine_tenths_of_the_power_and_one_fewer_does_not():
+    for seed in range(20):
+        s = spectrum(random(P, P, 3, seed=seed))
+        power = dict(zip(s.frequencies.tolist(), s.fve))
+        held = [power[k] for k in s.dominant]
+        assert sum(held) >= 0.9 * s.fve.sum()
+        assert sum(held) - min(held) < 0.9 * s.fve.sum()
+        assert [power[k] for k in s.leading] == sorted(power.values(), reverse=True)
+        assert set(s.dominant) == set(s.leading[: len(held)])

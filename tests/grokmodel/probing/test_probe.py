@@ -6,19 +6,15 @@ import torch
 
 from grokmodel.analysis.timesteps import some_pairs
 from grokmodel.data.names import OPERATIONS
-from grokmodel.data.pairs import UNDEFINED, result_table, split_pairs
+from grokmodel.data.pairs import UNDEFINED, result_table
 from grokmodel.image import flow
 from grokmodel.probing.activations import record
 from grokmodel.probing.probe import all_pairs, shares
 from tests.grokmodel.analysis.handmade import (
-    Blind,
-    lookup_config,
-    memoriser,
-    pixel_bank,
-    pixel_banks,
+    pairs_of,
     probe_of,
     random_member,
-    rule_follower,
+    without_strict_pairs,
 )
 from tests.grokmodel.tiny import banks_for, decoders_for, tiny
 
@@ -29,10 +25,6 @@ def some_members(**changes):
     """Members that differ in all that a probe allows them to differ in."""
     configs = [tiny(seed=1), tiny(seed=2, split="unordered"), tiny(seed=3, train_fraction=0.8)]
     return [random_member(tiny(**(c.to_dict() | changes))) for c in configs]
-
-
-def image_of(bank, classes):
-    return torch.from_numpy(bank.standardized[classes, 0]).flatten(-2)
 
 
 # --- pairs ----------------------------------------------------------------------------------------
@@ -66,37 +58,23 @@ def test_at_other_pairs_the_members_and_their_predictions_are_the_same():
 # --- members --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("N", [1, 2])
-def test_what_a_member_draws_does_not_depend_on_its_pack_mates(N):
-    members = some_members(N=N)
-    together = probe_of(*members)
-    for i, member in enumerate(members):
-        alone = probe_of(member)
-        for draw in (0, 1):
-            assert torch.equal(alone.noise(draw)[0], together.noise(draw)[i])
-            assert torch.equal(alone.targets(draw)[0], together.targets(draw)[i])
-            mine, theirs = alone.operands(draw)[0], together.operands(draw)[i]
-            torch.testing.assert_close(mine, theirs)
-
-
-@pytest.mark.parametrize("N", [1, 2])
-def test_samples_of_a_member_do_not_depend_on_its_pack_mates(N):
-    members = some_members(N=N)
+@pytest.mark.parametrize("N", [(1, 1, 1), (2, 2, 2), (1, 2, 3)])
+def test_draws_and_samples_of_a_member_do_not_depend_on_its_pack_mates(N):
+    members = [random_member(tiny(**m.config.to_dict() | {"N": n}))
+               for m, n in zip(some_members(), N)]  # fmt: skip
     together = probe_of(*members)
     with torch.no_grad():
-        expected = together.sample(together.noise(), 3, together.operands())
-        for member, x in zip(members, expected):
+        samples = together.sample(together.noise(), 3, together.operands())
+        for i, member in enumerate(members):
             alone = probe_of(member)
+            for draw in (0, 1):
+                assert torch.equal(alone.noise(draw)[0], together.noise(draw)[i])
+                assert torch.equal(alone.targets(draw)[0], together.targets(draw)[i])
+                mine, theirs = alone.operands(draw)[0], together.operands(draw)[i]
+                torch.testing.assert_close(mine, theirs)
             found = alone.sample(alone.noise(), 3, alone.operands())[0]
             # a few products of float32 in another order
-            torch.testing.assert_close(found, x, rtol=1e-3, atol=1e-4)
-
-
-def test_a_member_of_one_image_draws_the_same_beside_one_of_two():
-    one, two = random_member(tiny(N=1)), random_member(tiny(N=2, seed=2))
-    together, alone = probe_of(one, two), probe_of(one)
-    assert torch.equal(alone.targets(3)[0], together.targets(3)[0])
-    torch.testing.assert_close(alone.operands(3)[0], together.operands(3)[0])
+            torch.testing.assert_close(found, samples[i], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("patch", [8, 4])
@@ -155,31 +133,6 @@ def test_samples_are_those_of_the_flow(t_start):
     torch.testing.assert_close(found, expected)
 
 
-def test_a_tap_is_at_work_in_every_step_of_a_sample():
-    probe = probe_of(*some_members())
-    calls = []
-    with torch.no_grad():
-        probe.sample(probe.noise(), 4, probe.operands(), lambda n, v: calls.append(n) or v)
-    assert calls.count("output") == 4
-
-
-def test_the_path_runs_from_the_results_to_noise():
-    probe = probe_of(*some_members(N=2))
-    assert torch.equal(probe.noised(0.0, 1), probe.targets(1))
-    assert torch.equal(probe.noised(1.0, 1), probe.noise(1))
-    middle = (probe.targets(1) + probe.noise(1)) / 2
-    torch.testing.assert_close(probe.noised(0.5, 1), middle)
-
-
-def test_the_path_of_other_classes_starts_at_their_images():
-    config = tiny()
-    banks = banks_for(config)
-    probe = probe_of(random_member(config), banks=banks)
-    classes = (probe.c_MQ + 3) % P
-    (bank,) = banks.values()
-    torch.testing.assert_close(probe.noised(0.0, 0, classes)[0], image_of(bank, classes[0]))
-
-
 # --- what is right --------------------------------------------------------------------------------
 
 
@@ -188,6 +141,7 @@ def test_the_images_of_the_results_are_right_where_there_is_a_result(op):
     probe = probe_of(random_member(tiny(op=op)))
     right = probe.right(probe.targets(), decoders_for(probe.banks))
     assert torch.equal(right, probe.defined_MQ)
+    np.testing.assert_array_equal(all_pairs(P) @ (P, 1), np.arange(P**2))
     wrong = probe.right(probe.targets(0, (probe.c_MQ + 1) % P), decoders_for(probe.banks))
     assert not wrong.any()
 
@@ -204,61 +158,22 @@ def test_an_image_that_is_not_finite_has_no_class(patch):
     assert torch.equal(found, expected)
 
 
-def test_members_are_read_by_the_decoders_of_their_own_banks():
-    members = [random_member(tiny(N=1)), random_member(tiny(N=2, seed=2))]
-    probe = probe_of(*members)
-    assert probe.right(probe.targets(), decoders_for(probe.banks)).all()
-
-
-@pytest.mark.parametrize(("changes", "steps", "is_read"), [
-    ({"N": 2}, 1, True), ({"N": 2}, 2, False), ({"N": 2, "decoder_1step": "decoder"}, 1, False),
-    ({"N": 1}, 1, False),
-])  # fmt: skip
-def test_an_expectation_is_read_by_the_nearest_class_mean(changes, steps, is_read):
-    probe = probe_of(random_member(tiny(**changes)))
-    means = torch.stack([t[c] for t, c in zip(probe.templates(), probe.c_MQ, strict=True)])
-    found = probe.classes(means, dict.fromkeys(probe.banks, Blind()), steps)
-    assert torch.equal(found, probe.c_MQ if is_read else torch.full_like(probe.c_MQ, -1))
-
-
 def test_shares_are_taken_over_the_pairs_of_each_side():
     config = tiny(train_fraction=0.7)
     probe = probe_of(random_member(config))
-    split = split_pairs(config)
+    train, strict = pairs_of(config)
     right = torch.zeros(1, P**2, dtype=torch.bool)
-    right[0, split.train[:10] @ (P, 1)] = True
-    right[0, split.val[split.strict][:1] @ (P, 1)] = True
+    right[0, train[:10]] = right[0, strict[:1]] = True
     (found,) = shares(right, probe)
-    assert found.train == pytest.approx(10 / len(split.train))
-    assert found.val == pytest.approx(1 / len(split.val))
-    assert found.strict == pytest.approx(1 / split.strict.sum())
+    expected = (10 / len(train), 1 / (P**2 - len(train)), 1 / len(strict))
+    assert found == pytest.approx(expected)
 
 
 def test_without_strict_pairs_there_is_no_strict_share():
-    config = next(
-        c
-        for c in (tiny(P=3, train_fraction=0.9, seed=s) for s in range(50))
-        if not split_pairs(c).strict.any()
-    )
+    config = without_strict_pairs(tiny, P=3, train_fraction=0.9)
     (found,) = shares(torch.ones(1, 9, dtype=torch.bool), probe_of(random_member(config)))
     assert (found.train, found.val) == (1, 1)
     assert math.isnan(found.strict)
-
-
-def test_a_rule_follower_is_right_everywhere_and_a_memoriser_on_its_training_pairs():
-    config = lookup_config()
-    bank = pixel_bank(P, 8)
-    members = [rule_follower(config, bank), memoriser(config, bank)]
-    probe = probe_of(*members, banks=pixel_banks(*members))
-    with torch.no_grad():
-        x = probe.sample(probe.noise(), 2, probe.operands())
-    rule, memory = shares(probe.right(x, decoders_for(probe.banks)), probe)
-    assert rule == (1, 1, 1)
-    assert memory == (1, 0, 0)
-
-
-def test_all_pairs_are_numbered_in_order():
-    np.testing.assert_array_equal(all_pairs(P) @ (P, 1), np.arange(P**2))
 
 
 @pytest.mark.parametrize("other", [{"op": "sub"}, {"P": 5}])
