@@ -33,12 +33,13 @@ from service.boundary.plane import (
     needs_list,
     spaced_axis,
 )
-from service.boundary.state import NONE_SEEN, OPEN, Found, Search, counted, make_search
+from service.boundary.state import NONE_SEEN, OPEN, Found, Search, make_search
 from service.cli.commands import exit_code
 from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
 from service.store.manifest import checked_name
+from service.text import count
 from sweeps import flags
 
 HINTS = {
@@ -208,7 +209,7 @@ def preview(search: Search, pack: int | None, url: str, settings: Settings) -> s
         f"  first round   {len(first)} points, {len(first) * seeds} trials",
         f"  then          {pack or round_size(plane, local_resources())} points per round",
         f"  at most       {search.most_points} points, {search.most_points * seeds} trials",
-        f"  tolerance     {counted(search.tolerance, 'cell')}",
+        f"  tolerance     {count(search.tolerance, 'cell')}",
         f"  study         {without_password(url)}",
         "its first round:",
     ]
