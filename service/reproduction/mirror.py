@@ -59,6 +59,11 @@ class Ceiling:
         return self.expected + (1 - self.expected) / self.P
 
     @property
+    def left(self) -> int:
+        """Median of the strict pairs."""
+        return int(np.median(self.strict))
+
+    @property
     def passes(self) -> float:
         """Share of splits in which it reaches what counts as learned."""
         scores = self.shares + (1 - self.shares) / self.P
