@@ -163,10 +163,8 @@ def _add_plane(parser: argparse.ArgumentParser) -> None:
 def plane_of(args: argparse.Namespace) -> Plane:
     """The plane that the flags describe."""
     fixed = flags.given_fields(args)
-    if args.seeds is not None and "seed" in fixed:
-        raise ConfigError("--seeds", args.seeds, "left out when --seed is given")
-    one = [fixed.pop("seed", 0)]
-    seeds = one if args.seeds is None else flags.seeds(args.seeds)
+    some = None if args.seeds is None else flags.seeds(args.seeds, fixed)
+    seeds = some or [fixed.pop("seed", 0)]
     x, y = (axis_of(name, args, cells) for name, cells in zip("xy", args.cells))
     try:
         return make_plane(x, y, fixed, seeds, args.what)
