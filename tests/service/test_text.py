@@ -55,7 +55,7 @@ def test_numbers_are_median_and_range():
     assert spread([1000, None, 2500], 0) == "1,750 (1,000 to 2,500) in 2 of 3"
     assert spread([1.0]) == "1.00"
     assert spread([None, float("nan")]) == "-"
-    assert spread(pd.Series([None, None], dtype=float), none="never") == "never"
+    assert spread(pd.Series([None, None], dtype=float)) == "-"
 
 
 def test_an_error_is_its_first_line_without_passwords():
