@@ -199,7 +199,7 @@ experiment = Experiment("critical", "two moduli", 1, (Scale("full", "the paper's
 (experiment,) = on_images_here([experiment], settings)
 (scale,) = experiment.scales
 choice = Choice(experiment, scale, 1.0)
-found = reproduce.run_experiment(choice, settings, lambda line: None)
+found = reproduce.run_experiment(choice, settings)
 done = done_ids(Store(settings))
 print(json.dumps({"found": found, "done": [c.P for c in scale.configs if c.trial_id in done]}))
 """
