@@ -58,12 +58,12 @@ def measured(value: object) -> str:
     return f"{value:.3f}" if 0.001 <= abs(value) < 1000 else f"{value:.3g}"
 
 
-def spread(values: Iterable[float | None], digits: int = 2, none: str = "-") -> str:
-    """`median (lowest to highest)`, and of how many if some were not measured; `none` if none."""
+def spread(values: Iterable[float | None], digits: int = 2) -> str:
+    """`median (lowest to highest)`, and of how many if some were not measured; `-` if none."""
     every = list(values)
     known = [value for value in every if value is not None and value == value]
     if not known:
-        return none
+        return "-"
     low, mid, high = (
         f"{v:,.{digits}f}" for v in (min(known), statistics.median(known), max(known))
     )

@@ -16,7 +16,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import torch
 
@@ -49,22 +48,6 @@ GRID_ROWS = 51 * 2 + 20
 Lacking = Callable[[Scale], str]
 
 
-class CostModel(Protocol):
-    """Wall seconds of scales."""
-
-    def of(self, scale: Scale) -> float:
-        """Measured."""
-        ...
-
-    def at_least(self, scale: Scale) -> float:
-        """A lower bound that needs no measurement."""
-        ...
-
-    def left(self, scale: Scale, done: Set[str]) -> float:
-        """Without the trials of these ids."""
-        ...
-
-
 @dataclass(frozen=True)
 class Choice:
     """What becomes of one experiment."""
@@ -92,7 +75,7 @@ def parse_budget(text: str) -> float:
 
 
 def choose(
-    experiments: Sequence[Experiment], budget_s: float, costs: CostModel, lacking: Lacking
+    experiments: Sequence[Experiment], budget_s: float, costs: Costs, lacking: Lacking
 ) -> list[Choice]:
     """The scale of each experiment that a budget pays for.
 
@@ -136,7 +119,7 @@ def _choice(
     experiment: Experiment,
     possible: Sequence[Scale],
     taken: tuple[Scale, float] | None,
-    costs: CostModel,
+    costs: Costs,
     lacking: Lacking,
 ) -> Choice:
     """With the reason why it is not larger."""
@@ -158,11 +141,11 @@ class Costs:
         self.known = _known_costs(store)
 
     def of(self, scale: Scale) -> float:
-        """By what its shapes take here."""
+        """Wall seconds, by what its shapes take here."""
         return self._wall(scale.configs, self._measured(scale))
 
     def at_least(self, scale: Scale) -> float:
-        """By what is known of its shapes, or of others."""
+        """A lower bound that needs no measurement, by what is known of its shapes, or of others."""
         return self._wall(scale.configs, self._at_least(scale))
 
     def left(self, scale: Scale, done: Set[str]) -> float:

@@ -15,7 +15,7 @@ from grokmodel.image.pack import BankKey, bank_key
 from service.data.banks import bank_of, bind_images
 from service.settings import Settings
 from service.text import duration
-from sweeps.budget import Choice, CostModel, Lacking, choose
+from sweeps.budget import Choice, Costs, Lacking, choose
 from sweeps.paper import Experiment, Scale
 
 
@@ -47,7 +47,7 @@ def scale_names(experiments: Sequence[Experiment]) -> list[str]:
 def chosen_scales(
     experiments: Sequence[Experiment],
     size: float | str,
-    costs: CostModel,
+    costs: Costs,
     settings: Settings,
 ) -> list[Choice]:
     """One scale of each experiment, or why there is none.
@@ -61,7 +61,7 @@ def chosen_scales(
     return choose(experiments, size, costs, lacking)
 
 
-def _at_scale(experiment: Experiment, name: str, costs: CostModel, lacking: Lacking) -> Choice:
+def _at_scale(experiment: Experiment, name: str, costs: Costs, lacking: Lacking) -> Choice:
     scale = next(s for s in experiment.scales if s.name == name)
     if why := lacking(scale):
         return Choice(experiment, None, 0.0, why)
@@ -109,7 +109,7 @@ def without_paths(error: Exception, settings: Settings) -> str:
     return " ".join(str(error).split()).replace(settings.data_root, "DIR")
 
 
-def plan_lines(choices: Sequence[Choice], costs: CostModel, done: Set[str]) -> list[str]:
+def plan_lines(choices: Sequence[Choice], costs: Costs, done: Set[str]) -> list[str]:
     """The plan as text, a line per experiment.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from grokmodel.core.config import Field
@@ -49,8 +50,14 @@ def given_fields(args: argparse.Namespace) -> dict[str, Any]:
     return {name: values for name, values in given.items() if values is not None}
 
 
-def seeds(count: int) -> list[int]:
-    """What `--seeds` stands for."""
+def seeds(count: int, fields: Mapping[str, Any]) -> list[int]:
+    """What `--seeds` stands for, beside the fields that are given.
+
+    Raises:
+        ConfigError: they are none, too many, or given one by one too.
+    """
+    if "seed" in fields:
+        raise ConfigError("--seeds", count, "left out when --seed is given")
     if not 1 <= count <= MAX_TRIALS:
         raise ConfigError("--seeds", count, f"from 1 to {MAX_TRIALS}")
     return list(range(count))

@@ -33,12 +33,13 @@ from service.boundary.plane import (
     needs_list,
     spaced_axis,
 )
-from service.boundary.state import NONE_SEEN, OPEN, Found, Search, counted, make_search
+from service.boundary.state import NONE_SEEN, OPEN, Found, Search, make_search
 from service.cli.commands import exit_code
 from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run, local_resources
 from service.settings import Settings, load_settings, without_password
 from service.store.manifest import checked_name
+from service.text import count
 from sweeps import flags
 
 HINTS = {
@@ -162,10 +163,8 @@ def _add_plane(parser: argparse.ArgumentParser) -> None:
 def plane_of(args: argparse.Namespace) -> Plane:
     """The plane that the flags describe."""
     fixed = flags.given_fields(args)
-    if args.seeds is not None and "seed" in fixed:
-        raise ConfigError("--seeds", args.seeds, "left out when --seed is given")
-    one = [fixed.pop("seed", 0)]
-    seeds = one if args.seeds is None else flags.seeds(args.seeds)
+    some = None if args.seeds is None else flags.seeds(args.seeds, fixed)
+    seeds = some or [fixed.pop("seed", 0)]
     x, y = (axis_of(name, args, cells) for name, cells in zip("xy", args.cells))
     try:
         return make_plane(x, y, fixed, seeds, args.what)
@@ -208,7 +207,7 @@ def preview(search: Search, pack: int | None, url: str, settings: Settings) -> s
         f"  first round   {len(first)} points, {len(first) * seeds} trials",
         f"  then          {pack or round_size(plane, local_resources())} points per round",
         f"  at most       {search.most_points} points, {search.most_points * seeds} trials",
-        f"  tolerance     {counted(search.tolerance, 'cell')}",
+        f"  tolerance     {count(search.tolerance, 'cell')}",
         f"  study         {without_password(url)}",
         "its first round:",
     ]

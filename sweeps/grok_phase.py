@@ -18,7 +18,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from grokmodel.errors import ConfigError
 from service.cli.commands import exit_code
 from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(args.store, args.data_root)
-    name = sweep_name(args)
+    name = checked_name(args.name if args.name is not None else args.preset or "sweep")
     flags.check_gpus(args)
     scope = args.analyses or PRESET_ANALYSES.get(args.preset, "all")
     configs = preset_configs(args.preset, overrides(args))
@@ -89,14 +88,8 @@ def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
     """The axes that were given as flags."""
     axes = flags.given_fields(args)
     if args.seeds is not None:
-        if "seed" in axes:
-            raise ConfigError("--seeds", args.seeds, "left out when --seed is given")
-        axes["seed"] = flags.seeds(args.seeds)
+        axes["seed"] = flags.seeds(args.seeds, axes)
     return axes
-
-
-def sweep_name(args: argparse.Namespace) -> str:
-    return checked_name(args.name if args.name is not None else args.preset or "sweep")
 
 
 if __name__ == "__main__":

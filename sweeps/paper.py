@@ -7,7 +7,6 @@ said in its words, which end up in the document.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,6 +192,6 @@ def small_blocks(*names: str) -> list[Block]:
     return [block for scales in own for block in scales[-1].blocks]
 
 
-def full_blocks(experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Block]:
+def full_blocks() -> list[Block]:
     """All experiments at the paper's scale."""
-    return [block for experiment in experiments for block in experiment.scales[0].blocks]
+    return [block for experiment in EXPERIMENTS for block in experiment.scales[0].blocks]

@@ -7,48 +7,26 @@ from grokmodel.image.config import TrialConfig
 from service.schedule.plan import expand, unique
 from sweeps.paper import Block, full_blocks, small_blocks
 
-SMOKE: list[Block] = [
-    {
-        "P": [11],
-        "side": [8],
-        "width": [32],
-        "ffn": [32],
-        "batch": [64],
-        "t_levels": [16],
-        "steps": [200],
-        "eval_every": [50],
-        "weight_decay": [0.0, 1.0],
-        "seed": [0, 1],
-    }
-]
+SMOKE: list[Block] = [{
+    "P": [11], "side": [8], "width": [32], "ffn": [32], "batch": [64], "t_levels": [16],
+    "steps": [200], "eval_every": [50], "weight_decay": [0.0, 1.0], "seed": [0, 1],
+}]  # fmt: skip
 """Four tiny trials: does everything work?"""
 
-DEMO: list[Block] = [
-    {
-        "data": ["glyphs"],
-        "P": [31],
-        "train_fraction": [0.5, 0.6, 0.8],
-        "weight_decay": [0.0, 2.0, 3.0, 30.0],
-        "seed": [0, 1],
-        "steps": [2750],
-        "batch": [384],
-        "t_levels": [48],
-        "eval_every": [125],
-    }
-]
+DEMO: list[Block] = [{
+    "data": ["glyphs"], "P": [31], "train_fraction": [0.5, 0.6, 0.8],
+    "weight_decay": [0.0, 2.0, 3.0, 30.0], "seed": [0, 1],
+    "steps": [2750], "batch": [384], "t_levels": [48], "eval_every": [125],
+}]  # fmt: skip
 """24 trials on built-in glyphs over weight decay and training fraction."""
 
 PAPER: list[Block] = full_blocks()
 """Every experiment of the paper at its own scale; `grok reproduce` runs what a budget allows."""
 
 _EMNIST: Block = {
-    "data": ["emnist"],
-    "P": [31],
-    "train_fraction": [0.8],
-    "weight_decay": [3.0],
-    "seed": [0, 1, 2],
-    "steps": [4000],
-}
+    "data": ["emnist"], "P": [31], "train_fraction": [0.8], "weight_decay": [3.0],
+    "seed": [0, 1, 2], "steps": [4000],
+}  # fmt: skip
 _CHANGE: Block = {**_EMNIST, "seed": [0, 1], "steps": [3000]}
 RECIPE: list[Block] = [
     {**_EMNIST, "weight_decay": [1.0, 3.0]},
@@ -75,18 +53,10 @@ COUNTS: list[Block] = [
 four it settles long before a cool-down, and without one a trial that has settled stops."""
 
 _IMAGES: Block = {
-    "data": ["glyphs"],
-    "P": [31],
-    "train_fraction": [0.8],
-    "variant": ["sandwich"],
-    "weight_decay": [1.0],
-    "steps": [8000],
-    "eval_every": [500],
-    "eval_pairs": [256],
-    "sample_steps": [1],
-    "decoder_1step": ["decoder"],
-    "ema": [0.995],
-}
+    "data": ["glyphs"], "P": [31], "train_fraction": [0.8], "variant": ["sandwich"],
+    "weight_decay": [1.0], "steps": [8000], "eval_every": [500], "eval_pairs": [256],
+    "sample_steps": [1], "decoder_1step": ["decoder"], "ema": [0.995],
+}  # fmt: skip
 IMAGES: list[Block] = [
     {**_IMAGES, "N": [4], "weight_decay": [0.5, 1.0], "steps": [24_000]},
     {**_IMAGES, "N": [1, 2, 4, 8], "weight_decay": [1.0, 2.0]},
@@ -95,20 +65,10 @@ IMAGES: list[Block] = [
 """How much later the rule comes with every doubling of the images per symbol (docs/diverse.md)."""
 
 _MANY: Block = {
-    **_IMAGES,
-    "N": [256],
-    "ffn": [64],
-    "sandwich_ffn": [512],
-    "sandwich_skip": [False],
-    "batch": [2048],
-    "decoder_1step": ["mean"],
-    "ema": [0.998],
-    "precision": ["bfloat16"],
-    "late_decay_from": [4000],
-    "late_weight_decay": [3.0],
-    "steps": [18_000],
-    "cooldown": [6000],
-}
+    **_IMAGES, "N": [256], "ffn": [64], "sandwich_ffn": [512], "sandwich_skip": [False],
+    "batch": [2048], "decoder_1step": ["mean"], "ema": [0.998], "precision": ["bfloat16"],
+    "late_decay_from": [4000], "late_weight_decay": [3.0], "steps": [18_000], "cooldown": [6000],
+}  # fmt: skip
 _CONSTANT: Block = {**_MANY, "late_decay_from": [0], "cooldown": [0]}
 MANY: list[Block] = [
     _MANY,
@@ -121,11 +81,10 @@ baseline, as it is and with as many hidden units, and what heads do at N = 1 (do
 GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]
 """The sandwich of MANY with fewer images per symbol (docs/diverse.md)."""
 
-PRESETS: dict[str, list[Block]] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE}
-PRESETS |= {"variants": VARIANTS, "counts": COUNTS, "images": IMAGES, "many": MANY}
-PRESETS |= {"glyph-counts": GLYPH_COUNTS}
-
-
+PRESETS: dict[str, list[Block]] = {
+    "smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE, "variants": VARIANTS,
+    "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
+}  # fmt: skip
 PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}
 """Analyses that follow the training of a preset, where they are not `all`."""
 

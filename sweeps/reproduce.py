@@ -36,7 +36,6 @@ from sweeps.run_notes import Notes
 
 WISH = Wish(("spectra", "heads", "identities", "timesteps"))
 """The analyses that claims rest on."""
-Say = Callable[[str], None]
 
 
 def run(
@@ -99,7 +98,7 @@ def run_noted(choice: Choice, settings: Settings, notes: Notes, this_run: reprod
     # before it starts: what a run that is killed has trained is its own all the same
     is_new = bool(scale) and notes.add_run(name, scale, choice.reason, this_run)
     notes.save()
-    reason, failed = run_experiment(choice, settings, say)
+    reason, failed = run_experiment(choice, settings)
     if is_new and _rows(notes.store, sweep) == before:
         notes.drop_run(name, scale, this_run)
     notes.add(name, reason, failed, scale)
@@ -113,7 +112,7 @@ def _rows(store: Store, sweep: str) -> int:
     return sum(len(read_table(store, t, sweep, columns=["trial_id"])) for t in tables)
 
 
-def run_experiment(choice: Choice, settings: Settings, say: Say) -> tuple[str, bool]:
+def run_experiment(choice: Choice, settings: Settings) -> tuple[str, bool]:
     """Bring one experiment to its end; what stops it alone is its reason, not the others' end.
 
     Returns:

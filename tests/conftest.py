@@ -2,15 +2,13 @@
 
 import fcntl
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from tests.environment import PRIORITY, user_environment
+from tests.environment import GROK_PHASE, PRIORITY, python
 
 # before numpy is loaded: tiny matrices lose from threads, much so on a busy machine
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -26,7 +24,6 @@ settings.register_profile("short", max_examples=100, derandomize=True, **UNHURRI
 settings.register_profile("long", max_examples=5000, print_blob=True, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
-ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("faults/test_faults.py", "sweeps/test_grok_phase.py", "sweeps/test_reproduce.py")
 LONG = ("cluster", "sweeps")
 """Files and folders whose tests take longest: they begin first, so that no process waits for them
@@ -62,11 +59,7 @@ def smoke_store(tmp_path_factory, worker_id):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not said.exists():
             store.mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, str(ROOT / "sweeps" / "grok_phase.py"), "--preset", "smoke"]
-            done = subprocess.run(
-                command, env=user_environment(GROK_STORE=str(store)), cwd=ROOT,
-                capture_output=True, text=True, timeout=600,
-            )  # fmt: skip
+            done = python(GROK_PHASE, "--preset", "smoke", GROK_STORE=store)
             assert done.returncode == 0, done.stdout + done.stderr
             said.write_text(done.stdout)
     return store

@@ -1,19 +1,42 @@
-"""The environment of a user who has set nothing, for the commands that tests run."""
+"""The environment of a user who has set nothing, and the commands that tests run in it."""
 
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
+GROK = ("-m", "service.cli.commands")
+GROK_PHASE = "sweeps/grok_phase.py"
 SETTINGS = ("RAY_", "GROK_", "MLFLOW_")
 PRIORITY = {"RAY_worker_niceness": "0"}
 """Ray runs its workers at a low priority, to keep a node in reach; beside the other tests they
 would hardly run at all."""
+TIMEOUT_S = 600
+"""Of one command, on a machine on which three other tests start clusters of their own."""
 
 
 def user_environment(**variables):
     """This process's environment without settings of Ray, MLflow and ours, and with some more."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
-    return kept | PRIORITY | variables
+    return kept | PRIORITY | {name: str(value) for name, value in variables.items()}
+
+
+def python(*words, before=(), **variables):
+    """A Python in the checkout, to its end."""
+    return subprocess.run(
+        [*before, sys.executable, *words], cwd=ROOT, env=user_environment(**variables),
+        capture_output=True, text=True, timeout=TIMEOUT_S,
+    )  # fmt: skip
+
+
+def started(*words, **variables):
+    """A Python in the checkout, which runs; stdout has all that it prints."""
+    return subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, env=user_environment(**variables),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
 
 
 IN_NAMESPACE = ("unshare", "-rm", "sh", "-c")

@@ -3,14 +3,13 @@ folder or module is too large to find one's way in."""
 
 import ast
 import re
-import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.environment import ROOT, python
+
 LAYERS = ["sweeps", "service", "grokmodel"]
 GROKMODEL_MAY = {"torch", "numpy", "safetensors", "grokmodel"}
 ALSO_MAY = {"glyphs.py": {"PIL"}, "complexity.py": {"pybdm"}}
@@ -138,7 +137,7 @@ def test_only_settings_reads_the_environment():
 
 def test_grok_loads_what_takes_seconds_only_when_it_is_needed():
     program = "import sys; from sweeps import grok; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    done = python("-c", program)
     assert done.returncode == 0, done.stderr
     assert not {"torch", "mlflow", "ray", "matplotlib"} & set(done.stdout.split())
 
@@ -146,7 +145,7 @@ def test_grok_loads_what_takes_seconds_only_when_it_is_needed():
 def test_workers_do_not_load_mlflow():
     """The driver alone speaks with it: neither its password nor its memory is a worker's."""
     program = "import sys; from service.worker import actor; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    done = python("-c", program)
     assert done.returncode == 0, done.stderr
     assert not {"mlflow", "sqlalchemy"} & set(done.stdout.split())
 

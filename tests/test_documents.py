@@ -1,11 +1,8 @@
 """Documents that are made from code are up to date."""
 
-from pathlib import Path
-
 from service.tables.dictionary import dictionary
 from service.tables.schema import TABLES
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.environment import ROOT
 
 
 def test_the_data_dictionary_is_that_of_the_schema():

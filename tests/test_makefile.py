@@ -5,11 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.environment import ROOT
+
 SAY = f"#!{sys.executable}\nimport json, sys; print(json.dumps(sys.argv))\n"
 
 

@@ -9,13 +9,12 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local.ports import free_port
-from infra.local.process import OneServer, Server
+from infra.local.process import Server, Servers
 
 ADMIN = "grok"
 
 
-class Mlflow(OneServer):
+class Mlflow(Servers):
     """`mlflow server` with basic authentication.
 
     Args:
@@ -31,16 +30,14 @@ class Mlflow(OneServer):
         database: str,
         users: str,
         secrets: Mapping[str, str],
-        env: Mapping[str, str] | None = None,
-        port: int | None = None,
-        workers: int = 1,
+        env: Mapping[str, str],
+        port: int,
     ) -> None:
         self.folder, self.users, self.secrets = folder, users, secrets
-        self.port = port or free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.uri = f"http://127.0.0.1:{port}"
         self.config = folder / "basic_auth.ini"
         command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)]
+        command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         # clients write files straight to the store; the server reads them for its pages
         command += ["--artifacts-destination", str(folder / "artifacts")]
         own = {
@@ -49,7 +46,7 @@ class Mlflow(OneServer):
             "MLFLOW_AUTH_CONFIG_PATH": str(self.config),
             "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets["session"],
         }
-        self.server = Server("mlflow", folder, command, self._answers, {**(env or {}), **own})
+        self.servers = [Server("mlflow", folder, command, self._answers, {**env, **own})]
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +63,7 @@ class Mlflow(OneServer):
         with self.config.open("w") as stream:
             os.chmod(self.config, 0o600)
             config.write(stream)
-        self.server.start()
+        self.servers[0].start()
 
     def env(self) -> dict[str, str]:
         """What a client needs."""

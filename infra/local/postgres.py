@@ -12,14 +12,14 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from infra.local.ports import free_port
-from infra.local.process import OneServer, Server, ServerError
+from infra.local.process import Server, ServerError, Servers
 
 OWNER = "mlflow"
 NOBODY = 65534
 """Whom the server runs as when one is root, which PostgreSQL refuses."""
 
 
-class Postgres(OneServer):
+class Postgres(Servers):
     """A server over a folder, for one user with a password.
 
     Args:
@@ -34,17 +34,17 @@ class Postgres(OneServer):
         self.initdb = programs / "initdb"
         command = [programs / "postgres", "-D", self.data, "-p", self.port, "-k", ""]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]
-        self.server = Server(
-            "postgres", folder, [str(part) for part in command], self._answers, user=self.user
-        )
+        words = [str(part) for part in command]
+        self.servers = [Server("postgres", folder, words, self._answers, user=self.user)]
 
     def start(self) -> None:
         if not (self.data / "PG_VERSION").exists():
             self._make()
-        if self.server.process() is None:
+        (server,) = self.servers
+        if server.process() is None:
             # what a killed server leaves; the pid in it may be somebody else's by now
             (self.data / "postmaster.pid").unlink(missing_ok=True)
-        self.server.start()
+        server.start()
 
     def uri(self, database: str) -> str:
         """With the password in it: for an environment or a file of one's own, nothing else."""

@@ -146,19 +146,23 @@ class Server:
         self.pid_file.unlink(missing_ok=True)
 
 
-class OneServer:
-    """What a part of the stack has that is one server, and is started in a way of its own."""
+class Servers:
+    """A part of the stack: servers that are started in a way of its own."""
 
-    server: Server
+    servers: list[Server]
+    """Those that the others need come first."""
 
     def wait(self) -> None:
-        self.server.wait()
+        for server in self.servers:
+            server.wait()
 
     def stop(self) -> None:
-        self.server.stop()
+        for server in reversed(self.servers):
+            server.stop()
 
     def kill(self) -> None:
-        self.server.kill()
+        for server in reversed(self.servers):
+            server.kill()
 
 
 def _seconds_after_boot(process: psutil.Process) -> float:

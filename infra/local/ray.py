@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local.ports import free_port, listens
-from infra.local.process import Server
+from infra.local.process import Server, Servers
 
 OBJECTS_BYTES = 128 * 2**20
 """Memory for objects, a node: a sweep hands over configs, not data."""
 
 
-class Ray:
+class Ray(Servers):
     """A head without CPUs for work, and nodes with some.
 
     Args:
@@ -49,9 +49,10 @@ class Ray:
             "--head", "--port", str(self.ports["head"]), "--num-cpus", "0",
             "--dashboard-host", "127.0.0.1", "--dashboard-port", str(self.ports["dashboard"]),
         ], 0, self.ports["dashboard"])  # fmt: skip
-        self.nodes = [self.node(i) for i in range(nodes)]
+        self.nodes = [self._node(i) for i in range(nodes)]
+        self.servers = [self.head, *self.nodes]
 
-    def node(self, index: int) -> Server:
+    def _node(self, index: int) -> Server:
         """A node; one that was killed can be started again, as a new one."""
         name = f"ray-node{index}"
         flags = ["--address", self.address, "--num-cpus", str(self.cpus)]
@@ -74,13 +75,11 @@ class Ray:
             node.wait()
 
     def stop(self) -> None:
-        for server in [*self.nodes, self.head]:
-            server.stop()
+        super().stop()
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def kill(self) -> None:
-        for server in [*self.nodes, self.head]:
-            server.kill()
+        super().kill()
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def auth(self) -> dict[str, str]:

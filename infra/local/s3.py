@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from infra.local.ports import free_port
-from infra.local.process import Server
+from infra.local.process import Server, Servers
 
 REGION = "us-east-1"
 PATIENCE = {
@@ -53,12 +52,11 @@ class Key:
         }
 
 
-class S3:
+class S3(Servers):
     """Four Swift servers over a folder (on a file system with extended attributes)."""
 
-    def __init__(self, folder: Path, keys: list[Key], ports: Mapping[str, int] | None = None):
-        self.folder, self.keys = folder, keys
-        self.ports = dict(ports or {kind: free_port() for kind in (*KINDS, "proxy")})
+    def __init__(self, folder: Path, keys: list[Key], ports: Mapping[str, int]):
+        self.folder, self.keys, self.ports = folder, keys, ports
         self.endpoint = f"http://127.0.0.1:{self.ports['proxy']}"
         self.servers = [self._server(kind) for kind in (*KINDS, "proxy")]
 
@@ -68,20 +66,9 @@ class S3:
         for server in self.servers:
             server.start()
 
-    def wait(self) -> None:
-        for server in self.servers:
-            server.wait()
-
-    def stop(self) -> None:
-        for server in reversed(self.servers):
-            server.stop()
-
-    def kill(self) -> None:
-        for server in reversed(self.servers):
-            server.kill()
-
-    def client(self, key: Key | None = None) -> Any:
-        key = key or self.keys[0]
+    def client(self) -> Any:
+        """As the first key's owner."""
+        key = self.keys[0]
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -226,14 +213,3 @@ class S3:
 def _is_ok(address: str) -> bool:
     with urllib.request.urlopen(address, timeout=2) as answer:
         return bool(answer.read().startswith(b"OK"))
-
-
-@contextmanager
-def running(folder: Path, keys: list[Key]) -> Iterator[S3]:
-    """S3 for the time of a context."""
-    s3 = S3(folder, keys)
-    with ExitStack() as stack:
-        stack.callback(s3.kill)
-        s3.start()
-        s3.wait()
-        yield s3

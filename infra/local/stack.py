@@ -16,7 +16,7 @@ from typing import Any
 from infra.local.mlflow import Mlflow
 from infra.local.ports import free_port, listens
 from infra.local.postgres import Postgres
-from infra.local.process import Server
+from infra.local.process import Server, Servers
 from infra.local.ray import Ray, ports_of
 from infra.local.s3 import KINDS, S3, Key
 
@@ -57,6 +57,7 @@ class Stack:
         work = s3_env | self.mlflow.env() | {"GROK_STORE": self.store}
         temp = Path(f"/tmp/grok-ray-{digest}")  # short: sockets lie below it
         self.ray = Ray(folder / "ray", temp, chosen["ray"], nodes, cpus, work, ports["ray"])
+        self.parts: tuple[Servers, ...] = (self.s3, self.postgres, self.mlflow, self.ray)
 
     @property
     def store(self) -> str:
@@ -90,16 +91,15 @@ class Stack:
 
     def down(self) -> None:
         """Stop all; what they keep stays."""
-        for part in (self.ray, self.mlflow, self.postgres, self.s3):
+        for part in reversed(self.parts):
             part.stop()
 
     def kill(self) -> None:
-        for part in (self.ray, self.mlflow, self.postgres, self.s3):
+        for part in reversed(self.parts):
             part.kill()
 
     def servers(self) -> list[Server]:
-        own = [self.postgres.server, self.mlflow.server, self.ray.head, *self.ray.nodes]
-        return [*self.s3.servers, *own]
+        return [server for part in self.parts for server in part.servers]
 
     def env(self) -> dict[str, str]:
         """What a driver or `grok` needs to work with this stack."""
@@ -139,9 +139,9 @@ def _write_secret(path: Path, text: str) -> None:
 
 
 @contextmanager
-def running(folder: Path, nodes: int = 2, cpus: int = 1) -> Iterator[Stack]:
+def running(folder: Path) -> Iterator[Stack]:
     """A stack for the time of a context; its folder is removed."""
-    stack = Stack(folder, nodes, cpus)
+    stack = Stack(folder)
     try:
         stack.up()
         yield stack

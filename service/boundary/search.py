@@ -11,13 +11,14 @@ import numpy as np
 from grokmodel.image.config import TrialConfig
 from service.boundary import figure as boundary_figure
 from service.boundary.plane import Plane
-from service.boundary.state import Found, Search, counted, to_json
+from service.boundary.state import Found, Search, to_json
 from service.boundary.study import BoundaryStudy
 from service.report import figures
 from service.schedule.plan import PACKS_PER_SLOT, Resources
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table
+from service.text import count
 
 MEMBERS = {"cpu": PACKS_PER_SLOT, "gpu": 64}
 """Trials per slot in one round: as many as keep it busy."""
@@ -62,7 +63,7 @@ def find_boundary(
             study.ask(_count(search, found, pack))
             batch = study.running()
         if batch:
-            log(f"boundary: {counted(len(batch), 'point')} to observe, {found.points} observed")
+            log(f"boundary: {count(len(batch), 'point')} to observe, {found.points} observed")
         elif rounds:
             return found
         # all of the sweep: what is trained already costs nothing, and the sweep is the whole

@@ -13,6 +13,7 @@ from grokmodel.errors import ConfigError
 from service.boundary import lattice
 from service.boundary.lattice import Belief, Bools, Floats, Point
 from service.boundary.plane import Plane
+from service.text import count
 
 KNOWN, OPEN, NONE_SEEN = "known", "not known yet", "none seen"
 """What is known of the boundary that was seen; `none seen`: all that was observed is on one side.
@@ -77,15 +78,15 @@ class Found:
         if self.state == NONE_SEEN:
             return "no boundary seen: all observed points are on one side"
         if self.state == OPEN:
-            return f"boundary not known yet at {counted(int(self.open_XY.sum()), 'point')}"
-        return f"boundary known to {counted(self.search.tolerance, 'cell')} where it was seen"
+            return f"boundary not known yet at {count(int(self.open_XY.sum()), 'point')}"
+        return f"boundary known to {count(self.search.tolerance, 'cell')} where it was seen"
 
     def in_words(self) -> str:
         plane, size = self.search.plane, self.share_XY.size
         cost = f"{self.points} of {size} points ({self.points / size:.0%})"
         words = f"{self.boundary_in_words}; {cost}, {self.points * len(plane.seeds)} trials"
         if self.ties:
-            words += f"; seeds tied at {counted(self.ties, 'point')}, counted as {plane.what}"
+            words += f"; seeds tied at {count(self.ties, 'point')}, counted as {plane.what}"
         return words
 
 
@@ -136,7 +137,3 @@ def to_json(found: Found) -> dict[str, Any]:
         "points": points,
         "boundary": [[list(plane.values((x, y)).values()) for x, y in pair] for pair in ends],
     }
-
-
-def counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' * (count != 1)}"

@@ -16,7 +16,7 @@ from service.analysis.costs import costs_table
 from service.analysis.drawing import draw_sweep, draw_trials
 from service.analysis.pending import Wish, missing
 from service.analysis.registry import LEVELS_T, chosen
-from service.cli.store_commands import planned_trials
+from service.cli.store_commands import store_with
 from service.report import page
 from service.schedule.preview import check_data
 from service.settings import Settings
@@ -32,8 +32,7 @@ from service.tracking.client import Tracking
 
 
 def run_figures(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    planned_trials(store, args.sweep)
+    store = store_with(args.sweep, settings)
     planes = None
     if args.x or args.y:
         axes = list(AXES)
@@ -66,8 +65,7 @@ def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
     from service.schedule.driver import analyze_sweep  # Ray: only when it is needed
 
-    store = Store(settings)
-    planned_trials(store, args.sweep)
+    store = store_with(args.sweep, settings)
     if args.t and "spectra" not in (args.only or ("spectra",)):
         raise ConfigError("--t", args.t, "left out unless spectra are asked for")
     names = args.only or (("spectra",) if args.t else None)
@@ -89,8 +87,7 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def run_publish(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    planned_trials(store, args.sweep)
+    store = store_with(args.sweep, settings)
     if args.all:
         trials = read_table(store, "trials", args.sweep, columns=["trial_id"])
         marks.mark(store, args.sweep, [marks.SWEEP, *trials["trial_id"]])
@@ -131,8 +128,7 @@ def bring_files_here(tracking: Tracking, settings: Settings) -> None:
 
 
 def run_costs(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    planned_trials(store, args.sweep)
+    store = store_with(args.sweep, settings)
     analyses, trials = (read_table(store, name, args.sweep) for name in ("analyses", "trials"))
     print(costs_table(analyses, trials))
     return 0

@@ -21,9 +21,7 @@ from service.text import byte_size
 
 
 def run_status(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    if args.sweep is not None:
-        planned_trials(store, args.sweep)
+    store = store_with(args.sweep, settings)
     names = sweep_names(store) if args.sweep is None else [args.sweep]
     found = [status_of(store, name) for name in names]
     if args.json:
@@ -36,9 +34,7 @@ def run_status(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def run_compact(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    if args.sweep is not None:
-        planned_trials(store, args.sweep)
+    store = store_with(args.sweep, settings)
     tables = [args.table] if args.table else None
     fewer = compaction.compact(store, tables, args.sweep, lambda line: print(line, flush=True))
     if not fewer:
@@ -72,18 +68,22 @@ def run_columns(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def run_table(settings: Settings, args: argparse.Namespace) -> int:
-    store = Store(settings)
-    planned_trials(store, args.sweep)
+    store = store_with(args.sweep, settings)
     trials = read_table(store, "trials", args.sweep)
     print(settings_table(trials) if len(trials) else phase_table(trials))
     return 0
 
 
-def planned_trials(store: Store, sweep: str) -> list[str]:
-    """Ids of the trials of a sweep."""
-    known = sweep_names(store)  # a path, such as `.`, would lead to manifests too
-    manifest = read_manifest(store, sweep) if sweep in known else None
-    if manifest is None:
-        names = ", ".join(known) or "none"
-        raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {names}")
-    return list(manifest.trials)
+def store_with(sweep: str | None, settings: Settings) -> Store:
+    """The store, which has the sweep if one is named.
+
+    Raises:
+        StoreError: it has not, or the manifest of the sweep is damaged.
+    """
+    store = Store(settings)
+    if sweep is not None:
+        known = sweep_names(store)  # a path, such as `.`, would lead to manifests too
+        if sweep not in known or read_manifest(store, sweep) is None:
+            names = ", ".join(known) or "none"
+            raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {names}")
+    return store

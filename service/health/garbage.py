@@ -55,15 +55,13 @@ class References:
     """Trials with a row."""
 
 
-def find(
-    store: Store, older_than_h: float = OLDER_THAN_H, now: datetime | None = None
-) -> list[Garbage]:
+def find(store: Store, older_than_h: float = OLDER_THAN_H) -> list[Garbage]:
     """All that can go, by kind.
 
     Raises:
         StoreError, TableError: a manifest or a table cannot be read; so nothing can be told.
     """
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     folders = ("checkpoints", "preflight", "outbox", "progress")
     listed = {folder: store.entries(folder) for folder in folders}
     hidden = [] if store.is_s3 else [e for e in store.entries("", hidden=True) if is_temporary(e)]

@@ -79,13 +79,8 @@ def _curve_panel(ax: Axes, rows: pd.DataFrame, key: tuple[object, ...]) -> None:
     if key[0] != CONTROL:
         splits = rows.drop_duplicates("trial_id")
         strict = splits["n_strict"] / splits["n_val"]
-        ax.axhline(
-            (1 - strict + strict / splits["P"]).mean(),
-            color=DARK,
-            ls="--",
-            lw=0.9,
-            label="memoriser",
-        )
+        memoriser = (1 - strict + strict / splits["P"]).mean()
+        ax.axhline(memoriser, color=DARK, ls="--", lw=0.9, label="memoriser")
     ax.axhline(LEARNED, color=GREY, lw=0.6)
     ax.set_ylim(-0.03, 1.03)
     ax.spines[["top", "right"]].set_visible(False)

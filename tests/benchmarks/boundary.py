@@ -20,7 +20,6 @@ a second time with other seeds and compared in the same way: so far apart are gr
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -201,9 +200,7 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = machine.parser_of(__doc__)
     parser.add_argument(
         "--synthetic", type=int, metavar="N", help="N planes of each kind, no training"
     )
@@ -223,7 +220,6 @@ def main() -> int:
     )
     parser.add_argument("--pack", type=int, default=PACK, help="points per round, real training")
     parser.add_argument("--store", help="folder to keep (default: a temporary one)")
-    parser.add_argument("--json", help="file for all numbers")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.synthetic:

@@ -23,18 +23,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from grokmodel.core.execution import allow_tf32
-from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack, bank_key
 from grokmodel.image.pack_size import synchronized_clock
 from tests.benchmarks import machine
-from tests.benchmarks.plain import OpByOp, PlainTrial
+from tests.benchmarks.plain import OpByOp, PlainTrial, random_bank
 
 Cell = dict[str, Any]
 
@@ -119,13 +117,6 @@ def config_of(cell: Cell, device: torch.device) -> TrialConfig:
     if cell.get("lever") == "levels of t":
         shape["t_levels"] = shape["batch"]
     return TrialConfig(**shape, precision=cell["precision"])
-
-
-def random_bank(config: TrialConfig) -> SymbolBank:
-    """Images that need no files and no fonts; speed does not depend on what they show."""
-    images = np.random.default_rng(0).random((config.P, 1, config.side, config.side))
-    images = images.astype(np.float32)
-    return SymbolBank(images, images, images, tuple(str(k) for k in range(config.P)))
 
 
 def make_pack(cell: Cell, config: TrialConfig, device: torch.device) -> Pack:
@@ -244,9 +235,7 @@ def report(rows: list[Cell]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--widths", type=int, nargs="+", help="default: 64 128; on a GPU 128 512")
     parser.add_argument("--members", type=int, nargs="+", help="default: 1 3 6; on a GPU 1 ... 256")
@@ -257,7 +246,6 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="default: 3; on a GPU 1")
     parser.add_argument("--budget", type=float, help="seconds after which no row is begun")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a process")
-    parser.add_argument("--json", help="file for all numbers")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():

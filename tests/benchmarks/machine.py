@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -14,6 +15,15 @@ from typing import Any
 import torch
 
 from service.provenance import cpu_name
+
+
+def parser_of(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the text of a benchmark as its help, and a flag for its numbers."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", metavar="FILE", help="file for all numbers")
+    return parser
 
 
 def describe(device: str, packages: Sequence[str] = ("torch",)) -> dict[str, Any]:

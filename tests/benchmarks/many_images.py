@@ -13,25 +13,23 @@ that go over all rows. Needs torch and numpy alone.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from grokmodel.core.execution import allow_tf32
-from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.device_bank import DeviceBank
 from grokmodel.image.pack import Member, Pack, bank_key
 from grokmodel.image.pack_size import synchronized_clock
 from tests.benchmarks import machine
+from tests.benchmarks.plain import random_bank
 
 SHAPES: dict[str, dict[str, Any]] = {
     "cpu": {"P": 23, "side": 16, "width": 128, "ffn": 128, "batch": 512},
@@ -48,12 +46,6 @@ def make_pack(variant: str, N: int, members: int, device: torch.device) -> Pack:
     banks = {bank_key(configs[0]): random_bank(configs[0])}  # images are not looked at
     program = "graph" if device.type == "cuda" else "eager"
     return Pack([Member.start(c) for c in configs], banks, device, program)
-
-
-def random_bank(c: TrialConfig) -> SymbolBank:
-    rng = np.random.default_rng(0)
-    images = rng.random((c.P, c.N, c.side, c.side), dtype=np.float32)
-    return SymbolBank(images, images[:, :0], images, tuple(map(str, range(c.P))))
 
 
 def step_seconds(pack: Pack, device: torch.device) -> float:
@@ -95,12 +87,9 @@ def rows_of(variant: str, device: torch.device, rounds: int) -> list[list[str]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", help="file for all numbers")
     args = parser.parse_args()
     device = torch.device(args.device)
     torch.set_num_threads(1)

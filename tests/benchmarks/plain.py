@@ -8,6 +8,7 @@ device and are gathered by index, as in a pack.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -17,6 +18,12 @@ from grokmodel.data.bank import SymbolBank
 from grokmodel.data.pairs import result_table, split_pairs
 from grokmodel.image.config import TrialConfig
 from tests.grokmodel.reference import Reference
+
+
+def random_bank(c: TrialConfig) -> SymbolBank:
+    """Images that need no files and no fonts; speed does not depend on what they show."""
+    images = np.random.default_rng(0).random((c.P, c.N, c.side, c.side), dtype=np.float32)
+    return SymbolBank(images, images, images, tuple(map(str, range(c.P))))
 
 
 class PlainTrial:

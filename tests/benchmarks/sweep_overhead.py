@@ -241,9 +241,7 @@ def report(args: argparse.Namespace, found: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--trials", type=int, default=1000, help="sleeping trials")
     parser.add_argument("--seconds", type=float, default=1.0, help="sleep of a trial")
     parser.add_argument("--slots", type=int, default=3, help="sleeping trials at a time")
@@ -251,7 +249,6 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1000, help="steps of a trial that trains")
     parser.add_argument("--rounds", type=int, default=1, help="times that both ways are run")
     parser.add_argument("--only", choices=("overhead", "ordinary"), help="one half of it")
-    parser.add_argument("--json", help="file for all numbers")
     parser.add_argument("--part", choices=sorted(PARTS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:

@@ -8,7 +8,6 @@ target is missed.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import sys
 import tempfile
@@ -65,12 +64,9 @@ class Measure:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--rows", type=int, default=100_000, help="trials in the store")
     parser.add_argument("--part-rows", type=int, default=256, help="rows a Parquet file")
-    parser.add_argument("--json", metavar="FILE", help="write all numbers here")
     parser.add_argument("--no-targets", action="store_true", help="times are not judged")
     args = parser.parse_args(argv)
     print(f"{args.rows} trials in parts of {args.part_rows}")

@@ -1,11 +1,9 @@
 """The benchmarks run, at sizes that say nothing about speed."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.environment import python
+
 SCRIPT = "tests/benchmarks/fused_training.py"
 WITHOUT = """
 import runpy, sys
@@ -17,9 +15,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def run(*command):
-    done = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = python(*command)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -34,17 +30,6 @@ def test_fused_training_sets_packs_against_the_plain_model(tmp_path):
     assert four["ratio_to_plain"] == four["member_steps_per_s"] / plain["member_steps_per_s"]
     assert 0 < four["share_of_ceiling"] < 1
     assert f"{four['ratio_to_plain']:.2f}x" in printed
-
-
-def test_the_products_of_a_pack_are_counted_for_all_its_members(tmp_path):
-    """Twice the members at the same rate are twice the floating-point operations."""
-    cell = {"kind": "pack", "width": 16, "precision": "float32", "program": "eager"}
-    flops = []
-    for members in (1, 2):
-        printed = run(SCRIPT, "--cell", json.dumps(cell | {"members": members}), "--seconds", "0.1")
-        found = json.loads(printed)
-        flops.append(found["tflops"] / found["member_steps_per_s"])
-    assert abs(flops[0] / flops[1] - 1) < 1e-9
 
 
 def test_fused_training_needs_torch_and_numpy_alone():

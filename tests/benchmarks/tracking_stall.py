@@ -99,7 +99,7 @@ def measure(case: str, uri: str, known: Tracking, args: argparse.Namespace) -> d
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--steps", type=int, default=4000, help="a trial, at most")
     parser.add_argument("--repeat", type=int, default=3)
@@ -107,7 +107,6 @@ def main() -> int:
     parser.add_argument("--checkpoint-s", type=float, default=5.0)
     parser.add_argument("--trainer", choices=("real", "sleep"), default="real")
     parser.add_argument("--pause-s", type=float, default=0.5, help="a round, --trainer sleep")
-    parser.add_argument("--json", help="file for all numbers")
     args = parser.parse_args()
     os.environ["STALL_PAUSE_S"] = str(args.pause_s)
     found: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}

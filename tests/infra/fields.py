@@ -7,7 +7,7 @@ from typing import Any
 
 import kubernetes_validate
 
-Document = dict[str, Any]
+from tests.infra.manifests import Document
 
 KUBERNETES = "1.37.0"
 

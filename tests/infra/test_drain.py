@@ -5,15 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from infra import alive, drain
+from tests.environment import ROOT, python
 
 pytestmark = pytest.mark.cluster
-
-ROOT = Path(__file__).resolve().parents[2]
 
 CLUSTER = """
 import json, pathlib, signal, subprocess, sys, time
@@ -66,13 +64,7 @@ cluster.shutdown()
 
 
 def test_workers_save_and_nothing_new_is_placed(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, str(tmp_path / "saved"), str(ROOT / "infra" / "drain.py")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = python("-c", CLUSTER, str(tmp_path / "saved"), str(ROOT / "infra" / "drain.py"))
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["out"] == "drain: all workers ended\n"

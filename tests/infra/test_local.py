@@ -12,16 +12,16 @@ import pytest
 
 from infra.local.ports import BLOCK, FIRST, LAST, Ports, free_port
 from infra.local.process import Server, ServerError
+from tests.environment import ROOT
 
 CLAIM = "from infra.local.ports import free_port; print([free_port() for _ in range(120)]); input()"
 
 
 def test_no_two_processes_get_the_same_port():
     mine = {free_port() for _ in range(2 * BLOCK)}
-    root = Path(__file__).resolve().parents[2]
     others = [
         subprocess.Popen(
-            [sys.executable, "-c", CLAIM], cwd=root, text=True,
+            [sys.executable, "-c", CLAIM], cwd=ROOT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
         for _ in range(3)

@@ -1,19 +1,11 @@
 """infra/README.md can be followed, and its commands for secrets make what the manifests want."""
 
 import re
-from pathlib import Path
 
 from infra import secrets_file
-from tests.infra.manifests import PLACEHOLDER, load
+from tests.infra.manifests import K8S, PLACEHOLDER, ROOT, load
 
-ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "infra" / "README.md"
-
-
-def test_links_lead_to_files():
-    links = re.findall(r"\]\(([^)#]+)\)", README.read_text())
-    assert links
-    assert not [link for link in links if not (README.parent / link).exists()]
 
 
 def test_files_that_commands_name_exist_or_are_made():
@@ -30,7 +22,7 @@ def test_secrets_of_the_cluster(monkeypatch, capsys):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a/b+c")
     assert secrets_file.main([]) == 0
     made = load(capsys.readouterr().out)
-    example = load((ROOT / "infra" / "k8s" / "secrets.example.yaml").read_text())
+    example = load((K8S / "secrets.example.yaml").read_text())
     values = [value for secret in made for value in secret["stringData"].values()]
     assert [s["stringData"].keys() for s in made] == [s["stringData"].keys() for s in example]
     assert PLACEHOLDER not in values

@@ -18,10 +18,8 @@ import pytest
 
 from infra.local.ports import free_port
 from infra.local.postgres import Postgres
-from tests.infra.manifests import load, templates
+from tests.infra.manifests import K8S, documents, name_of, templates
 
-ROOT = Path(__file__).resolve().parents[2]
-K8S = ROOT / "infra" / "k8s"
 ADMIN, PASSWORD = "grok", secrets.token_hex(16)
 FAILED = (urllib.error.URLError, ConnectionError, TimeoutError)
 
@@ -78,8 +76,7 @@ def server():
 
 
 def mlflow_container():
-    docs = load((K8S / "mlflow.yaml").read_text())
-    deployment = next(d for d in docs if d["kind"] == "Deployment")
+    deployment = next(d for d in documents() if name_of(d) == "Deployment mlflow")
     return next(templates(deployment))[1]["spec"]["containers"][0]
 
 

@@ -49,56 +49,39 @@ def test_pauses_double_up_to_the_last():
     assert clock.pauses == [0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
 
 
-def test_the_last_error_is_raised_when_the_time_is_over():
+@pytest.mark.parametrize(
+    ("seconds", "limits", "calls"),
+    [
+        (0.0, {}, 6),
+        (6.0, {}, 2),  # the time that a call takes counts
+        (0.0, {"for_s": 0.0}, 1),
+        (0.0, {"tries": 3}, 3),
+    ],
+)
+def test_the_last_error_is_raised_when_time_or_tries_are_over(seconds, limits, calls):
     clock = Clock()
-    with pytest.raises(OSError, match="failure 6"):
-        run(clock, Call(clock, 99))
-    assert clock.pauses == [0.5, 1.0, 2.0, 4.0, 2.5]
+    with pytest.raises(OSError, match=f"failure {calls}"):
+        run(clock, Call(clock, 99, seconds), **limits)
+    assert len(clock.pauses) == calls - 1
+    if "tries" not in limits and not seconds:
+        assert sum(clock.pauses) == limits.get("for_s", 10.0)  # to the last second
+    assert run(Clock(), Call(clock, calls - 1), **limits) == "answer"
 
 
-def test_the_time_that_a_call_takes_counts():
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_does_not_pass_is_raised_at_once(error):
+    """Nor is one who ends the process kept from it."""
     clock = Clock()
-    call = Call(clock, 99, seconds=6.0)
-    with pytest.raises(OSError, match="failure 2"):
-        run(clock, call)
-
-
-def test_no_time_is_one_try():
-    clock = Clock()
-    with pytest.raises(OSError, match="failure 1"):
-        run(clock, Call(clock, 99), for_s=0.0)
-    assert clock.pauses == []
-
-
-def test_tries_are_counted_where_they_are_limited():
-    clock = Clock()
-    with pytest.raises(OSError, match="failure 3"):
-        run(clock, Call(clock, 99), tries=3)
-    assert run(Clock(), Call(clock, 2), tries=3) == "answer"
-
-
-def test_what_does_not_pass_is_raised_at_once():
-    clock = Clock()
-    call = Call(clock, 1, error=ValueError)
-    with pytest.raises(ValueError, match="failure 1"):
+    call = Call(clock, 1, error=error)
+    with pytest.raises(error, match="failure 1"):
         run(clock, call)
     assert call.calls == 1
-
-
-def test_who_ends_the_process_is_not_kept_from_it():
-    clock = Clock()
-    with pytest.raises(KeyboardInterrupt):
-        run(clock, Call(clock, 1, error=KeyboardInterrupt))
 
 
 def test_whether_an_error_passes_is_asked_only_where_something_follows_from_it():
     """Who is asked may say that it is tried again."""
     clock, asked = Clock(), []
-
-    def passes(error):
-        asked.append(str(error))
-        return True
-
     with pytest.raises(OSError, match="failure 2"):
-        retry(Call(clock, 9), passes, 10.0, first_s=0.5, last_s=4.0, tries=2, clock=clock)
+        retry(Call(clock, 9), lambda e: not asked.append(str(e)), 10.0, first_s=0.5, last_s=4.0,
+              tries=2, clock=clock)  # fmt: skip
     assert asked == ["failure 1"]

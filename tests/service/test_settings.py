@@ -16,8 +16,8 @@ from sqlalchemy import make_url
 from service.boundary.study import BoundaryStudy, storage_url
 from service.settings import SettingsError, load_settings, sqlite_file, sqlite_uri
 from service.tracking.client import Tracking
+from tests.environment import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 ODD = "a b&c#d'e\"f;g+h=i@j:k\\l $é"
 """What people and programs put into names of folders, but for % and ?."""
 READ = (
@@ -66,10 +66,9 @@ def test_a_relative_database_is_the_one_where_the_user_stands(monkeypatch, tmp_p
     monkeypatch.setenv("GROK_OPTUNA", "sqlite:///sub/../optuna.db")
     sent = pickle.dumps(load_settings("store")).hex()
     (tmp_path / "worker").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", READ, sent], cwd=tmp_path / "worker", text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True,
-    )  # fmt: skip
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    command, place = [sys.executable, "-c", READ, sent], tmp_path / "worker"
+    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [
         f"sqlite:///{tmp_path}/my own.db?timeout=5",
         f"sqlite:///{tmp_path}/optuna.db",

@@ -1,20 +1,28 @@
 """Sweeps with parts that no flag can put in: a script, run in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
+
+from tests.environment import ROOT as ROOT
+from tests.environment import python
+
+PRELUDE = """
+import contextlib, itertools, json, os, shutil, signal, sys, time, uuid
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import ray
+from service.analysis.pending import NONE, Wish
+from service.schedule.driver import run_sweep
+from service.schedule.tune import SweepError
+from service.settings import Settings, load_settings
+from service.store.store import Store
+from sweeps.presets import preset_configs
+
+folder, UNANALYSED = Path(sys.argv[1]), Wish(scope=NONE)
+"""
 
 
 def run_script(script, folder):
-    """What the script prints last, as JSON; it gets the folder as its argument, and no cluster."""
-    env = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(folder)],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+    """What the script prints last, as JSON; it knows `folder`, and has no cluster."""
+    done = python("-c", PRELUDE + script, str(folder))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

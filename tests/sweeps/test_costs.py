@@ -6,19 +6,12 @@ import pytest
 
 from service.schedule import pack_size
 from service.schedule.plan import Resources
-from service.settings import Settings
-from service.store.store import Store
 from sweeps.budget import COSTS_KEY, DECODER_S, OVERHEAD_S, Costs
 from sweeps.paper import Scale
 
 TINY = {"P": [5], "side": [8], "width": [16], "ffn": [16], "batch": [32], "t_levels": [8],
         "steps": [100], "eval_every": [50], "seed": [0, 1, 2]}  # fmt: skip
 CPU, GPU = Resources(2, 1.0, 0.0), Resources(1, 1.0, 1.0)
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(Settings(str(tmp_path / "store"), "", ""))
 
 
 def scale(**change):

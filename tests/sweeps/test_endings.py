@@ -3,21 +3,14 @@
 from tests.sweeps.scripts import run_script
 
 SWEEPS = """
-import json, os, shutil, signal, sys, time
 from functools import partial
-from pathlib import Path
-
-from service.analysis.pending import Wish
 from service.report import phase_figures
-from service.schedule.driver import analyze_sweep, run_sweep
-from service.settings import Settings
+from service.schedule.driver import analyze_sweep
 from service.store.heartbeat import heartbeats
-from service.store.store import Store
 from service.tracking import outbox
 from tests.service.tiny import tiny_config
 from tests.sweeps.parents import parent_run
 
-folder = Path(sys.argv[1])
 settings = Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", str(folder))
 store, wish = Store(settings), Wish(("heads",))
 

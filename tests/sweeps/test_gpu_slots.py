@@ -6,29 +6,25 @@ import pytest
 
 from tests.sweeps.scripts import run_script
 
-SWEEP = """
-import json, sys
-import ray
-from service.schedule.cluster import cluster_resources
-from service.analysis.pending import NONE, Wish
-from service.schedule.driver import run_sweep
-from service.settings import load_settings
-from sweeps.presets import preset_configs
-
+BELIEVE = """
 ray.init(
     address="local", num_cpus=2, num_gpus=1, include_dashboard=False, logging_level="error"
 )
+"""
+SWEEP = """
+from service.schedule.cluster import cluster_resources
+
 assert str(cluster_resources()) == "1 GPU, 1 CPU"
 lines = []
 configs = preset_configs("smoke", {"seed": list(range(6)), "weight_decay": [1.0], "steps": [50]})
-run_sweep("gpu", configs, load_settings(sys.argv[1]), lines.append, Wish(scope=NONE))
+run_sweep("gpu", configs, load_settings(str(folder)), lines.append, UNANALYSED)
 print(json.dumps(lines))
 """
 
 
 @pytest.mark.slow
 def test_a_sweep_on_a_gpu_measures_its_packs_and_trains_every_trial_once(tmp_path):
-    planned = run_script(SWEEP, tmp_path)[0]
+    planned = run_script(BELIEVE + SWEEP, tmp_path)[0]
     assert "6 to train" in planned
     assert "on 1 slots of 1 GPU, 1 CPU" in planned
     trials = pd.read_parquet(tmp_path / "tables" / "trials")
@@ -36,23 +32,18 @@ def test_a_sweep_on_a_gpu_measures_its_packs_and_trains_every_trial_once(tmp_pat
 
 
 WITHOUT_DATA = """
-import json, sys
-import ray
-from grokmodel.image.config import TrialConfig
 from grokmodel.errors import UserError
+from grokmodel.image.config import TrialConfig
 from service.schedule.pack_size import most_members
 
-ray.init(
-    address="local", num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="error"
-)
 try:
-    most_members([TrialConfig(data="emnist")], sys.argv[1])
+    most_members([TrialConfig(data="emnist")], str(folder))
 except UserError as error:
     print(json.dumps([type(error).__name__, str(error)]))
 """
 
 
 def test_a_measurement_without_its_data_names_what_is_missing(tmp_path):
-    name, said = run_script(WITHOUT_DATA, tmp_path)
+    name, said = run_script(BELIEVE + WITHOUT_DATA, tmp_path)
     assert name == "DataError"
     assert said.startswith(f"{tmp_path}/emnist-bymerge-train-images-idx3-ubyte.gz: not found; put")

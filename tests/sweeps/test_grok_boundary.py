@@ -3,20 +3,14 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
 
 from sweeps import grok_boundary
-from tests.environment import user_environment
+from tests.environment import ROOT, python
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "sweeps" / "grok_boundary.py"
-TIMEOUT_S = 600
 PLANE = ["--what", "learned", "--x", "lr", "3e-4", "0.1", "--y", "weight_decay", "0.1", "30"]
 MODEL = ["--P", "5", "--side", "8", "--width", "32", "--ffn", "32", "--batch", "32"]
 MODEL += ["--t-levels", "8", "--steps", "200", "--eval-every", "20", "--eval-pairs", "64"]
@@ -26,26 +20,14 @@ TINY = ["--name", "tiny", "--cells", "5", "5", "--pack", "9", *PLANE, *MODEL]
 TWICE = """
 import sys
 from sweeps import grok_boundary
-from tests.environment import user_environment
 print("first", grok_boundary.main(sys.argv[1:]), flush=True)
 print("again", grok_boundary.main(sys.argv[1:]), flush=True)
 """
 
 
-@pytest.fixture
-def environment(tmp_path):
-    return user_environment(GROK_STORE=str(tmp_path / "store"))
-
-
-def start(environment, *command):
-    return subprocess.run(
-        [sys.executable, *command], env=environment, cwd=ROOT, capture_output=True, text=True,
-        timeout=TIMEOUT_S,
-    )  # fmt: skip
-
-
-def test_a_search_leaves_a_boundary_and_is_not_run_twice(environment):
-    done = start(environment, "-c", TWICE, *TINY)
+def test_a_search_leaves_a_boundary_and_is_not_run_twice(tmp_path):
+    store = tmp_path / "store"
+    done = python("-c", TWICE, *TINY, GROK_STORE=store)
     assert "first 0" in done.stdout, done.stdout + done.stderr
     first, again = done.stdout.split("first 0")
     assert "again 0" in again
@@ -53,7 +35,6 @@ def test_a_search_leaves_a_boundary_and_is_not_run_twice(environment):
     assert "to train in" not in again
     assert re.search(r"boundary known to 1 cell where it was seen; \d+ of 25 points", again)
 
-    store = Path(environment["GROK_STORE"])
     trials = pd.read_parquet(store / "tables" / "trials")
     assert len(trials) == trials["trial_id"].nunique()
     said = json.loads((store / "boundaries" / "tiny" / "boundary.json").read_text())
@@ -85,20 +66,19 @@ def test_the_commands_of_the_document_make_valid_planes():
         assert len(grok_boundary.plane_of(args).x) >= 3
 
 
-def test_a_dry_run_says_what_it_would_take_and_writes_nothing(environment):
-    done = start(environment, str(SCRIPT), *TINY, "--dry-run")
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(tmp_path):
+    store = tmp_path / "store"
+    done = python("sweeps/grok_boundary.py", *TINY, "--dry-run", GROK_STORE=store)
     assert done.returncode == 0, done.stderr
     for words in ("5 x 5 points", "first round   9 points", "at most       18", "optuna.db"):
         assert words in done.stdout
-    assert not Path(environment["GROK_STORE"]).exists()
+    assert not store.exists()
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--x", "lr", "1", "0.1", "--y", "P", "11", "31"], "LOW below HIGH"),
         (["--x", "lr", "--y", "P", "11", "31"], "--x-values"),
-        (["--x", "lr", "0.1", "1", "--y", "lr", "0.1", "1"], "another field"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--P", "5"], "--P = 5"),
         (
             ["--x", "steps", "250", "5000", "--y", "lr", "0.1", "1"],
@@ -106,8 +86,6 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(environment):
         ),
         (["--y", "batch", "64", "512", "--x", "lr", "0.1", "1"], "--y-values lists"),
         (["--x", "width", "16", "200", "--y", "lr", "0.1", "1"], "--x-values lists"),
-        (["--x", "P", "--x-values", "11", "17.6", "23", "--y", "lr", "0.1", "1"], "17.6"),
-        (["--x", "weight_decay", "0", "1", "--y", "P", "11", "31"], "linear"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--pack", "0"], "--pack = 0"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--gpus", "0"], "--gpus = 0"),
         (["--x", "lr", "0.1", "1", "--y", "P", "11", "31", "--name", "a/b"], "--name = 'a/b'"),

@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,73 +10,54 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tests.environment import user_environment
+from tests.environment import GROK, GROK_PHASE, TIMEOUT_S, python, started
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "sweeps" / "grok_phase.py"
-TIMEOUT_S = 600
-"""Of one command, on a machine on which three other tests start clusters of their own."""
+ANALYZE = (*GROK, "analyze", "--sweep", "smoke", "--only")
 SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "800", "--seeds", "4"]
 SLOW_TRIALS += ["--analyses", "none"]
 """Eight trials of some seconds each: long enough to be killed half-way."""
 
 
 @pytest.fixture
-def environment(tmp_path):
-    """The user's environment, with the results in a temporary folder and a Ray of its own."""
-    return user_environment(GROK_STORE=str(tmp_path / "store"))
+def swept(smoke_store, tmp_path):
+    """A copy of the store after `smoke`."""
+    return shutil.copytree(smoke_store, tmp_path / "store")
 
 
-@pytest.fixture
-def swept(smoke_store, environment):
-    """An environment whose store is a copy of the one after `smoke`."""
-    shutil.copytree(smoke_store, environment["GROK_STORE"])
-    return environment
+def sweep(store, *flags):
+    return said_by(store, GROK_PHASE, *flags)
 
 
-def sweep(environment, *flags):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *flags],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S,
-    )  # fmt: skip
+def said_by(store, *command):
+    done = python(*command, GROK_STORE=store)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def grok(environment, *flags):
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli.commands", *flags],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def trials(environment):
-    folder = Path(environment["GROK_STORE"]) / "tables" / "trials"
+def trials(store):
+    folder = store / "tables" / "trials"
     return pd.read_parquet(folder) if folder.exists() else pd.DataFrame({"trial_id": []})
 
 
-def runs(environment, name):
-    client = MlflowClient(f"sqlite:///{environment['GROK_STORE']}/mlflow.db")
+def runs(store, name):
+    client = MlflowClient(f"sqlite:///{store}/mlflow.db")
     experiment = client.get_experiment_by_name(name)
     return client.search_runs([experiment.experiment_id])
 
 
-def parts(environment):
-    folder = Path(environment["GROK_STORE"]) / "tables" / "trials"
+def parts(store):
+    folder = store / "tables" / "trials"
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
 
 
 def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(smoke_store, swept):
-    environment, out = swept, smoke_store.with_name("said").read_text()
+    store, out = swept, smoke_store.with_name("said").read_text()
     assert "4/4 trials" in out
     for part in ("tables/{trials,curves,spectra,...}", "report.html", " ui --store ", "xdg-open"):
         assert part in out
-    store = Path(environment["GROK_STORE"])
-    assert len(trials(environment)) == 4
+    assert len(trials(store)) == 4
     spectra = pd.read_parquet(store / "tables" / "spectra")
-    assert set(spectra["trial_id"]) == set(trials(environment)["trial_id"])
+    assert set(spectra["trial_id"]) == set(trials(store)["trial_id"])
     shares = spectra.groupby(["trial_id", "hook", "head", "t"]).agg(
         {"fve_a": "sum", "fve_b": "sum", "fve_ab": "sum", "fve_cross": "first"}
     )
@@ -88,33 +67,30 @@ def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(smoke_store
     assert total[~blind].between(0.999999, 1.000001).all()
     assert (total[blind] == 0).all()  # pure noise enters as zero: there is nothing to ask with
     assert {p.suffix for p in (store / "figures" / "smoke").iterdir()} == {".png", ".svg", ".html"}
-    found = runs(environment, "smoke")
+    found = runs(store, "smoke")
     parent = next(r for r in found if r.data.tags["grok.kind"] == "sweep")
     children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert len(children) == 4
     assert {"git.commit", "version.torch", "device"} <= parent.data.tags.keys()
 
-    before = parts(environment)
-    assert "all 4 trials are done already" in sweep(environment, "--preset", "smoke")
-    assert parts(environment) == before
-    assert len(runs(environment, "smoke")) == 5
+    before = parts(store)
+    assert "all 4 trials are done already" in sweep(store, "--preset", "smoke")
+    assert parts(store) == before
+    assert len(runs(store, "smoke")) == 5
 
 
 def test_the_rest_of_the_analyses_is_asked_for_and_done_once(swept):
-    folder = Path(swept["GROK_STORE"]) / "tables"
+    folder = swept / "tables"
     before = pd.read_parquet(folder / "analyses")
     quick = {"spectra", "progress", "basins", "complexity", "heads"}
     for _, mine in before.groupby("trial_id"):
         assert set(mine["analysis"]) >= quick
-    assert grok(swept, "analyze", "--sweep", "smoke", "--only", "heads,basins") == (
-        "nothing is missing in smoke\n"
-    )
-    out = grok(swept, "analyze", "--sweep", "smoke", "--only", "blocked,identities")
+    assert said_by(swept, *ANALYZE, "heads,basins") == ("nothing is missing in smoke\n")
+    out = said_by(swept, *ANALYZE, "blocked,identities")
     assert "trials analysed" in out
-    store = Path(swept["GROK_STORE"])
-    (beat,) = (store / "progress" / "smoke").iterdir()  # seen to its end, and MLflow has it all
-    assert beat.stat().st_mtime > (store / "figures" / "smoke" / "report.html").stat().st_mtime
-    assert not [path for path in (store / "outbox").rglob("*") if path.is_file()]
+    (beat,) = (swept / "progress" / "smoke").iterdir()  # seen to its end, and MLflow has it all
+    assert beat.stat().st_mtime > (swept / "figures" / "smoke" / "report.html").stat().st_mtime
+    assert not [path for path in (swept / "outbox").rglob("*") if path.is_file()]
     for table in ("blocked", "identities"):
         assert pd.read_parquet(folder / table)["trial_id"].nunique() == 4
     after = pd.read_parquet(folder / "analyses")
@@ -128,13 +104,9 @@ def test_the_rest_of_the_analyses_is_asked_for_and_done_once(swept):
 def test_a_worker_killed_while_it_analyses_costs_nothing(swept):
     """Ray starts the task again; what was written is written once."""
     names = ["identities", "timesteps", "learning_coefficient"]
-    folder = Path(swept["GROK_STORE"]) / "tables"
+    folder = swept / "tables"
     before = set((folder / "identities").rglob("*.parquet"))
-    running = subprocess.Popen(
-        [sys.executable, "-m", "service.cli.commands", "analyze", "--sweep", "smoke", "--only",
-         ",".join(names)],
-        env=swept, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    running = started(*ANALYZE, ",".join(names), GROK_STORE=swept)
     deadline = time.monotonic() + TIMEOUT_S
     while set((folder / "identities").rglob("*.parquet")) == before:  # the long ones come after
         assert running.poll() is None, running.stdout.read()
@@ -186,56 +158,54 @@ def test_a_sweep_can_be_extended_under_its_name(smoke_store, swept):
     flags = ["--seeds", "3", "--weight-decay", "1", "--analyses", "none"]
     out = sweep(swept, "--preset", "smoke", *flags)
     assert "3 trials, 2 done already, 0 known from other sweeps, 1 to train" in out
-    said = grok(swept, "status")
+    said = said_by(swept, *GROK, "status")
     assert "smoke: ended" in said
     assert "5 of 5 trials done" in said
     assert {path: path.stat().st_mtime_ns for path in smoke_store.rglob("*")} == before
-    reports = (Path(swept["GROK_STORE"]) / "mlartifacts").rglob("report.html")
+    reports = (swept / "mlartifacts").rglob("report.html")
     assert len(list(reports)) == 1
 
 
 @pytest.mark.cluster
-def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(environment):
-    driver = subprocess.Popen(
-        [sys.executable, str(SCRIPT), *SLOW_TRIALS], env=environment, cwd=ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(tmp_path):
+    store = tmp_path / "store"
+    driver = started(GROK_PHASE, *SLOW_TRIALS, GROK_STORE=store)
     deadline = time.monotonic() + TIMEOUT_S
-    while len(trials(environment)) == 0:
+    while len(trials(store)) == 0:
         assert driver.poll() is None, "the sweep ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.2)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    wait_until_quiet(environment)
-    done, finished_parts = set(trials(environment)["trial_id"]), parts(environment)
+    wait_until_quiet(store)
+    done, finished_parts = set(trials(store)["trial_id"]), parts(store)
     assert 0 < len(done) < 8
     # as if the kill had come between the row of a trial and the end of its resume point
-    leave_resume_point(environment, min(done))
+    leave_resume_point(store, min(done))
 
-    out = sweep(environment, *SLOW_TRIALS)
+    out = sweep(store, *SLOW_TRIALS)
     assert f"{len(done)} done already" in out
-    after = trials(environment)
+    after = trials(store)
     assert len(after) == after["trial_id"].nunique() == 8
-    assert {p: t for p, t in parts(environment).items() if p in finished_parts} == finished_parts
-    assert len(runs(environment, "killed")) == 9
-    assert resume_points(environment) == []
+    assert {p: t for p, t in parts(store).items() if p in finished_parts} == finished_parts
+    assert len(runs(store, "killed")) == 9
+    assert resume_points(store) == []
 
 
-def leave_resume_point(environment, trial_id):
-    folder = Path(environment["GROK_STORE"]) / "checkpoints" / trial_id
+def leave_resume_point(store, trial_id):
+    folder = store / "checkpoints" / trial_id
     (folder / "state.safetensors").write_bytes(max(folder.iterdir()).read_bytes())
-    assert folder / "state.safetensors" in resume_points(environment)
+    assert folder / "state.safetensors" in resume_points(store)
 
 
-def resume_points(environment):
-    return list(Path(environment["GROK_STORE"], "checkpoints").rglob("state.safetensors"))
+def resume_points(store):
+    return list((store / "checkpoints").rglob("state.safetensors"))
 
 
-def wait_until_quiet(environment):
+def wait_until_quiet(store):
     """Until the workers of a killed driver have ended: no new part for a while."""
-    known, since = parts(environment), time.monotonic()
+    known, since = parts(store), time.monotonic()
     while time.monotonic() - since < 6:
-        if parts(environment) != known:
-            known, since = parts(environment), time.monotonic()
+        if parts(store) != known:
+            known, since = parts(store), time.monotonic()
         time.sleep(0.5)

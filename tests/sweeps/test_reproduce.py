@@ -9,7 +9,6 @@ import pytest
 from grokmodel.errors import ConfigError
 from service.cli import commands
 from service.reproduction.claims import CLAIMS
-from service.settings import Settings
 from sweeps import grok
 from sweeps.budget import choose
 from sweeps.choices import asked_for, chosen_scales, plan_lines
@@ -18,11 +17,6 @@ from tests.sweeps.made_up import PAIR, MadeUp
 from tests.sweeps.scripts import run_script
 
 # --- the command ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(str(tmp_path / "store"), f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path))
 
 
 class MadeUpSeconds:
@@ -120,17 +114,13 @@ def test_commands_of_the_document_parse(tmp_path):
 # --- the whole way -------------------------------------------------------------------------------
 
 WHOLE_WAY = """
-import argparse, json, sys
-from pathlib import Path
-from service.settings import Settings
+import argparse
 from service.store.heartbeat import heartbeats
-from service.store.store import Store
 from service.tracking import marks
 from sweeps import reproduce
 from sweeps.paper import Experiment, Scale
 from tests.sweeps.parents import parent_run
 
-folder = Path(sys.argv[1])
 tiny = {"P": [5], "side": [8], "width": [16], "ffn": [16], "batch": [32], "t_levels": [8],
         "steps": [20], "eval_every": [10], "sample_steps": [1], "final_sample_steps": [1],
         "train_fraction": [0.8]}
@@ -192,10 +182,6 @@ def test_what_fits_is_run_once_and_written_the_same_from_the_tables(tmp_path):
 
 
 REFUSED = """
-import json, sys
-from pathlib import Path
-from service.settings import Settings
-from service.store.store import Store
 from service.tables.reading import done_ids
 from sweeps import reproduce
 from sweeps.budget import Choice
@@ -203,7 +189,6 @@ from sweeps.choices import on_images_here
 from sweeps.paper import Experiment, Scale
 from tests.grokmodel.data_files import write_two_alike
 
-folder = Path(sys.argv[1])
 (folder / "data").mkdir()
 write_two_alike(folder / "data")
 tiny = {"data": ["kuzushiji49"], "P": [5, 7], "N": [2], "side": [8], "width": [16],
@@ -214,7 +199,7 @@ experiment = Experiment("critical", "two moduli", 1, (Scale("full", "the paper's
 (experiment,) = on_images_here([experiment], settings)
 (scale,) = experiment.scales
 choice = Choice(experiment, scale, 1.0)
-found = reproduce.run_experiment(choice, settings, lambda line: None)
+found = reproduce.run_experiment(choice, settings)
 done = done_ids(Store(settings))
 print(json.dumps({"found": found, "done": [c.P for c in scale.configs if c.trial_id in done]}))
 """

@@ -5,18 +5,12 @@ import json
 import pytest
 
 from service.reproduction.document import Run
-from service.settings import Settings
-from service.store.store import Store, StoreError
+from service.store.store import StoreError
 from sweeps import grok
 from sweeps.run_notes import STATE_KEY, Notes
 
 EARLY = Run("2026-01-02", "10h", "a machine", "abc", "Python 3")
 LATE = EARLY._replace(date="2026-02-03", budget="20m")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(Settings(str(tmp_path / "store"), "", ""))
 
 
 def test_a_smaller_scale_run_later_leaves_the_larger_one_its_run_and_reason(store):

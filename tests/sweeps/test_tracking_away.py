@@ -1,29 +1,19 @@
 """A sweep whose tracking server dies: nothing is lost, and the same command sends what lacks."""
 
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tests.environment import user_environment
+from tests.environment import GROK_PHASE, TIMEOUT_S, started
 from tests.tracking_servers import MlflowServer, dead_server
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "sweeps" / "grok_phase.py"
-TIMEOUT_S = 600
 FLAGS = ["--preset", "smoke", "--steps", "600", "--analyses", "none"]
 
 
 def start(store, uri):
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *FLAGS], cwd=ROOT,
-        env=user_environment(GROK_STORE=str(store), MLFLOW_TRACKING_URI=uri),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    return started(GROK_PHASE, *FLAGS, GROK_STORE=store, MLFLOW_TRACKING_URI=uri)
 
 
 def wait_for(path, process):

@@ -1,9 +1,12 @@
 """A search of the small plane with a table that stands for training."""
 
+import json
+
 import optuna
 
 from service.boundary.search import find_boundary
 from service.boundary.study import storage_url
+from service.store import keys
 from service.tables.reading import read_table, write_rows
 from tests.service.planes import small_plane
 from tests.service.rows import finished_row
@@ -56,3 +59,7 @@ def point_of(trial):
 
 def study_of(settings):
     return optuna.load_study(study_name="wall", storage=storage_url(settings))
+
+
+def published(store):
+    return json.loads(store.get(f"{keys.boundary_prefix('wall')}/boundary.json"))

@@ -1,12 +1,9 @@
 """The search for a boundary on planes whose sides are known."""
 
-import math
-
 import numpy as np
 import pytest
 
 from service.boundary import lattice as boundary
-from tests.benchmarks.boundary import synthetic
 from tests.benchmarks.boundary_truths import SIZE, distance, searched, truths
 
 PLANES = 8
@@ -23,10 +20,6 @@ def searches():
             seen_XY, side_XY, _ = searched(share_XY)
             found.append((kind, seen_XY, side_XY, share_XY >= 0.5))
     return found
-
-
-def test_fresh_seeds_give_other_planes():
-    assert synthetic(1, 7) == synthetic(1, 7) != synthetic(1)
 
 
 def test_no_search_takes_more_than_a_quarter_of_the_lattice(searches):
@@ -150,12 +143,3 @@ def test_the_first_points_reach_the_corners_and_leave_no_wide_gap(shape):
     for axis in (0, 1):
         lines = sorted({point[axis] for point in points})
         assert max(np.diff(lines)) <= boundary.SPACING + 1
-
-
-def test_distances_are_measured_in_cells():
-    low_XY, high_XY = (np.arange(10)[:, None] > at * np.ones(10) for at in (4, 6))
-    assert distance(low_XY, high_XY) == 2
-    assert distance(low_XY, low_XY) == 0
-    nothing_XY = np.zeros((10, 10), bool)
-    assert distance(nothing_XY, low_XY) == 0
-    assert distance(low_XY, nothing_XY) == math.inf

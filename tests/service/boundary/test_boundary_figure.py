@@ -1,7 +1,5 @@
 """What a search says of itself, in words, as JSON and in its picture, is no more than it knows."""
 
-import json
-
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
@@ -11,17 +9,7 @@ from service.boundary.figure import draw
 from service.boundary.lattice import edges
 from service.boundary.state import NONE_SEEN, OPEN, make_search
 from service.report.figures import PHASE_COLORS
-from service.store import keys
-from tests.service.boundary.searching import Table, by_side, run
-
-
-@pytest.fixture
-def search(plane):
-    return make_search("wall", plane, 1, None)
-
-
-def published(store):
-    return json.loads(store.get(f"{keys.boundary_prefix('wall')}/boundary.json"))
+from tests.service.boundary.searching import Table, by_side, published, run
 
 
 def words_of(found):

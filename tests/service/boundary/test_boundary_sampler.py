@@ -4,34 +4,15 @@ import optuna
 import pytest
 
 from service.boundary.sampler import BoundarySampler
-from service.boundary.state import make_search
 from service.boundary.study import BoundaryStudy, storage_url
-from tests.service.boundary.searching import (
-    KilledError,
-    Table,
-    by_side,
-    point_of,
-    run,
-    study_of,
-)
-
-
-@pytest.fixture
-def search(plane):
-    return make_search("wall", plane, 1, None)
-
-
-def opened(settings, plane):
-    sampler = BoundarySampler(plane, 1)
-    url = storage_url(settings)
-    return sampler, optuna.load_study(study_name="wall", storage=url, sampler=sampler)
+from tests.service.boundary.searching import Table, by_side, point_of, run, study_of
 
 
 def share_at(plane, point):
     return plane.share([by_side(config) for config in plane.configs(point)])
 
 
-def test_plain_ask_and_tell_asks_what_the_search_asks(search, plane, settings, store, tmp_path):
+def test_plain_ask_and_tell_asks_what_the_search_asks(search, plane, settings, store):
     run(search, settings, Table(store))
     asked = [point_of(trial) for trial in study_of(settings).trials]
 
@@ -49,20 +30,6 @@ def test_plain_ask_and_tell_asks_what_the_search_asks(search, plane, settings, s
     assert found == asked
 
 
-def test_another_process_may_take_over_a_search_that_was_killed(search, plane, settings, store):
-    with pytest.raises(KilledError):
-        run(search, settings, Table(store, 2 * len(search.first) + 3))
-    sampler, study = opened(settings, plane)
-    before = [point_of(trial) for trial in study.trials]
-    trial = study.ask(sampler.distributions)
-    assert point_of(trial) not in before
-    study.tell(trial, share_at(plane, point_of(trial)))
-    table = Table(store)
-    found = run(search, settings, table)
-    points = [point_of(trial) for trial in study_of(settings).trials]
-    assert len(points) == len(set(points)) == found.points
-
-
 def test_a_first_trial_that_is_suggested_by_hand_is_a_point(plane):
     study = optuna.create_study(sampler=BoundarySampler(plane, 1), direction="maximize")
     trial = study.ask()
@@ -76,11 +43,12 @@ def test_a_first_trial_that_is_suggested_by_hand_is_a_point(plane):
 
 def test_at_its_end_the_sampler_has_no_point(search, plane, settings, store):
     run(search, settings, Table(store))
-    sampler, study = opened(settings, plane)
+    sampler, url = BoundarySampler(plane, 1), storage_url(settings)
+    study = optuna.load_study(study_name="wall", storage=url, sampler=sampler)
     assert sampler.next_point(study) is None
     with pytest.raises(RuntimeError, match="at its end"):
         study.ask(sampler.distributions)
-    BoundaryStudy("wall", plane, 1, storage_url(settings)).sync({})  # what it left is put away
+    BoundaryStudy("wall", plane, 1, url).sync({})  # what it left is put away
     assert study.trials[-1].state.name == "FAIL"
 
 

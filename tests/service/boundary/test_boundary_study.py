@@ -1,6 +1,5 @@
 """The Optuna study of a search, in a real SQLite file: resumed, rebuilt, refused."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,21 @@ from service.schedule.plan import Resources
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
-from tests.service.boundary.searching import KilledError, Table, grows, point_of, run, study_of
+from tests.service.boundary.searching import (
+    KilledError,
+    Table,
+    grows,
+    point_of,
+    published,
+    run,
+    study_of,
+)
 from tests.service.planes import SIZE
 
 
 @pytest.fixture
-def search(plane):
-    return make_search("wall", plane, 1, None)
-
-
-def published(store):
-    return json.loads(store.get(f"{keys.boundary_prefix('wall')}/boundary.json"))
+def study(search, settings):
+    return BoundaryStudy("wall", search.plane, 1, storage_url(settings))
 
 
 def enqueue(study, *points):
@@ -35,7 +38,7 @@ def enqueue(study, *points):
     study.ask(len(points))
 
 
-def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, settings, store):
+def test_a_search_finds_the_truth_and_leaves_a_study_of_its_trials(search, settings, store):
     table = Table(store)
     found = run(search, settings, table)
     assert found.state == KNOWN
@@ -55,14 +58,6 @@ def test_a_search_finds_the_truth_and_leaves_study_figure_and_points(search, set
         assert trial.params == search.plane.values(point_of(trial))
         assert trial.user_attrs["trial_ids"] == search.plane.trial_ids[point_of(trial)]
         assert trial.value == search.plane.share(trial.user_attrs["phases"])
-    said = published(store)
-    assert said["known"]
-    assert said["state"] == KNOWN
-    assert len(said["points"]) == SIZE**2
-    observed = [p for p in said["points"] if p["status"] == "observed"]
-    assert len(observed) == len(trials)
-    png = store.get(f"{keys.boundary_prefix('wall')}/boundary.png")
-    assert png.startswith(b"\x89PNG")
 
 
 def test_what_was_published_outlives_a_round_that_dies(search, settings, store):
@@ -105,9 +100,8 @@ def test_a_point_whose_trial_came_to_nothing_is_asked_again(search, settings, st
 
 
 def test_a_trial_that_was_cut_short_while_it_was_asked_fails_and_the_search_resumes(
-    search, settings, store
+    search, study, settings, store
 ):
-    study = BoundaryStudy("wall", search.plane, 1, storage_url(settings))
     study.study.ask()  # no parameters yet
     study.study.ask().suggest_float("weight_decay", 0.1, 10, log=True)
     assert run(search, settings, Table(store)).state == KNOWN
@@ -117,8 +111,9 @@ def test_a_trial_that_was_cut_short_while_it_was_asked_fails_and_the_search_resu
     assert len({point_of(trial) for trial in trials[2:]}) == len(trials) - 2
 
 
-def test_a_point_that_is_enqueued_off_the_lattice_or_twice_is_not_trained(search, settings, store):
-    study = BoundaryStudy("wall", search.plane, 1, storage_url(settings))
+def test_a_point_that_is_enqueued_off_the_lattice_or_twice_is_not_trained(
+    search, study, settings, store
+):
     between = search.plane.values((3, 3)) | {"weight_decay": 0.1234}
     for values in (between, search.plane.values((3, 3)), search.plane.values((3, 3))):
         study.study.enqueue_trial(values)
@@ -129,8 +124,8 @@ def test_a_point_that_is_enqueued_off_the_lattice_or_twice_is_not_trained(search
     assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.FAIL]
 
 
-def test_a_failed_trial_whose_rows_are_there_is_told_anew(search, settings, store):
-    study, point = BoundaryStudy("wall", search.plane, 1, storage_url(settings)), (3, 3)
+def test_a_failed_trial_whose_rows_are_there_is_told_anew(search, study, settings):
+    point = (3, 3)
     enqueue(study, point)
     study.study.tell(0, state=TrialState.FAIL)
     study.sync(dict.fromkeys(search.plane.trial_ids[point], "grokking"))
@@ -165,24 +160,6 @@ def test_a_lost_study_is_made_again_from_the_table(search, settings, store):
     assert again.phases == found.phases
     trials = study_of(settings).trials
     assert {point_of(t): t.value for t in trials} == before
-
-
-def test_a_point_that_was_enqueued_but_not_started_is_asked_once(search, settings, store):
-    study = BoundaryStudy("wall", search.plane, 1, storage_url(settings))
-    study.study.enqueue_trial(search.plane.values((3, 3)))
-    run(search, settings, Table(store))
-    points = [point_of(trial) for trial in study_of(settings).trials]
-    assert points.count((3, 3)) == 1
-    assert len(points) == len(set(points))
-
-
-def test_rows_that_are_there_already_count_as_observed(search, settings, store):
-    every = list(np.ndindex(search.plane.shape))
-    Table(store)([config for point in every for config in search.plane.configs(point)])
-    table = Table(store)
-    found = run(search, settings, table)
-    assert table.trained == []
-    assert found.points == SIZE**2
 
 
 def test_a_search_stops_at_its_most_trials_and_resumes_with_more(plane, settings, store):
@@ -221,9 +198,9 @@ def test_a_field_that_does_not_count_at_the_first_point_tells_planes_apart(
     BoundaryStudy("wall", mine, 1, storage_url(settings))
 
 
-def test_shares_are_those_of_the_table(search, settings, store):
+def test_shares_are_those_of_the_table(search, study, settings, store):
     """A study may have been told something else, be it by hand."""
-    study, point = BoundaryStudy("wall", search.plane, 1, storage_url(settings)), search.first[0]
+    point = search.first[0]
     enqueue(study, point)
     study.study.tell(0, 0.0 if grows(search.plane.configs(point)[0]) else 1.0)
     found = run(search, settings, Table(store))

@@ -10,13 +10,19 @@ import pytest
 
 from service.store.manifest import write_manifest
 from service.tables.reading import write_rows
-from tests.environment import IN_NAMESPACE, can_mount, user_environment
+from tests.environment import (
+    GROK,
+    GROK_PHASE,
+    IN_NAMESPACE,
+    ROOT,
+    can_mount,
+    python,
+)
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
-from tests.sweeps.scripts import ROOT
 
-COLUMNS = ["-m", "service.cli.commands", "columns"]
-SWEEP = ["sweeps/grok_phase.py", "--preset", "smoke", "--analyses", "none", "--seeds", "1"]
+COLUMNS = (*GROK, "columns")
+SWEEP = [GROK_PHASE, "--preset", "smoke", "--analyses", "none", "--seeds", "1"]
 GOES_ON = """
 import sys
 from pathlib import Path
@@ -32,12 +38,9 @@ sys.exit(exit_code("work", work, is_answer=False))
 """
 
 
-def python(*arguments, shell='exec "$0" "$@"', before=("sh", "-c"), **variables):
-    """A Python whose streams and mounts the shell has changed."""
-    return subprocess.run(
-        [*before, shell, sys.executable, *arguments], cwd=ROOT, env=user_environment(**variables),
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+def streams(redirection):
+    """A shell that has changed the streams of what it becomes."""
+    return "sh", "-c", f'exec "$0" "$@" {redirection}'
 
 
 @pytest.mark.parametrize(
@@ -46,22 +49,19 @@ def python(*arguments, shell='exec "$0" "$@"', before=("sh", "-c"), **variables)
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_an_answer_that_cannot_be_written_is_an_error(redirection, reason, unbuffered):
-    shell = f'exec "$0" "$@" {redirection}'
-    done = python(*COLUMNS, shell=shell, PYTHONUNBUFFERED=unbuffered)
+    done = python(*COLUMNS, before=streams(redirection), PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == 1
     assert done.stderr == f"grok: standard output: {reason}\n"
 
 
 def test_without_any_stream_the_code_is_all_there_is():
-    streams = 'exec "$0" "$@" <&- >&- 2>&-'
-    assert python(*COLUMNS, shell=streams).returncode == 1
-    nobody = python("-m", "service.cli.commands", "status", "--store", __file__, shell=streams)
-    assert nobody.returncode == 2
+    none = streams("<&- >&- 2>&-")
+    assert python(*COLUMNS, before=none).returncode == 1
+    assert python(*GROK, "status", "--store", __file__, before=none).returncode == 2
 
 
 def test_a_sweep_with_a_full_output_is_trained_to_its_end(tmp_path):
-    shell = 'exec "$0" "$@" >/dev/full'
-    done = python(*SWEEP, shell=shell, GROK_STORE=str(tmp_path / "store"))
+    done = python(*SWEEP, before=streams(">/dev/full"), GROK_STORE=tmp_path / "store")
     assert done.returncode == 0, done.stderr
     assert "grok_phase: standard output: No space left on device" in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
@@ -87,8 +87,8 @@ def test_analyses_for_a_read_only_store_are_refused_before_they_begin(store):
     write_rows(store, "trials", "mine", [finished_row(config)])
     bind = f"mount --bind {store.url} {store.url} && mount -o remount,bind,ro {store.url}"
     done = python(
-        "-m", "service.cli.commands", "analyze", "--sweep", "mine", "--store", store.url,
-        before=IN_NAMESPACE, shell=f'{bind} && exec "$0" "$@"',
+        *GROK, "analyze", "--sweep", "mine", "--store", store.url,
+        before=(*IN_NAMESPACE, f'{bind} && exec "$0" "$@"'),
         RAY_ADDRESS="127.0.0.1:1",  # where it would have to say that nobody is there
     )  # fmt: skip
     assert done.returncode == 2
@@ -102,7 +102,7 @@ def test_analyses_for_a_read_only_store_are_refused_before_they_begin(store):
 def test_a_user_without_a_home_is_told_what_to_set(tmp_path):
     become = "exec setpriv --reuid 54321 --clear-groups --inh-caps +dac_read_search "
     become += '--ambient-caps +dac_read_search env -u HOME "$0" "$@"'
-    done = python(*SWEEP, shell=become, GROK_STORE=str(tmp_path / "store"))
+    done = python(*SWEEP, before=("sh", "-c", become), GROK_STORE=tmp_path / "store")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("grok_phase: need HOME to be set")
     assert "Traceback" not in done.stderr

@@ -6,7 +6,6 @@ import sys
 import time
 import urllib.request
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -19,9 +18,7 @@ from service.store import keys
 from service.store.heartbeat import Heartbeat, heartbeats
 from service.store.store import Store
 from service.tracking.client import Tracking
-from tests.environment import user_environment
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.environment import GROK, ROOT, user_environment
 
 
 @pytest.fixture
@@ -44,9 +41,9 @@ def test_the_pages_of_a_moved_store_show_its_files(moved, tmp_path):
     settings, run = moved
     port = free_port()
     page = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "service.cli.commands", "ui", "--store", settings.store]
+    command = [sys.executable, *GROK, "ui", "--store", settings.store]
     command += ["--port", str(port)]
-    environment = user_environment(PYTHONPATH=str(ROOT), MLFLOW_WORKERS="1")
+    environment = user_environment(PYTHONPATH=ROOT, MLFLOW_WORKERS="1")
     server = Server("ui", tmp_path / "logs", command, partial(get, f"{page}/health"), environment)
     server.start()
     try:

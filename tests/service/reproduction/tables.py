@@ -6,8 +6,6 @@ from service.reproduction.claims import CLAIMS, judge
 from service.reproduction.evidence import Evidence, Ran
 from service.tables.schema import TABLES
 
-ABOUT = {"budget": "20m", "date": "2026-01-02", "device": "a machine", "commit": "abc"}
-ABOUT |= {"versions": "Python 3"}
 BY_ID = {claim.id: claim for claim in CLAIMS}
 EXPERIMENTS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.experiments))
 ALL, FEW = range(1, 12), (1, 3, 7, 9)
@@ -57,6 +55,20 @@ def verdict(claim, tables, **how):
 
 def trials(*kinds):
     return {"trials": [trial(i, **kind) for i, kind in enumerate(kinds)]}
+
+
+def curve(i, *values):
+    """Rows of (validation, strict) accuracies, 250 steps apart; training pairs are known."""
+    return [
+        {"trial_id": f"t{i}", "step": 250 * k, "train_acc": 1.0, "val_acc": v, "val_acc_strict": s}
+        for k, (v, s) in enumerate(values)
+    ]
+
+
+def flat(rows):
+    """Trials, each with a curve on which everything is known."""
+    every = [row for r in rows for row in curve(r["trial_id"][1:], (1.0, 1.0), (1.0, 1.0))]
+    return {"trials": rows, "curves": every}
 
 
 def spectra(i, keys, hook="block0.ffn.pre", head=-1):

@@ -10,14 +10,15 @@ from service.reproduction.document import Run, commands, document
 from service.reproduction.figures import draw
 from service.reproduction.levels import PAPER_RECTIFY
 from tests.service.reproduction.tables import (
-    ABOUT,
     ALL,
     BY_ID,
     FAILED,
     FEW,
     KNOWS,
     critical,
+    curve,
     evidence,
+    flat,
     identities,
     spectra,
     timesteps,
@@ -25,16 +26,12 @@ from tests.service.reproduction.tables import (
     trials,
 )
 
-RUN = Run(budget="20m", **{name: ABOUT[name] for name in ("date", "device", "commit", "versions")})
+RUN = Run("2026-01-02", "20m", "a machine", "abc", "Python 3")
 RUNS = {"n1": [RUN]}
 
 
 def some_evidence():
-    steps = [(0, 0.1, 0.0), (500, 1.0, 0.5), (1000, 1.0, 1.0)]
-    curves = [
-        {"trial_id": f"t{i}", "step": s, "train_acc": v, "val_acc": v, "val_acc_strict": strict}
-        for i in range(2) for s, v, strict in steps
-    ]  # fmt: skip
+    curves = [row for i in range(2) for row in curve(i, (0.1, 0.0), (1.0, 0.5), (1.0, 1.0))]
     n1 = trials({}, {}) | {"curves": curves, "spectra": spectra(0, FEW) + spectra(1, ALL)}
     n1 |= {"identities": identities(0, 1.0, -1.0, 0.95), "timesteps": timesteps(PAPER_RECTIFY)}
     control = [trial(i, split="unordered") for i in (7, 8)]
@@ -57,10 +54,7 @@ def test_the_same_tables_give_the_same_document():
 
 
 def test_what_is_reproduced_is_counted_and_said():
-    curves = [
-        {"trial_id": "t0", "step": 0, "train_acc": 1.0, "val_acc": 1.0, "val_acc_strict": 1.0}
-    ]
-    text = document(evidence({"n1": trials({}, {}) | {"curves": curves}}), ABOUT)
+    text = document(evidence({"n1": flat([trial(0), trial(1)])}), RUNS)
     assert f"Of {len(CLAIMS)} claims: 2 reproduced, " in text
     assert text.count("| **reproduced** |") == text.count("**Reproduced**") == 2
 
@@ -126,10 +120,7 @@ def test_curves_are_drawn_from_what_was_run():
 
 
 def test_samples_of_one_step_and_of_ten_are_told_apart():
-    rows = [trial(0), trial(1, sample_steps=1)]
-    curves = [{"trial_id": r["trial_id"], "step": s, "train_acc": 1.0, "val_acc": 1.0,
-               "val_acc_strict": 1.0} for r in rows for s in (0, 1)]  # fmt: skip
-    figure, _ = draw(evidence({"n1": {"trials": rows, "curves": curves}}))["curves"]
+    figure, _ = draw(evidence({"n1": flat([trial(0), trial(1, sample_steps=1)])}))["curves"]
     steps = [ax.get_title().rsplit("\n", 1)[1] for ax in figure.axes]
     assert steps == ["FFN 128, samples of 1 step", "FFN 128, samples of 10 steps"]
 
@@ -154,12 +145,9 @@ def test_levels_are_drawn_of_trials_that_learned_on_the_papers_images():
     assert drawn_levels(stand_ins=("n256",)) is None
 
 
-def test_levels_of_two_blocks_are_told_apart():
+def test_levels_of_two_blocks_and_of_what_is_wrong_in_many_steps_are_told_apart():
     left, right = drawn_levels(depth=2).axes
     assert names(left)[0] == names(right)[0] == "ours, N = 256, two blocks"
-
-
-def test_levels_of_what_is_wrong_in_many_steps_are_told_apart():
     left, right = drawn_levels(**KNOWS).axes
     assert names(left) == ["ours, N = 256, few steps only", "the paper, N = 256"]
     assert names(right) == ["predicted = observed"]
@@ -169,14 +157,5 @@ def test_levels_of_what_is_wrong_in_many_steps_are_told_apart():
 
 def test_places_without_a_panel_stay_empty():
     rows = [trial(i, P=P) for i, P in enumerate((27, 31, 35, 23, 39))]
-    curves = [{"trial_id": r["trial_id"], "step": s, "train_acc": 1.0, "val_acc": 1.0,
-               "val_acc_strict": 1.0} for r in rows for s in (0, 1)]  # fmt: skip
-    figure, _ = draw(evidence({"moduli": {"trials": rows, "curves": curves}}))["curves"]
+    figure, _ = draw(evidence({"moduli": flat(rows)}))["curves"]
     assert [ax.get_visible() for ax in figure.axes] == [True] * 5 + [False] * 3
-
-
-def test_claims_have_ids_rules_and_numbers_of_their_own():
-    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
-    for claim in CLAIMS:
-        assert all(getattr(claim, f.name) or f.name.startswith(("stand_in", "judge_stand"))
-                   for f in dataclasses.fields(claim))  # fmt: skip

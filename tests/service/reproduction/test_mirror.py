@@ -8,7 +8,7 @@ from grokmodel.data.pairs import split_pairs
 from grokmodel.image.config import TrialConfig
 from service.reproduction import mirror
 from service.reproduction.document import document
-from tests.service.reproduction.tables import FAILED, MIRROR_ONLY, evidence, trial
+from tests.service.reproduction.tables import FAILED, MIRROR_ONLY, curve, evidence, flat, trial
 
 
 @pytest.mark.parametrize("P", [5, 23])
@@ -31,12 +31,9 @@ def test_its_mean_over_all_splits_is_exact():
 
 def test_the_leak_is_read_off_the_curves():
     rows = pd.DataFrame([trial(0), trial(1, **MIRROR_ONLY), trial(2, split="unordered")])
-    values = [(0, 0.1, 0.0), (250, 0.9, 0.0), (500, 0.96, 0.2), (750, 1.0, 1.0)]
-    curves = pd.DataFrame(
-        [{"trial_id": f"t{i}", "step": s, "val_acc": v, "val_acc_strict": strict}
-         for i in range(3) for s, v, strict in values]
-    )  # fmt: skip
-    found = mirror.leak(rows, curves)
+    values = ((0.1, 0.0), (0.9, 0.0), (0.96, 0.2), (1.0, 1.0))
+    curves = [row for i in range(3) for row in curve(i, *values)]
+    found = mirror.leak(rows, pd.DataFrame(curves))
     assert (found.trials, found.evaluations) == (2, 8)
     assert (found.shown, found.shown_trials, found.val_only) == (4, 2, 1)
     assert found.longest.tolist() == [250.0, 250.0]
@@ -46,25 +43,18 @@ def test_the_leak_is_read_off_the_curves():
     assert found.above.iloc[1] == pytest.approx(0.96 - share - (1 - share) / 23)
 
 
-def curve(trial_id, *values):
-    return [
-        {"trial_id": trial_id, "step": 250 * i, "train_acc": 1.0, "val_acc": v, "val_acc_strict": s}
-        for i, (v, s) in enumerate(values)
-    ]
-
-
 def test_a_dip_after_the_strict_pairs_were_known_is_not_before_it():
     rows = pd.DataFrame([trial(0)])
-    curves = pd.DataFrame(curve("t0", (0.1, 0.0), (0.7, 0.5), (0.9, 0.8), (0.97, 0.4), (1.0, 1.0)))
+    curves = pd.DataFrame(curve(0, (0.1, 0.0), (0.7, 0.5), (0.9, 0.8), (0.97, 0.4), (1.0, 1.0)))
     assert mirror.leak(rows, curves).before.tolist() == [0.7]
 
 
 def test_settings_are_measured_apart_and_the_papers_first():
     high, low = ((0.9, 0.2), (1.0, 1.0)), ((0.05, 0.0), (0.05, 0.0))
-    n1 = {"trials": [trial(0)], "curves": curve("t0", *high)}
+    n1 = {"trials": [trial(0)], "curves": curve(0, *high)}
     failed = {"trials": [trial(1, N=256, sample_steps=1, train_fraction=0.8, **FAILED)]}
-    failed |= {"curves": curve("t1", *low)}
-    glyphs = {"trials": [trial(2, data="glyphs")], "curves": curve("t2", *high)}
+    failed |= {"curves": curve(1, *low)}
+    glyphs = {"trials": [trial(2, data="glyphs")], "curves": curve(2, *high)}
     found = evidence({"n1": n1, "variants": failed, "kuzushiji": glyphs}, stand_ins=("kuzushiji",))
     text = document(found, {})
     assert "**Measured** in 1 trial with one image per symbol of EMNIST" in text
@@ -87,6 +77,6 @@ def test_trials_without_a_curve_show_no_leak():
 )  # fmt: skip
 def test_the_control_stands_beside_trials_that_differ_in_split_and_seed_alone(fields, cells):
     control = {"trials": [trial(1, split="unordered")]}
-    ordered = {"trials": [trial(0, **fields)], "curves": curve("t0", (1.0, 1.0))}
-    text = document(evidence({"n1": ordered, "unordered": control}), {})
+    found = evidence({"n1": flat([trial(0, **fields)]), "unordered": control})
+    text = document(found, {})
     assert f"| 23 | 1 | 1.00 | 1 of 1 | 1 | {cells}" in text

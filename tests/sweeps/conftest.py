@@ -1,0 +1,3 @@
+"""A store of its own for each test."""
+
+from tests.service.conftest import settings, store  # noqa: F401
