@@ -46,6 +46,12 @@ def test_standardized_images_are_centred_per_pixel_with_unit_variance_and_ink_un
     np.testing.assert_allclose(bank.ink(torch.from_numpy(seen)).numpy(), bank.images, atol=1e-6)
 
 
+def test_images_that_never_train_are_seen_by_the_mean_and_scale_of_those_that_do():
+    bank = synthetic_bank(5, 3, 8, held_out=2)
+    expected = (bank.heldout - bank.images.mean((0, 1))) / (bank.images - bank.mean).std()
+    np.testing.assert_allclose(bank.standardized_heldout, expected, rtol=1e-5)
+
+
 # --- data that do not exist -----------------------------------------------------------------------
 
 

@@ -57,6 +57,9 @@ def test_train_and_validation_part_all_defined_pairs_and_strict_mirrors_do_not_t
     assert as_set(split.train) | as_set(split.val) == defined_pairs(config)
     trains = as_set(split.train)
     assert not trains & as_set(split.val)
+    for pairs in (split.train, split.val):  # evaluations take the first: a random sample
+        numbers = pairs @ (config.P, 1)
+        assert (np.diff(numbers) < 0).any()
     assert split.strict.tolist() == [(b, a) not in trains for a, b in split.val.tolist()]
 
 

@@ -7,6 +7,7 @@ import torch
 
 from grokmodel.data.pairs import result_table
 from grokmodel.image.evaluate import accuracy, evaluate
+from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member, Pack, bank_key
 from tests.grokmodel.analysis.handmade import (
     always,
@@ -68,6 +69,16 @@ def test_what_is_not_finite_is_wrong():
     zero, undefined = always_symbol(config, 0), always_symbol(config, 0)
     undefined.state.average.fill_(math.nan)
     known, found = accuracies(zero, undefined)
+    assert known.val > 0
+    assert (found.train, found.val, found.strict) == (0, 0, 0)
+
+
+def test_an_image_with_a_pixel_that_is_not_finite_is_wrong():
+    config = tiny(eval_pairs=999)
+    zero, spotted = always_symbol(config, 0), always_symbol(config, 0)
+    bias = Layout(config.shape).views(spotted.state.average)["final.b"]
+    bias[0, 0] = math.inf
+    known, found = accuracies(zero, spotted, steps=1)
     assert known.val > 0
     assert (found.train, found.val, found.strict) == (0, 0, 0)
 

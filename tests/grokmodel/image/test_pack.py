@@ -134,6 +134,22 @@ def test_drawn_images_show_the_class_asked_for_and_are_spread_evenly():
         assert (counts - expected).abs().max() < 5 * expected**0.5
 
 
+def test_every_draw_of_a_step_has_a_stream_of_its_own(monkeypatch):
+    """Else, for one, the images shown would follow from the pair that is drawn."""
+    streams = []
+    for name in ("uniform", "normal"):
+        draw = getattr(noise, name)
+        monkeypatch.setattr(
+            noise, name, lambda seed, stream, *rest, draw=draw: (
+                streams.append(stream) or draw(seed, stream, *rest)
+            )
+        )  # fmt: skip
+    pack = pack_of(tiny(N=3))
+    pack.loss(pack.state.weights, pack.state.step)
+    assert len(streams) >= 4
+    assert len(set(streams)) == len(streams)
+
+
 def test_tables_are_copied_for_members_of_several_banks_with_one_image_per_symbol_only():
     one, many = (pack_of(*(tiny(N=2, seed=k) for k in range(n))).tables for n in (1, 5))
     assert many.shape == (5, *one.shape[1:])

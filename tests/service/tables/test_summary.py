@@ -45,6 +45,8 @@ def test_phases_are_counted():
 
 def test_steps_are_medians_over_all_trials_and_none_is_never_learned():
     frame = trials(P=11).assign(steps_run=3000)
+    frame["val_step_strict"] = [100, 200, 900, None, None]
+    assert "| 200 |" in settings_table(frame)  # no mean, which is 400
     frame["val_step_strict"] = [100, 200, None, None, None]
     table = settings_table(frame)
     lines = table.splitlines()

@@ -92,6 +92,21 @@ def test_a_server_that_was_away_gets_everything_once_and_two_lines_tell(make, ca
     assert "secret" not in caplog.text
 
 
+def test_a_message_that_fails_leaves_a_newer_one_in_its_place(make):
+    publisher, server, gate = make(), Server(), threading.Event()
+
+    def fails(tracking):
+        gate.wait()
+        raise ConnectionError("refused")
+
+    publisher.offer("trial", fails)
+    until(lambda: publisher._sending)
+    publisher.offer("trial", server.message("newer"))
+    gate.set()
+    assert publisher.drain(10, patience_s=10) == 0
+    assert server.got == ["newer"]
+
+
 def test_tries_become_rare(make, monkeypatch):
     monkeypatch.setattr(module, "FIRST_RETRY_S", 0.1)
     publisher, server = make(threads=4), Server()

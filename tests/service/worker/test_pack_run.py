@@ -8,6 +8,7 @@ import time
 import pytest
 
 from grokmodel.core.checkpoint import load_snapshot, load_state
+from grokmodel.core.outcome import Evaluation
 from grokmodel.image.pack import Member
 from grokmodel.image.training import train
 from service.store import keys
@@ -16,6 +17,7 @@ from service.tables.reading import read_table
 from service.tracking import marks
 from service.worker import pack_run
 from service.worker.pack_run import PackJob, PreemptedError, pack_rounds, run_pack
+from service.worker.recorder import frozen
 from tests.service.tiny import tiny_config
 
 CONFIG = tiny_config()
@@ -224,3 +226,10 @@ def test_an_error_of_the_store_ends_the_pack(make_job, monkeypatch):
     monkeypatch.setattr(Store, "put", full)
     with pytest.raises(OSError, match="disk full"):
         run_pack(make_job(tiny_config(steps=400)), lambda p: None)
+
+
+def test_what_is_written_later_is_as_it_was_when_it_was_handed_over():
+    member = Member.start(CONFIG)
+    copy = frozen(member)
+    member.curve.append(Evaluation(0, 1.0, 0.1, 0.1, 0.1, math.nan, 1.0))
+    assert copy.curve == []
