@@ -26,9 +26,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.store.store import Entry, Store, StoreError
+from service.tables import parquet
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import ADVICE, read_part
-from service.tables.reading import TableError, outdated, parquet_bytes, part_key
+from service.tables.reading import TableError, outdated, part_key
 from service.tables.schema import TABLES, Table
 
 log = logging.getLogger("grok")
@@ -220,7 +221,7 @@ def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
         return 0  # another compaction was here
     rows = merged(table, list(pieces.values()))
     target = part_key(table_name, sweep, rows.select(list(table.identity)).to_pylist())
-    store.put(target, parquet_bytes(rows))
+    store.put(target, parquet.to_bytes(rows))
     back = _read(store, table_name, target, list(table.identity))
     if back is None:
         return 0  # in another's larger part already

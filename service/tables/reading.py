@@ -50,7 +50,7 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
         return None
     arrow = arrow_of(table_name, rows)
     key = part_key(table_name, sweep, rows)
-    store.put(key, parquet_bytes(arrow))
+    store.put(key, parquet.to_bytes(arrow))
     return key
 
 
@@ -87,14 +87,11 @@ def arrow_of(table_name: str, rows: Sequence[Row]) -> pa.Table:
     return arrow
 
 
-def parquet_bytes(rows: pa.Table) -> bytes:
-    """Rows as a Parquet file."""
-    return parquet.to_bytes(rows)
-
-
 def part_key(table_name: str, sweep: str, rows: Sequence[Row]) -> str:
     """Store key of the part that holds just these rows, of which only the keys matter."""
-    return table_key(table_name, sweep, _part_name(TABLES[table_name], rows))
+    identity = TABLES[table_name].identity
+    keys = sorted(tuple(str(row[name]) for name in identity) for row in rows)
+    return table_key(table_name, sweep, hashlib.sha256(repr(keys).encode()).hexdigest()[:16])
 
 
 def read_table(
@@ -257,10 +254,3 @@ def done_here_and_elsewhere(store: Store, sweep: str) -> tuple[set[str], set[str
     found = _load(store, "trials", None, None, ["trial_id", "sweep"])
     here = set(found.filter(pc.field("sweep") == sweep)["trial_id"].to_pylist())
     return here, set(found["trial_id"].to_pylist()) - here
-
-
-def _part_name(table: Table, rows: Sequence[Row]) -> str:
-    digest = hashlib.sha256()
-    keys = sorted(tuple(str(row[name]) for name in table.identity) for row in rows)
-    digest.update(repr(keys).encode())
-    return digest.hexdigest()[:16]
