@@ -6,7 +6,8 @@ wherever a compaction is killed and however many run at once: a part goes only f
 its keys and more, and of a chain of such parts the last is there. Between the two steps rows are
 there twice; `read_table` keeps one row per key. Who reads the folder without it, as
 `pd.read_parquet` does, may meanwhile see rows twice, or fail on a part that goes: several objects
-cannot be changed at once, and nobody tells such a reader to look again.
+cannot be changed at once, and nobody tells such a reader to look again. Rows stay there twice where
+the parts that share trials are more than twice what a part may hold.
 
 Parts younger than SETTLED_S stay as they are: a reader lists twice, and rows must not move twice in
 that time. `failures` is left alone: there a part is one row, deleted by its name when the analysis
@@ -19,7 +20,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -63,22 +64,22 @@ class Part:
         return self.entry.key
 
 
-@dataclass
+@dataclass(eq=False)
 class Group:
     """Parts that become one."""
 
-    parts: list[Part] = field(default_factory=list)
-    rows: int = 0
-    size: int = 0
+    parts: list[Part]
+    rows: int
+    size: int
 
-    def has_room(self, part: Part, times: int = 1) -> bool:
-        rows, size = self.rows + part.rows, self.size + part.entry.size
-        return rows <= times * MAX_ROWS and size <= times * MAX_BYTES
-
-    def add(self, part: Part) -> None:
-        self.parts.append(part)
-        self.rows += part.rows
-        self.size += part.entry.size
+    def takes(self, other: Group, times: int = 1) -> bool:
+        """Add the parts of another group, if there is room for them."""
+        rows, size = self.rows + other.rows, self.size + other.size
+        if rows > times * MAX_ROWS or size > times * MAX_BYTES:
+            return False
+        self.parts += other.parts
+        self.rows, self.size = rows, size
+        return True
 
 
 def compact(
@@ -171,16 +172,20 @@ def groups(parts: Iterable[Part]) -> list[Group]:
     out: list[Group] = []
     group_of: dict[str, Group] = {}
     for part in sorted(parts, key=lambda p: (-p.rows, p.key)):
-        sharing = next((group_of[i] for i in sorted(part.trials) if i in group_of), None)
-        if sharing is not None and sharing.has_room(part, times=2):
-            group = sharing
-        elif out and out[-1].has_room(part):
-            group = out[-1]
-        else:
-            group = Group()
-            out.append(group)
-        group.add(part)
-        group_of |= dict.fromkeys(part.trials, group)
+        group = Group([part], part.rows, part.entry.size)
+        # all that share trials with it, or its rows would stay twice
+        for other in dict.fromkeys(group_of[i] for i in sorted(part.trials) if i in group_of):
+            if other.takes(group, times=2):
+                group_of |= {i: other for each in group.parts for i in each.trials}
+                if group in out:
+                    out.remove(group)
+                group = other
+        if len(group.parts) == 1:
+            if out and out[-1].takes(group):
+                group = out[-1]
+            else:
+                out.append(group)
+            group_of |= dict.fromkeys(part.trials, group)
     return [group for group in out if len(group.parts) > 1]
 
 

@@ -53,6 +53,15 @@ def test_rows_that_are_there_twice_are_merged_to_one(store):
     assert sorted(pd.read_parquet(store.path("tables/curves"))["trial_id"]) == ["a", "b", "c"]
 
 
+def test_a_part_that_shares_trials_with_two_groups_leaves_no_row_twice(store, monkeypatch):
+    monkeypatch.setattr(compaction, "MAX_ROWS", 5)
+    expected = write_curves(store, "ab", steps=range(4))
+    write_rows(store, "curves", "one", [curve_row("a", 0), curve_row("b", 0)])
+    now(store)
+    plain = keys_of(pd.read_parquet(store.path("tables/curves")))
+    assert sorted(plain) == sorted(expected)
+
+
 def test_a_row_of_a_newer_schema_survives_its_older_self(store, monkeypatch):
     for version in (2, 1):
         monkeypatch.setattr(reading, "SCHEMA_VERSION", version)
