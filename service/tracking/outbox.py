@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from grokmodel.image.config import TrialConfig
 from service.settings import Settings
 from service.store import keys
 from service.store.heartbeat import FAILED, STOPPED, heartbeats
@@ -35,11 +34,6 @@ ENDINGS = {FAILED: "FAILED", STOPPED: "KILLED"}
 """What a driver says that did not come to the end of a sweep -> what MLflow says of it."""
 STUCK_LINES = 4
 """Lines without progress after which a server that never fails counts as away too."""
-
-
-def send_curve(config: TrialConfig, curve: Sequence[Mapping[str, Any]], tracking: Tracking) -> None:
-    """The curve so far of a trial in training."""
-    tracking.log_curve(config, curve)
 
 
 def send_trial(

@@ -24,7 +24,8 @@ from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.reading import TableError, read_table, write_rows
 from service.tracking.client import Tracking
-from service.worker.pack_run import PackJob, run_pack
+from service.worker.pack_run import PackJob
+from tests.service.packs import run_pack
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 

@@ -17,7 +17,8 @@ from service.tables.reading import read_table
 from service.tracking import client, marks, outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
-from service.worker.pack_run import PackJob, run_pack
+from service.worker.pack_run import PackJob
+from tests.service.packs import run_pack
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server
 

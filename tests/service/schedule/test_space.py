@@ -9,8 +9,9 @@ from service.schedule.space import bytes_needed, check_space
 from service.settings import Settings
 from service.store.store import Store, StoreError
 from service.tracking import outbox
-from service.worker.pack_run import PackJob, run_pack
+from service.worker.pack_run import PackJob
 from tests.full_disk import small_disk
+from tests.service.packs import run_pack
 from tests.service.tiny import tiny_config
 
 CONFIGS = [tiny_config(width=64, ffn=128, seed=s, steps=200 + 50 * s) for s in range(3)]
@@ -26,7 +27,7 @@ def at(tmp_path):
 
 def test_it_is_about_what_training_leaves(settings, store):
     settings = dataclasses.replace(settings, checkpoint_s=1e9)
-    run_pack(PackJob("sweep", settings, tuple(CONFIGS), 1.0), lambda progress: None)
+    run_pack(PackJob("sweep", settings, tuple(CONFIGS), 1.0))
     assert outbox.publish(settings, "sweep", print)
     left = sum(entry.size for entry in store.entries(""))
     least, likely = bytes_needed(CONFIGS)
