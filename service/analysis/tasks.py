@@ -38,7 +38,7 @@ from service.tables.rows import Row, curve_rows, run_id, without_nan
 log = logging.getLogger("grok")
 
 TRIALS_A_TASK = {"cpu": 3, "gpu": 32}
-FLOATS_AT_ONCE = {"cpu": 20e6, "gpu": 1e9}
+FLOATS_AT_ONCE = {"cpu": 20e6, "cuda": 1e9}
 """Members times triplets times width that go through the model together, at most."""
 
 
@@ -60,7 +60,7 @@ class Job:
     wish: Wish
 
 
-def analyze(job: Job, todo: Sequence[Todo], gpus: float = 0.0) -> Iterator[Report]:
+def analyze(job: Job, todo: Sequence[Todo], gpus: float) -> Iterator[Report]:
     """Do what is missing by Ray tasks; yields a report of each task as it ends.
 
     Raises:
@@ -71,10 +71,9 @@ def analyze(job: Job, todo: Sequence[Todo], gpus: float = 0.0) -> Iterator[Repor
     from service.ray_tasks import results
 
     warn_of_what_is_left_out(todo)
-
-    kind = "gpu" if gpus else "cpu"
+    size = TRIALS_A_TASK["gpu" if gpus else "cpu"]
     task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
-    running = {task.remote(job, batch): batch for batch in batches(todo, TRIALS_A_TASK[kind])}
+    running = {task.remote(job, batch): batch for batch in batches(todo, size)}
     while running:
         (done,), _ = ray.wait(list(running))
         batch = running.pop(done)
@@ -207,17 +206,13 @@ class Worker:
         for trial, members in loaded:
             config = members[0].config
             each = len(members) * analysis.rows(config) * config.width
-            most = max(1, math.floor(FLOATS_AT_ONCE["gpu" if self.on_gpu else "cpu"] / each))
+            most = max(1, math.floor(FLOATS_AT_ONCE[self.device.type] / each))
             chunk.append((trial, members))
             if len(chunk) >= most:
                 yield chunk
                 chunk = []
         if chunk:
             yield chunk
-
-    @property
-    def on_gpu(self) -> bool:
-        return self.device.type == "cuda"
 
     def context(self, members: Sequence[Member]) -> Context:
         for key in {bank_key(m.config): None for m in members}:

@@ -64,17 +64,7 @@ def train_packs(
     """
     if not plan.packs:
         return
-    jobs = [
-        PackJob(
-            sweep=plan.sweep,
-            settings=settings,
-            configs=configs,
-            cpus=resources.cpus,
-            trainer=trainer,
-        )
-        for configs in plan.packs
-    ]
-
+    jobs = [PackJob(plan.sweep, settings, pack, resources.cpus, trainer) for pack in plan.packs]
     # Tune would copy the keys of S3 into a runtime environment, which Ray keeps and logs; nodes
     # have keys of their own
     class_cache.ENV_VARS_TO_PROPAGATE.difference_update(AWS_SECRETS)

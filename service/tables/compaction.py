@@ -16,7 +16,6 @@ succeeds (`analysis.failures.Failures`). So are parts with columns that this ver
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +29,7 @@ from service.store.store import Entry, Store, StoreError
 from service.tables import parquet
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import ADVICE, read_part
-from service.tables.reading import TableError, outdated, part_key
+from service.tables.reading import TableError, one_per_key, part_key
 from service.tables.schema import TABLES, Table
 
 log = logging.getLogger("grok")
@@ -56,12 +55,6 @@ class Part:
     entry: Entry
     rows: int
     trials: frozenset[str]
-    content: pa.Table | None = None
-    """All of it, if there is memory for it."""
-
-    @property
-    def key(self) -> str:
-        return self.entry.key
 
 
 @dataclass(eq=False)
@@ -104,7 +97,8 @@ def compact(
     fewer = 0
     for table_name in COMPACTED if tables is None else tables:
         for name, entries in partitions(store, table_name, sweep).items():
-            fewer += _compact(store, table_name, name, settled(entries, settled_s), say)
+            parts = parts_of(store, table_name, settled(entries, settled_s))
+            fewer += _compact(store, table_name, name, parts, say)
     return fewer
 
 
@@ -117,9 +111,9 @@ def tidy(store: Store, sweep: str, settled_s: float = SETTLED_S) -> int:
     for table_name in COMPACTED:
         try:
             for entries in partitions(store, table_name, sweep).values():
-                old = settled(entries, settled_s)
-                if len(entries) > MANY_PARTS or _share_trials(parts_of(store, table_name, old)):
-                    fewer += _compact(store, table_name, sweep, old, log.info)
+                parts = parts_of(store, table_name, settled(entries, settled_s))
+                if len(entries) > MANY_PARTS or _share_trials(parts):
+                    fewer += _compact(store, table_name, sweep, parts, log.info)
         except (TableError, StoreError, OSError) as error:
             log.warning("the parts of table %s stay as they are: %s", table_name, error)
     return fewer
@@ -152,16 +146,13 @@ def parts_of(store: Store, table_name: str, entries: Sequence[Entry]) -> list[Pa
         StoreError: one cannot be read.
     """
     known = set(TABLES[table_name].arrow)
-    sizes = itertools.accumulate(entry.size for entry in entries)
-    kept = {entry.key for entry, size in zip(entries, sizes) if size <= MAX_BYTES}
 
     def look(entry: Entry) -> Part | None:
-        is_kept = entry.key in kept
-        found = _read(store, table_name, entry.key, None if is_kept else ["trial_id"])
+        found = _read(store, table_name, entry.key, ["trial_id"])
         if found is None or not set(found[1]) <= known:
             return None
-        ids = frozenset(pc.unique(found[0]["trial_id"]).to_pylist())
-        return Part(entry, found[0].num_rows, ids, found[0] if is_kept else None)
+        rows, _ = found
+        return Part(entry, rows.num_rows, frozenset(pc.unique(rows["trial_id"]).to_pylist()))
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [part for part in pool.map(look, entries) if part is not None]
@@ -171,7 +162,7 @@ def groups(parts: Iterable[Part]) -> list[Group]:
     """What goes together: parts that share trials, for rows that are there twice; small ones."""
     out: list[Group] = []
     group_of: dict[str, Group] = {}
-    for part in sorted(parts, key=lambda p: (-p.rows, p.key)):
+    for part in sorted(parts, key=lambda p: (-p.rows, p.entry.key)):
         group = Group([part], part.rows, part.entry.size)
         # all that share trials with it, or its rows would stay twice
         for other in dict.fromkeys(group_of[i] for i in sorted(part.trials) if i in group_of):
@@ -194,34 +185,25 @@ def merged(table: Table, pieces: Sequence[pa.Table]) -> pa.Table:
     # with nulls for columns that are younger than a part
     every = [table.arrow.empty_table(), *(piece.replace_schema_metadata() for piece in pieces)]
     rows = pa.concat_tables(every, promote_options="default").select(table.arrow.names)
-    keys = rows.select([*table.identity, "schema_version"]).to_pandas()
-    rows = rows.filter(pa.array(~outdated(keys, table)))
-    return rows.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
+    order = [(name, "ascending") for name in table.key]
+    return one_per_key(rows, table).sort_by(order).combine_chunks()
 
 
-def _compact(store: Store, table_name: str, sweep: str, entries: Sequence[Entry], say: Say) -> int:
-    if len(entries) < 2:
-        return 0
+def _compact(store: Store, table_name: str, sweep: str, parts: Sequence[Part], say: Say) -> int:
     fewer = 0
-    for group in groups(parts_of(store, table_name, entries)):
-        fewer += _merge(store, table_name, sweep, group)
+    for group in groups(parts):
+        fewer += _merge(store, table_name, sweep, [part.entry for part in group.parts])
     if fewer:
-        say(f"{table_name} of {sweep}: {len(entries)} parts are {len(entries) - fewer} now")
+        say(f"{table_name} of {sweep}: {len(parts)} parts are {len(parts) - fewer} now")
     return fewer
 
 
-def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
-    """Put one part in place of a group; returns how many parts are fewer."""
+def _merge(store: Store, table_name: str, sweep: str, entries: Sequence[Entry]) -> int:
+    """Put one part in place of some; returns how many parts are fewer."""
     table = TABLES[table_name]
-    keys = [part.key for part in group.parts]
-
-    def content(part: Part) -> pa.Table | None:
-        found = None if part.content is not None else _read(store, table_name, part.key, None)
-        return found[0] if found else part.content
-
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(content, group.parts))
-    pieces = {part.entry: rows for part, rows in zip(group.parts, found) if rows is not None}
+        found = list(pool.map(lambda each: _read(store, table_name, each.key), entries))
+    pieces = {entry: part[0] for entry, part in zip(entries, found) if part is not None}
     if len(pieces) < 2:
         return 0  # another compaction was here
     rows = merged(table, list(pieces.values()))
@@ -236,11 +218,11 @@ def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
     now = partitions(store, table_name, sweep).get(sweep, [])
     gone = [entry.key for entry in set(pieces) & set(now) if entry.key != target]
     store.delete_all(sorted(gone))
-    return len(gone) - (target not in keys)
+    return len(gone) - (target not in {entry.key for entry in entries})
 
 
 def _read(
-    store: Store, table_name: str, key: str, columns: list[str] | None
+    store: Store, table_name: str, key: str, columns: list[str] | None = None
 ) -> tuple[pa.Table, pa.Schema] | None:
     """Rows of one part, and all its columns; None if it went.
 

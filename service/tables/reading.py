@@ -144,13 +144,14 @@ def outdated(frame: pd.DataFrame, table: Table) -> pd.Series:
 def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Rows of some trials as they were given to `write_rows`, with their version; one a key, so
     those of all runs."""
-    table = TABLES[table_name]
-    unique: dict[tuple[Any, ...], dict[str, Any]] = {}
-    found = _load(store, table_name, None, trial_ids, None).to_pylist()
-    for row in sorted(found, key=lambda row: (-row["schema_version"], row.get("run_id", ""))):
-        del row["sweep"]
-        unique.setdefault(tuple(row[name] for name in table.key), row)
-    return list(unique.values())
+    found = _load(store, table_name, None, trial_ids, None)
+    return one_per_key(found, TABLES[table_name]).drop_columns("sweep").to_pylist()
+
+
+def one_per_key(rows: pa.Table, table: Table) -> pa.Table:
+    """Those that are not `outdated`."""
+    keys = rows.select([*table.identity, "schema_version"]).to_pandas()
+    return rows.filter(pa.array(~outdated(keys, table)))
 
 
 def _load(

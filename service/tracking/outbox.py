@@ -129,13 +129,11 @@ def publish(
     settings: Settings,
     sweep: str,
     say: Callable[[str], None],
-    patience_s: float = 0.0,
     status: str | None = None,
 ) -> bool:
     """The same for those who have no publisher yet; a server that is away is one line, no error.
 
     Args:
-        patience_s: how long to try to reach the server.
         status: how the sweep has ended; None: as its drivers have said.
     """
     store = Store(settings)
@@ -143,8 +141,7 @@ def publish(
         return True
     status = status or ended_as(store, sweep)
     try:
-        place = f"{settings.store}/mlartifacts"
-        tracking = Tracking.start(settings.tracking_uri, sweep, place, patience_s)
+        tracking = Tracking.start(settings.tracking_uri, sweep, settings.artifacts, 0.0)
         tracking.axes = sweep_axes(store, sweep)
     except TrackingError as error:
         say(f"{error}. {_words(sweep, lacking)}")

@@ -47,11 +47,6 @@ def run_shown(settings, callback, configs, report=lambda: None):
     return times
 
 
-@pytest.fixture
-def tracking(settings):
-    return Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
-
-
 def test_the_thread_that_takes_reports_makes_no_mlflow_call(settings, store, tracking, monkeypatch):
     callers = set()
 
@@ -87,7 +82,7 @@ def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(settings,
     configs = [tiny_config(seed=s, steps=40 + 20 * s) for s in range(3)]
     with MlflowServer(tmp_path) as server:
         settings = dataclasses.replace(settings, tracking_uri=server.uri)
-        sweep = Tracking.start(server.uri, "sweep", f"{settings.store}/mlartifacts")
+        sweep = Tracking.start(server.uri, "sweep", settings.artifacts)
         rounds = itertools.count(1)
 
         def report():
@@ -100,7 +95,7 @@ def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(settings,
         with Publisher(sweep) as publisher:
             run_shown(settings, shown(store, configs, publisher), configs, report)
         assert next(rounds) > 8
-        assert outbox.publish(settings, "sweep", print, 10.0)
+        assert outbox.publish(settings, "sweep", print)
         assert marks.marked(store, "sweep") == []
         runs = sweep.client.search_runs([sweep.experiment_id], "tags.`grok.kind` = 'trial'")
         assert sorted(r.data.tags["trial_id"] for r in runs) == sorted(c.trial_id for c in configs)

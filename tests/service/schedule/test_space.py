@@ -18,11 +18,8 @@ CONFIGS = [tiny_config(width=64, ffn=128, seed=s, steps=200 + 50 * s) for s in r
 
 
 @pytest.fixture
-def at(tmp_path):
-    def make(folder):
-        return Store(Settings(str(tmp_path / folder / "store"), "", "", None))
-
-    return make
+def disk(tmp_path):
+    return Store(Settings(str(tmp_path / "disk" / "store"), "", ""))
 
 
 def test_it_is_about_what_training_leaves(settings, store):
@@ -36,19 +33,14 @@ def test_it_is_about_what_training_leaves(settings, store):
 
 
 @pytest.mark.parametrize(("share", "outcome"), [(0.5, "refused"), (2.0, "warned"), (20.0, "well")])
-def test_a_disk_that_is_too_small_is_said(tmp_path, at, caplog, share, outcome):
+def test_a_disk_that_is_too_small_is_said(tmp_path, disk, caplog, share, outcome):
     least, _ = bytes_needed(CONFIGS)
     caplog.set_level(logging.WARNING)
     with small_disk(tmp_path / "disk", int(share * least)):
         if outcome == "refused":
             with pytest.raises(StoreError, match=r"kB free in .*disk/store: the 3 trials .* need "):
-                check_space(at("disk"), CONFIGS)
+                check_space(disk, CONFIGS)
         else:
-            check_space(at("disk"), CONFIGS)
+            check_space(disk, CONFIGS)
     assert (" free in " in caplog.text) == (outcome == "warned")
     assert not list((tmp_path / "disk").iterdir())
-
-
-def test_nothing_to_train_needs_nothing(tmp_path, at):
-    with small_disk(tmp_path / "disk", 4096):
-        check_space(at("disk"), [])
