@@ -13,7 +13,7 @@ from tests.service.tiny import tiny_config
 
 pytestmark = pytest.mark.cluster
 
-DRIVERS, TRIALS, POINTS = 4, 8, 100
+DRIVERS, TRIALS, POINTS = 2, 12, 100
 
 
 def send(config, tracking):

@@ -104,9 +104,6 @@ def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(settings,
             history = sweep.client.get_metric_history(run.info.run_id, "val_acc")
             assert [p.step for p in history] == list(range(0, config.steps + 1, 10))
             assert run.info.status == "FINISHED"
-            assert run.data.params == {k: str(v) for k, v in config.to_dict().items()}
-            files = {f.path for f in sweep.client.list_artifacts(run.info.run_id, "figures")}
-            assert files == {"figures/curve.png", "figures/samples.png"}
 
 
 def test_what_waits_for_a_server_that_is_away_is_bounded(settings, store, monkeypatch):
