@@ -17,7 +17,6 @@ from service.text import config_value
 FIGURES = "figures"
 """What `failures` calls the drawing of a trial."""
 ALL, QUICK, NONE = "all", "quick", "none"
-SCOPES = (ALL, QUICK, NONE)
 
 
 @dataclass(frozen=True)

@@ -44,13 +44,16 @@ class Context:
     levels_t: tuple[float, ...] = LEVELS_T
 
 
+Run = Callable[[Sequence[Member], Context], Found]
+
+
 @dataclass(frozen=True)
 class Analysis:
     """One analysis."""
 
     name: str
     tables: tuple[str, ...]
-    run: Callable[[Sequence[Member], Context], Found]
+    run: Run
     budget: str
     """Samples a checkpoint, in words."""
     over_training: bool = False
@@ -63,6 +66,11 @@ class Analysis:
 
 def _grid(members: Sequence[Member], context: Context) -> Probe:
     return Probe(members, context.banks, context.device)
+
+
+def _decoded(table: str, measure: Callable[[Probe, Decoders], list[list[Any]]]) -> Run:
+    """An analysis of a grid that decodes samples and fills one table."""
+    return lambda members, context: {table: measure(_grid(members, context), context.decoders)}
 
 
 def last_of_trial(members: Sequence[Member]) -> list[int]:
@@ -88,31 +96,15 @@ def _progress(members: Sequence[Member], context: Context) -> Found:
     return {"progress": [[row] for row in rows]}
 
 
-def _ablations(members: Sequence[Member], context: Context) -> Found:
-    return {"ablations": ablations(_grid(members, context), context.decoders)}
-
-
-def _blocked(members: Sequence[Member], context: Context) -> Found:
-    return {"blocked": blocked(_grid(members, context), context.decoders)}
-
-
 def _timesteps(members: Sequence[Member], context: Context) -> Found:
     by_level, in_all = timesteps(_grid(members, context), context.decoders)
     return {"timesteps": by_level, "critical": in_all}
-
-
-def _swaps(members: Sequence[Member], context: Context) -> Found:
-    return {"swaps": swaps(_grid(members, context), context.decoders)}
 
 
 def _representation(members: Sequence[Member], context: Context) -> Found:
     pictured = [i == last for i, last in enumerate(last_of_trial(members))]
     scalars, pictures = representation(_grid(members, context), pictured)
     return {"representation": scalars, "pca": pictures}
-
-
-def _heads(members: Sequence[Member], context: Context) -> Found:
-    return {"heads": heads(_grid(members, context), context.decoders)}
 
 
 def _complexity(members: Sequence[Member], context: Context) -> Found:
@@ -122,10 +114,6 @@ def _complexity(members: Sequence[Member], context: Context) -> Found:
 def _learning_coefficient(members: Sequence[Member], context: Context) -> Found:
     rows = [learning_coefficient(m, context.banks, context.device) for m in members]
     return {"learning_coefficient": rows}
-
-
-def _basins(members: Sequence[Member], context: Context) -> Found:
-    return {"basins": basins(_grid(members, context), context.decoders)}
 
 
 _LEVEL_ROWS = LEVELS * PAIRS
@@ -139,7 +127,8 @@ ANALYSES = (
         budget="all P² pairs at t = 1, each snapshot",
     ),
     Analysis(
-        "basins", ("basins",), _basins, quick=True, over_training=True, rows=lambda c: 2 * STARTS,
+        "basins", ("basins",), _decoded("basins", basins), quick=True, over_training=True,
+        rows=lambda c: 2 * STARTS,
         budget=f"{STARTS} starts for training and {STARTS} for strict pairs, each snapshot",
     ),
     Analysis(
@@ -147,7 +136,7 @@ ANALYSES = (
         budget="every weight matrix, each snapshot",
     ),
     Analysis(
-        "heads", ("heads",), _heads, quick=True,
+        "heads", ("heads",), _decoded("heads", heads), quick=True,
         budget="all P² pairs at t = 1: once as it is, twice a head",
     ),
     Analysis(
@@ -159,12 +148,12 @@ ANALYSES = (
         budget="all P² pairs at t = 0 and 1, each snapshot",
     ),
     Analysis(
-        "ablations", ("ablations",), _ablations,
+        "ablations", ("ablations",), _decoded("ablations", ablations),
         budget="1-step samples of all P² pairs: 2 modes of 1 leading, 5 random and 1 own set, "
         "for each hook point and size",
     ),
     Analysis(
-        "blocked", ("blocked",), _blocked,
+        "blocked", ("blocked",), _decoded("blocked", blocked),
         budget="samples of all P² pairs, switched at each of `sample_steps` + 1 levels, 2 modes",
     ),
     Analysis(
@@ -173,7 +162,7 @@ ANALYSES = (
         "P² pairs",
     ),
     Analysis(
-        "swaps", ("swaps",), _swaps, rows=lambda c: LEVELS * FEW_PAIRS,
+        "swaps", ("swaps",), _decoded("swaps", swaps), rows=lambda c: LEVELS * FEW_PAIRS,
         budget=f"{LEVELS} levels, {FEW_PAIRS} pairs",
     ),
     Analysis(

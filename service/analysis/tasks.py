@@ -2,7 +2,8 @@
 
 A task takes some trials of one shape through all that they lack. Rows are written analysis by
 analysis, the `analyses` row last, as the done-marker. What cannot be done becomes a row of
-`failures` and a line for the user, and harms nothing else.
+`failures` and a line for the user, and harms nothing else. A store that is away or full, which each
+call has waited for, is the end: it is no failure of an analysis, and takes no row of one.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from service.data.banks import bank_of
 from service.data.decoders import get_decoder
 from service.settings import Settings
 from service.store import keys
-from service.store.store import Store
+from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
 from service.tables.rows import Row, curve_rows, run_id, without_nan
 
 log = logging.getLogger("grok")
 
 TRIALS_A_TASK = {"cpu": 3, "gpu": 32}
-FLOATS_AT_ONCE = {"cpu": 20e6, "gpu": 1e9}
+FLOATS_AT_ONCE = {"cpu": 20e6, "cuda": 1e9}
 """Members times triplets times width that go through the model together, at most."""
 
 
@@ -59,20 +60,25 @@ class Job:
     wish: Wish
 
 
-def analyze(job: Job, todo: Sequence[Todo], gpus: float = 0.0) -> Iterator[Report]:
-    """Do what is missing by Ray tasks; yields a report of each task as it ends."""
+def analyze(job: Job, todo: Sequence[Todo], gpus: float) -> Iterator[Report]:
+    """Do what is missing by Ray tasks; yields a report of each task as it ends.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
     import ray  # not needed by those who only ask what is missing
 
-    warn_of_what_is_left_out(todo)
+    from service.ray_tasks import results
 
-    kind = "gpu" if gpus else "cpu"
+    warn_of_what_is_left_out(todo)
+    size = TRIALS_A_TASK["gpu" if gpus else "cpu"]
     task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
-    running = {task.remote(job, batch): batch for batch in batches(todo, TRIALS_A_TASK[kind])}
+    running = {task.remote(job, batch): batch for batch in batches(todo, size)}
     while running:
         (done,), _ = ray.wait(list(running))
         batch = running.pop(done)
         try:
-            yield ray.get(done)
+            yield from results([done])
         except ray.exceptions.RayError as error:  # Ray has tried again already
             failures = Failures(Store(job.settings), job.sweep)
             lost = [failures.write(WORKER, item.trial["trial_id"], error) for item in batch]
@@ -135,7 +141,7 @@ class Worker:
         for trial in trials:
             try:
                 loaded.append((trial, self.checkpoints(trial, analysis.over_training)))
-            except (CheckpointError, OSError) as error:
+            except CheckpointError as error:
                 self.fail(analysis.name, trial["trial_id"], error)
         for chunk in self.chunks(analysis, loaded):
             self.run_chunk(analysis, chunk)
@@ -147,6 +153,8 @@ class Worker:
         try:
             found = analysis.run(members, self.context(members))
             self.write(analysis, chunk, members, found, time.perf_counter() - started)
+        except StoreError:
+            raise
         except Exception as error:
             if len(chunk) > 1:
                 for one in chunk:
@@ -198,17 +206,13 @@ class Worker:
         for trial, members in loaded:
             config = members[0].config
             each = len(members) * analysis.rows(config) * config.width
-            most = max(1, math.floor(FLOATS_AT_ONCE["gpu" if self.on_gpu else "cpu"] / each))
+            most = max(1, math.floor(FLOATS_AT_ONCE[self.device.type] / each))
             chunk.append((trial, members))
             if len(chunk) >= most:
                 yield chunk
                 chunk = []
         if chunk:
             yield chunk
-
-    @property
-    def on_gpu(self) -> bool:
-        return self.device.type == "cuda"
 
     def context(self, members: Sequence[Member]) -> Context:
         for key in {bank_key(m.config): None for m in members}:
@@ -262,7 +266,7 @@ class Worker:
             due = self.rows.due(item, self.failures.has(FIGURES, trial_id))
             frames = self.rows.frames(item, due)
             draw_trial(self.store, self.job.sweep, item.trial, frames, due)
-        except Exception as error:
+        except Exception as error:  # of the store too: only a failure has it drawn again
             log.warning("figures of trial %s", trial_id, exc_info=True)
             self.fail(FIGURES, trial_id, error)
         else:

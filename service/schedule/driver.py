@@ -104,7 +104,7 @@ def run_sweep(
                 marks.mark(store, sweep, [marks.SWEEP])  # of which MLflow says so
             outbox.publish(settings, sweep, say, status="FINISHED")
             return _result(store, sweep, known.experiment_id, started, ())
-        tracking = Tracking.start(settings.tracking_uri, sweep, f"{settings.store}/mlartifacts")
+        tracking = Tracking.start(settings.tracking_uri, sweep, settings.artifacts)
         plan, resources = _plan(store, sweep, configs, settings, say, gpus)
         prepare_decoders(plan.todo, settings)
         with shown(store, sweep, tracking, say) as publisher:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from ray import tune
@@ -21,7 +22,7 @@ from service.store.keys import state_key
 from service.store.store import Store
 from service.tables.reading import done_ids
 from service.tracking import outbox
-from service.tracking.publisher import Publisher
+from service.tracking.publisher import Publisher, Send
 from service.worker.actor import PackTrainable
 from service.worker.pack_run import PackJob, Trainer
 
@@ -63,17 +64,7 @@ def train_packs(
     """
     if not plan.packs:
         return
-    jobs = [
-        PackJob(
-            sweep=plan.sweep,
-            settings=settings,
-            configs=configs,
-            cpus=resources.cpus,
-            trainer=trainer,
-        )
-        for configs in plan.packs
-    ]
-
+    jobs = [PackJob(plan.sweep, settings, pack, resources.cpus, trainer) for pack in plan.packs]
     # Tune would copy the keys of S3 into a runtime environment, which Ray keeps and logs; nodes
     # have keys of their own
     class_cache.ENV_VARS_TO_PROPAGATE.difference_update(AWS_SECRETS)
@@ -138,7 +129,7 @@ class Shown(tune.Callback):  # type: ignore[misc]
             if self.publisher.waiting >= MOST_WAITING:
                 continue  # trials that have their row are marked, and sent when all is trained
             if news.row is None:
-                send = partial(outbox.send_curve, self.configs[news.trial_id], news.curve)
+                send: Send = methodcaller("log_curve", self.configs[news.trial_id], news.curve)
             else:
                 send = partial(outbox.send_trial, self.store, self.sweep, news.row, news.curve)
             self.publisher.offer(news.trial_id, send)

@@ -139,8 +139,6 @@ class Heartbeat:
         except Exception as error:  # numbers that change while they are read: next time
             log.debug("no facts for the heartbeat: %r", error)
             facts = {}
-        body = self._said | facts
-        known = {f.name for f in fields(Beat)}
         return Beat(
             state=self._state,
             host=socket.gethostname(),
@@ -148,7 +146,7 @@ class Heartbeat:
             started=self._started,
             written=_now(),
             error=self._error,
-            **{name: value for name, value in body.items() if name in known},
+            **(self._said | facts),
         )
 
     # --- in the thread -------------------------------------------------------------------------
@@ -206,9 +204,8 @@ def _parsed(data: bytes | None) -> Beat | None:
     if data is None:
         return None
     try:
-        body = json.loads(data)
         known = {f.name for f in fields(Beat)}
-        beat = Beat(**{name: value for name, value in body.items() if name in known})
+        beat = Beat(**{name: value for name, value in json.loads(data).items() if name in known})
         datetime.fromisoformat(beat.started)
         return beat
     except (ValueError, TypeError, AttributeError):

@@ -57,11 +57,10 @@ def write_manifest(
     store: Store, sweep: str, configs: Iterable[TrialConfig], experiment_id: str
 ) -> None:
     """Add trials to the sweep's manifest."""
-    trials = {c.trial_id: c.to_dict() for c in configs}
-    ids = "\n".join([experiment_id, *sorted(trials)])
-    body = {"sweep": sweep, "experiment_id": experiment_id, "trials": trials}
+    manifest = Manifest(experiment_id, {c.trial_id: c.to_dict() for c in configs})
+    ids = "\n".join([experiment_id, *sorted(manifest.trials)])
     name = hashlib.sha256(ids.encode()).hexdigest()[:16]
-    store.put(sweep_key(sweep, name), json.dumps(body, indent=1).encode())
+    store.put(sweep_key(sweep, name), manifest.to_json(sweep))
 
 
 def sweep_names(store: Store) -> list[str]:

@@ -6,7 +6,8 @@ wherever a compaction is killed and however many run at once: a part goes only f
 its keys and more, and of a chain of such parts the last is there. Between the two steps rows are
 there twice; `read_table` keeps one row per key. Who reads the folder without it, as
 `pd.read_parquet` does, may meanwhile see rows twice, or fail on a part that goes: several objects
-cannot be changed at once, and nobody tells such a reader to look again.
+cannot be changed at once, and nobody tells such a reader to look again. Rows stay there twice where
+the parts that share trials are more than twice what a part may hold.
 
 Parts younger than SETTLED_S stay as they are: a reader lists twice, and rows must not move twice in
 that time. `failures` is left alone: there a part is one row, deleted by its name when the analysis
@@ -15,20 +16,20 @@ succeeds (`analysis.failures.Failures`). So are parts with columns that this ver
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.store.store import Entry, Store, StoreError
+from service.tables import parquet
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import ADVICE, read_part
-from service.tables.reading import TableError, outdated, parquet_bytes, part_key
+from service.tables.reading import TableError, one_per_key, part_key
 from service.tables.schema import TABLES, Table
 
 log = logging.getLogger("grok")
@@ -54,30 +55,24 @@ class Part:
     entry: Entry
     rows: int
     trials: frozenset[str]
-    content: pa.Table | None = None
-    """All of it, if there is memory for it."""
-
-    @property
-    def key(self) -> str:
-        return self.entry.key
 
 
-@dataclass
+@dataclass(eq=False)
 class Group:
     """Parts that become one."""
 
-    parts: list[Part] = field(default_factory=list)
-    rows: int = 0
-    size: int = 0
+    parts: list[Part]
+    rows: int
+    size: int
 
-    def has_room(self, part: Part, times: int = 1) -> bool:
-        rows, size = self.rows + part.rows, self.size + part.entry.size
-        return rows <= times * MAX_ROWS and size <= times * MAX_BYTES
-
-    def add(self, part: Part) -> None:
-        self.parts.append(part)
-        self.rows += part.rows
-        self.size += part.entry.size
+    def takes(self, other: Group, times: int = 1) -> bool:
+        """Add the parts of another group, if there is room for them."""
+        rows, size = self.rows + other.rows, self.size + other.size
+        if rows > times * MAX_ROWS or size > times * MAX_BYTES:
+            return False
+        self.parts += other.parts
+        self.rows, self.size = rows, size
+        return True
 
 
 def compact(
@@ -102,7 +97,8 @@ def compact(
     fewer = 0
     for table_name in COMPACTED if tables is None else tables:
         for name, entries in partitions(store, table_name, sweep).items():
-            fewer += _compact(store, table_name, name, settled(entries, settled_s), say)
+            parts = parts_of(store, table_name, settled(entries, settled_s))
+            fewer += _compact(store, table_name, name, parts, say)
     return fewer
 
 
@@ -115,9 +111,9 @@ def tidy(store: Store, sweep: str, settled_s: float = SETTLED_S) -> int:
     for table_name in COMPACTED:
         try:
             for entries in partitions(store, table_name, sweep).values():
-                old = settled(entries, settled_s)
-                if len(entries) > MANY_PARTS or _share_trials(parts_of(store, table_name, old)):
-                    fewer += _compact(store, table_name, sweep, old, log.info)
+                parts = parts_of(store, table_name, settled(entries, settled_s))
+                if len(entries) > MANY_PARTS or _share_trials(parts):
+                    fewer += _compact(store, table_name, sweep, parts, log.info)
         except (TableError, StoreError, OSError) as error:
             log.warning("the parts of table %s stay as they are: %s", table_name, error)
     return fewer
@@ -150,16 +146,13 @@ def parts_of(store: Store, table_name: str, entries: Sequence[Entry]) -> list[Pa
         StoreError: one cannot be read.
     """
     known = set(TABLES[table_name].arrow)
-    sizes = itertools.accumulate(entry.size for entry in entries)
-    kept = {entry.key for entry, size in zip(entries, sizes) if size <= MAX_BYTES}
 
     def look(entry: Entry) -> Part | None:
-        is_kept = entry.key in kept
-        found = _read(store, table_name, entry.key, None if is_kept else ["trial_id"])
+        found = _read(store, table_name, entry.key, ["trial_id"])
         if found is None or not set(found[1]) <= known:
             return None
-        ids = frozenset(pc.unique(found[0]["trial_id"]).to_pylist())
-        return Part(entry, found[0].num_rows, ids, found[0] if is_kept else None)
+        rows, _ = found
+        return Part(entry, rows.num_rows, frozenset(pc.unique(rows["trial_id"]).to_pylist()))
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [part for part in pool.map(look, entries) if part is not None]
@@ -169,17 +162,21 @@ def groups(parts: Iterable[Part]) -> list[Group]:
     """What goes together: parts that share trials, for rows that are there twice; small ones."""
     out: list[Group] = []
     group_of: dict[str, Group] = {}
-    for part in sorted(parts, key=lambda p: (-p.rows, p.key)):
-        sharing = next((group_of[i] for i in sorted(part.trials) if i in group_of), None)
-        if sharing is not None and sharing.has_room(part, times=2):
-            group = sharing
-        elif out and out[-1].has_room(part):
-            group = out[-1]
-        else:
-            group = Group()
-            out.append(group)
-        group.add(part)
-        group_of |= dict.fromkeys(part.trials, group)
+    for part in sorted(parts, key=lambda p: (-p.rows, p.entry.key)):
+        group = Group([part], part.rows, part.entry.size)
+        # all that share trials with it, or its rows would stay twice
+        for other in dict.fromkeys(group_of[i] for i in sorted(part.trials) if i in group_of):
+            if other.takes(group, times=2):
+                group_of |= {i: other for each in group.parts for i in each.trials}
+                if group in out:
+                    out.remove(group)
+                group = other
+        if len(group.parts) == 1:
+            if out and out[-1].takes(group):
+                group = out[-1]
+            else:
+                out.append(group)
+            group_of |= dict.fromkeys(part.trials, group)
     return [group for group in out if len(group.parts) > 1]
 
 
@@ -188,39 +185,30 @@ def merged(table: Table, pieces: Sequence[pa.Table]) -> pa.Table:
     # with nulls for columns that are younger than a part
     every = [table.arrow.empty_table(), *(piece.replace_schema_metadata() for piece in pieces)]
     rows = pa.concat_tables(every, promote_options="default").select(table.arrow.names)
-    keys = rows.select([*table.identity, "schema_version"]).to_pandas()
-    rows = rows.filter(pa.array(~outdated(keys, table)))
-    return rows.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
+    order = [(name, "ascending") for name in table.key]
+    return one_per_key(rows, table).sort_by(order).combine_chunks()
 
 
-def _compact(store: Store, table_name: str, sweep: str, entries: Sequence[Entry], say: Say) -> int:
-    if len(entries) < 2:
-        return 0
+def _compact(store: Store, table_name: str, sweep: str, parts: Sequence[Part], say: Say) -> int:
     fewer = 0
-    for group in groups(parts_of(store, table_name, entries)):
-        fewer += _merge(store, table_name, sweep, group)
+    for group in groups(parts):
+        fewer += _merge(store, table_name, sweep, [part.entry for part in group.parts])
     if fewer:
-        say(f"{table_name} of {sweep}: {len(entries)} parts are {len(entries) - fewer} now")
+        say(f"{table_name} of {sweep}: {len(parts)} parts are {len(parts) - fewer} now")
     return fewer
 
 
-def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
-    """Put one part in place of a group; returns how many parts are fewer."""
+def _merge(store: Store, table_name: str, sweep: str, entries: Sequence[Entry]) -> int:
+    """Put one part in place of some; returns how many parts are fewer."""
     table = TABLES[table_name]
-    keys = [part.key for part in group.parts]
-
-    def content(part: Part) -> pa.Table | None:
-        found = None if part.content is not None else _read(store, table_name, part.key, None)
-        return found[0] if found else part.content
-
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(content, group.parts))
-    pieces = {part.entry: rows for part, rows in zip(group.parts, found) if rows is not None}
+        found = list(pool.map(lambda each: _read(store, table_name, each.key), entries))
+    pieces = {entry: part[0] for entry, part in zip(entries, found) if part is not None}
     if len(pieces) < 2:
         return 0  # another compaction was here
     rows = merged(table, list(pieces.values()))
     target = part_key(table_name, sweep, rows.select(list(table.identity)).to_pylist())
-    store.put(target, parquet_bytes(rows))
+    store.put(target, parquet.to_bytes(rows))
     back = _read(store, table_name, target, list(table.identity))
     if back is None:
         return 0  # in another's larger part already
@@ -230,11 +218,11 @@ def _merge(store: Store, table_name: str, sweep: str, group: Group) -> int:
     now = partitions(store, table_name, sweep).get(sweep, [])
     gone = [entry.key for entry in set(pieces) & set(now) if entry.key != target]
     store.delete_all(sorted(gone))
-    return len(gone) - (target not in keys)
+    return len(gone) - (target not in {entry.key for entry in entries})
 
 
 def _read(
-    store: Store, table_name: str, key: str, columns: list[str] | None
+    store: Store, table_name: str, key: str, columns: list[str] | None = None
 ) -> tuple[pa.Table, pa.Schema] | None:
     """Rows of one part, and all its columns; None if it went.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from service.store.store import Store
 from service.tables import parquet
@@ -29,7 +30,9 @@ def read_part(
     """
 
     def read() -> tuple[pa.Table, pa.Schema]:
-        with parquet.opened(store.fs, store.path(key)) as file:
+        path = store.path(key)
+        parquet.check_path(store.fs, path)
+        with pq.ParquetFile(path, filesystem=store.fs, page_checksum_verification=True) as file:
             return file.read(columns), file.schema_arrow
 
     return reading(store, key, read)

@@ -50,7 +50,7 @@ def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -
         return None
     arrow = arrow_of(table_name, rows)
     key = part_key(table_name, sweep, rows)
-    store.put(key, parquet_bytes(arrow))
+    store.put(key, parquet.to_bytes(arrow))
     return key
 
 
@@ -87,14 +87,11 @@ def arrow_of(table_name: str, rows: Sequence[Row]) -> pa.Table:
     return arrow
 
 
-def parquet_bytes(rows: pa.Table) -> bytes:
-    """Rows as a Parquet file."""
-    return parquet.to_bytes(rows)
-
-
 def part_key(table_name: str, sweep: str, rows: Sequence[Row]) -> str:
     """Store key of the part that holds just these rows, of which only the keys matter."""
-    return table_key(table_name, sweep, _part_name(TABLES[table_name], rows))
+    identity = TABLES[table_name].identity
+    keys = sorted(tuple(str(row[name]) for name in identity) for row in rows)
+    return table_key(table_name, sweep, hashlib.sha256(repr(keys).encode()).hexdigest()[:16])
 
 
 def read_table(
@@ -147,13 +144,14 @@ def outdated(frame: pd.DataFrame, table: Table) -> pd.Series:
 def read_rows(store: Store, table_name: str, trial_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Rows of some trials as they were given to `write_rows`, with their version; one a key, so
     those of all runs."""
-    table = TABLES[table_name]
-    unique: dict[tuple[Any, ...], dict[str, Any]] = {}
-    found = _load(store, table_name, None, trial_ids, None).to_pylist()
-    for row in sorted(found, key=lambda row: (-row["schema_version"], row.get("run_id", ""))):
-        del row["sweep"]
-        unique.setdefault(tuple(row[name] for name in table.key), row)
-    return list(unique.values())
+    found = _load(store, table_name, None, trial_ids, None)
+    return one_per_key(found, TABLES[table_name]).drop_columns("sweep").to_pylist()
+
+
+def one_per_key(rows: pa.Table, table: Table) -> pa.Table:
+    """Those that are not `outdated`."""
+    keys = rows.select([*table.identity, "schema_version"]).to_pandas()
+    return rows.filter(pa.array(~outdated(keys, table)))
 
 
 def _load(
@@ -257,10 +255,3 @@ def done_here_and_elsewhere(store: Store, sweep: str) -> tuple[set[str], set[str
     found = _load(store, "trials", None, None, ["trial_id", "sweep"])
     here = set(found.filter(pc.field("sweep") == sweep)["trial_id"].to_pylist())
     return here, set(found["trial_id"].to_pylist()) - here
-
-
-def _part_name(table: Table, rows: Sequence[Row]) -> str:
-    digest = hashlib.sha256()
-    keys = sorted(tuple(str(row[name]) for name in table.identity) for row in rows)
-    digest.update(repr(keys).encode())
-    return digest.hexdigest()[:16]

@@ -76,9 +76,4 @@ def run_id(curve: Iterable[Evaluation]) -> str:
 
 def without_nan(row: Row) -> Row:
     """NaN becomes null: not measured. An infinite loss stays what it is."""
-    return {k: None if _is_null(v) else v for k, v in row.items()}
-
-
-def _is_null(value: object) -> bool:
-    """None, or what pandas makes of it."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}

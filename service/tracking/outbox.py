@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from grokmodel.image.config import TrialConfig
 from service.settings import Settings
 from service.store import keys
 from service.store.heartbeat import FAILED, STOPPED, heartbeats
@@ -36,11 +35,6 @@ ENDINGS = {FAILED: "FAILED", STOPPED: "KILLED"}
 """What a driver says that did not come to the end of a sweep -> what MLflow says of it."""
 STUCK_LINES = 4
 """Lines without progress after which a server that never fails counts as away too."""
-
-
-def send_curve(config: TrialConfig, curve: Sequence[Mapping[str, Any]], tracking: Tracking) -> None:
-    """The curve so far of a trial in training."""
-    tracking.log_curve(config, curve)
 
 
 def send_trial(
@@ -136,13 +130,11 @@ def publish(
     settings: Settings,
     sweep: str,
     say: Callable[[str], None],
-    patience_s: float = 0.0,
     status: str | None = None,
 ) -> bool:
     """The same for those who have no publisher yet; a server that is away is one line, no error.
 
     Args:
-        patience_s: how long to try to reach the server.
         status: how the sweep has ended; None: as its drivers have said.
     """
     store = Store(settings)
@@ -150,8 +142,7 @@ def publish(
         return True
     status = status or ended_as(store, sweep)
     try:
-        place = f"{settings.store}/mlartifacts"
-        tracking = Tracking.start(settings.tracking_uri, sweep, place, patience_s)
+        tracking = Tracking.start(settings.tracking_uri, sweep, settings.artifacts, 0.0)
         tracking.axes = sweep_axes(store, sweep)
     except TrackingError as error:
         say(f"{error}. {_words(store, sweep, lacking)}")

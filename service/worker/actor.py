@@ -42,18 +42,21 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         job = self.jobs[new_config["pack"]]
-        here = dataclasses.replace(job, cpus=assigned_cpus(job.cpus))
-        self.rounds: Generator[Progress] = pack_rounds(here, self.stopping)
+        # what Ray gives to this worker may differ from the plan on another node
+        cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", job.cpus)
+        job = dataclasses.replace(job, cpus=float(cpus))
+        self.rounds: Generator[Progress] = pack_rounds(job, self.stopping)
         self.last = Progress(0, 0, {})
         return True
 
     def step(self) -> dict[str, Any]:
         """One round of evaluations."""
         self.is_training = True
+        self.last = dataclasses.replace(self.last, news=())  # it has been told
         try:
             self.last = next(self.rounds)
         except StopIteration:
-            return vars(dataclasses.replace(self.last, news=())) | {DONE: True}
+            return vars(self.last) | {DONE: True}
         except PreemptedError:
             sys.exit(1)
         except PASSING:
@@ -61,7 +64,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             log.exception("a pack cannot be trained")
             said = without_password(f"{type(error).__name__}: {error}")
-            return vars(dataclasses.replace(self.last, news=())) | {"error": said, DONE: True}
+            return vars(self.last) | {"error": said, DONE: True}
         finally:
             self.is_training = False
         return dict(vars(self.last))
@@ -74,8 +77,3 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             sys.exit(1)
         log.warning("SIGTERM: saving the pack at its next evaluation")
         self.stopping.set()
-
-
-def assigned_cpus(planned: float) -> float:
-    """What Ray gives to this worker, which may differ from the plan on another node."""
-    return float(ray.get_runtime_context().get_assigned_resources().get("CPU", planned))

@@ -64,12 +64,6 @@ class PreemptedError(RuntimeError):
     """The worker is to end; its pack is saved."""
 
 
-def run_pack(job: PackJob, report: Callable[[Progress], None]) -> None:
-    """Train what is left of a pack to the end; see `pack_rounds`."""
-    for made in pack_rounds(job, threading.Event()):
-        report(made)
-
-
 def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     """Train what is left of a pack; every finished trial gets its rows. Yields after each round,
     while the last rows are written, and when they are.

@@ -39,8 +39,9 @@ from service.tables.reading import done_ids
 from service.tracking import marks
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
-from service.worker.pack_run import PackJob, Progress, run_pack
+from service.worker.pack_run import PackJob, Progress
 from tests.benchmarks import machine
+from tests.service.packs import run_pack
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server, slow_server
 
 CASES = ("none", "good", "slow", "hanging", "dead")

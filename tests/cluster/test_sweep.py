@@ -81,12 +81,8 @@ def test_its_state_is_seen_from_the_store_alone(submitted, stack):
 
 
 def test_the_doctor_finds_nothing(submitted, stack, env):
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli.commands", "doctor"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-m", "service.cli.commands", "doctor"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "3 nodes" in done.stdout
 
@@ -122,53 +118,43 @@ def action(method, path):
     return {"GET": "s3:GetObject", "HEAD": "s3:GetObject"}.get(method, "s3:PutObject")
 
 
-# --- no secret anywhere --------------------------------------------------------------------------
+def test_no_secret_is_in_what_it_left_nor_in_what_it_said(submitted, stack):
+    """In the output of the job, the store, logs and Ray's folder, MLflow's database, the jobs'
+    runtime environments and command lines."""
+    objects, logs, rows, jobs = in_store(stack), in_files(stack), in_database(stack), of_jobs(stack)
+    assert len([key for key in objects if key.startswith("grok/")]) > 40
+    assert len([path for path in logs if "session_" in path]) > 20
+    assert len(rows) > 100
+    assert b"grok_phase.py" in jobs
+    lines = [" ".join(p.info["cmdline"] or []).encode() for p in psutil.process_iter(["cmdline"])]
+    texts = [submitted[0].encode(), *objects.values(), *logs.values(), *rows, jobs, *lines]
+    secrets = {name: value.encode() for name, value in stack.secrets.items()}
+    assert {name for text in texts for name, value in secrets.items() if value in text} == set()
 
 
-def test_no_secret_is_in_what_it_said(submitted, stack):
-    assert leaks(stack, [submitted[0].encode()]) == set()
-
-
-def test_no_secret_is_in_the_store(submitted, stack):
+def in_store(stack):
     client = stack.s3.client()
     pages = client.get_paginator("list_objects_v2").paginate(Bucket="sweeps")
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-    assert len([key for key in keys if key.startswith("grok/")]) > 40
-    contents = (client.get_object(Bucket="sweeps", Key=key)["Body"].read() for key in keys)
-    assert leaks(stack, contents) == set()
+    return {key: client.get_object(Bucket="sweeps", Key=key)["Body"].read() for key in keys}
 
 
-def test_no_secret_is_in_a_log_or_in_rays_folder(submitted, stack):
+def in_files(stack):
     files = [p for root in (stack.folder, stack.ray.temp) for p in root.rglob("*") if p.is_file()]
     logs = [p for p in files if p.name not in OWN_FILES and "data" not in p.parts]
-    assert len([p for p in logs if "session_" in str(p)]) > 20
-    assert leaks(stack, (p.read_bytes() for p in logs)) == set()
+    return {str(path): path.read_bytes() for path in logs}
 
 
-def test_no_secret_is_in_mlflows_database(submitted, stack):
-    rows = []
+def in_database(stack):
     with psycopg.connect(stack.postgres.uri("mlflow")) as connection:
         tables = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         ).fetchall()
-        for (table,) in tables:
-            rows += connection.execute(f'SELECT t::text FROM "{table}" t').fetchall()
-    assert len(rows) > 100
-    assert leaks(stack, (row.encode() for (row,) in rows)) == set()
+        asked = [connection.execute(f'SELECT t::text FROM "{table}" t') for (table,) in tables]
+        return [row.encode() for rows in asked for (row,) in rows.fetchall()]
 
 
-def test_no_secret_is_in_a_runtime_environment_or_a_command_line(submitted, stack):
+def of_jobs(stack):
     headers = {"Authorization": f"Bearer {stack.secrets['ray']}"}
     request = urllib.request.Request(f"{stack.ray.dashboard}/api/jobs/", headers=headers)
-    jobs = urllib.request.urlopen(request, timeout=10).read()
-    assert b"grok_phase.py" in jobs
-    commands = []
-    for process in psutil.process_iter(["cmdline"]):
-        commands.append(" ".join(process.info["cmdline"] or []).encode())
-    assert leaks(stack, [jobs, *commands]) == set()
-
-
-def leaks(stack, texts):
-    """Names of the secrets that are in one of some texts."""
-    secrets = {name: value.encode() for name, value in stack.secrets.items()}
-    return {name for text in texts for name, value in secrets.items() if value in text}
+    return urllib.request.urlopen(request, timeout=10).read()

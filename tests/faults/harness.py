@@ -5,7 +5,6 @@ python -m tests.faults.harness --faults 200 --seed 1
 
 import argparse
 import json
-import math
 import os
 import random
 import statistics
@@ -43,7 +42,7 @@ SWEEP_S = 600.0
 TRIALS = 12
 FAULTS_A_SWEEP = 7
 MAX_STARTS = 8
-TIMINGS = ["wall_s", "started_at", "ended_at", "device", "sweep"]
+TIMINGS = ["wall_s", "device", "sweep"]
 
 
 class Driver:
@@ -80,8 +79,7 @@ class Harness:
         self.trace = folder / "trace"
         self.env = user_environment(GROK_CHECKPOINT_S=str(CHECKPOINT_S), PYTHONUNBUFFERED="1")
         self.env |= stack.env()
-        self.done, self.lost, self.seconds, self.resubmitted = [], [], [], []
-        self.gave_up = []
+        self.done, self.lost, self.seconds, self.gave_up = [], [], [], []
         self.expected, self.published = None, 0
 
     def sweep(self, name, faults, dice):
@@ -109,8 +107,6 @@ class Harness:
             self.wait(driver, hands.workers, started)
             self.wait(driver, lambda: self.has_saved(store, ended), started)  # noqa: B023
         self.wait(driver, lambda: False, started)
-        killed = sum(f["kind"] == "driver" and f["sweep"] == name for f in self.done)
-        self.resubmitted.append(driver.starts - 1 - killed)
         self.seconds.append(time.monotonic() - started)
         self.lost += [{"sweep": name, **lost} for lost in lost_work(trace, self.done)]
         if Store(self.settings(store)).list("outbox"):
@@ -136,13 +132,8 @@ class Harness:
         """Whether a resume point or a row was written after a time."""
         place = Store(self.settings(store))
         states = (e for e in place.entries("checkpoints") if e.key.endswith("state.safetensors"))
-        # listings tell whole seconds
-        new = (
-            e
-            for e in [*states, *place.entries("tables/trials")]
-            if e.modified.timestamp() > since + 1
-        )
-        return any(True for _ in new)
+        written = [*states, *place.entries("tables/trials")]
+        return any(e.modified.timestamp() > since + 1 for e in written)  # in whole seconds
 
     def settings(self, store):
         return Settings(store, self.stack.mlflow.uri, "", self.stack.s3.endpoint)
@@ -155,9 +146,8 @@ class Harness:
         for key in store.list("tables"):
             pq.read_table(pa.BufferReader(store.get(key)))
         snapshots = {i: snapshot_key(i, STEPS, run) for i, run in zip(ids, trials["run_id"])}
-        weights = {
-            i: load_snapshot(Member, store.get(k)).state.weights for i, k in snapshots.items()
-        }
+        members = {i: load_snapshot(Member, store.get(key)) for i, key in snapshots.items()}
+        weights = {i: member.state.weights for i, member in members.items()}
         for key in store.list("checkpoints"):
             assert "state" not in key, f"{key} was left"
             load_snapshot(Member, store.get(key))
@@ -195,18 +185,13 @@ class Harness:
         for kind in Faults.KINDS:
             times = sum(f["kind"] == kind for f in self.done)
             mine = [x for x in self.lost if x["kind"] == kind]
-            lost = [x["lost_s"] for x in mine]
-            found = (
-                [statistics.median(lost), max(lost), max(x["trained_twice_s"] for x in mine)]
-                if mine
-                else []
-            )
+            lost, twice = ([x[name] for x in mine] for name in ("lost_s", "trained_twice_s"))
+            found = (statistics.median(lost), max(lost), max(twice)) if mine else ()
             cells = [f"{x:.1f}" for x in found] or ["-"] * 3
             lines.append(f"| {kind} | {times} | {len(lost)} | {' | '.join(cells)} |")
-        again = sum(self.resubmitted)
         lines += [
             "",
-            f"drivers that gave up and were started again: {again}; "
+            f"drivers that gave up and were started again: {len(self.gave_up)}; "
             f"sweeps that MLflow got by `grok publish`: {self.published}",
         ]
         return "\n".join(lines)
@@ -214,33 +199,27 @@ class Harness:
 
 def science(rows):
     """What must not depend on what happened."""
-    rows = rows.drop(columns=[c for c in TIMINGS if c in rows])
-    return rows.sort_values(
-        ["trial_id", "steps_run" if "steps_run" in rows else "step"]
-    ).reset_index(drop=True)
+    by = ["trial_id", "steps_run" if "steps_run" in rows else "step"]
+    return rows.drop(columns=TIMINGS, errors="ignore").sort_values(by, ignore_index=True)
 
 
-def run(count, seed, say=print, minutes=math.inf):
-    """Do faults until `count` are done, or the time is over; returns the harness."""
-    deadline = time.monotonic() + 60 * minutes
+def run(count, seed):
+    """Do faults until `count` are done; returns the harness."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)
         place = Path(folder)
         with running(place / "stack") as stack, patch.dict(os.environ, stack.env()):
             harness = Harness(stack, place)
             harness.sweep("undisturbed", [], random.Random(seed))
-            say(f"undisturbed: {harness.seconds[0]:.0f} s")
+            print(f"undisturbed: {harness.seconds[0]:.0f} s")
             left, number = plan(seed, 4 * count), 0
-            while len(harness.done) < count and time.monotonic() < deadline:
+            while len(harness.done) < count:
                 number += 1
                 mine, left = left[:FAULTS_A_SWEEP], left[FAULTS_A_SWEEP:]
+                before = len(harness.done)
                 harness.sweep(f"faults{number}", mine, random.Random(f"{seed}-{number}"))
-                hit = [
-                    f"{f['kind']} ({f['hit']})"
-                    for f in harness.done
-                    if f["sweep"] == f"faults{number}"
-                ]
-                say(f"faults{number}: {harness.seconds[-1]:.0f} s, {', '.join(hit)}")
+                hit = ", ".join(f"{f['kind']} ({f['hit']})" for f in harness.done[before:])
+                print(f"faults{number}: {harness.seconds[-1]:.0f} s, {hit}")
             return harness
 
 
@@ -248,10 +227,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--faults", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no sweep after")
     parser.add_argument("--json", help="file for all faults and what they cost")
     args = parser.parse_args()
-    harness = run(args.faults, args.seed, minutes=args.minutes)
+    harness = run(args.faults, args.seed)
     print(harness.report())
     for said in harness.gave_up:
         print("a driver gave up:", said, sep="\n", file=sys.stderr)

@@ -28,14 +28,8 @@ def lost_work(trace, faults):
                 cause = min(faults, key=lambda f: abs(f["at"] - last), default={"kind": "none"})
                 twice_s = max(0.0, last - reached)
                 lost_s = max(0.0, twice_s - store_away_s(reached, last, faults))
-                found.append(
-                    {
-                        "trial": trial,
-                        "lost_s": lost_s,
-                        "trained_twice_s": twice_s,
-                        "kind": cause["kind"],
-                    }
-                )
+                lost = {"trial": trial, "lost_s": lost_s, "trained_twice_s": twice_s}
+                found.append(lost | {"kind": cause["kind"]})
                 history[trial] = before = []
             before.append({"file": note["file"], "at": note["at"], "step": step})
     return found

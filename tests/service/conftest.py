@@ -4,6 +4,7 @@ import pytest
 
 from service.settings import Settings
 from service.store.store import Store
+from service.tracking.client import Tracking
 from tests.service.planes import small_plane
 
 
@@ -20,6 +21,12 @@ def settings(tmp_path):
 @pytest.fixture
 def store(settings):
     return Store(settings)
+
+
+@pytest.fixture
+def tracking(settings):
+    """The experiment and parent run of a sweep."""
+    return Tracking.start(settings.tracking_uri, "sweep", settings.artifacts)
 
 
 @pytest.fixture

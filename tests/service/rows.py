@@ -1,8 +1,11 @@
-"""Rows of finished trials, made without training."""
+"""Rows of finished trials, and whole sweeps of them, made without training."""
 
 from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member
+from service.store import keys
+from service.store.manifest import write_manifest
+from service.tables.reading import write_rows
 from service.tables.rows import curve_rows, trial_row
 
 NAN = float("nan")
@@ -33,3 +36,16 @@ def finished_row(config, accuracy=1.0, member=None):
 
 def finished_curve(config):
     return curve_rows(finished_member(config))
+
+
+def finish(store, sweep, configs, pictures=()):
+    """What the training of a sweep leaves: manifest, pictures, snapshots and rows."""
+    write_manifest(store, sweep, configs, "1")
+    rows = [finished_row(config) for config in configs]
+    for row in rows:
+        for name in pictures:
+            store.put(keys.trial_figure_key(sweep, row["trial_id"], name), name.encode())
+        store.put(keys.snapshot_key(row["trial_id"], row["steps_run"], row["run_id"]), b"weights")
+    write_rows(store, "curves", sweep, [row for c in configs for row in finished_curve(c)])
+    write_rows(store, "trials", sweep, rows)
+    return rows

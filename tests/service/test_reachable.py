@@ -35,9 +35,9 @@ def test_a_database_without_a_port_has_its_usual_one(port, monkeypatch):
         check_reachable("mysql+pymysql://127.0.0.1/db")
 
 
-@pytest.mark.parametrize("address", ["auto", "local", "sqlite:////a/b.db", "http://127.0.0.1:1"])
-def test_of_others_nothing_is_asked(address):
-    check_reachable(address)
+def test_of_others_nothing_is_asked():
+    for address in ("auto", "local", "sqlite:////a/b.db", "http://127.0.0.1:1"):
+        check_reachable(address)
 
 
 @pytest.mark.parametrize("address", ["postgresql://h:99999/db", "h:port", "[::1"])

@@ -1,8 +1,5 @@
 """What people read says what the numbers are."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,10 +69,3 @@ def test_the_reason_is_what_the_system_said():
     error.__cause__ = ConnectionRefusedError("Connection refused")
     assert (reason(error), one_line(error)) == ("Connection refused", "Max retries exceeded")
     assert reason(ValueError("no")) == "no"
-
-
-def test_it_is_there_at_once():
-    program = "import sys; from service import text; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert not {"numpy", "pandas", "torch"} & set(done.stdout.split())

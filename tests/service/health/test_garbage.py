@@ -23,8 +23,8 @@ from service.store.heartbeat import heartbeat_key
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.reading import TableError, read_table, write_rows
-from service.tracking.client import Tracking
-from service.worker.pack_run import PackJob, run_pack
+from service.worker.pack_run import PackJob
+from tests.service.packs import run_pack
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
@@ -188,8 +188,7 @@ class KilledError(Exception):
 def test_after_it_a_killed_sweep_goes_on_where_it_was(store, settings):
     configs = [tiny_config(seed=s) for s in range(2)]
     write_manifest(store, "sweep", configs, "1")
-    sweep = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
-    job = PackJob("sweep", settings, sweep.experiment_id, sweep.parent_id, tuple(configs), 1.0)
+    job = PackJob("sweep", settings, tuple(configs), 1.0)
     reports = []
 
     def report(progress):

@@ -31,17 +31,14 @@ def test_a_slow_start_is_tried_again(starts):
     assert asked == ["local"] * 3
 
 
-def test_a_machine_that_stays_too_busy_is_one_clear_error(starts):
+@pytest.mark.parametrize(
+    ("said", "tries", "refusal"),
+    [(SLOW, 3, "did not start on this machine in 3 attempts"),
+     ("no memory", 1, "does not start on this machine: no memory")],
+)  # fmt: skip
+def test_a_start_that_fails_is_one_clear_error(starts, said, tries, refusal):
     errors, asked = starts
-    errors += [Exception(SLOW)] * 9
-    with pytest.raises(cluster.ClusterError, match="did not start on this machine in 3 attempts"):
+    errors += [Exception(said)] * 9
+    with pytest.raises(cluster.ClusterError, match=refusal):
         cluster.start_ray()
-    assert len(asked) == 3
-
-
-def test_any_other_error_is_not_tried_again(starts):
-    errors, asked = starts
-    errors += [Exception("no memory")]
-    with pytest.raises(cluster.ClusterError, match="does not start on this machine: no memory"):
-        cluster.start_ray()
-    assert len(asked) == 1
+    assert len(asked) == tries

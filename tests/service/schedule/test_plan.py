@@ -46,31 +46,18 @@ def test_cpu_packs_are_small_enough_to_balance_and_never_too_large():
     assert [len(p) for p in pack(configs, CPU)] == [3] * 8
     many = [tiny_config(seed=s) for s in range(1000)]
     assert max(map(len, pack(many, CPU))) <= planning.MAX_MEMBERS["cpu"]
-
-
-def test_a_gpu_gets_one_pack_of_all():
-    configs = [tiny_config(seed=s) for s in range(24)]
-    assert [len(p) for p in pack(configs, Resources(1, 8.0, 1.0))] == [24]
+    assert [len(p) for p in pack(configs, Resources(1, 8.0, 1.0))] == [24]  # a GPU: one of all
 
 
 def test_done_trials_are_not_planned_again(store):
+    """What two sweeps have done is done here."""
     configs = [tiny_config(seed=s) for s in range(4)]
-    write_rows(store, "trials", "mine", [finished_row(configs[0])])
-    write_rows(store, "trials", "other", [finished_row(configs[1])])
+    for sweep, done in (("another", [0]), ("mine", [0]), ("other", [0, 1])):
+        write_rows(store, "trials", sweep, [finished_row(configs[i]) for i in done])
     plan = make_plan(store, "mine", configs + configs, CPU)
-    assert plan.done == (configs[0],)
-    assert plan.shared == (configs[1],)
-    assert set(plan.todo) == set(configs[2:])
-
-
-def test_a_trial_that_two_sweeps_have_done_is_done_here(store):
-    configs = [tiny_config(seed=s) for s in range(3)]
-    for sweep in ("another", "mine", "other"):
-        write_rows(store, "trials", sweep, [finished_row(configs[0])])
-    plan = make_plan(store, "mine", configs, CPU)
-    assert (plan.done, plan.shared) == ((configs[0],), ())
-    assert plan.todo == configs[1:]
-    assert make_plan(store, "new", configs, CPU).shared == (configs[0],)
+    assert (plan.done, plan.shared) == ((configs[0],), (configs[1],))
+    assert plan.todo == configs[2:]
+    assert make_plan(store, "new", configs, CPU).shared == tuple(configs[:2])
 
 
 def test_the_benchmark_of_large_stores_runs(tmp_path, capsys):

@@ -37,9 +37,9 @@ def progress(clock):
     found.close()
 
 
-def report(progress, steps, done=0, waiting="", pack=Pack):
+def report(progress, steps, done=0, waiting="", pack=Pack, restored=0):
     phases = {c.trial_id: "grokking" for c in CONFIGS[:done]}
-    result = {"steps": steps, "restored": 0, "phases": phases, "waiting": waiting}
+    result = {"steps": steps, "restored": restored, "phases": phases, "waiting": waiting}
     progress.on_trial_result(1, [], pack, result)
 
 
@@ -47,6 +47,18 @@ def test_a_line_says_what_is_done_and_what_is_left(progress, clock):
     clock[0] = 60.0
     report(progress, STEPS // 2, done=1)
     assert progress.line() == "1/4 trials (1 grokking), 60 trials/h, time left: 60 s at most"
+
+
+def test_time_left_rests_on_the_steps_of_this_run(progress, clock):
+    """Resumed from half of its steps, and a quarter made in 10 s: 10 s to go."""
+    assert progress.facts()["left_s"] is None
+    clock[0] = 10.0
+    for made in (2, 3):
+        report(progress, made * STEPS // 4, restored=STEPS // 2)
+    assert progress.facts()["left_s"] == pytest.approx(10.0)
+    # a pack that is started again has restored more, but the run has made it
+    report(progress, 3 * STEPS // 4, restored=3 * STEPS // 4)
+    assert progress.facts()["left_s"] == pytest.approx(10.0)
 
 
 def test_while_a_store_takes_nothing_a_line_says_so_in_place_of_the_time_left(progress, clock):

@@ -4,32 +4,17 @@ import pytest
 
 from service.schedule.plan import Resources, make_plan
 from service.schedule.reuse import adopt
-from service.store import keys
 from service.store.manifest import write_manifest
-from service.tables.reading import done_ids, write_rows
+from service.tables.reading import done_ids
 from service.tracking import marks, outbox
 from service.tracking.client import Tracking
 from service.worker.recorder import PICTURES
-from tests.service.rows import finished_curve, finished_row
+from tests.service.rows import finish
 from tests.service.tiny import tiny_config
 
 CONFIGS = [tiny_config(seed=s) for s in range(3)]
 IDS = {c.trial_id for c in CONFIGS}
 CPU = Resources(slots=1, cpus=1.0, gpus=0.0)
-
-
-def train(store, sweep, configs, pictures=PICTURES):
-    """What training leaves, made up."""
-    write_manifest(store, sweep, configs, "1")
-    for config in configs:
-        for name in pictures:
-            store.put(keys.trial_figure_key(sweep, config.trial_id, name), name.encode())
-        store.put(
-            keys.snapshot_key(config.trial_id, config.steps, finished_row(config)["run_id"]),
-            b"weights",
-        )
-    write_rows(store, "curves", sweep, [row for c in configs for row in finished_curve(c)])
-    write_rows(store, "trials", sweep, [finished_row(c) for c in configs])
 
 
 def take_over(store, sweep):
@@ -47,8 +32,8 @@ ALL = {f"{i}/{name}": name.encode() for i in IDS for name in PICTURES}
 
 
 def test_rows_and_pictures_are_taken_over(store):
-    train(store, "first", CONFIGS[:2])
-    train(store, "second", CONFIGS[2:])
+    finish(store, "first", CONFIGS[:2], PICTURES)
+    finish(store, "second", CONFIGS[2:], PICTURES)
     take_over(store, "third")
     assert done_ids(store, "third") == IDS == set(marks.marked(store, "third"))
     assert pictures(store, "third") == ALL
@@ -56,24 +41,24 @@ def test_rows_and_pictures_are_taken_over(store):
 
 @pytest.mark.parametrize("without", [(), PICTURES[:1]])
 def test_pictures_come_from_the_sweep_that_has_them(store, without):
-    train(store, "a", CONFIGS, pictures=without)
-    train(store, "b", CONFIGS)
+    finish(store, "a", CONFIGS, without)
+    finish(store, "b", CONFIGS, PICTURES)
     take_over(store, "c")
     assert pictures(store, "c") == ALL
 
 
 def test_trials_without_pictures_are_taken_over_all_the_same(store):
-    train(store, "first", CONFIGS, pictures=())
+    finish(store, "first", CONFIGS, ())
     take_over(store, "second")
     assert done_ids(store, "second") == IDS
     assert pictures(store, "second") == {}
 
 
 def test_mlflow_shows_the_pictures_of_a_trial_that_was_taken_over(store, settings):
-    train(store, "first", CONFIGS)
+    finish(store, "first", CONFIGS, PICTURES)
     take_over(store, "second")
     assert outbox.publish(settings, "second", print)
-    tracking = Tracking.start(settings.tracking_uri, "second", f"{settings.store}/mlartifacts", 0)
+    tracking = Tracking.start(settings.tracking_uri, "second", settings.artifacts, 0)
     runs = tracking.client.search_runs([tracking.experiment_id])
     trials = [run for run in runs if "trial_id" in run.data.tags]
     assert {run.data.tags["trial_id"] for run in trials} == IDS

@@ -9,24 +9,22 @@ from service.schedule.space import bytes_needed, check_space
 from service.settings import Settings
 from service.store.store import Store, StoreError
 from service.tracking import outbox
-from service.worker.pack_run import PackJob, run_pack
+from service.worker.pack_run import PackJob
 from tests.full_disk import small_disk
+from tests.service.packs import run_pack
 from tests.service.tiny import tiny_config
 
 CONFIGS = [tiny_config(width=64, ffn=128, seed=s, steps=200 + 50 * s) for s in range(3)]
 
 
 @pytest.fixture
-def at(tmp_path):
-    def make(folder):
-        return Store(Settings(str(tmp_path / folder / "store"), "", "", None))
-
-    return make
+def disk(tmp_path):
+    return Store(Settings(str(tmp_path / "disk" / "store"), "", ""))
 
 
 def test_it_is_about_what_training_leaves(settings, store):
     settings = dataclasses.replace(settings, checkpoint_s=1e9)
-    run_pack(PackJob("sweep", settings, tuple(CONFIGS), 1.0), lambda progress: None)
+    run_pack(PackJob("sweep", settings, tuple(CONFIGS), 1.0))
     assert outbox.publish(settings, "sweep", print)
     left = sum(entry.size for entry in store.entries(""))
     least, likely = bytes_needed(CONFIGS)
@@ -35,19 +33,14 @@ def test_it_is_about_what_training_leaves(settings, store):
 
 
 @pytest.mark.parametrize(("share", "outcome"), [(0.5, "refused"), (2.0, "warned"), (20.0, "well")])
-def test_a_disk_that_is_too_small_is_said(tmp_path, at, caplog, share, outcome):
+def test_a_disk_that_is_too_small_is_said(tmp_path, disk, caplog, share, outcome):
     least, _ = bytes_needed(CONFIGS)
     caplog.set_level(logging.WARNING)
     with small_disk(tmp_path / "disk", int(share * least)):
         if outcome == "refused":
             with pytest.raises(StoreError, match=r"kB free in .*disk/store: the 3 trials .* need "):
-                check_space(at("disk"), CONFIGS)
+                check_space(disk, CONFIGS)
         else:
-            check_space(at("disk"), CONFIGS)
+            check_space(disk, CONFIGS)
     assert (" free in " in caplog.text) == (outcome == "warned")
     assert not list((tmp_path / "disk").iterdir())
-
-
-def test_nothing_to_train_needs_nothing(tmp_path, at):
-    with small_disk(tmp_path / "disk", 4096):
-        check_space(at("disk"), [])

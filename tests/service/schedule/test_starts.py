@@ -26,19 +26,13 @@ def fail(starts, pack, error):
     starts.on_step_end(0, [pack])
 
 
-def test_two_in_a_row_that_cannot_start_are_the_end(pack):
-    starts = Starts()
-    fail(starts, pack, NO_PYTHON)
-    assert not starts.stop_all()
-    fail(starts, pack, NO_PYTHON)
-    assert starts.stop_all()
-
-
-def test_workers_that_are_lost_are_tried_again(pack):
+def test_two_in_a_row_that_cannot_start_are_the_end_and_workers_that_are_lost_are_not(pack):
     starts = Starts()
     for error in [NO_PYTHON, *[LOST] * 9]:
         fail(starts, pack, error)
-    assert not starts.stop_all()
+        assert not starts.stop_all()
+    fail(starts, pack, NO_PYTHON)
+    assert starts.stop_all()
 
 
 def test_as_long_as_one_starts_or_runs_the_sweep_goes_on(pack):

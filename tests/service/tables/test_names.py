@@ -2,8 +2,6 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from service.store.manifest import write_manifest
 from service.tables.names import LONGEST, distinct, sweep_axes, trial_name, varied_fields
@@ -13,19 +11,6 @@ from tests.service.tiny import tiny_config
 
 CLOSE = (0.1234567, 0.12345671)
 """Six digits do not tell them apart."""
-
-
-@given(st.floats(allow_nan=False))
-def test_an_exact_text_is_read_back_as_the_very_value(value):
-    assert float(config_value(value)) == value
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(3.0, "3"), (0.3, "0.3"), (1e-5, "1e-05"), (7, "7"), (True, "True")]
-)
-def test_exact_texts_are_short(value, text):
-    assert config_value(value) == text
-    assert config_value(pd.Series([value])[0]) == text
 
 
 @pytest.mark.parametrize(
@@ -52,10 +37,6 @@ def test_a_sweep_that_grows_a_new_axis_gives_no_name_twice(store):
     names |= {trial_name(c, sweep_axes(store, "sweep")) for c in more}
     assert "P7 N1 w16 wd1 R0.6 s1 lr=0.002" in names
     assert len(names) == 4
-
-
-def test_a_sweep_that_is_not_there_varies_nothing(store):
-    assert sweep_axes(store, "unheard-of") == ()
 
 
 def test_a_name_that_is_too_long_is_cut_and_still_of_one_trial():

@@ -58,7 +58,9 @@ def readers(store):
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_a_part_that_cannot_be_opened_is_named_and_not_to_be_deleted(store, monkeypatch, case):
+def test_a_part_that_cannot_be_opened_is_named_and_not_to_be_deleted(
+    store, settings, monkeypatch, case
+):
     bad, before = refuse(monkeypatch, store, UNREADABLE[case]), parts(store)
     for read in readers(store):
         with pytest.raises(StoreError, match=f"cannot read {bad}: .*Check") as error:
@@ -66,12 +68,7 @@ def test_a_part_that_cannot_be_opened_is_named_and_not_to_be_deleted(store, monk
         assert "delete" not in str(error.value)
     assert tidy(store, "one", settled_s=-1.0) == 0
     assert parts(store) == before
-
-
-@pytest.mark.parametrize("case", UNREADABLE)
-def test_doctor_does_not_have_it_deleted(store, settings, monkeypatch, case):
     monkeypatch.setattr(checks, "PREFLIGHT_S", 0.0)
-    bad = refuse(monkeypatch, store, UNREADABLE[case])
     (found,) = checks.tables(settings)
     assert found.level == FAIL
     assert f"cannot read {bad}: " in found.text
@@ -94,11 +91,13 @@ def test_what_a_store_refuses_in_the_words_of_damage_is_not_damaged(store, setti
     assert "Permission denied" in found.text
 
 
-def test_a_damaged_page_is_called_damaged(store, settings):
-    bad = damage(store)
+def test_a_damaged_page_is_called_damaged_and_nothing_is_merged(store, settings):
+    bad, before = damage(store), parts(store)
     for read in readers(store):
         with pytest.raises(TableError, match=f"table curves: .*{bad}: .*CRC.*; {DELETE}"):
             read()
+    assert tidy(store, "one", settled_s=-1.0) == 0  # and no error
+    assert parts(store) == before
     (found,) = checks.tables(settings)
     assert bad in found.text
     assert "CRC" in found.text

@@ -9,11 +9,6 @@ from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 
 
-@pytest.fixture
-def tracking(settings):
-    return Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
-
-
 def child_runs(tracking):
     found = tracking.client.search_runs([tracking.experiment_id], "tags.`grok.kind` = 'trial'")
     return list(found)
@@ -66,33 +61,15 @@ def test_a_trial_is_a_child_of_its_sweep_with_its_config(tracking):
     assert run.data.params == {k: str(v) for k, v in config.to_dict().items()}
 
 
-def test_runs_are_named_by_what_the_sweep_varies(tracking):
-    tracking.axes = ("lr",)
-    names = set()
-    for lr in (1e-3, 2e-3):
-        run = tracking.trial_run(tiny_config(lr=lr))
-        names.add(run.run_name)
-        assert f"lr={lr}" in run.run_name
-    assert len(names) == 2
-
-
 def test_a_second_start_finds_the_same_experiment_and_parent(tracking, settings):
-    again = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
+    again = Tracking.start(settings.tracking_uri, "sweep", settings.artifacts)
     assert (again.experiment_id, again.parent_id) == (tracking.experiment_id, tracking.parent_id)
     assert len(tracking.client.search_runs([tracking.experiment_id])) == 1
 
 
-def test_artifacts_lie_in_the_store(tracking, settings, store):
-    run_id = tracking.trial_run(tiny_config()).run_id
-    tracking.log_files(run_id, {"checkpoint/x.bin": b"12"})
-    files = [key for key in store.list("mlartifacts") if key.endswith("checkpoint/x.bin")]
-    assert len(files) == 1
-    assert store.get(files[0]) == b"12"
-
-
 def test_a_deleted_experiment_is_restored(tracking, settings):
     MlflowClient(settings.tracking_uri).delete_experiment(tracking.experiment_id)
-    again = Tracking.start(settings.tracking_uri, "sweep", f"{settings.store}/mlartifacts")
+    again = Tracking.start(settings.tracking_uri, "sweep", settings.artifacts)
     assert again.experiment_id == tracking.experiment_id
 
 

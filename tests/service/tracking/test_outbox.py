@@ -1,7 +1,6 @@
 """What MLflow lacks is marked, sent later, sent once."""
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -12,14 +11,11 @@ from service.analysis.pending import NONE, Wish
 from service.cli.commands import main
 from service.data.banks import bind_images
 from service.schedule.driver import run_sweep
-from service.store import keys
-from service.store.manifest import write_manifest
 from service.store.store import Store
-from service.tables.reading import write_rows
 from service.tracking import marks, outbox
 from service.tracking.client import Tracking, TrackingError
 from service.tracking.publisher import Publisher
-from tests.service.rows import finished_curve, finished_row
+from tests.service.rows import finish, finished_curve, finished_row
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import dead_server, hanging_server
 
@@ -30,21 +26,14 @@ IDS = {c.trial_id for c in CONFIGS}
 @pytest.fixture
 def sweep(store):
     """A store with three finished trials that MLflow knows nothing of."""
-    manifest = {"experiment_id": "1", "trials": {c.trial_id: c.to_dict() for c in CONFIGS}}
-    store.put(keys.sweep_key("mine", "1"), json.dumps(manifest).encode())
-    write_rows(store, "curves", "mine", [row for c in CONFIGS for row in finished_curve(c)])
-    write_rows(store, "trials", "mine", [finished_row(c) for c in CONFIGS])
-    for config in CONFIGS:
-        store.put(keys.trial_figure_key("mine", config.trial_id, "curve.png"), b"png")
-        run_id = finished_row(config)["run_id"]
-        store.put(keys.snapshot_key(config.trial_id, 40, run_id), b"weights")
+    finish(store, "mine", CONFIGS, ["curve.png"])
     draw_sweep(store, "mine")
     marks.mark(store, "mine", [marks.SWEEP, *IDS])
     return store
 
 
 def start(settings):
-    return Tracking.start(settings.tracking_uri, "mine", f"{settings.store}/mlartifacts", 0)
+    return Tracking.start(settings.tracking_uri, "mine", settings.artifacts, 0)
 
 
 def state_of(settings):
@@ -71,8 +60,11 @@ def assert_complete(settings):
 
 
 def test_all_that_is_marked_is_sent_and_unmarked(sweep, settings, capsys):
+    marks.mark(sweep, "mine", [marks.SWEEP, *IDS])  # twice is once
+    assert marks.marked(sweep, "mine") == sorted([marks.SWEEP, *IDS])
     assert outbox.publish(settings, "mine", print)
     assert marks.marked(sweep, "mine") == []
+    assert not list(Path(sweep.path("outbox/mine")).iterdir())  # nor a folder for every trial
     assert_complete(settings)
     for run, history, files in state_of(settings).values():
         if "trial_id" in run["data"]["tags"]:
@@ -86,8 +78,7 @@ def test_all_that_is_marked_is_sent_and_unmarked(sweep, settings, capsys):
 
 def test_what_is_sent_later_is_named_by_what_the_sweep_varies(store, settings):
     configs = [tiny_config(lr=lr) for lr in (1e-3, 2e-3)]
-    write_manifest(store, "mine", configs, "1")
-    write_rows(store, "trials", "mine", [finished_row(c) for c in configs])
+    finish(store, "mine", configs)
     marks.mark(store, "mine", [c.trial_id for c in configs])
     assert outbox.publish(settings, "mine", print)
     names = {run["info"]["run_name"] for run, _, _ in state_of(settings).values()}
@@ -143,14 +134,6 @@ def test_a_mark_that_comes_while_another_is_taken_off_stays(sweep, settings, mon
     assert name not in marks.marked(sweep, "mine")
 
 
-def test_a_name_marked_twice_is_one_and_sent_once(sweep, settings):
-    marks.mark(sweep, "mine", [marks.SWEEP, *IDS])
-    assert marks.marked(sweep, "mine") == sorted([marks.SWEEP, *IDS])
-    assert outbox.publish(settings, "mine", print)
-    assert marks.marked(sweep, "mine") == []
-    assert not list(Path(sweep.path("outbox/mine")).iterdir())  # nor a folder for every trial
-
-
 def test_without_a_server_one_line_says_what_is_lacking_and_how_to_send_it(sweep, settings):
     said, uri = [], dead_server()
     away = dataclasses.replace(settings, tracking_uri=uri)
@@ -187,16 +170,6 @@ def test_a_complete_sweep_is_complete_without_a_server(sweep, settings):
     away = dataclasses.replace(settings, tracking_uri=dead_server())
     assert len(run_sweep("mine", CONFIGS, away, said.append, Wish(scope=NONE)).trials) == 3
     assert "3 trials of mine are not shown there yet" in said[-1]
-
-
-def test_a_start_without_its_database_is_an_error_at_once(settings):
-    """MLflow alone tries for a hundred seconds."""
-    uri = dead_server().replace("http://", "postgresql://user:secret@")
-    begun = time.monotonic()
-    with pytest.raises(TrackingError, match=r"user:\*\*\*@") as error:
-        start(dataclasses.replace(settings, tracking_uri=uri))
-    assert "secret" not in str(error.value)
-    assert time.monotonic() - begun < 30
 
 
 def test_a_start_without_a_server_is_one_error_that_names_it(settings, monkeypatch):

@@ -8,8 +8,9 @@ import pytest
 from service.store.store import Store, StoreError
 from service.tables.reading import read_table
 from service.worker import pack_run
-from service.worker.pack_run import PackJob, run_pack
+from service.worker.pack_run import PackJob
 from tests.full_disk import fill, small_disk
+from tests.service.packs import run_pack
 from tests.service.tiny import tiny_config
 
 CONFIGS = (tiny_config(seed=0), tiny_config(seed=1, steps=60))
