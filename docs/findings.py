@@ -75,19 +75,19 @@ def ablations() -> None:
     clean = frame[frame["mode"] == "none"].set_index("trial_id")["val_acc_strict"]
     phases = ABOUT.set_index("trial_id").loc[clean.index, "phase"]
     sizes = frame.groupby(["trial_id", "hook"])["n_frequencies"]
-    sets = {"the dominant frequencies": "max", "the leading half": "min"}
+    sets = {"the dominant frequencies": "max", "the top half": "min"}
     for words, which in sets.items():
         chosen = frame[frame["n_frequencies"] == sizes.transform(which)]
         for point in ("block0.value", "block0.score", "block0.ffn.pre", "block0.ffn.post"):
             mine = chosen[chosen["hook"] == point]
-            columns = {"nothing done": clean}
+            columns = {"no intervention": clean}
             for mode in ("remove", "keep"):
-                for selection, fit in (("leading", "all"), ("random", "all"), ("leading", "own")):
+                for selection, fit in (("top", "all"), ("random", "all"), ("top", "within_split")):
                     query = "mode == @mode and selection == @selection and fit == @fit"
                     values = by_trial(mine.query(query), "val_acc_strict")[0]
                     columns[f"{mode} {selection}, {fit}"] = values.reindex(clean.index)
             if point == "block0.ffn.post" and words == "the dominant frequencies":
-                names = ["nothing done", "keep leading, all", "keep leading, own"]
+                names = ["no intervention", "keep top, all", "keep top, within split"]
                 known = columns[names[-1]].notna()
                 leak = {name: columns[name][known] for name in names}
                 show("The projection leak: trials with a fit of their own", leak, phases[known])
@@ -100,14 +100,18 @@ def progress() -> None:
     frame = read("progress")
     end = last(frame).set_index("trial_id")
     names = {"strict_acc": "one step", "restricted_acc": "restricted",
-             "restricted_acc_own": "restricted, within-split fit"}  # fmt: skip
+             "restricted_acc_within_split": "restricted, within-split fit"}  # fmt: skip
     columns = {title: end[name] for name, title in names.items()}
     show("Accuracy on strict pairs at the end, from t = 1", columns, end["phase"])
-    enough = end["restricted_acc_own"].notna()
+    enough = end["restricted_acc_within_split"].notna()
     columns = {title: values[enough] for title, values in columns.items()}
     show("The same, trials with enough strict pairs for a fit of their own", columns, end["phase"])
-    known = frame.dropna(subset="restricted_acc_own")
-    gap = (known["restricted_acc_own"] - known["strict_acc"]).groupby(known["trial_id"]).max()
+    known = frame.dropna(subset="restricted_acc_within_split")
+    gap = (
+        (known["restricted_acc_within_split"] - known["strict_acc"])
+        .groupby(known["trial_id"])
+        .max()
+    )
     columns = {"largest lead": gap}
     phases = ABOUT.set_index("trial_id").loc[gap.index, "phase"]
     show(

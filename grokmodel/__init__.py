@@ -1,7 +1,7 @@
 """The science: data, model, fused training, analyses. Runs without Ray, MLflow, S3 or pandas.
 
 errors      what a user can fix
-core        what knows no model: config, member, training, optimiser, noise, checkpoint, outcome
+core        what knows no model: config, member, training, optimizer, noise, checkpoint, outcome
 data        images of symbols, pairs and splits
 image       the Diffusion Transformer on images: the first model
 probing     how one looks into a trained model: hooks, projections, Fourier bases

@@ -1,9 +1,9 @@
-"""Find the boundary of generalisation in a plane of two axes, from few of its points.
+"""Find the boundary of generalization in a plane of two axes, from few of its points.
 
     python sweeps/grok_boundary.py --name wall --x weight_decay 0.1 30 --y train_fraction 0.3 0.9
     python sweeps/grok_boundary.py --name small --x P --x-values 11 17 23 31 --y lr 3e-4 1e-2
 
-Points are asked for where neighbouring ones disagree, a pack at a time, until the boundary is known
+Points are asked for where neighboring ones disagree, a pack at a time, until the boundary is known
 to the tolerance. Every other config field is a flag with one value. Run again, a search resumes
 where it stopped, and no trial is trained twice.
 
@@ -154,7 +154,7 @@ def _add_plane(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1 at each point")
     parser.add_argument(
-        "--what", choices=tuple(SIDES), default="generalised",
+        "--what", choices=tuple(SIDES), default="generalized",
         help="what tells the sides apart: validation pairs whose mirror is held out too are "
         "learned by the last step (default), or training pairs are",
     )  # fmt: skip

@@ -112,7 +112,7 @@ _DIVERSE_SIZES = (
     ("brief", "side 16, width 128, 1 head, R = 0.8, 1 seed", _DIVERSE_BRIEF),
 )
 _NARROW: Block = {"ffn": [64], "sandwich_ffn": [512]}
-"""At the smaller scales a wide FFN before attention recognises, and a narrow one after it cannot
+"""At the smaller scales a wide FFN before attention recognizes, and a narrow one after it cannot
 remember much: FFN 512 and 64 (docs/diverse.md)."""
 
 

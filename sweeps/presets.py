@@ -75,7 +75,7 @@ MANY: list[Block] = [
     {**_CONSTANT, "variant": ["baseline"], "ffn": [64, 576], "steps": [6000]},
     {**_CONSTANT, "N": [1], "heads": [1, 4], "batch": [512], "steps": [4000]},
 ]
-"""The rule with 256 images: a wide FFN recognises, one head and a narrow FFN add. Beside it the
+"""The rule with 256 images: a wide FFN recognizes, one head and a narrow FFN add. Beside it the
 baseline, as it is and with as many hidden units, and what heads do at N = 1 (docs/diverse.md)."""
 
 GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]

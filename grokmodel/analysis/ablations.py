@@ -1,7 +1,7 @@
 """Are the frequencies used? A hook point's activation is projected off them, or on to them only.
 
 The control takes equally many random frequencies. Because of the projection leak (`projections.py`)
-the leading frequencies are also projected with `fit` = own.
+the top frequencies are also projected with `fit` = within_split.
 
 Shapes: M members, Q = P^2 pairs, n order of the group, X pixels.
 """
@@ -21,15 +21,21 @@ from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import Spectrum, spectrum
 from grokmodel.probing.hooks import HookPoint, hook_points, last_ffn
 from grokmodel.probing.probe import Probe, Shares, shares
-from grokmodel.probing.projections import KEEP, REMOVE, Frequencies, projecting, projecting_own
+from grokmodel.probing.projections import (
+    KEEP,
+    REMOVE,
+    Frequencies,
+    projecting,
+    projecting_within_split,
+)
 
 EVERY = Shares(1.0, 1.0, 1.0)
 """All accuracies are known."""
 CLEAN = "none"
-LEADING, RANDOM = "leading", "random"
-ALL, OWN = "all", "own"
+TOP, RANDOM = "top", "random"
+ALL, WITHIN_SPLIT = "all", "within_split"
 RANDOM_DRAWS = 5
-"""Random sets of frequencies for every leading one."""
+"""Random sets of frequencies for every top one."""
 SAMPLE_STEPS = 1
 """Euler steps of the samples: one, from pure noise, asks for the answer and nothing else."""
 NOT_ABLATED = ("block0.query", "weighted_value", "head_output")
@@ -73,10 +79,10 @@ def spectra_of(probe: Probe, points: Sequence[HookPoint], t: float = 1.0) -> lis
 
 @torch.no_grad()
 def ablations(probe: Probe, decoders: Decoders) -> list[list[AblationRow]]:
-    """Rows of every member: every activation, removed and kept, leading and random frequencies.
+    """Rows of every member: every activation, removed and kept, top and random frequencies.
 
-    The leading frequencies are the dominant frequencies (see `Spectrum`), and, where these are more
-    than half of all, also the leading half, because removing nearly everything tells nothing."""
+    The top frequencies are the dominant frequencies (see `Spectrum`), and, where these are more
+    than half of all, also the top half, because removing nearly everything tells nothing."""
     clean = _accuracies(probe, decoders, None)
     rows = [[AblationRow("", CLEAN, "", 0, 0, ALL, "", False, *a)] for a in clean]
     for name, points in points_by_name(probe).items():
@@ -90,7 +96,7 @@ def ablations(probe: Probe, decoders: Decoders) -> list[list[AblationRow]]:
 
 
 def leading_set(found: Spectrum, size: str) -> tuple[int, ...]:
-    """The dominant frequencies, or the leading half where they are more; () if there is none."""
+    """The dominant frequencies, or the top half where they are more; () if there is none."""
     half = len(found.frequencies) // 2
     if size == "dominant frequencies":
         return found.dominant
@@ -106,7 +112,7 @@ def _ablate(
     sets: Frequencies,
     key: Sequence[set[int]],
 ) -> None:
-    """Append the rows of one activation and one set of leading frequencies a member."""
+    """Append the rows of one activation and one set of top frequencies per member."""
     everything = np.arange(1, probe.order.n // 2 + 1)
     rngs = [np.random.default_rng([m.config.seed, probe.P, len(f)])
             for m, f in zip(probe.members, sets, strict=True)]  # fmt: skip
@@ -115,12 +121,12 @@ def _ablate(
                              for rng, f in zip(rngs, sets, strict=True)])
         for draw in range(RANDOM_DRAWS)
     ]  # fmt: skip
-    for selection, draw, fit, some in [(LEADING, 0, ALL, sets), *draws, (LEADING, 0, OWN, sets)]:
+    for selection, draw, fit, some in [(TOP, 0, ALL, sets), *draws, (TOP, 0, WITHIN_SPLIT, sets)]:
         for mode in (REMOVE, KEEP):
             if fit == ALL:
                 hook, known = projecting(points, probe, some, mode), [EVERY] * len(probe)
             else:
-                hook, known = projecting_own(points, probe, some, mode)
+                hook, known = projecting_within_split(points, probe, some, mode)
             found = _accuracies(probe, decoders, hook)
             for mine, chosen, of_key, a, can in zip(rows, some, key, found, known, strict=True):
                 if not chosen:  # this member has no such set

@@ -1,7 +1,7 @@
 """How complex the weights are: stable rank, spectral entropy, algorithmic complexity.
 
 The block decomposition method (Zenil et al. 2018) estimates the length of the shortest program that
-prints a matrix; weights are quantised to their sign about the median, so that the scale of a matrix
+prints a matrix; weights are quantized to their sign about the median, so that the scale of a matrix
 plays no part.
 
 Shapes: M members, n parameters.

@@ -1,8 +1,8 @@
-"""What each attention head does for the answer: causal mediation and ablation.
+"""What each attention head does for the answer: activation patching and mean ablation.
 
-Mediation replaces one head's output by its value on another pair; ablation by its mean over all
-pairs. The effect is read off the margin: how much nearer the drawn image is to the right class's
-template than to the nearest wrong one, in squared distance a pixel.
+Patching replaces one head's output by its value on another pair; ablation by its mean over all
+pairs. The effect is read off the margin: how much nearer the sampled image is to the right class's
+template than to the nearest wrong one, in squared distance per pixel.
 Source of the measures: "Grokking From Abstraction to Intelligence".
 
 Shapes: M members, Q pairs, P classes, X pixels.
@@ -31,10 +31,10 @@ class HeadRow:
     block: int
     head: int
     margin: float
-    margin_mediated: float
+    margin_patched: float
     margin_ablated: float
     acc_strict: float
-    acc_strict_mediated: float
+    acc_strict_patched: float
     acc_strict_ablated: float
 
 
@@ -63,18 +63,18 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
     for block in range(probe.shape.depth):
         for head in range(probe.shape.heads):
             point = HookPoint(f"block{block}.head_output", head=head)
-            mediated, ablated = (
+            patched, ablated = (
                 effect(editor([point], probe.shape, edit)) for edit in (at_other_pair, mean)
             )
             for i, mine in enumerate(rows):
-                margin, accuracy = ([e[k][i] for e in (clean, mediated, ablated)] for k in (0, 1))
+                margin, accuracy = ([e[k][i] for e in (clean, patched, ablated)] for k in (0, 1))
                 mine.append(HeadRow(block, head, *margin, *accuracy))
     return rows
 
 
 def margins(x_MQX: Tensor, templates_MPX: Tensor, c_MQ: Tensor, defined_MQ: Tensor) -> list[float]:
     """Mean over the defined pairs of d(nearest wrong template) - d(right template), squared
-    distances a pixel: positive where the image is nearest to the right one."""
+    distances per pixel: positive where the image is nearest to the right one."""
     square_MQP = torch.cdist(x_MQX, templates_MPX).square() / x_MQX.shape[-1]
     right_MQ1 = square_MQP.gather(2, c_MQ[..., None])
     wrong_MQ = square_MQP.scatter(2, c_MQ[..., None], torch.inf).amin(-1)

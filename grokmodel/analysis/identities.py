@@ -1,6 +1,6 @@
 """Trigonometric identities: do the neurons write cos(w_k (a + b)) as a product formula says?
 
-Directions in neuron space come from the output side alone: what an image holds of each centred
+Directions in neuron space come from the output side alone: what an image holds of each centered
 class template (by least squares) is Fourier-transformed over c, and the gradient of that with
 respect to the neurons gives u_k (cosine) and v_k (sine); right images have an FVE of 1. Along them
 the neurons' activity F(a, b) is regressed on the four products of cos and sin; cos(w(a + b)) =
@@ -30,9 +30,9 @@ T = 1.0
 """Noise level: pure noise, where the answer can come from a and b alone."""
 RANK_TOLERANCE = 1e-5
 """Singular values of the templates below this share of the largest are rounding (float32): the
-centred ones are one short of full rank."""
+centered ones are one short of full rank."""
 CONTROLS = 5
-"""Random directions a member."""
+"""Random directions per member."""
 OUTPUT = -1
 """`control` of a direction from the output side."""
 
@@ -85,12 +85,12 @@ def output_directions(probe: Probe) -> Tensor:
     """
     order = probe.order
     templates = probe.templates()[:, list(order.elements)]  # (M, n, X) in the group's order
-    centred = templates - templates.mean(1, keepdim=True)
+    centered = templates - templates.mean(1, keepdim=True)
     angle = 2 * np.pi * np.outer(_frequencies(order.n), np.arange(order.n)) / order.n
     waves = torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)], axis=1)).flatten(0, 1)
     # templates overlap: their dual basis reads one class off an image without the others
-    dual_MXn = torch.linalg.pinv(centred.double(), rtol=RANK_TOLERANCE).to(centred)
-    wave_MVX = torch.einsum("vn,mxn->mvx", waves.to(centred), dual_MXn)
+    dual_MXn = torch.linalg.pinv(centered.double(), rtol=RANK_TOLERANCE).to(centered)
+    wave_MVX = torch.einsum("vn,mxn->mvx", waves.to(centered), dual_MXn)
     point = last_ffn(probe.shape)
     C, ffn = probe.shape.tokens_per_image, probe.shape.ffn
     nudge = torch.zeros(len(probe), 1, C, ffn, device=probe.device, requires_grad=True)
@@ -134,19 +134,19 @@ def _regress(
     n = len(projected_nn)
     angle = 2 * np.pi * k * np.arange(n) / n
     wave = {"cos": np.cos(angle), "sin": np.sin(angle)}
-    centred = projected_nn - projected_nn.mean()
-    variance = np.square(centred).sum()
+    centered = projected_nn - projected_nn.mean()
+    variance = np.square(centered).sum()
     coefficient, explained = {}, 0.0
     for of_a in ("cos", "sin"):
         for of_b in ("cos", "sin"):
             product = np.outer(wave[of_a], wave[of_b])
             norm = np.square(product).sum()
-            value = (centred * product).sum() / norm if norm > 1e-9 else 0.0
+            value = (centered * product).sum() / norm if norm > 1e-9 else 0.0
             coefficient[f"{of_a}_{of_b}"] = float(value)
             explained += value**2 * norm
     i = np.arange(n)
     rule = getattr(np, direction)(2 * np.pi * k * (i[:, None] + sign * i) / n)
-    along_rule = (centred * rule).sum() ** 2 / np.square(rule).sum()
+    along_rule = (centered * rule).sum() ** 2 / np.square(rule).sum()
     return IdentityRow(
         frequency=k,
         direction=direction,

@@ -35,7 +35,7 @@ class Langevin:
     """Steps that do not count."""
     resolution: float = 40.0
     """Curvature of the loss above which a direction counts (half). It sets the pull back to w*,
-    gamma = resolution * n beta, without which the chains leave the neighbourhood."""
+    gamma = resolution * n beta, without which the chains leave the neighborhood."""
     rate: float = 0.09
     """Step size times gamma: the chains forget their start in 2 / rate steps."""
 
@@ -89,7 +89,7 @@ def estimate(
     # epsilon, such that a chain forgets its start in 2 / rate steps
     step_size = how.rate / pull
     w_Mn = start_n.expand(how.chains + 1, -1).clone()
-    # streams of their own also for trials whose seeds are neighbours
+    # streams of their own also for trials whose seeds are neighbors
     seed_M = (seed * 1009 + torch.arange(how.chains + 1, device=w_Mn.device)) % MAX_SEED
     # the last row stays at w* and measures L(w*) on the same batches
     moves_M1 = torch.ones(len(w_Mn), 1, device=w_Mn.device)

@@ -3,11 +3,11 @@
 At t = 1 the output over all pairs is a grid of images. Restricted loss keeps the mean and the waves
 of the rule, cos and sin of w_k (a + b), at the last snapshot's dominant frequencies; excluded loss
 removes those waves. A rule that is being built shows as falling restricted loss while the loss on
-held-out pairs still stands; what is memorised is what remains when the waves are gone.
+held-out pairs still stands; what is memorized is what remains when the waves are gone.
 
 With many dominant frequencies the waves over all pairs are little else than the mean over the pairs
-of a sum, training pairs among them: a memoriser scores full restricted accuracy (the projection
-leak, see `projections.py`). `restricted_acc_own` fits the waves to the strict pairs alone.
+of a sum, training pairs among them: a memorizer scores full restricted accuracy (the projection
+leak, see `projections.py`). `restricted_acc_within_split` fits the waves to the strict pairs alone.
 
 Shapes: M members (snapshots), P modulus, n order of the group, X pixels.
 """
@@ -44,7 +44,7 @@ class ProgressRow:
     excluded_loss: float
     strict_acc: float
     restricted_acc: float
-    restricted_acc_own: float
+    restricted_acc_within_split: float
     excluded_acc: float
     gini_embedding: float
     gini_neurons: float
@@ -101,7 +101,7 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
                 excluded_loss=float(losses["excluded"][i, train].mean()),
                 strict_acc=right["plain"][i].strict,
                 restricted_acc=right["restricted"][i].strict,
-                restricted_acc_own=own[i],
+                restricted_acc_within_split=own[i],
                 excluded_acc=right["excluded"][i].train,
                 gini_embedding=gini(spectra[EMBEDDING][i].fve),
                 gini_neurons=gini(spectra[neurons][i].fve),
@@ -115,7 +115,7 @@ def _without_rule(row: ProgressRow) -> ProgressRow:
     """Multiplication modulo a composite number has no cyclic rule to restrict the output to."""
     nan = float("nan")
     return replace(row, restricted_loss=nan, excluded_loss=nan, restricted_acc=nan,
-                   restricted_acc_own=nan, excluded_acc=nan)  # fmt: skip
+                   restricted_acc_within_split=nan, excluded_acc=nan)  # fmt: skip
 
 
 def _waves(probe: Probe, found: Spectrum) -> list[np.ndarray]:

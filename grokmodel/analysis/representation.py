@@ -120,8 +120,8 @@ def participation_ratio(x_Qd: np.ndarray) -> float:
     """(sum of variances)^2 / sum of their squares over principal axes: the effective dimension."""
     if is_constant(x_Qd):
         return float("nan")
-    centred = x_Qd - x_Qd.mean(0)
-    small = centred.T @ centred if len(centred) > centred.shape[1] else centred @ centred.T
+    centered = x_Qd - x_Qd.mean(0)
+    small = centered.T @ centered if len(centered) > centered.shape[1] else centered @ centered.T
     return float(np.trace(small) ** 2 / np.square(small).sum())
 
 
@@ -144,15 +144,15 @@ def _pca(
     """Class centroids and some pairs in the plane of the first components of all pairs."""
     if is_constant(x_Qd):
         return []
-    centred = x_Qd - x_Qd.mean(0)
-    if centred.shape[1] < COMPONENTS:  # a score has a single feature
-        centred = np.pad(centred, [(0, 0), (0, COMPONENTS - centred.shape[1])])
-    variance, axes = np.linalg.eigh(centred.T @ centred)
+    centered = x_Qd - x_Qd.mean(0)
+    if centered.shape[1] < COMPONENTS:  # a score has a single feature
+        centered = np.pad(centered, [(0, 0), (0, COMPONENTS - centered.shape[1])])
+    variance, axes = np.linalg.eigh(centered.T @ centered)
     axes = axes[:, ::-1][:, :COMPONENTS]
     axes *= np.sign(axes[np.abs(axes).argmax(0), np.arange(COMPONENTS)])  # the sign is arbitrary
     explained = float(variance[::-1][:COMPONENTS].sum() / variance.sum())
     where = (grid.point.label, grid.point.head, float(t))
-    points = centred @ axes
+    points = centered @ axes
     rows = [
         PcaRow(*where, CENTROID, -1, -1, int(c), *_xyz(points[c_Q == c].mean(0)), explained)
         for c in np.unique(c_Q)

@@ -33,6 +33,14 @@ class CheckpointError(ValueError):
     """The bytes are not a checkpoint of this version. Names their origin, what was found and what
     is needed."""
 
+    def __init__(self, origin: str | Path, problem: str) -> None:
+        super().__init__(origin, problem)
+        self.origin = str(origin)
+        """Where the bytes are from: the column `checkpoint` of `failures`."""
+
+    def __str__(self) -> str:
+        return "{}: {}".format(*self.args)
+
 
 def dump_state(member: Member[Any]) -> bytes:
     """Everything that resuming needs."""
@@ -58,9 +66,9 @@ def load_state(kind: type[M_], data: bytes, origin: str | Path = "checkpoint") -
     rows = {name: _row(tensors, name, kind.size(config), origin) for name in STATE_ROWS}
     step = tensors.get("step")
     if step is None or step.shape != (1,) or step.dtype != torch.int64:
-        raise CheckpointError(f"{origin}: no step counter; need a state, not a snapshot")
+        raise CheckpointError(origin, "no step counter; need a state, not a snapshot")
     if int(step) != (curve[-1].step if curve else 0):
-        raise CheckpointError(f"{origin}: step {int(step)}; need that of the curve's last row")
+        raise CheckpointError(origin, f"step {int(step)}; need that of the curve's last row")
     return kind(config, OptimState(step=step, **rows), curve, wall_s)
 
 
@@ -98,9 +106,9 @@ def _load(
         wall_s = float(header["wall_s"])
     except (checksummed.DamagedError, LookupError, TypeError, ValueError, OverflowError) as error:
         problem = f"damaged ({error}); need a file written by grok"
-        raise CheckpointError(f"{origin}: {problem}") from error
+        raise CheckpointError(origin, problem) from error
     if not 0 <= wall_s < math.inf:
-        raise CheckpointError(f"{origin}: wall_s is {wall_s}; need seconds, 0 or more")
+        raise CheckpointError(origin, f"wall_s is {wall_s}; need seconds, 0 or more")
     return config, tensors, _curve(curve, fields, config, origin), wall_s
 
 
@@ -109,9 +117,9 @@ def _header(data: bytes, origin: str | Path) -> dict[str, Any]:
         header = checksummed.header(data)
         found = (header["format"], header["science_version"])
     except (checksummed.DamagedError, KeyError) as error:
-        raise CheckpointError(f"{origin}: not a grok checkpoint ({error})") from error
+        raise CheckpointError(origin, f"not a grok checkpoint ({error})") from error
     if found != (need := (FORMAT, SCIENCE_VERSION)):
-        raise CheckpointError(f"{origin}: format and science version {found}; need {need}")
+        raise CheckpointError(origin, f"format and science version {found}; need {need}")
     return header
 
 
@@ -121,12 +129,12 @@ def _curve(
     """Evaluations, whose steps ascend and are within the trial's budget."""
     shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
     if not shaped or curve.dtype != torch.float64:
-        raise CheckpointError(f"{origin}: curve of {fields}; need float64 of {EVALUATION_FIELDS}")
+        raise CheckpointError(origin, f"curve of {fields}; need float64 of {EVALUATION_FIELDS}")
     steps = curve[:, 0]
     whole = bool((steps == steps.round()).all() and (steps >= 0).all())
     if not whole or not (steps <= config.steps).all() or not (steps.diff() > 0).all():
         found = f"curve at steps {steps.tolist()[:9]}"
-        raise CheckpointError(f"{origin}: {found}; need ascending ones, up to {config.steps}")
+        raise CheckpointError(origin, f"{found}; need ascending ones, up to {config.steps}")
     return [Evaluation(int(row[0]), *row[1:]) for row in curve.tolist()]
 
 
@@ -134,5 +142,5 @@ def _row(tensors: dict[str, Tensor], name: str, size: int, origin: str | Path) -
     row = tensors.get(name)
     if row is None or row.shape != (size,) or row.dtype != torch.float32:
         found = None if row is None else (tuple(row.shape), row.dtype)
-        raise CheckpointError(f"{origin}: {name} is {found}; need float32 of shape ({size},)")
+        raise CheckpointError(origin, f"{name} is {found}; need float32 of shape ({size},)")
     return row[None]

@@ -137,7 +137,7 @@ class Config:
     )
     cooldown: int = declare(
         0,
-        "last steps, in which the learning rate falls linearly towards 0; 0 for none, at most "
+        "last steps, in which the learning rate falls linearly toward 0; 0 for none, at most "
         "`steps`",
         unit="steps",
         bounds=Range.whole(0, MAX_STEPS),
@@ -146,7 +146,7 @@ class Config:
     late_decay_from: int = declare(
         0,
         "steps after which `late_weight_decay` replaces `weight_decay`; 0 for never. A decay that "
-        "favours the rule may keep a model from telling many images apart",
+        "favors the rule may keep a model from telling many images apart",
         unit="steps",
         bounds=Range.whole(0, MAX_STEPS),
     )
@@ -162,7 +162,7 @@ class Config:
     )
     steps: int = declare(
         5000,
-        "optimiser steps, at most: a trial that has settled, its late decay begun, stops earlier "
+        "optimizer steps, at most: a trial that has settled, its late decay begun, stops earlier "
         "unless it has a cool-down",
         unit="steps",
         bounds=Range.whole(1, MAX_STEPS),

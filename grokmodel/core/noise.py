@@ -3,7 +3,7 @@
 A counter-based generator has no state: nothing to save in a checkpoint, nothing that a pack-mate
 can shift. Member m of a pack draws the same numbers alone, in any pack, at any position and on any
 device, and a resumed run goes on exactly where it stopped. The mixing function is the 32-bit
-finaliser `lowbias32` (C. Wellons, "Prospecting for Hash Functions", 2018).
+finalizer `lowbias32` (C. Wellons, "Prospecting for Hash Functions", 2018).
 
 Shapes: M members, B rows (triplets), X columns (pixels of one triplet).
 """

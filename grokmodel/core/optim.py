@@ -27,7 +27,7 @@ class Hyper:
     steps: Tensor
     """Updates in all."""
     cooldown: Tensor
-    """Last updates in which the learning rate falls linearly towards 0; 0 for none."""
+    """Last updates in which the learning rate falls linearly toward 0; 0 for none."""
     weight_decay: Tensor
     late_decay_from: Tensor
     """Steps after which the late decay holds; 0 for never."""

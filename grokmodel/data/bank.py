@@ -48,7 +48,7 @@ class SymbolBank:
 
     @cached_property
     def standardized(self) -> np.ndarray:
-        """The images centred per pixel and scaled to unit variance: what a model sees."""
+        """The images centered per pixel and scaled to unit variance: what a model sees."""
         return (self.images - self.mean) / self.std
 
     @cached_property

@@ -9,7 +9,7 @@ import numpy as np
 
 from grokmodel.errors import DataError
 
-Labelled = tuple[np.ndarray, np.ndarray]
+Labeled = tuple[np.ndarray, np.ndarray]
 """Upright images (n, S, S) uint8 and labels (n,) uint8."""
 
 
@@ -17,8 +17,8 @@ Labelled = tuple[np.ndarray, np.ndarray]
 class Raw:
     """A data set as its files have it."""
 
-    train: Labelled
-    test: Labelled
+    train: Labeled
+    test: Labeled
     names: dict[int, str]
     """What a label shows, where that is known."""
 

@@ -92,14 +92,14 @@ def _letter(symbol: int, rng: np.random.Generator) -> np.ndarray:
     image = Image.new("L", (CANVAS, CANVAS))
     middle = (CANVAS / 2, CANVAS / 2)
     ImageDraw.Draw(image).text(middle, ALPHABET[symbol], 255, _font(name), anchor="mm")
-    image = _centred(image)
+    image = _centered(image)
     if rng.random() < 0.5:  # thinning letters with hairlines would tear them
         heavy = name in ("DejaVuSans-Bold", "DejaVuSansMono-Bold")
         image = image.filter(ImageFilter.MinFilter(3) if heavy else ImageFilter.MaxFilter(3))
     return np.asarray(image)
 
 
-def _centred(image):  # type: ignore[no-untyped-def]
+def _centered(image):  # type: ignore[no-untyped-def]
     """The image shifted so that the middle of its ink is the middle of the canvas."""
     from PIL import ImageChops
 

@@ -78,7 +78,7 @@ def split_pairs(config: PairsConfig) -> Split:
     if config.split == "ordered":
         order = rng.permutation(len(pairs))
     else:
-        # a pair and its mirror share one random key, so they are neighbours in the order
+        # a pair and its mirror share one random key, so they are neighbors in the order
         key_PP = rng.permutation(config.P**2).reshape(config.P, config.P)
         low, high = pairs.min(1), pairs.max(1)
         order = np.argsort(key_PP[low, high], kind="stable")
@@ -89,7 +89,7 @@ def split_pairs(config: PairsConfig) -> Split:
     train, val = pairs[order[:n_train]], pairs[order[n_train:]]
     trains = np.zeros((config.P, config.P), dtype=bool)
     trains[train[:, 0], train[:, 1]] = True
-    # neighbours in the order may belong together, so both sides are shuffled once more
+    # neighbors in the order may belong together, so both sides are shuffled once more
     train, val = rng.permutation(train), rng.permutation(val)
     return Split(train=train, val=val, strict=~trains[val[:, 1], val[:, 0]])
 
@@ -100,6 +100,6 @@ def strict_evaluated(config: PairsConfig) -> int:
 
 
 def _whole_groups(keys: np.ndarray, n: int) -> int:
-    """The cut nearest to n that does not part equal neighbouring keys."""
+    """The cut nearest to n that does not part equal neighboring keys."""
     cuts = np.flatnonzero(np.diff(keys) != 0) + 1
     return int(cuts[np.argmin(np.abs(cuts - n))]) if len(cuts) else n

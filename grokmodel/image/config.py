@@ -1,6 +1,6 @@
 """The config of a trial that learns to draw images: data, model, flow and evaluation.
 
-What any trial has (optimiser, budget, seed) is declared in `grokmodel.core.config`.
+What any trial has (optimizer, budget, seed) is declared in `grokmodel.core.config`.
 """
 
 from __future__ import annotations

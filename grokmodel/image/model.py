@@ -99,7 +99,7 @@ class Layout:
         row_n = torch.zeros(1, self.n)
         for name, p in self.views(row_n).items():
             if name.endswith("mod.w"):
-                continue  # zero-initialised adaLN, as in DiT
+                continue  # zero-initialized adaLN, as in DiT
             if name == "position" or name.endswith(".w"):
                 fan_in = p.shape[1] if name != "position" else p.shape[2]
                 p.copy_(torch.randn(p.shape, generator=generator) * scale / math.sqrt(fan_in))

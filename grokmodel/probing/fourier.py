@@ -115,11 +115,11 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     if not np.isfinite(grid).all():
         raise ValueError("grid has values that are not finite")
     P = grid.shape[0]
-    centred = grid - grid.mean((0, 1))
-    if np.abs(centred).max(initial=0.0) <= CONSTANT * precision * np.abs(grid).max(initial=0.0):
-        centred = np.zeros_like(centred)
+    centered = grid - grid.mean((0, 1))
+    if np.abs(centered).max(initial=0.0) <= CONSTANT * precision * np.abs(grid).max(initial=0.0):
+        centered = np.zeros_like(centered)
     vectors, frequency = basis(P)
-    coefficient = np.einsum("ai,abd,bj->ijd", vectors, centred, vectors, optimize=True)
+    coefficient = np.einsum("ai,abd,bj->ijd", vectors, centered, vectors, optimize=True)
     power = np.square(coefficient).sum(-1)
     power[0, 0] = 0.0  # the constant, zero but for rounding
     total = power.sum()

@@ -3,9 +3,9 @@
 The activations of all pairs are taken as a grid over the group; the coefficients of some
 frequencies are set to zero and the model goes on with what is left.
 
-The projection leak: coefficients taken over all pairs carry what is memorised of training pairs to
+The projection leak: coefficients taken over all pairs carry what is memorized of training pairs to
 held-out pairs, because keeping most frequencies of a + b averages over all pairs of a sum. A model
-that only memorised then scores on held-out pairs. `projecting_own` has no such leak: coefficients
+that only memorized then scores on held-out pairs. `projecting_within_split` has no such leak: coefficients
 of strict pairs come from strict pairs alone, and so on.
 
 Shapes: M members, Q = n^2 pairs, n order of the group, K basis vectors.
@@ -29,7 +29,7 @@ REMOVE, KEEP = "remove", "keep"
 OWN_AT_LEAST = 2
 """Pairs a coefficient that a side needs for a fit of its own; with fewer it has no accuracy."""
 Frequencies = Sequence[Sequence[int]]
-"""One set of frequencies a member."""
+"""One set of frequencies per member."""
 
 
 def projecting(
@@ -56,7 +56,7 @@ def projecting(
     return editor(points, probe.shape, edit)
 
 
-def projecting_own(
+def projecting_within_split(
     points: Sequence[HookPoint], probe: Probe, frequencies: Frequencies, mode: str
 ) -> tuple[Hook, list[Shares]]:
     """The same with coefficients by least squares within each side: training pairs, held-out pairs

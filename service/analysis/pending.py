@@ -55,7 +55,7 @@ class Todo:
 
 
 def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
-    """The sweep's trials with what they lack; diverged ones have nothing to analyse."""
+    """The sweep's trials with what they lack; diverged ones have nothing to analyze."""
     trials = read_table(store, "trials", sweep)
     trials = trials[trials["phase"] != DIVERGED]
     marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])

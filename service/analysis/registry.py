@@ -149,7 +149,7 @@ ANALYSES = (
     ),
     Analysis(
         "ablations", ("ablations",), _decoded("ablations", ablations),
-        budget="1-step samples of all P² pairs: 2 modes of 1 leading, 5 random and 1 own set, "
+        budget="1-step samples of all P² pairs: 2 modes of 1 top, 5 random and 1 within-split set, "
         "for each hook point and size",
     ),
     Analysis(

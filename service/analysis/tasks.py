@@ -147,7 +147,7 @@ class Worker:
             self.run_chunk(analysis, chunk)
 
     def run_chunk(self, analysis: Analysis, chunk: Sequence[tuple[Row, list[Member]]]) -> None:
-        """Analyse some trials together; if that fails, each alone, so that one harms no other."""
+        """Analyze some trials together; if that fails, each alone, so that one harms no other."""
         started = time.perf_counter()
         members = [member for _, mine in chunk for member in mine]
         try:

@@ -24,7 +24,7 @@ from service.report.phase_figures import UNITS
 from service.tables.names import distinct
 
 SHADES = ("#F4EFE6", "#DCEFE8")
-"""The side that has not generalised (or learned), and the one that has."""
+"""The side that has not generalized (or learned), and the one that has."""
 CELL_IN, LEAST_IN = 0.3, 2.4
 """Inches per cell, within the bounds of a page; inches of a side, at least."""
 LINES = {"boundary": "solid", "boundary, not known yet": (0, (2, 1.5))}

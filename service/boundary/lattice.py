@@ -2,7 +2,7 @@
 
 A lattice of points (X, Y) has two sides. At some points a share in [0, 1] is observed, and the side
 there is `share >= 0.5`; a Gaussian process says what the others are likely to be. An edge joins two
-neighbouring points of different sides; all edges together are the boundary.
+neighboring points of different sides; all edges together are the boundary.
 
 **What is guaranteed** once `unresolved` is empty: within `tolerance` cells along both axes of every
 edge of the boundary lies an edge of the dense lattice, the one that would be found if every point
@@ -185,7 +185,7 @@ def unresolved(share_XY: Floats, side_XY: Bools, tolerance: int) -> Bools:
 
 
 def edges(side_XY: Bools) -> Ints:
-    """The boundary: pairs of neighbouring points of different sides, (edges, ends, 2)."""
+    """The boundary: pairs of neighboring points of different sides, (edges, ends, 2)."""
     along_x = np.argwhere(side_XY[1:] != side_XY[:-1])
     along_y = np.argwhere(side_XY[:, 1:] != side_XY[:, :-1])
     pairs = [np.stack([a, a + step], axis=1) for a, step in ((along_x, [1, 0]), (along_y, [0, 1]))]
@@ -193,7 +193,7 @@ def edges(side_XY: Bools) -> Ints:
 
 
 def edge_ends(side_XY: Bools) -> Bools:
-    """Points with a neighbour of the other side."""
+    """Points with a neighbor of the other side."""
     ends_XY = np.zeros_like(side_XY)
     ends_XY[tuple(edges(side_XY).reshape(-1, 2).T)] = True
     return ends_XY

@@ -21,7 +21,7 @@ from service.data.banks import bind_images
 LOG_FIELDS = ("weight_decay", "lr", "N", "init_scale", "batch", "steps", "width", "ffn")
 """Fields whose values people space by factors."""
 SIDES = {
-    "generalised": (GROKKING, COMPREHENSION),
+    "generalized": (GROKKING, COMPREHENSION),
     "learned": (MEMORIZATION, GROKKING, COMPREHENSION),
 }
 """What tells sides apart -> the phases of one side: by the last step of its budget a trial has
@@ -55,7 +55,7 @@ class Plane:
     """Config field -> value, of those that are given."""
     seeds: tuple[int, ...]
     """Each point is trained once with each."""
-    what: str = "generalised"
+    what: str = "generalized"
     """What tells its sides apart: one of SIDES."""
     data_root: str | None = None
     """Folder of the images that its trials are bound to; None: to none in particular."""
@@ -129,7 +129,7 @@ class Plane:
 
 
 def make_plane(
-    x: Axis, y: Axis, fixed: Mapping[str, Any], seeds: Sequence[int], what: str = "generalised"
+    x: Axis, y: Axis, fixed: Mapping[str, Any], seeds: Sequence[int], what: str = "generalized"
 ) -> Plane:
     """A plane, checked.
 

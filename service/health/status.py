@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from service.store import keys
-from service.store.heartbeat import ANALYSING, ENDED, FAILED, STOPPED, Seen, heartbeats
+from service.store.heartbeat import ANALYZING, ENDED, FAILED, STOPPED, Seen, heartbeats
 from service.store.manifest import read_manifest
 from service.store.store import Store
 from service.tables.reading import read_table
@@ -101,13 +101,13 @@ class Status:
     def _driver(self, seen: Seen, trials: str) -> str:
         beat, age = seen.beat, duration(seen.age_s(self.now))
         if seen.is_alive(self.now):
-            parts = [f"{'analysing' if beat.state == ANALYSING else 'running'} on {beat.host}"]
+            parts = [f"{'analyzing' if beat.state == ANALYZING else 'running'} on {beat.host}"]
             parts.append(trials)
-            if beat.state == ANALYSING:
-                parts.append(f"{beat.done} of {beat.todo} trials analysed")
+            if beat.state == ANALYZING:
+                parts.append(f"{beat.done} of {beat.todo} trials analyzed")
             elif beat.share is not None:
                 parts.append(f"{percent(beat.share)} of the steps")
-            if beat.left_s is not None and beat.state != ANALYSING:
+            if beat.left_s is not None and beat.state != ANALYZING:
                 parts.append(f"about {duration(beat.left_s)} left")
             if beat.waiting:
                 parts.append(f"waiting: {beat.waiting}")

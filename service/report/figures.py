@@ -1,7 +1,7 @@
 """Figures for people: style, phase diagrams, grok steps, curves.
 
-Every figure is drawn from table rows alone, without pyplot's global state. Colours
-are those of Okabe and Ito, told apart by colour-blind readers; phases are written out as well.
+Every figure is drawn from table rows alone, without pyplot's global state. Colors
+are those of Okabe and Ito, told apart by color-blind readers; phases are written out as well.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PHASE_LABELS = {
     "diverged": "div",
 }
 TRAIN_COLOR, VAL_COLOR, STRICT_COLOR, LOSS_COLOR = "#0072B2", "#CC79A7", "#009E73", "#555555"
-ORANGE, SKY, RED, GREY = "#E69F00", "#56B4E9", "#D55E00", "#BBBBBB"
+ORANGE, SKY, RED, GRAY = "#E69F00", "#56B4E9", "#D55E00", "#BBBBBB"
 DPI = 150
 SIDE_IN, TICKS = 7.0, 8
 """Inches of a plane's side and labels on it, at most, however many its cells."""
@@ -234,5 +234,5 @@ def trial_title(row: Mapping[str, Any], about: str = "") -> str:
 
 
 def cyclic_colors(c: np.ndarray, P: int) -> np.ndarray:
-    """A colour for each class: a circle of hues, since the classes are one."""
+    """A color for each class: a circle of hues, since the classes are one."""
     return matplotlib.colormaps["hsv"](np.asarray(c) / P)

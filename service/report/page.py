@@ -45,9 +45,9 @@ CLOCKS = {
     "tau_mem": "tau mem",
 }
 SWEEP_CAPTIONS = {
-    "phase-": "Phases of each cell: its trials share it, colour by colour; numbers are trials.",
+    "phase-": "Phases of each cell: its trials share it, color by color; numbers are trials.",
     "grok-step-": "When strict pairs are learned, and how long after the training pairs: medians "
-    "over all trials of a cell that can tell, n/m: n of m have learned. Grey, > N, not by N: the "
+    "over all trials of a cell that can tell, n/m: n of m have learned. Gray, > N, not by N: the "
     "median is not reached by the last step, N; it may come later.",
     "curves": "Accuracies of all trials, by phase.",
     "measures": "Measures of the analyses by phase, with the number of trials that have them: a "
@@ -58,9 +58,9 @@ TRIAL_CAPTIONS = {
     "spectra": "Variance explained by each frequency at every hook point, at pure noise; `target` "
     "is what a perfect output would show.",
     "training": "Progress measures, ends of samples and complexity over training. Shaded: "
-    "memorisation, circuit formation, clean-up, as far as the trial came by its last step.",
+    "memorization, circuit formation, clean-up, as far as the trial came by its last step.",
     "identities": "Neurons along directions from the output side, regressed on products of cos and "
-    "sin; grey: random directions.",
+    "sin; gray: random directions.",
     "ablations": "Strict accuracy with frequencies removed or only kept. `within-split fit` has no "
     "projection leak.",
     "timesteps": "Started from the right or a wrong result at each level; operands swapped on the "
@@ -176,13 +176,13 @@ def _typical(store: Store, sweep: str, trials: pd.DataFrame, trial_id: str) -> T
     grids = [
         _grid(title, read_table(store, table, sweep, [trial_id])[columns])
         for title, table, columns in (
-            ("Heads, at t = 1", "heads", ["block", "head", "margin", "margin_mediated",
-             "margin_ablated", "acc_strict", "acc_strict_mediated", "acc_strict_ablated"]),
+            ("Heads, at t = 1", "heads", ["block", "head", "margin", "margin_patched",
+             "margin_ablated", "acc_strict", "acc_strict_patched", "acc_strict_ablated"]),
             ("Local learning coefficient", "learning_coefficient",
              ["chain", "llc", "loss", "loss_of_chain", "samples", "resolution"]),
             ("Progress measures", "progress",
              ["step", "train_loss", "strict_loss", "restricted_loss", "excluded_loss",
-              "restricted_acc", "restricted_acc_own", "excluded_acc"]),
+              "restricted_acc", "restricted_acc_within_split", "excluded_acc"]),
         )
     ]  # fmt: skip
     count = int((trials["phase"] == row["phase"]).sum())

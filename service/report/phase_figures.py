@@ -1,4 +1,4 @@
-"""Planes of two axes: the phase of every cell, and when its trials generalise."""
+"""Planes of two axes: the phase of every cell, and when its trials generalize."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
         _axes(ax, xs, ys, x, y)
         if not has_room:  # the scale has to say what no text does
             figure.colorbar(ScalarMappable(norm, STEP_COLORS), ax=ax, format="{x:,.0f}")
-            title += f"\n(medians; grey: not by the last step; beige: {nothing})"
+            title += f"\n(medians; gray: not by the last step; beige: {nothing})"
         else:
             title += "\n(medians; n/m: trials that have learned)"
         ax.set_title(title, fontsize=9)
@@ -170,7 +170,7 @@ def _has_room(
 def _cells(
     ax: Axes, cells: Mapping[tuple[int, int], Cell], shape: tuple[int, int], has_room: bool
 ) -> None:
-    """Those of a plane that have trials, all colours at once: one by one they take minutes.
+    """Those of a plane that have trials, all colors at once: one by one they take minutes.
 
     Many are a picture in an SVG too, and have no lines between them, which would cover them.
     """

@@ -22,7 +22,7 @@ MAX_PLANES = 6
 """Planes of two axes drawn by default; others by `grok figures --x --y`."""
 DEFAULT_PLANE = ("weight_decay", "train_fraction")
 MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "restricted accuracy, within-split fit": ("progress", "restricted_acc_own", {}),
+    "restricted accuracy, within-split fit": ("progress", "restricted_acc_within_split", {}),
     "identity FVE (mean over k)": ("identities", "fve_rule", {"control": -1}),
     "Gini of the output's FVEs": ("progress", "gini_output", {}),
     "merger ratio of the output, t = 1": ("representation", "merger", {"hook": "output", "t": 1.0}),

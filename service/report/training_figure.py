@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from service.report import figures
 from service.report.figures import (
-    GREY,
+    GRAY,
     LOSS_COLOR,
     ORANGE,
     RED,
@@ -28,7 +28,7 @@ from service.report.figures import (
 )
 
 STAGE_COLORS = {
-    "memorisation": "#F6EFE2",
+    "memorization": "#F6EFE2",
     "circuit formation": "#E6F2EC",
     "clean-up": "#E4EEF6",
 }
@@ -45,7 +45,9 @@ def training(row: Row, frames: Frames) -> Figure:
     ax: Axes = axes[0, 0]
     figures.accuracies(ax, curve)
     line(ax, progress, "strict_acc", STRICT_COLOR, "strict, one step", marker="o", ls=":")
-    line(ax, progress, "restricted_acc_own", ORANGE, "strict, restricted (own)", marker="o")
+    line(
+        ax, progress, "restricted_acc_within_split", ORANGE, "strict, restricted (own)", marker="o"
+    )
     line(ax, progress, "excluded_acc", SKY, "training, excluded", marker="o")
     _stages(ax, row, progress)
     legend(ax, 3)
@@ -71,7 +73,7 @@ def training(row: Row, frames: Frames) -> Figure:
 
 
 def _stages(ax: Axes, row: Row, progress: pd.DataFrame) -> None:
-    """Memorisation, circuit formation, clean-up: where one ends and the next begins."""
+    """Memorization, circuit formation, clean-up: where one ends and the next begins."""
     bounds = stages(row, progress)
     low, high = ax.get_xlim()
     for name, start, end in bounds:
@@ -86,20 +88,20 @@ def _stages(ax: Axes, row: Row, progress: pd.DataFrame) -> None:
 def stages(row: Row, progress: pd.DataFrame) -> list[tuple[str, float, float]]:
     """(name, first step, last step) of each stage that the trial went through.
 
-    Memorisation ends when training pairs are learned; circuit formation ends, and clean-up begins,
+    Memorization ends when training pairs are learned; circuit formation ends, and clean-up begins,
     at the first snapshot after that at which the loss on strict pairs has come down to half of its
     highest. (Names: arXiv 2301.05217; bounds: ours.)
     """
     end = float(progress["step"].max())
     learned = row["train_step"]
     if learned is None or pd.isna(learned):
-        return [("memorisation", 0.0, end)]
+        return [("memorization", 0.0, end)]
     learned = float(learned)
     loss, step = progress["strict_loss"].to_numpy(float), progress["step"].to_numpy(float)
     peak = np.nanmax(loss) if np.isfinite(loss).any() else np.nan
     down = step[(step >= learned) & (loss <= 0.5 * peak)]
     turn = float(down[0]) if len(down) else end
-    bounds = (("memorisation", 0.0, learned), ("circuit formation", learned, turn),
+    bounds = (("memorization", 0.0, learned), ("circuit formation", learned, turn),
               ("clean-up", turn, end))  # fmt: skip
     return [(name, first, last) for name, first, last in bounds if first < last]
 
@@ -111,7 +113,7 @@ def _basins(ax: Axes, row: Row, basins: pd.DataFrame) -> None:
         for column, color, name in (
             ("copy_share", RED, "a training image"),
             ("rule_share", STRICT_COLOR, "new, right class"),
-            ("neither_share", GREY, "neither"),
+            ("neither_share", GRAY, "neither"),
         ):
             label = f"{name} ({pairs})"
             ax.plot(
@@ -138,6 +140,6 @@ def _complexity(ax: Axes, complexity: pd.DataFrame, progress: pd.DataFrame) -> N
     line(gini, progress, "gini_output", LOSS_COLOR, "output", ls=":")
     line(gini, progress, "gini_neurons", LOSS_COLOR, "neurons", ls="-.")
     gini.set_ylim(0, 1)
-    gini.set_ylabel("Gini coefficient of FVEs (grey)")
+    gini.set_ylabel("Gini coefficient of FVEs (gray)")
     legend(ax, 6, gini)
     ax.set_title("complexity of weights and spectra", fontsize=9)

@@ -9,13 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grokmodel.analysis.ablations import ALL, CLEAN, LEADING, OWN, RANDOM
+from grokmodel.analysis.ablations import ALL, CLEAN, RANDOM, TOP, WITHIN_SPLIT
 from grokmodel.analysis.identities import OUTPUT
 from grokmodel.analysis.representation import CENTROID
 from grokmodel.probing.projections import KEEP, REMOVE
 from service.report import figures
 from service.report.figures import (
-    GREY,
+    GRAY,
     ORANGE,
     RED,
     SKY,
@@ -62,7 +62,7 @@ def identities(row: Row, frames: Frames) -> Figure:
         part = mine[mine["direction"] == direction]
         ax.plot(part["frequency"], part["fve_rule"], "o-", ms=3, color=color, label=direction)
     random = control.groupby("frequency")["fve_rule"]
-    ax.fill_between(random.mean().index, random.min(), random.max(), color=GREY, label="random")
+    ax.fill_between(random.mean().index, random.min(), random.max(), color=GRAY, label="random")
     ax.set_ylim(0, 1)
     ax.set_title("variance explained by the rule", fontsize=9)
     for ax in axes[0]:
@@ -81,8 +81,8 @@ def ablations(row: Row, frames: Frames) -> Figure:
     sets = frame[["hook", "n_frequencies"]].drop_duplicates()
     figure, axes = figures.new_figure(10.0, 1.2 + 0.32 * len(sets), 1, 2)
     place = np.arange(len(sets))[::-1]
-    bars = ((LEADING, ALL, TRAIN_COLOR, "leading"), (RANDOM, ALL, GREY, "random (mean, range)"),
-            (LEADING, OWN, ORANGE, "leading, within-split fit"))  # fmt: skip
+    bars = ((TOP, ALL, TRAIN_COLOR, "top"), (RANDOM, ALL, GRAY, "random (mean, range)"),
+            (TOP, WITHIN_SPLIT, ORANGE, "top, within-split fit"))  # fmt: skip
     for ax, (mode, title) in zip(axes[0], ((REMOVE, "these removed"), (KEEP, "only these kept"))):
         for i, (selection, fit, color, name) in enumerate(bars):
             chosen = (frame["mode"] == mode) & (frame["selection"] == selection)
@@ -95,7 +95,7 @@ def ablations(row: Row, frames: Frames) -> Figure:
             spread = [low.clip(lower=0), high.clip(lower=0)]  # a mean may be off by rounding
             ax.barh(place + 0.26 * (1 - i), stats["mean"], 0.26, color=color, label=name,
                     xerr=spread if selection == RANDOM else None, error_kw={"lw": 0.8})  # fmt: skip
-        ax.axvline(clean, color=STRICT_COLOR, lw=1, label="nothing done")
+        ax.axvline(clean, color=STRICT_COLOR, lw=1, label="no intervention")
         ax.axvline(1 / row["P"], color="black", lw=0.8, ls=":", label="chance")
         ax.set_xlim(0, 1.02)
         ax.set_title(f"frequencies: {title}", fontsize=9)
@@ -121,14 +121,14 @@ def timesteps(row: Row, frames: Frames) -> Figure:
         if pd.notna(critical[column]):
             ax.axvline(critical[column], color="black", lw=0.8, ls=ls, label=f"critical, {column}")
     entropy = ax.twinx()
-    entropy.plot(frame["level"], frame["entropy"], color=GREY)
-    entropy.set_ylabel("FVE entropy of FFN pre-activation (grey)")
+    entropy.plot(frame["level"], frame["entropy"], color=GRAY)
+    entropy.set_ylabel("FVE entropy of FFN pre-activation (gray)")
     ax.set_title("started from the right or a wrong result", fontsize=9)
     ax.set_xlabel("noise level at the start")
     ax = axes[0, 1]
     swaps = frames["swaps"].sort_values("level")
     for column, color, name in (("old_share", SKY, "old sum"), ("new_share", STRICT_COLOR, "new"),
-                                ("neither_share", GREY, "neither")):  # fmt: skip
+                                ("neither_share", GRAY, "neither")):  # fmt: skip
         ax.plot(swaps["level"], swaps[column], color=color, label=name)
     ax.set_title("operands swapped on the way", fontsize=9)
     ax.set_xlabel("noise level at the swap")
@@ -173,7 +173,7 @@ def representation(row: Row, frames: Frames) -> Figure:
     axes[1, 0].set_ylabel("t = 1", fontsize=8)
     axes[2, 0].set_ylabel("merger ratio", fontsize=8)
     axes[2, 0].legend(frameon=False, fontsize=7)
-    title = "principal components, coloured by result; rings: class means"
+    title = "principal components, colored by result; rings: class means"
     figure.suptitle(trial_title(row, f"; {title}"), fontsize=TITLE_SIZE)
     return figure
 

@@ -1,7 +1,7 @@
 """The claims of the paper (arXiv 2604.17673): what it says, its number, the rule for ours.
 
 Verdicts are computed. A claim that was tested at a smaller scale than the paper's or in a
-neighbouring regime is `partly` reproduced at most; trials on other images count for no verdict.
+neighboring regime is `partly` reproduced at most; trials on other images count for no verdict.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Claim:
     """How `judge` finds, in words."""
     judge: Rule
     stand_in: tuple[str, ...] = ()
-    """Experiments of a neighbouring regime, looked at where these have nothing that learned."""
+    """Experiments of a neighboring regime, looked at where these have nothing that learned."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimVerdict:
             finding = replace(other, verdict=verdict, measured=other.measured + note)
             experiments = claim.stand_in
         else:
-            note = tuple(f"in the neighbouring regime: {line}" for line in other.measured)
+            note = tuple(f"in the neighboring regime: {line}" for line in other.measured)
             finding = replace(finding, measured=finding.measured + note)
     stood_in = experiments is not claim.experiments
     ran, other_images = evidence.of(experiments), evidence.stand_ins()
@@ -112,8 +112,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("key-frequencies", SINGLE, "A few key frequencies carry the computation.",
           "4 of 11 at P = 23: w1, w3, w7, w9 (which ones depends on the seed)", _ONE,
           mechanism.KEYS, over_learned("spectra", mechanism.key_frequencies)),
-    Claim("heads", SINGLE, "Attention heads specialise in one frequency each.", "one per head",
-          _ONE, mechanism.HEADS, over_learned("spectra", mechanism.heads_specialise)),
+    Claim("heads", SINGLE, "Attention heads specialize in one frequency each.", "one per head",
+          _ONE, mechanism.HEADS, over_learned("spectra", mechanism.heads_specialize)),
     Claim("identity-cos", SINGLE, "The neurons compute cos(w1(a + b)) = cos cos - sin sin.",
           "138910 and -139849, FVE 0.95", _ONE, mechanism.IDENTITY,
           over_learned("identities", partial(mechanism.identity, direction="cos"))),

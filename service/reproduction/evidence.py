@@ -14,7 +14,7 @@ REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not reproduced", "no
 VERDICTS = (REPRODUCED, PARTLY, NOT, NOT_RUN)
 BEYOND_MIRROR = 0.5
 """Share of the strict pairs that must be right at the end for an accuracy on all validation pairs
-to count: a memoriser that ignores order reaches 0.95 on these in some splits."""
+to count: a memorizer that ignores order reaches 0.95 on these in some splits."""
 STEPS_FINAL = TrialConfig.final_sample_steps
 """Euler steps of the final samples."""
 SAMPLED = 0.5

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from grokmodel.core.outcome import LEARNED
-from service.report.figures import GREY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
+from service.report.figures import GRAY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.reproduction.evidence import Evidence, learned
 from service.reproduction.levels import PAPER_RECTIFY, tells
 from service.reproduction.mirror import CONTROL
@@ -29,7 +29,7 @@ COLUMNS = 4
 KINDS = (
     (1, 1, SKY), (1, 2, TRAIN_COLOR), (4, 1, VAL_COLOR), (256, 1, STRICT_COLOR), (256, 2, DARK)
 )  # fmt: skip
-"""Images per symbol, blocks and colour of trials whose levels are drawn."""
+"""Images per symbol, blocks and color of trials whose levels are drawn."""
 
 
 def draw(evidence: Evidence) -> dict[str, tuple[Figure, str]]:
@@ -63,7 +63,7 @@ def _curves(evidence: Evidence) -> tuple[Figure, str] | None:
         "run; a seed that settled and stopped keeps its last value. Samples are of as many Euler "
         "steps as a panel says; those of one step tell what a model knows, not how it samples in "
         "many. The paper: training accuracy first, validation accuracy long after. Dashed: what a "
-        "memoriser that ignores order scores on just these validation pairs (none without a leak)."
+        "memorizer that ignores order scores on just these validation pairs (none without a leak)."
     )
     return figure, caption
 
@@ -79,9 +79,9 @@ def _curve_panel(ax: Axes, rows: pd.DataFrame, key: tuple[object, ...]) -> None:
     if key[0] != CONTROL:
         splits = rows.drop_duplicates("trial_id")
         strict = splits["n_strict"] / splits["n_val"]
-        memoriser = (1 - strict + strict / splits["P"]).mean()
-        ax.axhline(memoriser, color=DARK, ls="--", lw=0.9, label="memoriser")
-    ax.axhline(LEARNED, color=GREY, lw=0.6)
+        memorizer = (1 - strict + strict / splits["P"]).mean()
+        ax.axhline(memorizer, color=DARK, ls="--", lw=0.9, label="memorizer")
+    ax.axhline(LEARNED, color=GRAY, lw=0.6)
     ax.set_ylim(-0.03, 1.03)
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8)
@@ -120,7 +120,7 @@ def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
     left.plot(list(PAPER_RECTIFY), list(PAPER_RECTIFY.values()), "D", color=RED,
               label="the paper, N = 256")  # fmt: skip
     left.set(xlabel="noise-step index at the start, of 50", ylabel="share corrected, P = 23")
-    right.plot([0, 50], [0, 50], color=GREY, lw=1, label="predicted = observed")
+    right.plot([0, 50], [0, 50], color=GRAY, lw=1, label="predicted = observed")
     right.set(xlabel="predicted critical noise step", ylabel="observed critical noise step")
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)

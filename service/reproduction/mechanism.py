@@ -13,7 +13,7 @@ from service.text import count, percent, spread
 NEURONS = ".ffn.pre"
 HEAD_SITES = ("score[a]", "weighted_value[a]")
 OWN_FREQUENCY = 0.5
-"""Share of a head's power in one frequency from which it counts as specialised in it."""
+"""Share of a head's power in one frequency from which it counts as specialized in it."""
 EXACT_FVE, SOME_FVE = 0.90, 0.70
 BALANCED = 0.1
 """Two coefficients count as equal in size when they differ by this share."""
@@ -82,7 +82,7 @@ def spectrum(rows: pd.DataFrame) -> Spectrum:
     return Spectrum(k, a, b, ab, cross=0.0)
 
 
-def heads_specialise(rows: pd.DataFrame) -> Finding:
+def heads_specialize(rows: pd.DataFrame) -> Finding:
     """The rule HEADS."""
     kinds = rows["hook"].str.split(".", n=1).str[-1]
     rows = rows[kinds.isin(HEAD_SITES) & (rows["t"] == 1.0) & (rows["heads"] > 1)]

@@ -1,6 +1,6 @@
 """The mirror leak: how much of a validation accuracy can a model owe to a + b = b + a?
 
-Under the paper's split (a, b) and (b, a) fall independently. A model that has memorised its
+Under the paper's split (a, b) and (b, a) fall independently. A model that has memorized its
 training pairs and merely ignores order gets every validation pair right whose mirror trained. Here
 its score is counted over many splits, then looked for in the trials.
 """
@@ -38,7 +38,7 @@ SETTING = (*PAPERS, "sample_steps")
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What a perfect memoriser that ignores order scores at one modulus."""
+    """What a perfect memorizer that ignores order scores at one modulus."""
 
     P: int
     shares: np.ndarray
@@ -101,7 +101,7 @@ class Leak:
     """Highest validation accuracy of each trial before its first evaluation with more than LOW of
     the strict pairs right."""
     above: pd.Series
-    """Last validation accuracy less what a memoriser would have on just this split."""
+    """Last validation accuracy less what a memorizer would have on just this split."""
 
     @property
     def share(self) -> float:

@@ -1,4 +1,4 @@
-"""Run a sweep: plan, train packs with Ray Tune, analyse with Ray tasks, draw, summarise."""
+"""Run a sweep: plan, train packs with Ray Tune, analyze with Ray tasks, draw, summarize."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from service.schedule.tune import SweepError, forget_resume_points, train_packs
 from service.settings import Settings
 from service.store import keys
 from service.store.heartbeat import (
-    ANALYSING,
+    ANALYZING,
     FAILED,
     STOPPED,
     Heartbeat,
@@ -216,8 +216,8 @@ def _analyze(
     failures: list[str] = []
     if todo:
         say(f"analyses of {len(todo)} trials")
-    with TaskProgress(len(todo), "trials analysed", say) as progress:
-        heartbeat.watch(ANALYSING, progress.facts)
+    with TaskProgress(len(todo), "trials analyzed", say) as progress:
+        heartbeat.watch(ANALYZING, progress.facts)
         for report in tasks.analyze(job, todo, resources.gpus):
             progress.add(report.trials)
             failures += report.failures

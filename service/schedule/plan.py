@@ -20,7 +20,7 @@ MAX_MEMBERS = {"cpu": 16, "gpu": 256}
 MeasureMost = Callable[[Sequence[TrialConfig]], Mapping[PackShape, int]]
 """One config of each shape -> members of the best pack of that shape."""
 MAX_TRIALS = 1_000_000
-"""Trials a sweep: beyond it a grid is more likely a slip than a wish."""
+"""Trials per sweep: beyond it a grid is more likely a slip than a wish."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def pack(
     """Group trials of equal shape; the longest packs come first, to leave none to the end.
 
     Args:
-        most: members a pack of a shape, at most, where that is known.
+        most: members per pack of a shape, at most, where that is known.
     """
     shapes: dict[PackShape, list[TrialConfig]] = {}
     for config in configs:
@@ -145,7 +145,7 @@ def pack(
         if count > resources.slots:  # so that no slot waits for the others at the end
             count = math.ceil(count / resources.slots) * resources.slots
         count = min(count, len(group))
-        # members of one pack should stop at the same time, so neighbours in budget stay together
+        # members of one pack should stop at the same time, so neighbors in budget stay together
         bounds = [round(i * len(group) / count) for i in range(count + 1)]
         packs += [tuple(group[i:j]) for i, j in itertools.pairwise(bounds)]
     return tuple(sorted(packs, key=lambda p: -sum(step_cost(c) * c.steps for c in p)))

@@ -28,9 +28,9 @@ SILENT_S = 90.0
 """Seconds without a beat after which a driver counts as dead."""
 LAST_BEAT_S = 10.0
 """Seconds that the end of a sweep waits for its last beat to be written."""
-STARTING, TRAINING, ANALYSING = "starting", "training", "analysing"
+STARTING, TRAINING, ANALYZING = "starting", "training", "analyzing"
 ENDED, FAILED, STOPPED = "ended", "failed", "stopped"
-RUNNING = (STARTING, TRAINING, ANALYSING)
+RUNNING = (STARTING, TRAINING, ANALYZING)
 
 Facts = Callable[[], Mapping[str, Any]]
 """Returns fields of `Beat` as they are now; called by the thread that writes."""
@@ -45,14 +45,14 @@ class Beat:
     """What a driver says."""
 
     state: str
-    """starting, training, analysing; ended, failed, stopped."""
+    """starting, training, analyzing; ended, failed, stopped."""
     host: str
     pid: int
     started: str
     """By the driver's clock, like all times here: ISO 8601, UTC."""
     written: str
     done: int = 0
-    """Trials trained, or analysed, by this run."""
+    """Trials trained, or analyzed, by this run."""
     todo: int = 0
     """Trials that this run trains, or analyses, in all."""
     share: float | None = None

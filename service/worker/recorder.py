@@ -1,6 +1,6 @@
 """What a pack leaves behind while it trains: resume points, snapshots, pictures, rows.
 
-Results are copied off the device by the thread that trains; everything else - serialising, drawing,
+Results are copied off the device by the thread that trains; everything else - serializing, drawing,
 uploading - happens in the writer's thread. What MLflow is to be told is news for the driver.
 
 Order of writes of a finished trial: snapshot, pictures, outbox marker, `curves`, `trials`, and only

@@ -6,7 +6,7 @@
 A decoder of all 47 classes is trained on three quarters of the training images and reads the rest;
 then another quarter is left out, and so on. From the classes that are still there, the one that is
 most often confused with the others is taken out; what was taken out first stands last. The images
-of the test files are not looked at: they tell afterwards what the order is worth, by `--read`.
+of the test files are not looked at: they tell afterward what the order is worth, by `--read`.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@
     python tests/benchmarks/boundary.py --synthetic 40 --first-seed 1000     others of them
     python tests/benchmarks/boundary.py --store DIR           real training, about ten minutes
     python tests/benchmarks/boundary.py --store DIR --seeds 0 1 2 --again 3 4 5     half an hour
-    python tests/benchmarks/boundary.py --store DIR --plane generalised --size 12   half an hour
+    python tests/benchmarks/boundary.py --store DIR --plane generalized --size 12   half an hour
 
 *Synthetic*: sides of a 16 x 16 lattice by formulas, with seeds that draw each. *Real*, on built-in
 glyphs: `learned`, learning rate against weight decay, tiny models told apart by whether training
-pairs are learned; `generalised`, weight decay against training fraction, models of the demo told
+pairs are learned; `generalized`, weight decay against training fraction, models of the demo told
 apart by whether strict pairs are. The search comes first, then the rest of the lattice is trained;
 both see the same trials.
 

@@ -202,7 +202,7 @@ def run_cells(todo: list[Cell], rounds: int, args: argparse.Namespace) -> list[l
     return found
 
 
-def summarise(cell: Cell, found: list[Cell]) -> Cell:
+def summarize(cell: Cell, found: list[Cell]) -> Cell:
     """Medians over rounds."""
     good = [f for f in found if "error" not in f]
     if not good:
@@ -261,7 +261,7 @@ def main() -> int:
     rounds = args.rounds or (1 if args.device == "cuda" else 3)
     todo = cells(args)
     found = run_cells(todo, rounds, args)
-    rows = [summarise(cell, results) for cell, results in zip(todo, found, strict=True)]
+    rows = [summarize(cell, results) for cell, results in zip(todo, found, strict=True)]
     print("\n" + report(rows))
     about = machine.describe(args.device) | {"threads": args.threads}
     machine.write_json(args.json, {"machine": about, "shape": SHAPES[args.device], "rows": rows})

@@ -37,7 +37,7 @@ def lost_work(trace, faults):
 
 def store_away_s(start, end, faults):
     """Seconds between two times in which the store took nothing: training goes on meanwhile, and
-    what is tried again afterwards may have waited for its turn."""
+    what is tried again afterward may have waited for its turn."""
     spans = [(f["at"], f["until"] + LAST_RETRY_S) for f in faults if f["kind"] in ("s3", "full")]
     total = 0.0
     for at, until in sorted(spans):

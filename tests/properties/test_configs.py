@@ -111,10 +111,10 @@ def test_what_is_accepted_can_be_trained_and_recorded(fields):
 
 @share(0.03)
 @given(edge_fields(tiles=3))
-def test_what_is_accepted_can_be_analysed_and_drawn(fields):
+def test_what_is_accepted_can_be_analyzed_and_drawn(fields):
     config = trainable(fields)
     if config is not None:
         with lives(config) as life:
             if life.train()["phase"] != DIVERGED:
-                life.analyse()
+                life.analyze()
             assert life.draw()

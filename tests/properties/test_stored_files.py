@@ -78,7 +78,7 @@ def test_deeply_nested_json_and_bytes_that_are_no_text_are_named_without_quoting
 
 def test_a_manifest_of_a_newer_version_is_read_and_kept(store):
     """What it says that this version does not know is not lost when the sweep is run again."""
-    newer = {IDS[0]: CONFIGS[0].to_dict() | {"colour": "blue"}}
+    newer = {IDS[0]: CONFIGS[0].to_dict() | {"color": "blue"}}
     whole = {"experiment_id": "1", "trials": newer, "later": 5}
     assert manifest_or_named(store, json.dumps(whole).encode()).trials == newer
     write_manifest(store, "mine", CONFIGS[1:], "1")

@@ -1,4 +1,4 @@
-"""The whole life of a trial in one process: trained, recorded, analysed, drawn."""
+"""The whole life of a trial in one process: trained, recorded, analyzed, drawn."""
 
 import tempfile
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ class Life:
         self.curve = read_table(self.store, "curves", SWEEP)
         return self.trial_row
 
-    def analyse(self):
+    def analyze(self):
         """Rows of the analyses. Weights may be so large that activations are infinite, which an
         analysis has to say; whatever else goes wrong in one is raised."""
         settings = Settings(self.store.url, "", "", None)
@@ -80,6 +80,6 @@ class Life:
 
 @contextmanager
 def lives(config):
-    """The life of a trial, in a folder that is gone afterwards."""
+    """The life of a trial, in a folder that is gone afterward."""
     with tempfile.TemporaryDirectory() as folder:
         yield Life(config, Path(folder))

@@ -17,7 +17,7 @@ from service.settings import Settings, load_settings
 from service.store.store import Store
 from sweeps.presets import preset_configs
 
-folder, UNANALYSED = Path(sys.argv[1]), Wish(scope=NONE)
+folder, UNANALYZED = Path(sys.argv[1]), Wish(scope=NONE)
 """
 
 

@@ -21,7 +21,7 @@ def break_down(*args):
 settings = load_settings(str(folder))
 try:
     configs = preset_configs("smoke", {})
-    run_sweep("dark", configs, settings, print, UNANALYSED, trainer=break_down)
+    run_sweep("dark", configs, settings, print, UNANALYZED, trainer=break_down)
 except SweepError as error:
     _, run = parent_run(settings, "dark")
     print(json.dumps({"said": str(error), "status": run.info.status}))
@@ -43,7 +43,7 @@ ray.init(
 )
 try:
     configs = preset_configs("smoke", {})
-    run_sweep("dark", configs, load_settings(str(folder)), print, UNANALYSED)
+    run_sweep("dark", configs, load_settings(str(folder)), print, UNANALYZED)
 except SweepError as error:
     print(json.dumps(str(error)))
 """
@@ -75,7 +75,7 @@ os.environ["MLFLOW_TRACKING_URI"], said = f"sqlite:///{folder}/mlflow.db", []
 settings = load_settings(f"{folder}/disk/store")
 try:
     configs = preset_configs("smoke", {})
-    run_sweep("full", configs, settings, said.append, UNANALYSED, trainer=fill_the_disk)
+    run_sweep("full", configs, settings, said.append, UNANALYZED, trainer=fill_the_disk)
 except SweepError as error:
     print(json.dumps({"error": str(error), "said": said}))
 """

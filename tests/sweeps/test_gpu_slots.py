@@ -17,7 +17,7 @@ from service.schedule.cluster import cluster_resources
 assert str(cluster_resources()) == "1 GPU, 1 CPU"
 lines = []
 configs = preset_configs("smoke", {"seed": list(range(6)), "weight_decay": [1.0], "steps": [50]})
-run_sweep("gpu", configs, load_settings(str(folder)), lines.append, UNANALYSED)
+run_sweep("gpu", configs, load_settings(str(folder)), lines.append, UNANALYZED)
 print(json.dumps(lines))
 """
 

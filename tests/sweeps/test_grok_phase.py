@@ -87,7 +87,7 @@ def test_the_rest_of_the_analyses_is_asked_for_and_done_once(swept):
         assert set(mine["analysis"]) >= quick
     assert said_by(swept, *ANALYZE, "heads,basins") == ("nothing is missing in smoke\n")
     out = said_by(swept, *ANALYZE, "blocked,identities")
-    assert "trials analysed" in out
+    assert "trials analyzed" in out
     (beat,) = (swept / "progress" / "smoke").iterdir()  # seen to its end, and MLflow has it all
     assert beat.stat().st_mtime > (swept / "figures" / "smoke" / "report.html").stat().st_mtime
     assert not [path for path in (swept / "outbox").rglob("*") if path.is_file()]

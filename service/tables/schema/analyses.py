@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.tables.schema.columns import BOOL, FLOAT, ID, INT, RUN, STR, VERSION, Column, Table
 
-_STEP = Column("step", INT, "updates made by the analysed weights", "steps")
+_STEP = Column("step", INT, "updates made by the analyzed weights", "steps")
 _HOOK = Column("hook", STR, "activation, such as block0.ffn.post or, of one operand, embedding[a]")
 _HEAD = Column("head", INT, "attention head; -1 where the hook point has none")
 _T = Column("t", FLOAT, "noise level: 0 data, 1 noise")
@@ -86,7 +86,12 @@ PROGRESS = _analysis(
     Column("excluded_loss", FLOAT, "training pairs; the rule at the dominant frequencies removed"),
     Column("strict_acc", FLOAT, "accuracy on strict pairs by one step from t = 1", "share"),
     Column("restricted_acc", FLOAT, "accuracy on strict pairs, restricted; leaks", "share"),
-    Column("restricted_acc_own", FLOAT, "the same, waves fitted to strict pairs alone", "share"),
+    Column(
+        "restricted_acc_within_split",
+        FLOAT,
+        "the same, waves fitted to strict pairs alone",
+        "share",
+    ),
     Column("excluded_acc", FLOAT, "accuracy on training pairs, excluded", "share"),
     Column("gini_embedding", FLOAT, "Gini coefficient of the FVEs of the embedding"),
     Column("gini_neurons", FLOAT, "the same of the FFN neurons"),
@@ -100,7 +105,7 @@ ABLATIONS = _analysis(
     ("hook", "mode", "selection", "n_frequencies", "draw", "fit"),
     Column("hook", STR, "activation, all heads and both operands of it; empty: none"),
     Column("mode", STR, "remove or keep the frequencies; none: nothing is done"),
-    Column("selection", STR, "leading: those with most power; random: the control"),
+    Column("selection", STR, "top: those with most power; random: the control"),
     Column("n_frequencies", INT, "size of the set"),
     Column("draw", INT, "number of the random set"),
     Column("fit", STR, "all: coefficients over all pairs, leaks; own: of each side of the split"),
@@ -195,11 +200,11 @@ HEADS = _analysis(
     ("block", "head"),
     Column("block", INT, "transformer block"),
     Column("head", INT, "attention head: what it writes to the c-tokens"),
-    Column("margin", FLOAT, "squared distance a pixel: nearest wrong template less right one"),
-    Column("margin_mediated", FLOAT, "the same with the head's output from another pair"),
+    Column("margin", FLOAT, "squared distance per pixel: nearest wrong template less right one"),
+    Column("margin_patched", FLOAT, "the same with the head's output from another pair"),
     Column("margin_ablated", FLOAT, "the same with its mean over all pairs"),
     Column("acc_strict", FLOAT, "accuracy on strict pairs", "share"),
-    Column("acc_strict_mediated", FLOAT, "the same, mediated", "share"),
+    Column("acc_strict_patched", FLOAT, "the same, patched", "share"),
     Column("acc_strict_ablated", FLOAT, "the same, ablated", "share"),
 )
 
@@ -252,7 +257,7 @@ ANALYSES = Table(
         RUN,
         Column("analysis", STR, "name of the analysis"),
         Column("settings", STR, "what was asked for beyond the defaults of the analysis"),
-        Column("checkpoints", INT, "checkpoints of the trial that were analysed"),
+        Column("checkpoints", INT, "checkpoints of the trial that were analyzed"),
         Column("seconds", FLOAT, "time that fell to this trial", "s"),
         Column("device", STR, "device that did it"),
         VERSION,

@@ -173,7 +173,7 @@ def rule_table(config):
     return result_table(config.op, config.P)
 
 
-def memoriser_table(config):
+def memorizer_table(config):
     """Right on training pairs; on all others a random wrong class."""
     P = config.P
     rng = np.random.default_rng(config.seed)
@@ -187,8 +187,8 @@ def rule_follower(config, bank):
     return lookup_member(config, bank, rule_table(config))
 
 
-def memoriser(config, bank):
-    return lookup_member(config, bank, memoriser_table(config))
+def memorizer(config, bank):
+    return lookup_member(config, bank, memorizer_table(config))
 
 
 def follower_probe(make=rule_follower, pixels=False, **changes):

@@ -11,10 +11,10 @@ from grokmodel.analysis.ablations import (
     ALL,
     BELOW,
     CLEAN,
-    LEADING,
-    OWN,
     RANDOM,
     RANDOM_DRAWS,
+    TOP,
+    WITHIN_SPLIT,
     ablations,
     blocked,
     leading_set,
@@ -26,7 +26,7 @@ from grokmodel.probing.activations import collect
 from grokmodel.probing.fourier import Spectrum, spectrum
 from grokmodel.probing.hooks import HookPoint, last_ffn
 from grokmodel.probing.probe import Shares
-from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
+from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_within_split
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     follower_probe,
@@ -110,7 +110,7 @@ def test_the_frequencies_listed_are_as_many_as_said_and_drawn_anew(eleven):
         assert len(set(listed)) == len(listed) == row.n_frequencies
         assert set(listed) <= {1, 2, 3, 4, 5}
         (found,) = spectra_of(probe, groups[row.hook])
-        if row.selection == LEADING:
+        if row.selection == TOP:
             assert listed in [leading_set(found, s) for s in ("dominant frequencies", "half")]
         assert row.is_key == (set(listed) <= set(found.key_frequencies))
     assert len({r.frequencies for r in rows if (r.selection, r.n_frequencies) == (RANDOM, 2)}) > 1
@@ -120,14 +120,14 @@ def test_a_row_has_the_accuracies_of_samples_with_its_frequencies_projected(elev
     probe, rows = eleven
     decoders = decoders_of(probe)
     groups = points_by_name(probe)
-    assert any(row.fit == OWN and math.isnan(row.val_acc_strict) for row in rows[::5])
+    assert any(row.fit == WITHIN_SPLIT and math.isnan(row.val_acc_strict) for row in rows[::5])
     for row in rows[::5]:
         chosen = [[int(k) for k in row.frequencies.split()]]
         points = groups[row.hook]
         if row.fit == ALL:
             (expected,) = sampled(probe, decoders, 1, projecting(points, probe, chosen, row.mode))
         else:
-            hook, (known,) = projecting_own(points, probe, chosen, row.mode)
+            hook, (known,) = projecting_within_split(points, probe, chosen, row.mode)
             (expected,) = sampled(probe, decoders, 1, hook)
             expected = Shares(*(x if k == 1 else math.nan for x, k in zip(expected, known)))
         np.testing.assert_array_equal(accuracies(row), expected)
@@ -172,7 +172,7 @@ def test_pairs_outside_of_the_group_do_not_count(op):
     (rows,) = ablations(probe, decoders)
     clean = rows[0]
     (row,) = (
-        r for r in rows if (r.hook, r.mode, r.selection, r.fit) == ("output", REMOVE, LEADING, ALL)
+        r for r in rows if (r.hook, r.mode, r.selection, r.fit) == ("output", REMOVE, TOP, ALL)
     )
     assert clean.train_acc == clean.val_acc == 1
     # the image that is left is the mean of the waves: all zero, which is symbol 0's
@@ -190,7 +190,11 @@ def test_every_activation_is_removed_and_kept_at_leading_random_and_own_frequenc
     (expected_clean,) = sampled(probe, decoders, 1)
     assert accuracies(clean) == expected_clean
     assert {r.hook for r in rows} == set(points_by_name(probe))
-    cases = [(LEADING, 0, ALL), (LEADING, 0, OWN), *((RANDOM, i, ALL) for i in range(RANDOM_DRAWS))]
+    cases = [
+        (TOP, 0, ALL),
+        (TOP, 0, WITHIN_SPLIT),
+        *((RANDOM, i, ALL) for i in range(RANDOM_DRAWS)),
+    ]
     found = {}
     for r in rows:
         found.setdefault((r.hook, r.n_frequencies), []).append((r.selection, r.draw, r.fit, r.mode))

@@ -16,7 +16,7 @@ from tests.grokmodel.analysis.handmade import (
     follower_probe,
     lookup_config,
     lookup_member,
-    memoriser,
+    memorizer,
     probe_of,
     random_member,
     rule_follower,
@@ -88,7 +88,7 @@ COPY, NEW, WRONG_COPY = (1, 0, 0, 1), (0, 1, 0, 1), (1, 0, 0, 0)
     ("make", "N", "train", "strict"),
     [
         (rule_follower, 1, COPY, COPY),
-        (memoriser, 1, COPY, WRONG_COPY),
+        (memorizer, 1, COPY, WRONG_COPY),
         (rule_follower, 2, NEW, NEW),  # the mean of two images
         (draws_first, 2, COPY, COPY),
     ],

@@ -16,7 +16,7 @@ from tests.grokmodel.tiny import tiny
 
 P = 7
 DISTANCE = 2 * P / (P - 1)
-"""Squared distance a pixel of two unit vectors in units of their variance."""
+"""Squared distance per pixel of two unit vectors in units of their variance."""
 
 
 # --- margins --------------------------------------------------------------------------------------
@@ -81,10 +81,10 @@ def test_a_head_that_looks_at_another_pair_reads_that_pairs_operand():
     for row in heads_of(probe):
         operand = pair // P if row.head == 0 else pair % P
         same = operand[other] == operand
-        assert row.acc_strict_mediated == pytest.approx(same[strict].mean())
+        assert row.acc_strict_patched == pytest.approx(same[strict].mean())
         # a wrong template in place of the right one turns the margin round
         expected = DISTANCE * (same.mean() - (1 - same.mean()))
-        assert row.margin_mediated == pytest.approx(expected, rel=1e-4)
+        assert row.margin_patched == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("head", [0, 1])
@@ -96,10 +96,10 @@ def test_a_head_that_is_the_same_for_all_pairs_or_not_projected_out_has_no_effec
     mine = slice(head * 8, head * 8 + 8)
     (weight[:, mine] if off == "value" else weight[mine]).zero_()
     for row in heads_of(probe_of(member)):
-        effects = (row.margin_mediated, row.margin_ablated)
+        effects = (row.margin_patched, row.margin_ablated)
         if row.head == head:
             assert effects == pytest.approx((row.margin, row.margin), rel=1e-5)
-            assert row.acc_strict == row.acc_strict_mediated == row.acc_strict_ablated
+            assert row.acc_strict == row.acc_strict_patched == row.acc_strict_ablated
         else:
             assert all(abs(effect - row.margin) > 1e-3 for effect in effects)
 

@@ -73,8 +73,8 @@ def test_a_grid_is_explained_by_four_products_and_by_the_rule(grid, k, expected,
 # --- directions -----------------------------------------------------------------------------------
 
 
-def centred_waves(probe, i):
-    """(V, X) DFT over c of the dual of the centred templates of member i, cos and sin by turns."""
+def centered_waves(probe, i):
+    """(V, X) DFT over c of the dual of the centered templates of member i, cos and sin by turns."""
     templates = probe.templates()[i][list(probe.order.elements)].double().numpy()
     n = len(templates)
     dual = np.linalg.pinv(templates - templates.mean(0), rcond=1e-5).T
@@ -99,7 +99,7 @@ def test_directions_are_the_product_of_the_matrices_behind_the_neurons(norm, cha
         gate = 1 + (time @ p[f"{last}.mod.w"] + p[f"{last}.mod.b"])[0, -config.width :]
         scale = 1 + (time @ p["final.mod.w"] + p["final.mod.b"])[0, -config.width :]
         map_FX = (p[f"{last}.ffn.down.w"] * gate * scale @ p["final.w"]).numpy()
-        waves_VCX = centred_waves(probe, i).reshape(-1, config.tokens_per_image, config.patch**2)
+        waves_VCX = centered_waves(probe, i).reshape(-1, config.tokens_per_image, config.patch**2)
         expected = np.einsum("fx,vcx->vcf", map_FX, waves_VCX).reshape(len(waves_VCX), -1)
         atol = 1e-5 * np.abs(expected).max()
         np.testing.assert_allclose(found[i], expected, rtol=1e-3, atol=atol)
@@ -108,7 +108,7 @@ def test_directions_are_the_product_of_the_matrices_behind_the_neurons(norm, cha
 def test_behind_a_layer_norm_directions_are_the_mean_gradient_over_the_pairs():
     probe = probe_of(random_member(tiny(norm="pre", P=5)))
     found = output_directions(probe)[0]
-    waves_VX = torch.from_numpy(centred_waves(probe, 0)).float()
+    waves_VX = torch.from_numpy(centered_waves(probe, 0)).float()
     nudge = torch.zeros(1, probe.Q, 1, 16, requires_grad=True)
     hook = editor([last_ffn(probe.shape)], probe.shape, lambda _, part: part + nudge)
     x_QX = probe.predict(probe.noised(1.0, 0), 1.0, probe.operands(), hook)[0]

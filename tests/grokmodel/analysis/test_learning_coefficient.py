@@ -29,7 +29,7 @@ def quadratic(h):
 
 
 def quartic(scale):
-    """L = scale * sum of w1^2 w2^2 over pairs of neighbours: a minimum with crossing valleys."""
+    """L = scale * sum of w1^2 w2^2 over pairs of neighbors: a minimum with crossing valleys."""
 
     def loss_and_grad(w_Mn, step):
         x, y = w_Mn.unflatten(1, (-1, 2)).unbind(-1)

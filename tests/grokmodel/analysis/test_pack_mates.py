@@ -14,7 +14,7 @@ from grokmodel.analysis.timesteps import swaps, timesteps
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     lookup_config,
-    memoriser,
+    memorizer,
     probe_of,
     random_member,
 )
@@ -45,7 +45,7 @@ def pair(request):
         for s in (1, 2)
     ]
     banks = banks_for(*configs)
-    return [memoriser(configs[0], *banks.values()), random_member(configs[1], 0.1)]
+    return [memorizer(configs[0], *banks.values()), random_member(configs[1], 0.1)]
 
 
 @pytest.mark.parametrize("name", ROWS)

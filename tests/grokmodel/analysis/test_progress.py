@@ -16,8 +16,8 @@ from tests.grokmodel.analysis.handmade import (
     follower_probe,
     lookup_config,
     lookup_member,
-    memoriser,
-    memoriser_table,
+    memorizer,
+    memorizer_table,
     pairs_of,
     pixel_bank,
     pixel_banks,
@@ -116,16 +116,16 @@ def test_all_of_a_rule_follower_lies_in_the_waves_of_the_rule(op, excluded):
     assert row.excluded_loss == pytest.approx(excluded, abs=1e-4)
     assert row.restricted_acc == 1
     if op in ("add", "sub"):
-        assert row.restricted_acc_own == 1
+        assert row.restricted_acc_within_split == 1
 
 
-def test_a_memoriser_is_right_when_restricted_by_all_pairs_and_not_by_its_strict_pairs():
-    row = progress_of(follower_probe(memoriser, True, train_fraction=0.65, seed=4, **SPLIT))
+def test_a_memorizer_is_right_when_restricted_by_all_pairs_and_not_by_its_strict_pairs():
+    row = progress_of(follower_probe(memorizer, True, train_fraction=0.65, seed=4, **SPLIT))
     assert row.n_dominant == 3
     assert row.train_loss == pytest.approx(0, abs=1e-9)
     # two different unit vectors are a square distance of 2 apart: in units of variance 2 / (6 / 7)
     assert row.strict_loss == pytest.approx(14 / 6, abs=1e-4)
-    assert (row.restricted_acc, row.restricted_acc_own) == (1, 0)
+    assert (row.restricted_acc, row.restricted_acc_within_split) == (1, 0)
 
 
 def test_with_few_strict_pairs_there_is_no_accuracy_of_their_own():
@@ -133,7 +133,7 @@ def test_with_few_strict_pairs_there_is_no_accuracy_of_their_own():
     assert 0 < len(pairs_of(probe.members[0].config)[1]) < 14
     row = progress_of(probe)
     assert row.restricted_acc == 1
-    assert math.isnan(row.restricted_acc_own)
+    assert math.isnan(row.restricted_acc_within_split)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -142,7 +142,7 @@ def test_the_waves_that_a_member_draws_are_its_dominant(k):
     row = progress_of(probe, decoders)
     assert (row.n_dominant, row.is_key) == (1, True)
     assert row.gini_output == pytest.approx(2 / 3, abs=1e-4)
-    assert (row.restricted_acc, row.restricted_acc_own) == (1, 1)
+    assert (row.restricted_acc, row.restricted_acc_within_split) == (1, 1)
     # the mean of all waves is left: the same image for all 29 training pairs
     config = probe.members[0].config
     train, _ = pairs_of(config)
@@ -175,10 +175,10 @@ def test_spectra_and_losses_are_those_of_the_activations_at_pure_noise(changes):
 
 
 def test_accuracies_are_of_strict_pairs_when_restricted_and_of_training_pairs_when_excluded():
-    probe = follower_probe(memoriser, train_fraction=0.4)
+    probe = follower_probe(memorizer, train_fraction=0.4)
     decoders = decoders_of(probe)
     row = progress_of(probe)
-    out = images_of(probe, memoriser_table(probe.members[0].config))
+    out = images_of(probe, memorizer_table(probe.members[0].config))
     dominant = [output_spectrum(probe, out)]
     restricted, excluded = (
         shares(probe.right(_projected(probe, out, dominant, keep), decoders), probe)[0]

@@ -35,11 +35,11 @@ P = 7
 
 
 def cloud(sizes, d=5, spread=1.0, seed=0):
-    """Points (Q, d) of classes with random centres, and the class of each, in random order."""
+    """Points (Q, d) of classes with random centers, and the class of each, in random order."""
     rng = np.random.default_rng(seed)
     c = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
-    centres = 2 * rng.standard_normal((len(sizes), d))
-    return centres[c] + spread * rng.standard_normal((len(c), d)), c
+    centers = 2 * rng.standard_normal((len(sizes), d))
+    return centers[c] + spread * rng.standard_normal((len(c), d)), c
 
 
 def rows_of(probe):
@@ -211,7 +211,7 @@ def test_a_picture_of_many_pairs_shows_some_and_the_same_in_all_pictures():
     assert len(set(shown["output", NO_HEAD, 1.0])) == POINTS
 
 
-def test_components_are_centred_uncorrelated_and_in_the_order_of_their_variance():
+def test_components_are_centered_uncorrelated_and_in_the_order_of_their_variance():
     _, points = rows_of(probe_of(random_member(tiny())))
     for point in ("embedding[a]", "block0.attention", "output"):
         x = np.array([xyz(r) for r in picture(points, point) if r.kind == PAIR])

@@ -24,8 +24,8 @@ from grokmodel.probing.fourier import spectrum
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     follower_probe,
-    memoriser,
-    memoriser_table,
+    memorizer,
+    memorizer_table,
     probe_of,
     random_member,
 )
@@ -167,10 +167,10 @@ def test_a_rule_follower_rectifies_from_every_level_but_the_image(N):
     assert row.observed == 0
 
 
-def test_a_memoriser_rectifies_the_share_of_pairs_that_it_knows():
-    probe = follower_probe(memoriser, pixels=True)
+def test_a_memorizer_rectifies_the_share_of_pairs_that_it_knows():
+    probe = follower_probe(memorizer, pixels=True)
     (rows,), _ = timesteps(probe, decoders_of(probe))
-    knows = memoriser_table(probe.members[0].config) == result_table("add", P)
+    knows = memorizer_table(probe.members[0].config) == result_table("add", P)
     for count, column in ((FEW_PAIRS, "recover_acc"), (PAIRS, "rectify_acc")):
         a, b = some_pairs(probe.members, count)[0].T
         expected = float(knows[a, b].mean())

@@ -28,7 +28,7 @@ def without_content(pack):
 
 
 class Update:
-    """All that the optimiser does but torch's own kernel, which has no version without content."""
+    """All that the optimizer does but torch's own kernel, which has no version without content."""
 
     def __init__(self, pack):
         self.own = pack.optimizer

@@ -116,7 +116,7 @@ def test_members_that_share_a_launch_move_as_those_that_do_not():
 
 
 def test_a_state_is_taken_over_wherever_it_stands():
-    """Ten updates, a new optimiser on the same state, ten more: as twenty without a break."""
+    """Ten updates, a new optimizer on the same state, ten more: as twenty without a break."""
     straight, broken = (OptimState.start(random(len(LR), n)) for _ in range(2))
     ramps = hyper(warmup=(15, 0, 3), late=(8, 12, 0), cooldown=(45, 0, 35))
     first = Optimizer(straight, ramps)

@@ -37,7 +37,7 @@ def test_growing_pads_with_black_around_the_middle(margin):
 # --- bank -----------------------------------------------------------------------------------------
 
 
-def test_standardized_images_are_centred_per_pixel_with_unit_variance_and_ink_undoes_it():
+def test_standardized_images_are_centered_per_pixel_with_unit_variance_and_ink_undoes_it():
     bank = synthetic_bank(7, 3, 8)
     seen = bank.standardized
     assert seen.dtype == np.float32

@@ -34,7 +34,7 @@ def times(mean, std, uniform, levels=100_000):
 # --- path -----------------------------------------------------------------------------------------
 
 
-def test_the_path_is_straight_from_data_to_noise_and_a_level_belongs_to_neighbouring_rows():
+def test_the_path_is_straight_from_data_to_noise_and_a_level_belongs_to_neighboring_rows():
     x0, eps = random(2, 6, 5), random(2, 6, 5, seed=1)
     t = torch.tensor([[0.0, 0.2, 1.0], [0.4, 0.5, 0.9]]).double()
     found = flow.interpolate(x0, eps, t)

@@ -18,14 +18,14 @@ def assert_equals_the_references(shape, members, by_table):
     batch = Batch(shape, members)
     weights = batch.weights.clone().requires_grad_()
     out = batch.predict(weights, by_table=by_table)
-    towards = random(*out.shape, seed=4)
-    (out * towards).sum().backward()
+    toward = random(*out.shape, seed=4)
+    (out * toward).sum().backward()
     gradients = batch.layout.views(weights.grad)
     for i in range(members):
         reference = batch.reference(i)
         expected = batch.predict_by(reference, i)
         torch.testing.assert_close(out[i], expected, rtol=1e-9, atol=1e-9)
-        (expected * towards[i]).sum().backward()
+        (expected * toward[i]).sum().backward()
         for name, gradient in reference.gradients().items():
             torch.testing.assert_close(gradients[name][i], gradient, rtol=1e-8, atol=1e-9)
 

@@ -168,7 +168,7 @@ def test_each_member_finds_the_images_of_its_own_bank_which_is_stored_once():
         assert torch.equal(pack.images_of(i), expected)
 
 
-def test_the_loss_is_known_when_the_prediction_is_always_grey():
+def test_the_loss_is_known_when_the_prediction_is_always_gray():
     """Zero weights predict the mean image, whose error is the variance of the image asked for."""
     config = tiny(batch=512, t_levels=8)
     pack = pack_of(config)

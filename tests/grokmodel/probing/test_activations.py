@@ -53,7 +53,7 @@ def test_the_grid_at_a_b_belongs_to_the_operands_a_and_b():
 # --- members --------------------------------------------------------------------------------------
 
 
-def test_the_averaged_weights_are_analysed_and_not_the_raw_ones():
+def test_the_averaged_weights_are_analyzed_and_not_the_raw_ones():
     member = random_member(tiny())
     (before,) = grids_of(member)
     member.state.weights.zero_()

@@ -59,8 +59,8 @@ def test_the_waves_are_orthonormal_and_span_all_functions_of_the_result(modulus,
     waves = [rule_waves(modulus, k, sign) for k in range(1, modulus // 2 + 1)]
     flat = np.concatenate(waves).reshape(-1, modulus**2)
     np.testing.assert_allclose(flat @ flat.T, np.eye(modulus - 1), atol=1e-12)
-    centred = grid.reshape(-1) - grid.mean()
-    np.testing.assert_allclose(flat.T @ (flat @ centred), centred, atol=1e-12)
+    centered = grid.reshape(-1) - grid.mean()
+    np.testing.assert_allclose(flat.T @ (flat @ centered), centered, atol=1e-12)
 
 
 @pytest.mark.parametrize(("modulus", "k"), [(23, 4), (24, 4), (24, 12)])

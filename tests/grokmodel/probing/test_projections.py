@@ -9,9 +9,9 @@ import torch
 from grokmodel.data.pairs import split_pairs
 from grokmodel.probing.hooks import HookPoint, hook_points
 from grokmodel.probing.probe import shares
-from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_own
+from grokmodel.probing.projections import KEEP, REMOVE, projecting, projecting_within_split
 from tests.grokmodel.analysis.handmade import (
-    memoriser_table,
+    memorizer_table,
     probe_of,
     random,
     random_member,
@@ -37,12 +37,12 @@ def project(probe, value, frequencies, mode):
     return projecting([OUTPUT], probe, [frequencies] * len(probe), mode)("output", value)
 
 
-def project_own(probe, value, frequencies, mode):
-    hook, _ = projecting_own([OUTPUT], probe, [frequencies] * len(probe), mode)
+def project_within_split(probe, value, frequencies, mode):
+    hook, _ = projecting_within_split([OUTPUT], probe, [frequencies] * len(probe), mode)
     return hook("output", value)
 
 
-HOOKS = {project: projecting, project_own: lambda *args: projecting_own(*args)[0]}
+HOOKS = {project: projecting, project_within_split: lambda *args: projecting_within_split(*args)[0]}
 PROJECT = pytest.mark.parametrize("projected", HOOKS)
 
 
@@ -137,8 +137,12 @@ def test_planted_waves_are_removed_or_kept_by_their_frequency(op, n):
         found = project(probe, both, frequencies, mode)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     if n == 11:  # with pairs enough it is the same wave on every side
-        torch.testing.assert_close(project_own(probe, three, [3], KEEP), three, atol=1e-4, rtol=0)
-        torch.testing.assert_close(project_own(probe, three, [3], REMOVE), five, atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            project_within_split(probe, three, [3], KEEP), three, atol=1e-4, rtol=0
+        )
+        torch.testing.assert_close(
+            project_within_split(probe, three, [3], REMOVE), five, atol=1e-4, rtol=0
+        )
 
 
 # --- coefficients of each side --------------------------------------------------------------------
@@ -160,7 +164,7 @@ def test_a_side_does_not_depend_on_the_values_of_another(mode, side):
     mine = sides_of(config)[side]
     assert len(mine) > 10
     other[:, mine] = value[:, mine]
-    found, expected = (project_own(probe, x, [2], mode) for x in (other, value))
+    found, expected = (project_within_split(probe, x, [2], mode) for x in (other, value))
     torch.testing.assert_close(found[:, mine], expected[:, mine])
     leaking, leaked = (project(probe, x, [2], mode) for x in (other, value))
     assert not torch.isclose(leaking[:, mine], leaked[:, mine]).any()
@@ -175,7 +179,9 @@ def test_within_a_side_the_fit_is_that_of_least_squares(op):
     a, b = (x.reshape(-1) for x in np.meshgrid(w, w, indexing="ij"))
     columns = [np.ones(n * n), *(f(x) for f in (np.cos, np.sin) for x in (a, b, a + b, a - b))]
     position = {number: i for i, number in enumerate(probe.order.pairs.reshape(-1))}
-    removed, kept = (project_own(probe, value, [k], mode)[0, :, 0] for mode in (REMOVE, KEEP))
+    removed, kept = (
+        project_within_split(probe, value, [k], mode)[0, :, 0] for mode in (REMOVE, KEEP)
+    )
     for side in sides_of(config):
         mine = [q for q in side if q in position]
         x = np.stack(columns, axis=1)[[position[q] for q in mine]]
@@ -201,7 +207,9 @@ def test_an_accuracy_is_known_where_each_coefficient_has_two_pairs_of_its_side(
 ):
     config = tiny(P=11, **changes)
     assert [len(side) for side in sides_of(config)] == sizes
-    _, (found,) = projecting_own([OUTPUT], probe_of(random_member(config)), [frequencies], KEEP)
+    _, (found,) = projecting_within_split(
+        [OUTPUT], probe_of(random_member(config)), [frequencies], KEEP
+    )
     assert tuple(not math.isnan(x) for x in found) == known
 
 
@@ -209,12 +217,12 @@ def test_an_accuracy_is_known_where_each_coefficient_has_two_pairs_of_its_side(
 
 
 @pytest.fixture(scope="module")
-def memorised():
+def memorized():
     """A probe over a large grid, and the output of a member that draws the
     right images for its training pairs and wrong ones for all others."""
     config = tiny(P=23, train_fraction=0.65, split="unordered")
     probe = probe_of(random_member(config))
-    table = torch.from_numpy(memoriser_table(config)).reshape(-1)
+    table = torch.from_numpy(memorizer_table(config)).reshape(-1)
     return probe, probe.templates()[:, table][:, :, None]
 
 
@@ -224,23 +232,23 @@ def accuracies(probe, value):
 
 
 @pytest.mark.parametrize("left_out", [(), (4,), (4, 9)])
-def test_keeping_most_frequencies_makes_a_memoriser_right_over_all_pairs_but_not_by_sides(
-    memorised, left_out
+def test_keeping_most_frequencies_makes_a_memorizer_right_over_all_pairs_but_not_by_sides(
+    memorized, left_out
 ):
-    probe, value = memorised
+    probe, value = memorized
     assert accuracies(probe, value) == (1, 0, 0)
     frequencies = [k for k in range(1, 12) if k not in left_out]
     assert accuracies(probe, project(probe, value, frequencies, KEEP)).strict > 0.9
-    hook, (can,) = projecting_own([OUTPUT], probe, [frequencies], KEEP)
+    hook, (can,) = projecting_within_split([OUTPUT], probe, [frequencies], KEEP)
     assert (can.train, can.strict) == (1, 1), "there are pairs enough to say so"
     found = accuracies(probe, hook("output", value))
     assert found.strict < 1 / 23
     assert found.train > 0.95
 
 
-def test_on_each_side_apart_one_that_knows_the_rule_stays_right(memorised):
-    probe, _ = memorised
+def test_on_each_side_apart_one_that_knows_the_rule_stays_right(memorized):
+    probe, _ = memorized
     table = torch.from_numpy(rule_table(probe.members[0].config)).reshape(-1)
     value = probe.templates()[:, table][:, :, None]
     assert accuracies(probe, value) == (1, 1, 1)
-    assert accuracies(probe, project_own(probe, value, range(1, 12), KEEP)) == (1, 1, 1)
+    assert accuracies(probe, project_within_split(probe, value, range(1, 12), KEEP)) == (1, 1, 1)

@@ -1,4 +1,4 @@
-"""Sweeps of tiny trials that are really trained, and analysed in this process."""
+"""Sweeps of tiny trials that are really trained, and analyzed in this process."""
 
 from service.analysis.pending import Wish, batches
 from service.analysis.tasks import Job, analysis_task, to_do
@@ -23,7 +23,7 @@ class Sweep:
         run_pack(PackJob(name, settings, tuple(configs), cpus=1.0))
         assert outbox.publish(settings, name, print)
 
-    def analyse(self, wish=FAST):
+    def analyze(self, wish=FAST):
         """Do what the sweep lacks; returns the reports."""
         job = Job(self.name, self.settings, wish)
         return [analysis_task(job, batch) for batch in batches(to_do(job), size=8)]

@@ -38,7 +38,7 @@ def test_a_bad_checkpoint_is_a_row_of_failures_and_harms_no_other_trial(trained,
     if data is not None:
         store.put(key, data)
 
-    (report,) = trained.analyse()
+    (report,) = trained.analyze()
     failures = read_table(store, "failures", "sweep")
     assert set(failures["trial_id"]) == {bad}
     assert set(failures["analysis"]) == set(FAST.names)
@@ -48,7 +48,7 @@ def test_a_bad_checkpoint_is_a_row_of_failures_and_harms_no_other_trial(trained,
     assert set(read_table(store, "heads", "sweep")["trial_id"]) == {good}
 
     store.put(key, whole)  # once it is there again it is done, and the failure is forgotten
-    (report,) = trained.analyse()
+    (report,) = trained.analyze()
     assert report.failures == ()
     assert read_table(store, "failures", "sweep").empty
     assert set(read_table(store, "heads", "sweep")["trial_id"]) == {bad, good}
@@ -57,7 +57,7 @@ def test_a_bad_checkpoint_is_a_row_of_failures_and_harms_no_other_trial(trained,
 def test_a_damaged_snapshot_on_the_way_costs_the_analyses_over_training_only(trained, store):
     bad, good = trained.ids
     store.put(trained.snapshot(bad, 10), b"damaged")
-    trained.analyse()
+    trained.analyze()
     assert list(read_table(store, "failures", "sweep")["analysis"]) == ["basins"]
     assert set(read_table(store, "heads", "sweep")["trial_id"]) == {bad, good}
     assert set(read_table(store, "basins", "sweep")["trial_id"]) == {good}
@@ -81,9 +81,9 @@ def test_a_store_that_cannot_be_used_ends_a_task_at_once(trained, store, monkeyp
         monkeypatch.setattr(Store, name, refusing(getattr(Store, name)))
     wish = Wish(names=("heads", "identities"))
     with pytest.raises(StoreError, match="full"):
-        trained.analyse(wish)
+        trained.analyze(wish)
     assert len(refused) == 1
     monkeypatch.undo()
     assert read_table(store, "failures", "sweep").empty
-    (report,) = trained.analyse(wish)
+    (report,) = trained.analyze(wish)
     assert report.failures == ()

@@ -30,7 +30,7 @@ def parts(store):
 
 
 def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, store):
-    (report,) = trained.analyse(Wish())
+    (report,) = trained.analyze(Wish())
     assert (report.trials, report.failures) == (2, ())
     for name in (table for a in ANALYSES for table in a.tables):
         frame = read_table(store, name, "sweep")
@@ -43,7 +43,7 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
 
 
 def test_analyses_over_training_have_a_row_a_snapshot_the_others_one_checkpoint(trained, store):
-    trained.analyse()
+    trained.analyze()
     steps = {step for step, _ in keys.snapshots(store, trained.ids[0])}
     assert len(steps) > 3
     by_trial = read_table(store, "basins", "sweep").groupby("trial_id")["step"].apply(set)
@@ -55,11 +55,11 @@ def test_analyses_over_training_have_a_row_a_snapshot_the_others_one_checkpoint(
 
 
 def test_what_is_done_is_not_done_again(trained, store):
-    trained.analyse()
+    trained.analyze()
     before = parts(store)
-    assert trained.analyse() == []
+    assert trained.analyze() == []
     assert parts(store) == before
-    trained.analyse(Wish(names=("heads", "complexity")))
+    trained.analyze(Wish(names=("heads", "complexity")))
     assert {k: t for k, t in parts(store).items() if k in before} == before
     assert len(read_table(store, "complexity", "sweep"))
 
@@ -70,7 +70,7 @@ def test_what_another_process_does_meanwhile_is_left_out(trained, settings, monk
     def overtaken(*args):
         found = adopt(*args)
         monkeypatch.setattr(tasks, "adopt", adopt)
-        trained.analyse()  # the other process, which ends between two readings
+        trained.analyze()  # the other process, which ends between two readings
         return found
 
     monkeypatch.setattr(tasks, "adopt", overtaken)
@@ -78,9 +78,9 @@ def test_what_another_process_does_meanwhile_is_left_out(trained, settings, monk
 
 
 def test_other_noise_levels_are_another_question(trained, store):
-    trained.analyse(Wish(names=("spectra",)))
+    trained.analyze(Wish(names=("spectra",)))
     other = Wish(names=("spectra",), levels_t=(0.25,))
-    trained.analyse(other)
+    trained.analyze(other)
     frame = read_table(store, "spectra", "sweep")
     assert set(frame["t"]) == {0.0, 0.25, 0.5, 1.0}
     assert not frame.duplicated(list(TABLES["spectra"].key)).any()
@@ -101,7 +101,7 @@ def test_quick_does_the_expensive_analyses_for_one_trial_a_phase_only(trained, s
 def test_diverged_trials_are_left_alone(settings, store):
     sweep = Sweep(settings, "diverging", [tiny_config(seed=1, lr=1e30)])
     assert list(read_table(store, "trials", "diverging")["phase"]) == ["diverged"]
-    assert sweep.analyse() == []
+    assert sweep.analyze() == []
 
 
 def test_without_pybdm_one_line_says_what_is_left_out(monkeypatch, caplog):
@@ -130,35 +130,35 @@ def test_analyses_are_of_the_run_that_the_row_is_of(trained, store, settings, tm
     run_pack(PackJob("other", settings, tuple(CONFIGS), 1.0, other_run))
     runs = [set(read_table(store, "trials", name)["run_id"]) for name in ("sweep", "other")]
     assert not runs[0] & runs[1]
-    trained.analyse()
-    Sweep(alone).analyse()
+    trained.analyze()
+    Sweep(alone).analyze()
     for table in FAST.names:
         mine, its = (read_table(s, table, "sweep") for s in (store, Store(alone)))
         assert not mine.empty
         pd.testing.assert_frame_equal(mine, its)
     # and the other sweep takes nothing over that is of another run
-    Sweep(settings, "other").analyse()
+    Sweep(settings, "other").analyze()
     theirs = read_table(store, "heads", "other")
     assert set(theirs["trial_id"]) == set(trained.ids)
     assert not theirs["margin"].isin(read_table(store, "heads", "sweep")["margin"]).any()
 
 
-def test_rows_do_not_depend_on_what_is_analysed_together(trained, store, settings, tmp_path):
-    trained.analyse()
+def test_rows_do_not_depend_on_what_is_analyzed_together(trained, store, settings, tmp_path):
+    trained.analyze()
     other = dataclasses.replace(settings, store=str(tmp_path / "other"))
     alone = Sweep(other, "alone", CONFIGS[:1])
-    alone.analyse()
+    alone.analyze()
     mine, theirs = read_table(store, "basins", "sweep"), read_table(Store(other), "basins")
     mine = mine[mine["trial_id"] == alone.ids[0]].reset_index(drop=True)
     drop = {"columns": "sweep"}
     pd.testing.assert_frame_equal(mine.drop(**drop), theirs.drop(**drop), rtol=1e-3, atol=1e-4)
 
 
-def test_a_sweep_takes_over_what_another_has_analysed_and_draws_it(trained, store, settings):
+def test_a_sweep_takes_over_what_another_has_analyzed_and_draws_it(trained, store, settings):
     wish = Wish(names=(*FAST.names, "identities"))
-    trained.analyse(wish)
+    trained.analyze(wish)
     again = Sweep(settings, "again", [CONFIGS[0], tiny_config(seed=2)])
-    again.analyse(wish)
+    again.analyze(wish)
     before, after = (
         read_table(store, "analyses", sweep).set_index(["trial_id", "analysis"])["seconds"]
         for sweep in ("sweep", "again")
@@ -169,4 +169,4 @@ def test_a_sweep_takes_over_what_another_has_analysed_and_draws_it(trained, stor
     assert set(read_table(store, "heads", "again")["trial_id"]) == set(again.ids)
     for trial_id in again.ids:
         assert store.exists(keys.trial_figure_key("again", trial_id, "identities.png"))
-    assert again.analyse(wish) == []
+    assert again.analyze(wish) == []

@@ -42,12 +42,12 @@ def test_a_task_reads_no_table_that_it_fills_and_deletes_no_failure_that_is_not_
 
 def test_a_figure_is_drawn_from_rows_of_earlier_analyses_too(trained, store, calls):
     """Each of their tables is read once for all trials of a task."""
-    trained.analyse(Wish(names=("timesteps", "swaps")))
-    trained.analyse(Wish(names=("spectra",)))
+    trained.analyze(Wish(names=("timesteps", "swaps")))
+    trained.analyze(Wish(names=("spectra",)))
     for trial_id in trained.ids:  # as after a kill between the rows and the figures
         store.delete(keys.trial_figure_key("sweep", trial_id, "spectra.png"))
     calls.clear()
-    trained.analyse(Wish(names=("blocked",)))
+    trained.analyze(Wish(names=("blocked",)))
     for table in ("timesteps", "critical", "swaps", "spectra"):
         assert calls.count(table) == 1
     for trial_id in trained.ids:
@@ -56,7 +56,7 @@ def test_a_figure_is_drawn_from_rows_of_earlier_analyses_too(trained, store, cal
 
 
 def test_a_figure_is_the_same_from_rows_computed_and_from_rows_read(trained, store):
-    trained.analyse(Wish())
+    trained.analyze(Wish())
     names = store.list("trial_figures/sweep")
     before = {name: store.get(name) for name in names if not name.endswith(("curve.png",))}
     draw_trials(store, "sweep", read_table(store, "trials", "sweep").to_dict("records"))
@@ -65,10 +65,10 @@ def test_a_figure_is_the_same_from_rows_computed_and_from_rows_read(trained, sto
 
 def test_figures_that_failed_are_drawn_when_asked_again(trained, store):
     wish = Wish(names=("identities",))
-    trained.analyse(wish)
+    trained.analyze(wish)
     row = {"trial_id": trained.ids[0], "analysis": "figures", "checkpoint": "", "error": "OSError"}
     write_rows(store, "failures", "sweep", [row | {"message": "disk full"}])
-    (report,) = trained.analyse(wish)
+    (report,) = trained.analyze(wish)
     assert report.trials == 1
     assert read_table(store, "failures", "sweep").empty
-    assert trained.analyse(wish) == []
+    assert trained.analyze(wish) == []

@@ -19,7 +19,7 @@ class KilledError(Exception):
 
 
 def grows(config):
-    """A truth: what generalises where."""
+    """A truth: what generalizes where."""
     return config.weight_decay < 5 * config.train_fraction
 
 

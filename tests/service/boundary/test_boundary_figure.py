@@ -23,7 +23,7 @@ def lines_of(found):
 
 
 def colors_at(found, point):
-    """Colours of the slices that are drawn at a point."""
+    """Colors of the slices that are drawn at a point."""
     dots = draw(found).findobj(PathCollection)
     at = [dot for dot in dots if tuple(dot.get_offsets()[0]) == point]
     return {to_hex(dot.get_facecolor()[0]).upper() for dot in at} - {"#FFFFFF"}
@@ -66,7 +66,7 @@ def test_where_the_boundary_is_not_known_yet_it_is_dashed(plane, settings, store
 
 
 def split(config):
-    """One seed of two generalises late in a strip along the boundary."""
+    """One seed of two generalizes late in a strip along the boundary."""
     is_strip = 5 * config.train_fraction <= config.weight_decay < 12 * config.train_fraction
     return "grokking" if is_strip and config.seed == 1 else by_side(config)
 
@@ -76,7 +76,7 @@ def test_a_tie_between_seeds_is_shown_and_told_as_one(search, settings, store):
     found = run(search, settings, Table(store, truth=split))
     ties = [point for point, phases in found.phases.items() if len(set(phases)) == 2]
     assert found.ties == len(ties) > 0
-    assert f"seeds tied at {len(ties)} points, counted as generalised" in found.in_words()
+    assert f"seeds tied at {len(ties)} points, counted as generalized" in found.in_words()
     assert published(store)["ties"] == len(ties)
     both = {PHASE_COLORS["grokking"].upper(), PHASE_COLORS["memorization"].upper()}
     for point, phases in found.phases.items():
@@ -87,8 +87,8 @@ def test_a_tie_between_seeds_is_shown_and_told_as_one(search, settings, store):
 
 
 def test_a_side_is_told_with_the_budget_that_it_is_of(search, settings, store):
-    """No trial is said never to generalise: it had not by its last step."""
+    """No trial is said never to generalize: it had not by its last step."""
     found = run(search, settings, Table(store))
     steps = search.plane.configs((0, 0))[0].steps
-    assert f"not generalised by step {steps:,}" in words_of(found)
-    assert published(store)["sides"][0] == f"not generalised by step {steps:,}"
+    assert f"not generalized by step {steps:,}" in words_of(found)
+    assert published(store)["sides"][0] == f"not generalized by step {steps:,}"

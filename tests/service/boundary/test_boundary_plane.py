@@ -32,7 +32,7 @@ def test_values_are_spaced_as_the_field_is_and_whole_where_it_is():
         (lambda: spaced_axis("--y", "lr", 0.1, float("nan"), 9, True), "--y = .*finite"),
         (lambda: spaced_axis("--y", "lr", 0.1, 1, 2, True), "--cells = 2 .*3 or more"),
         (lambda: spaced_axis("--x", "P", 11, 12, 9, False), r"--x P = \(11, 12\).*3 or more"),
-        (lambda: spaced_axis("--x", "colour", 1, 2, 9, False), "--x = 'colour'.*train_fraction"),
+        (lambda: spaced_axis("--x", "color", 1, 2, 9, False), "--x = 'color'.*train_fraction"),
         (lambda: spaced_axis("--x", "seed", 1, 9, 9, False), "--x = 'seed'"),
         (lambda: spaced_axis("--x", "norm", 1, 9, 9, False), "--x = 'norm'.*number"),
         (lambda: listed_axis("--x", "P", [11, 17], None), "3 or more"),
@@ -87,11 +87,11 @@ def test_values_name_their_point_and_no_other(plane):
 
 
 def test_sides_are_those_by_the_end_of_the_budget(plane):
-    """A trial that would have generalised later is on the other side."""
+    """A trial that would have generalized later is on the other side."""
     y = spaced_axis("--y", "train_fraction", 0.1, 0.9, 3, log=False)
     given = make_plane(plane.x, y, {**plane.fixed, "steps": 2750}, [0])
-    assert given.side(True) == "generalised by step 2,750"
-    assert given.side(False) == "not generalised by step 2,750"
+    assert given.side(True) == "generalized by step 2,750"
+    assert given.side(False) == "not generalized by step 2,750"
     steps = listed_axis("--x", "steps", [250, 500, 5000], None)
     varied = make_plane(steps, y, plane.fixed, [0], "learned")
     assert varied.side(False) == "not learned by its last step"

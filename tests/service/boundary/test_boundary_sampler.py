@@ -37,8 +37,8 @@ def test_a_first_trial_that_is_suggested_by_hand_is_a_point(plane):
     trial.suggest_float("weight_decay", low, high, log=True)
     trial.suggest_float("train_fraction", plane.y.values[0], plane.y.values[-1])
     assert point_of(trial) == (0, 0)
-    with pytest.raises(ValueError, match=r"colour.*no axis.*weight_decay"):
-        trial.suggest_float("colour", 0, 1)
+    with pytest.raises(ValueError, match=r"color.*no axis.*weight_decay"):
+        trial.suggest_float("color", 0, 1)
 
 
 def test_at_its_end_the_sampler_has_no_point(search, plane, settings, store):

@@ -112,7 +112,7 @@ MINE = ("--sweep", "mine")
         (["status", "--json", "--sweep", "yours"], ["'yours'", "mine"]),
         (["compact", "--sweep", "yours"], ["'yours'"]),
         (["compact", "--table", "failures"], ["invalid choice"]),
-        (["figures", *MINE, "--x", "colour", "--y", "P"], ["--x = 'colour'"]),
+        (["figures", *MINE, "--x", "color", "--y", "P"], ["--x = 'color'"]),
         (["figures", *MINE, "--trials", "0123456789abcdef"], ["--trials = '0123456789abcdef'"]),
         (["analyze", *MINE, "--only", "heads,spectre"], ["--only = 'spectre'", "complexity"]),
         (["analyze", *MINE, "--only", "heads", "--t", "0.25"], ["--t = (0.25,)"]),
@@ -131,13 +131,13 @@ def test_bad_words_are_one_line_that_names_them(sweep, run, words, named):
     assert all(part in error for part in named), error
 
 
-def test_a_sweep_without_a_trained_trial_has_nothing_to_analyse(store, run):
+def test_a_sweep_without_a_trained_trial_has_nothing_to_analyze(store, run):
     write_manifest(store, "empty", [], "1")
     code, _, error = run("analyze", "--sweep", "empty")
     assert (code, "no trial of 'empty'" in error) == (2, True)
 
 
-def test_data_that_are_missing_are_named_before_anything_is_analysed(sweep, tmp_path, run):
+def test_data_that_are_missing_are_named_before_anything_is_analyzed(sweep, tmp_path, run):
     write_rows(sweep, "trials", "mine", [finished_row(tiny_config(data="emnist"))])
     code, _, error = run("analyze", *MINE, "--data-root", str(tmp_path))
     assert code == 2

@@ -26,7 +26,7 @@ def texts(figure):
 
 
 def stripes(figure):
-    """Colour and width of every stripe in a phase diagram, by its place from the left."""
+    """Color and width of every stripe in a phase diagram, by its place from the left."""
     (found,) = (c for c in figure.axes[0].collections if isinstance(c, PolyCollection))
     corners = [path.vertices for path in found.get_paths()]
     names = {to_hex(color).upper(): phase for phase, color in figures.PHASE_COLORS.items()}
@@ -158,7 +158,7 @@ def test_titles_tell_trials_apart_and_fit():
     assert top <= figure.bbox.y1
 
 
-def test_phase_colours_differ_for_every_phase():
+def test_phase_colors_differ_for_every_phase():
     assert set(figures.PHASE_COLORS) == set(figures.PHASES)
     assert len(set(figures.PHASE_COLORS.values())) == len(figures.PHASES)
 

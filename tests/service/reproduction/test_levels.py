@@ -65,7 +65,7 @@ def test_one_image_that_does_not_support_stands_behind_what_many_showed():
     assert (judged.verdict, judged.from_stand_in) == (NOT_RUN, False)
     assert judged.finding.short.startswith("no trial is right in many sampling steps")
     last = judged.finding.measured[-2]
-    assert last.startswith("in the neighbouring regime: from noise-step index 50: 0.90")
+    assert last.startswith("in the neighboring regime: from noise-step index 50: 0.90")
     assert judge(BY_ID["rectify"], evidence({"n1": unlike})).from_stand_in
 
 

@@ -54,12 +54,12 @@ def test_a_running_sweep_says_how_far_it_is(sweep):
         beating.watch(heartbeat.TRAINING, lambda: facts)
         wait_for(lambda: heartbeats(sweep, "mine")[0].beat.waiting)
         assert "34 % of the steps, waiting: store /x: cannot write y: No space" in first_line(sweep)
-        beating.watch(heartbeat.ANALYSING, lambda: 1 / 0)  # what cannot be told is left out
-        wait_for(lambda: heartbeats(sweep, "mine")[0].beat.state == heartbeat.ANALYSING)
-        beating.watch(heartbeat.ANALYSING, lambda: {"done": 2, "todo": 3})
+        beating.watch(heartbeat.ANALYZING, lambda: 1 / 0)  # what cannot be told is left out
+        wait_for(lambda: heartbeats(sweep, "mine")[0].beat.state == heartbeat.ANALYZING)
+        beating.watch(heartbeat.ANALYZING, lambda: {"done": 2, "todo": 3})
         wait_for(lambda: heartbeats(sweep, "mine")[0].beat.done == 2)
-        assert "analysing on" in first_line(sweep)
-        assert "2 of 3 trials analysed" in first_line(sweep)
+        assert "analyzing on" in first_line(sweep)
+        assert "2 of 3 trials analyzed" in first_line(sweep)
     assert first_line(sweep).startswith("mine: ended ")
     assert "UTC, 1 of 3 trials done" in first_line(sweep)
 

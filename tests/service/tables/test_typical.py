@@ -12,7 +12,7 @@ def trials(phase, column, values):
     return pd.DataFrame([{**row, "trial_id": f"t{i}", column: v} for i, v in enumerate(values)])
 
 
-def test_a_memoriser_that_all_but_grokked_stands_for_none():
+def test_a_memorizer_that_all_but_grokked_stands_for_none():
     found = trials("memorization", "val_acc_strict", [0.955, 0.2, 0.3, 0.1, 0.25])
     assert representatives(found) == ["t4"]
 
