@@ -5,8 +5,8 @@ frequencies are set to zero and the model goes on with what is left.
 
 The projection leak: coefficients taken over all pairs carry what is memorized of training pairs to
 held-out pairs, because keeping most frequencies of a + b averages over all pairs of a sum. A model
-that only memorized then scores on held-out pairs. `projecting_within_split` has no such leak: coefficients
-of strict pairs come from strict pairs alone, and so on.
+that only memorized then scores on held-out pairs. `projecting_within_split` has no such leak:
+coefficients of strict pairs come from strict pairs alone, and so on.
 
 Shapes: M members, Q = n^2 pairs, n order of the group, K basis vectors.
 """
