@@ -20,9 +20,10 @@ from dataclasses import asdict, dataclass
 import torch
 
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import PackShape, TrialConfig
+from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import needs_training
 from grokmodel.image.pack import bank_key
+from grokmodel.image.shape import PackShape
 from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, pack, step_cost
 from service.store.store import Store

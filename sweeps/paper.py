@@ -7,45 +7,28 @@ said in its words, which end up in the document.
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from dataclasses import dataclass
-from typing import Any
 
 from grokmodel.image.config import TrialConfig
 from service.schedule.plan import expand, unique
-
-Block = dict[str, list[Any]]
+from sweeps.recipes import DIVERSE, Block
 
 EMNIST_P = (23, 27, 31, 35)
 KUZUSHIJI_P = (39, 43, 47)
 
-DIVERSE: Block = {
-    "alphabet": ["distinct"],
-    "heads": [1],
-    "sandwich_skip": [False],
-    "visible_below": [0.5],
-    "batch": [2048],
-    "precision": ["bfloat16"],
-    "weight_decay": [1.0],
-    "late_weight_decay": [3.0],
-    "ema": [0.998],
-    "sample_steps": [1],
-    "eval_pairs": [256],
-}
-"""What trials with several images per symbol have in place of the defaults: their recipe, once
-(docs/diverse.md). Their alphabet has no look-alikes, because the decoder must tell classes apart on
-images it never saw."""
-
-_RUN: Block = {"data": ["emnist"], "train_fraction": [0.9], "weight_decay": [2.0]}
+_RUN: Block = {"data": ["emnist"], "train_fraction": [0.9], "seed": [0, 1, 2]}
 _PAPER: Block = {
-    **_RUN, "side": [32], "width": [512], "ffn": [512], "heads": [4], "seed": [0, 1, 2],
-    "steps": [20_000], "eval_every": [500],
+    **_RUN, "side": [32], "width": [512], "ffn": [512], "heads": [4, 8], "steps": [20_000],
+    "eval_every": [500],
 }  # fmt: skip
-_HALF: Block = {**_PAPER, "width": [256], "ffn": [256], "steps": [10_000]}
+_HALF: Block = {**_PAPER, "width": [256], "ffn": [256], "heads": [8], "steps": [10_000]}
 _SMALL: Block = {
-    **_RUN, "side": [16], "width": [128], "ffn": [128], "heads": [1], "seed": [0, 1, 2],
-    "steps": [5000], "eval_every": [250],
+    **_RUN, "side": [16], "width": [128], "ffn": [128], "heads": [8], "steps": [7000],
+    "eval_every": [250],
 }  # fmt: skip
-_BRIEF: Block = {**_SMALL, "steps": [3000], "seed": [0, 1]}
+_BRIEF: Block = {**_SMALL, "steps": [5000], "seed": [0, 1]}
 _DIVERSE_PAPER: Block = {
     **_PAPER, **DIVERSE, "steps": [60_000], "eval_every": [1000], "late_decay_from": [10_000],
     "cooldown": [20_000],
@@ -60,6 +43,8 @@ _DIVERSE_SMALL: Block = {
     "cooldown": [6000], "seed": [0, 1],
 }  # fmt: skip
 _DIVERSE_BRIEF: Block = {**_DIVERSE_SMALL, "width": [128], "seed": [0]}
+_FEW: Block = {"alphabet": ["distinct"], "ema": [0.995], "variant": ["sandwich"], "N": [4]}
+"""Four images per symbol are learned in the paper's regime, given time."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +85,10 @@ class Experiment:
 
 
 _SIZES = (
-    ("full", "the paper's: side 32, width 512, FFN 512, 4 heads, 3 seeds", _PAPER),
-    ("half", "side 32, width 256, 3 seeds", _HALF),
-    ("small", "side 16, width 128, 1 head, 3 seeds", _SMALL),
-    ("brief", "side 16, width 128, 1 head, 2 seeds, 3,000 steps", _BRIEF),
+    ("full", "the paper's: side 32, width 512, FFN 512; 4 and 8 heads, 3 seeds", _PAPER),
+    ("half", "side 32, width 256, 8 heads, 3 seeds", _HALF),
+    ("small", "side 16, width 128, 8 heads, 3 seeds", _SMALL),
+    ("brief", "side 16, width 128, 8 heads, 2 seeds, 5,000 steps", _BRIEF),
 )
 _DIVERSE_SIZES = (
     ("full", "the paper's: side 32, width 512, FFN 512, 3 seeds; 1 head", _DIVERSE_PAPER),
@@ -116,12 +101,18 @@ _NARROW: Block = {"ffn": [64], "sandwich_ffn": [512]}
 remember much: FFN 512 and 64 (docs/diverse.md)."""
 
 
-def _scales(change: Block, *, diverse: bool = False, widened: bool = False) -> tuple[Scale, ...]:
+_HEADS = re.compile("[0-9][0-9 and]* heads")
+
+
+def _scales(
+    change: Block, *, diverse: bool = False, widened: bool = False, seeds: int = 3
+) -> tuple[Scale, ...]:
     """The four scales with some axes changed.
 
     Args:
         diverse: many images per symbol.
         widened: beside it the same with as many hidden units as a sandwich has in its two FFNs.
+        seeds: of the small scale, which has time for more.
     """
     out = []
     for name, words, size in _DIVERSE_SIZES if diverse else _SIZES:
@@ -130,8 +121,26 @@ def _scales(change: Block, *, diverse: bool = False, widened: bool = False) -> t
             narrow = widened or change.get("variant") == ["sandwich"]
             block |= _NARROW if narrow else {}
             words = f"{words}, FFN {_ffns(block, widened)}"
+        if "heads" in change:
+            words = _HEADS.sub("1 to 16 heads", words)
+        if name == "small" and seeds > 3:
+            block |= {"seed": list(range(seeds))}
+            words = words.replace("3 seeds", f"{seeds} seeds")
         out.append(Scale(name, words, (block, _widened(block)) if widened else (block,)))
     return tuple(out)
+
+
+def _longer(scales: tuple[Scale, ...], times: int) -> tuple[Scale, ...]:
+    """The same with more steps, evaluated as often."""
+
+    def longer(block: Block) -> Block:
+        return block | {name: [times * block[name][0]] for name in ("steps", "eval_every")}
+
+    return tuple(
+        dataclasses.replace(scale, words=f"{scale.words}, {times} times as many steps",
+                            blocks=tuple(map(longer, scale.blocks)))
+        for scale in scales
+    )  # fmt: skip
 
 
 def _ffns(block: Block, widened: bool) -> str:
@@ -160,7 +169,10 @@ _SANDWICH: Block = {"N": [256], "variant": ["sandwich"]}
 _KUZUSHIJI_SCALES = _scales(_KUZUSHIJI)
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("n1", "Grokking with one image per symbol, P = 23", 4,
-               _scales({"P": [23], "N": [1]})),
+               _scales({"P": [23], "N": [1]}, seeds=10)),
+    Experiment("heads", "Control of ours: 1 to 16 heads, R = 0.8, P = 23", 4,
+               _scales({"P": [23], "N": [1], "heads": [1, 2, 4, 8, 16],
+                        "train_fraction": [0.8]}, seeds=10)),
     Experiment("unordered", "Control of ours: a pair and its mirror on the same side", 4,
                _scales({"P": list(EMNIST_P), "N": [1], "split": ["unordered"]})),
     Experiment("moduli", "One image per symbol, P = 27, 31, 35", 5,
@@ -168,7 +180,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("kuzushiji", "Kuzushiji-49, one image per symbol, P = 39, 43, 47", 4,
                (*_KUZUSHIJI_SCALES, *map(_glyphs, _KUZUSHIJI_SCALES[-2:]))),
     Experiment("n4", "Grokking with 4 images per symbol, sandwich, P = 23", 3,
-               _scales({"P": [23], **_SANDWICH, "N": [4]}, diverse=True)),
+               _longer(_scales({"P": [23], **_FEW, "train_fraction": [0.8]}), 3)),
     Experiment("n256", "Grokking with 256 images per symbol, sandwich, P = 23", 5,
                _scales({"P": [23], **_SANDWICH}, diverse=True)),
     Experiment("variants", "Baseline, and with the sandwich's hidden units, with 256 images", 2,

@@ -5,26 +5,39 @@ from __future__ import annotations
 
 from grokmodel.image.config import TrialConfig
 from service.schedule.plan import expand, unique
-from sweeps.paper import Block, full_blocks, small_blocks
+from sweeps.paper import full_blocks, small_blocks
+from sweeps.recipes import FAST, FORERUNNER, Block
 
 SMOKE: list[Block] = [{
-    "P": [11], "side": [8], "width": [32], "ffn": [32], "batch": [64], "t_levels": [16],
-    "steps": [200], "eval_every": [50], "weight_decay": [0.0, 1.0], "seed": [0, 1],
+    "P": [11], "side": [8], "width": [32], "heads": [4], "ffn": [32], "batch": [64],
+    "t_levels": [16], "steps": [200], "eval_every": [50], "weight_decay": [0.0, 1.0],
+    "seed": [0, 1],
 }]  # fmt: skip
 """Four tiny trials: does everything work?"""
 
 DEMO: list[Block] = [{
-    "data": ["glyphs"], "P": [31], "train_fraction": [0.5, 0.6, 0.8],
-    "weight_decay": [0.0, 2.0, 3.0, 30.0], "seed": [0, 1],
-    "steps": [2750], "batch": [384], "t_levels": [48], "eval_every": [125],
+    "data": ["glyphs"], "P": [23], "heads": [4, 8], "train_fraction": [0.6, 0.8], "seed": [0, 1],
 }]  # fmt: skip
-"""24 trials on built-in glyphs over weight decay and training fraction."""
+"""The paper's phenomenon on built-in glyphs: heads against training fraction, 8 trials."""
+
+_FAST: Block = {**FAST, "data": ["glyphs"], "P": [31]}
+FAST_GRID: list[Block] = [{
+    **_FAST, "train_fraction": [0.5, 0.6, 0.8], "weight_decay": [0.0, 2.0, 3.0, 30.0],
+    "seed": [0, 1], "steps": [2750], "batch": [384], "t_levels": [48], "eval_every": [125],
+}]  # fmt: skip
+"""Our fast recipe on glyphs, over weight decay and training fraction: 24 trials."""
+
+FORERUNNER_GRID: list[Block] = [{
+    **FORERUNNER, "data": ["emnist"], "P": [10, 23], "train_fraction": [0.9], "side": [32],
+    "width": [512], "ffn": [512], "steps": [30_000], "eval_every": [500], "seed": [0, 1, 2],
+}]  # fmt: skip
+"""The paper's public forerunner, on EMNIST (docs/recipe.md)."""
 
 PAPER: list[Block] = full_blocks()
 """Every experiment of the paper at its own scale; `grok reproduce` runs what a budget allows."""
 
 _EMNIST: Block = {
-    "data": ["emnist"], "P": [31], "train_fraction": [0.8], "weight_decay": [3.0],
+    **FAST, "data": ["emnist"], "P": [31], "train_fraction": [0.8], "weight_decay": [3.0],
     "seed": [0, 1, 2], "steps": [4000],
 }  # fmt: skip
 _CHANGE: Block = {**_EMNIST, "seed": [0, 1], "steps": [3000]}
@@ -40,7 +53,7 @@ RECIPE: list[Block] = [
     {**_CHANGE, "ffn": [512]},
     {**_CHANGE, "weight_decay": [1.0, 10.0]},
 ]
-"""The recipe on EMNIST with three seeds, and one change at a time: the table of docs/recipe.md."""
+"""The fast recipe on EMNIST, and one change at a time: the table of docs/recipe.md."""
 
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images per symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
@@ -53,7 +66,7 @@ COUNTS: list[Block] = [
 four it settles long before a cool-down, and without one a trial that has settled stops."""
 
 _IMAGES: Block = {
-    "data": ["glyphs"], "P": [31], "train_fraction": [0.8], "variant": ["sandwich"],
+    **_FAST, "train_fraction": [0.8], "variant": ["sandwich"],
     "weight_decay": [1.0], "steps": [8000], "eval_every": [500], "eval_pairs": [256],
     "sample_steps": [1], "decoder_1step": ["decoder"], "ema": [0.995],
 }  # fmt: skip
@@ -82,10 +95,11 @@ GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]
 """The sandwich of MANY with fewer images per symbol (docs/diverse.md)."""
 
 PRESETS: dict[str, list[Block]] = {
-    "smoke": SMOKE, "demo": DEMO, "paper": PAPER, "recipe": RECIPE, "variants": VARIANTS,
+    "smoke": SMOKE, "demo": DEMO, "fast": FAST_GRID, "paper": PAPER,
+    "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "variants": VARIANTS,
     "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
 }  # fmt: skip
-PRESET_ANALYSES = {"demo": "quick", "smoke": "quick"}
+PRESET_ANALYSES = {"demo": "quick", "fast": "quick", "smoke": "quick"}
 """Analyses that follow the training of a preset, where they are not `all`."""
 
 

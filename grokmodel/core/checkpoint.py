@@ -20,11 +20,11 @@ from torch import Tensor
 from grokmodel.core import checksummed
 from grokmodel.core.config import SCIENCE_VERSION, Config
 from grokmodel.core.member import Member
-from grokmodel.core.optim import OptimState
+from grokmodel.core.optim import OptimState, slow_size
 from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
 
 FORMAT = "grok-member-3"
-STATE_ROWS = ("weights", "first", "second", "average")
+STATE_ROWS = ("weights", "first", "second", "slow", "average")
 
 M_ = TypeVar("M_", bound=Member[Any])
 
@@ -63,7 +63,9 @@ def load_state(kind: type[M_], data: bytes, origin: str | Path = "checkpoint") -
         CheckpointError: damaged, cut short, of another format or science version, or not a state.
     """
     config, tensors, curve, wall_s = _load(kind, data, origin)
-    rows = {name: _row(tensors, name, kind.size(config), origin) for name in STATE_ROWS}
+    n = kind.size(config)
+    sizes = dict.fromkeys(STATE_ROWS, n) | {"slow": slow_size(n, config.optimizer)}
+    rows = {name: _row(tensors, name, size, origin) for name, size in sizes.items()}
     step = tensors.get("step")
     if step is None or step.shape != (1,) or step.dtype != torch.int64:
         raise CheckpointError(origin, "no step counter; need a state, not a snapshot")

@@ -17,12 +17,13 @@ from typing import Any, Self, cast
 
 from grokmodel.errors import ConfigError
 
-SCIENCE_VERSION = 2
+SCIENCE_VERSION = 3
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
 
 SMALLEST, LARGEST, BELOW_ONE = 2.0**-126, (2 - 2.0**-23) * 2.0**127, 1 - 2.0**-24
 """Training is in float32: what is smaller is 0 there or imprecise, what is larger infinite, what is
 nearer to 1 is 1."""
+OPTIMIZERS = ("adamw", "grokfast", "muon")
 MAX_STEPS = 2**31 - 1
 """Noise is keyed by the step as an int32."""
 MAX_SEED = 2**31 - 2
@@ -131,7 +132,21 @@ class Config:
         ConfigError: on construction, naming the first field at fault, its value, what is allowed.
     """
 
-    lr: float = declare(1e-3, "AdamW learning rate after warm-up", bounds=POSITIVE)
+    optimizer: str = declare(
+        "adamw",
+        "`adamw`, which is Adam at weight decay 0; `grokfast`: AdamW on gradients whose slow part "
+        "is amplified; `muon`: orthogonalized momentum for the matrices inside the blocks, AdamW "
+        "for the rest",
+        choices=OPTIMIZERS,
+    )
+    grokfast_decay: float = declare(
+        0.98, "decay of the average that is the gradient's slow part", bounds=BELOW_UNIT
+    )
+    grokfast_gain: float = declare(
+        2.0, "how many times the slow part is added to the gradient", bounds=NOT_NEGATIVE
+    )
+    muon_momentum: float = declare(0.95, "momentum of Muon", bounds=BELOW_UNIT)
+    lr: float = declare(1e-3, "learning rate after warm-up", bounds=POSITIVE)
     warmup: int = declare(
         10, "steps of linear learning-rate warm-up", unit="steps", bounds=Range.whole(0, MAX_STEPS)
     )
@@ -142,7 +157,7 @@ class Config:
         unit="steps",
         bounds=Range.whole(0, MAX_STEPS),
     )
-    weight_decay: float = declare(1.0, "AdamW decoupled weight decay", bounds=NOT_NEGATIVE)
+    weight_decay: float = declare(1.0, "decoupled weight decay, as in AdamW", bounds=NOT_NEGATIVE)
     late_decay_from: int = declare(
         0,
         "steps after which `late_weight_decay` replaces `weight_decay`; 0 for never. A decay that "
@@ -153,15 +168,22 @@ class Config:
     late_weight_decay: float = declare(
         0.0, "weight decay after `late_decay_from` steps; 0 if that is never", bounds=NOT_NEGATIVE
     )
+    weight_clip: float = declare(
+        0.0,
+        "largest root mean square of the weights of a matrix inside the blocks, in units of "
+        "1 / sqrt(fan_in) like the spread they start with: after a step, larger ones are scaled "
+        "back; 0 for no clipping",
+        bounds=NOT_NEGATIVE,
+    )
     beta1: float = declare(0.9, "AdamW first-moment decay", bounds=BELOW_UNIT)
     beta2: float = declare(0.98, "AdamW second-moment decay", bounds=BELOW_UNIT)
     ema: float = declare(
-        0.98,
+        0.99,
         "decay of the weight average that is evaluated; 0 evaluates the raw weights",
         bounds=BELOW_UNIT,
     )
     steps: int = declare(
-        5000,
+        7000,
         "optimizer steps, at most: a trial that has settled, its late decay begun, stops earlier "
         "unless it has a cool-down",
         unit="steps",
@@ -205,7 +227,12 @@ class Config:
 
     def canonical(self) -> dict[str, Any]:
         """Fields that make no difference, at the value that stands for this: one model, one id."""
-        return {} if self.late_decay_from else {"late_weight_decay": 0.0}
+        out: dict[str, Any] = {} if self.late_decay_from else {"late_weight_decay": 0.0}
+        if self.optimizer != "grokfast":
+            out |= {"grokfast_decay": 0.98, "grokfast_gain": 2.0}
+        if self.optimizer != "muon":
+            out["muon_momentum"] = 0.95
+        return out
 
     @functools.cached_property
     def trial_id(self) -> str:

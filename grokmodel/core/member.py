@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from grokmodel.core.config import Config
-from grokmodel.core.optim import OptimState
+from grokmodel.core.optim import Matrices, OptimState
 from grokmodel.core.outcome import CONFUSION, Evaluation, outcome, settled
 
 C = TypeVar("C", bound=Config)
@@ -42,6 +42,12 @@ class Member(ABC, Generic[C]):
     def size(config: Any) -> int:
         """Number n of weights."""
 
+    @staticmethod
+    @abstractmethod
+    def matrices(config: Any) -> Matrices:
+        """Where the matrices inside the model lie in the weights: what Muon updates and a clip of
+        weights clips."""
+
     @property
     @abstractmethod
     def divergence_ratio(self) -> float:
@@ -49,7 +55,8 @@ class Member(ABC, Generic[C]):
 
     @classmethod
     def start(cls, config: C) -> Self:
-        return cls(config, OptimState.start(cls.initial_weights(config)[None]))
+        weights = cls.initial_weights(config)[None]
+        return cls(config, OptimState.start(weights, config.optimizer))
 
     @property
     def step(self) -> int:

@@ -54,7 +54,9 @@ class Pack(ABC, Generic[M_]):
             **{name: self.column([float(getattr(c, name)) for c in configs])
                for name in Hyper.__dataclass_fields__}
         )  # fmt: skip
-        self.optimizer = Optimizer(self.state, self.hyper)
+        first = configs[0]
+        matrices = self.members[0].matrices(first)
+        self.optimizer = Optimizer(self.state, self.hyper, first.optimizer, matrices)
         self.seed_M = self.column([c.seed for c in configs])
         self.loss_sum_M = torch.zeros(len(configs), device=device)
         self._compiled = torch.compile(self.loss, dynamic=False) if mode == COMPILED else None

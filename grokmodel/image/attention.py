@@ -15,14 +15,15 @@ images.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from grokmodel.image.config import PackShape
 from grokmodel.image.layers import Hook, Params, embed, hooked, hooked_parts, linear, norm
+from grokmodel.image.shape import PackShape
 
 FEW_TOKENS = 16
 """Scores a row up to which a product and a sum beat a batched matmul of tiny matrices by far."""
@@ -93,9 +94,14 @@ def attend(
     The parts are never copied into one tensor; only their scores are, and what a hook looks at.
     """
     H, E = shape.heads, shape.width // shape.heads
-    q = hooked(hook, f"{name}.query", linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E)))
-    keys = [linear(p, f"{name}.key", x).unflatten(-1, (H, E)) for x in parts]
+    q = norm(linear(p, f"{name}.query", parts[-1]).unflatten(-1, (H, E)), shape.qk_norm)
+    q = hooked(hook, f"{name}.query", q)
+    keys = [norm(linear(p, f"{name}.key", x).unflatten(-1, (H, E)), shape.qk_norm) for x in parts]
     keys = hooked_parts(hook, f"{name}.key", keys, -3)
+    if shape.position == "rotary":
+        starts = itertools.accumulate((k.shape[-3] for k in keys[:-1]), initial=0)
+        keys = [rotated(k, start) for k, start in zip(keys, starts, strict=True)]
+        q = rotated(q, 3 * shape.tokens_per_image - q.shape[-3])
     values = [linear(p, f"{name}.value", x).unflatten(-1, (H, E)) for x in parts]
     values = hooked_parts(hook, f"{name}.value", values, -3)
     score = torch.cat([_scores(q, k) for k in keys], dim=-2) / math.sqrt(E)  # (..., rows, L, H)
@@ -109,6 +115,20 @@ def attend(
         mixed = hooked(hook, f"{name}.weighted_value", weighted).sum(-3)
     mixed = hooked(hook, f"{name}.head_output", mixed)
     return hooked(hook, f"{name}.attention", linear(p, f"{name}.out", mixed.flatten(-2)))
+
+
+def rotated(x: Tensor, start: int) -> Tensor:
+    """Queries or keys (..., L, H, E) with rotary positions start, start + 1, ...: numbers i and
+    i + E / 2 turn by the angle position / 10,000^(2i / E), so a score depends on the difference of
+    two positions. Source: Su et al., "RoFormer" (arXiv 2104.09864)."""
+    *_, L, _, E = x.shape
+    half = E // 2
+    index = torch.arange(half, device=x.device, dtype=torch.float64)
+    position = torch.arange(start, start + L, device=x.device, dtype=torch.float64)
+    angle = (position[:, None] * 10_000.0 ** (-index / half))[:, None]  # (L, 1, half)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    first, second, rest = x.split([half, half, E - 2 * half], dim=-1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)
 
 
 def _softmax(score: Tensor, dim: int) -> Tensor:

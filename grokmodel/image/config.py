@@ -5,7 +5,6 @@ What any trial has (optimizer, budget, seed) is declared in `grokmodel.core.conf
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Mapping
@@ -25,9 +24,12 @@ from grokmodel.core.config import (
 )
 from grokmodel.data.names import ALPHABETS, DATASETS, OPERATIONS, PRIME_OPERATIONS, SPLITS
 from grokmodel.errors import ConfigError
+from grokmodel.image.shape import SHAPE_FIELDS, PackShape, pack_shape
 
 VARIANTS = ("baseline", "sandwich")
 NORMS = ("pre", "ffn", "none")
+POSITIONS = ("learned", "rotary")
+TIME_EMBEDDINGS = ("linear", "mlp")
 ACTIVATIONS = ("gelu", "swiglu")
 LOSSES = ("x0", "velocity")
 T_DISTRIBUTIONS = ("logit-normal", "uniform")
@@ -62,11 +64,11 @@ class TrialConfig(Config):
         choices=ALPHABETS,
     )
     P: int = declare(
-        31, "modulus: number of symbols; a prime for `div`", bounds=Range.whole(3, MAX_P)
+        23, "modulus: number of symbols; a prime for `div`", bounds=Range.whole(3, MAX_P)
     )
     N: int = declare(1, "images per symbol", unit="images", bounds=SIZE)
     train_fraction: float = declare(
-        0.6, "share R of all pairs (a, b) that trains; the rest validates", unit="share",
+        0.8, "share R of all pairs (a, b) that trains; the rest validates", unit="share",
         bounds=INSIDE_UNIT,
     )  # fmt: skip
     split: str = declare(
@@ -85,7 +87,7 @@ class TrialConfig(Config):
         bounds=Range.whole(2, MAX_SIZE),
     )  # fmt: skip
     depth: int = declare(1, "transformer blocks", bounds=Range.whole(1, 8))
-    heads: int = declare(1, "attention heads", bounds=SIZE)
+    heads: int = declare(8, "attention heads", bounds=SIZE)
     ffn: int = declare(128, "hidden units of the feed-forward network", bounds=SIZE)
     variant: str = declare(
         "baseline",
@@ -104,16 +106,34 @@ class TrialConfig(Config):
         "only what that FFN makes of it; true for the baseline",
     )
     norm: str = declare(
-        "ffn",
+        "pre",
         "where LayerNorm stands: `pre` (attention, FFN and output), `ffn` (FFN only) or `none`",
         choices=NORMS,
     )
+    qk_norm: bool = declare(
+        False, "LayerNorm, without weights of its own, on the queries and keys of every head"
+    )
+    position: str = declare(
+        "learned",
+        "position of a token: a `learned` vector each, or `rotary` embedding of queries and keys; "
+        "`learned` where an image is one token",
+        choices=POSITIONS,
+    )
+    time_embedding: str = declare(
+        "linear",
+        "sinusoids of t, then one `linear` map, or an `mlp` of two as in DiT",
+        choices=TIME_EMBEDDINGS,
+    )
     activation: str = declare("gelu", "FFN non-linearity", choices=ACTIVATIONS)
     init_scale: float = declare(
-        0.5, "weights start as N(0, init_scale^2 / fan_in)", bounds=POSITIVE
+        1.0, "weights start as N(0, init_scale^2 / fan_in)", bounds=POSITIVE
     )
+    adaln_zero: bool = declare(
+        False, "adaLN-Zero as in DiT: the gate of every residual branch starts at 0, else at 1"
+    )
+    zero_output: bool = declare(False, "the output layer starts at 0, as in DiT")
     input_gate: bool = declare(
-        True, "scale the noisy input by (1 - t), so that pure noise enters as zero"
+        False, "scale the noisy input by (1 - t), so that pure noise enters as zero"
     )
     visible_below: float = declare(
         1.0,
@@ -130,17 +150,17 @@ class TrialConfig(Config):
     )
 
     loss: str = declare(
-        "x0",
+        "velocity",
         "`x0`: |x0_hat - x0|^2; `velocity`: the same over max(t, t_clip)^2",
         choices=LOSSES,
     )
     t_distribution: str = declare(
-        "logit-normal",
+        "uniform",
         "distribution of the noise level t while training",
         choices=T_DISTRIBUTIONS,
     )
-    t_mean: float = declare(3.0, "mean of logit(t) for `logit-normal`", bounds=FINITE)
-    t_std: float = declare(2.0, "deviation of logit(t) for `logit-normal`", bounds=POSITIVE)
+    t_mean: float = declare(0.0, "mean of logit(t) for `logit-normal`", bounds=FINITE)
+    t_std: float = declare(1.0, "deviation of logit(t) for `logit-normal`", bounds=POSITIVE)
     t_levels: int = declare(
         64,
         "distinct noise levels in a batch, each shared by batch / t_levels rows; divides `batch`",
@@ -196,6 +216,12 @@ class TrialConfig(Config):
             out["sandwich_skip"] = True
         if not self.input_gate:
             out["visible_below"] = 1.0
+        if self.patch in (0, self.side):
+            out["position"] = "learned"
+        if self.t_distribution == "uniform":
+            out |= {"t_mean": 0.0, "t_std": 1.0}
+        if self.loss == "x0":
+            out["t_clip"] = 0.05
         if self.N == 1:
             out["decoder_1step"] = "decoder"
         return out
@@ -203,7 +229,7 @@ class TrialConfig(Config):
     @functools.cached_property
     def shape(self) -> PackShape:
         """What must be equal for trials to train as one fused program."""
-        return _pack_shape(*(getattr(self, name) for name in _SHAPE_FIELDS))
+        return pack_shape(*(getattr(self, name) for name in SHAPE_FIELDS))
 
     @property
     def tokens_per_image(self) -> int:
@@ -219,51 +245,10 @@ class TrialConfig(Config):
         return bound
 
 
-@dataclass(frozen=True, kw_only=True)
-class PackShape:
-    """The fields of TrialConfig that fix tensor shapes and the program; all else is per member."""
-
-    side: int
-    patch: int
-    width: int
-    depth: int
-    heads: int
-    ffn: int
-    variant: str
-    sandwich_ffn: int
-    sandwich_skip: bool
-    norm: str
-    activation: str
-    input_gate: bool
-    visible_below: float
-    precision: str
-    loss: str
-    batch: int
-    t_levels: int
-    sample_steps: int
-    final_sample_steps: int
-    eval_every: int
-
-    @property
-    def tokens_per_image(self) -> int:
-        return (self.side // self.patch) ** 2
-
-    @property
-    def token_dim(self) -> int:
-        return self.patch**2
-
-
 FIELDS = fields_of(TrialConfig)
 """Name -> declaration of every field of TrialConfig, in order."""
 AXES = {name: field for name, field in FIELDS.items() if field.is_axis}
 """Those that users may set: the axes of sweeps."""
-_SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(PackShape))
-
-
-@functools.lru_cache(maxsize=1024)
-def _pack_shape(*values: Any) -> PackShape:
-    """One object for all configs with these values of the shape's fields."""
-    return PackShape(**dict(zip(_SHAPE_FIELDS, values)))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grokmodel.image.config import PackShape
+from grokmodel.image.shape import PackShape
 
 Params = dict[str, Tensor]
 """Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
@@ -44,10 +44,12 @@ def ffn(p: Params, name: str, shape: PackShape, x: Tensor, hook: Hook | None) ->
     return linear(p, f"{name}.down", hooked(hook, f"{name}.post", post))
 
 
-def modulation(p: Params, name: str, time: Tensor, parts: int) -> list[Tensor]:
-    """adaLN vectors, each (M, T, 1, 1, D): shift, scale, gate, ...; scales and gates start at 1."""
+def modulation(p: Params, name: str, shape: PackShape, time: Tensor, parts: int) -> list[Tensor]:
+    """adaLN vectors, each (M, T, 1, 1, D): shift, scale, gate, ... Scales start at 1, gates at 1 or
+    for adaLN-Zero at 0."""
+    start = (0.0, 1.0, 0.0 if shape.adaln_zero else 1.0)
     vectors = linear(p, name, time)[:, :, None, None].chunk(parts, dim=-1)
-    return [v if i % 3 == 0 else v + 1.0 for i, v in enumerate(vectors)]
+    return [v + start[i % 3] if start[i % 3] else v for i, v in enumerate(vectors)]
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ D width, H heads, E = D / H, n parameters of a member; B = T levels of t times G
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokmodel.image.attention import ImageTable, attend, attend_to_table
-from grokmodel.image.config import PackShape
 from grokmodel.image.layers import (
     Hook,
     Params,
@@ -35,6 +35,7 @@ from grokmodel.image.layers import (
     modulation,
     norm,
 )
+from grokmodel.image.shape import PackShape
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,11 @@ class Layout:
             add(f"{name}.down", hidden, D)
 
         add("embed", s.token_dim, D)
-        out["position"] = (3 * s.tokens_per_image, D)
+        if s.position == "learned":
+            out["position"] = (3 * s.tokens_per_image, D)
         add("time", D, D)
+        if s.time_embedding == "mlp":
+            add("time_out", D, D)
         if s.variant == "sandwich":
             add("sandwich.mod", D, 3 * D)
             add_ffn("sandwich.ffn", s.sandwich_ffn or s.ffn)
@@ -78,6 +82,16 @@ class Layout:
         return [math.prod(shape) for shape in self.entries.values()]
 
     @property
+    def matrices(self) -> list[tuple[int, int, int]]:
+        """First number, rows and columns of every matrix of attention and FFN."""
+        starts = itertools.accumulate(self.sizes, initial=0)
+        return [
+            (start, *shape)
+            for start, (name, shape) in zip(starts, self.entries.items())
+            if len(shape) == 2 and name.startswith(("block", "sandwich")) and ".mod" not in name
+        ]
+
+    @property
     def n(self) -> int:
         """Parameters of one member."""
         return sum(self.sizes)
@@ -93,13 +107,14 @@ class Layout:
         """Inverse of `views`, from (M, ...) tensors in storage order: (M, n)."""
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 
-    def init(self, seed: int, scale: float) -> Tensor:
-        """Fresh weights of one member, (n,): N(0, scale^2 / fan_in), biases 0, adaLN gates open."""
+    def init(self, seed: int, scale: float, zero_output: bool = False) -> Tensor:
+        """Fresh weights of one member, (n,): N(0, scale^2 / fan_in); biases and the maps from time
+        to adaLN vectors are 0, and the output layer if asked for."""
         generator = torch.Generator().manual_seed(seed)
         row_n = torch.zeros(1, self.n)
         for name, p in self.views(row_n).items():
-            if name.endswith("mod.w"):
-                continue  # zero-initialized adaLN, as in DiT
+            if name.endswith("mod.w") or (zero_output and name == "final.w"):
+                continue
             if name == "position" or name.endswith(".w"):
                 fan_in = p.shape[1] if name != "position" else p.shape[2]
                 p.copy_(torch.randn(p.shape, generator=generator) * scale / math.sqrt(fan_in))
@@ -130,6 +145,12 @@ def time_features(t_MT: Tensor, width: int) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
+def time_vector(p: Params, shape: PackShape, t_MT: Tensor) -> Tensor:
+    """What adaLN is told of the noise levels, (M, T, D)."""
+    time = F.silu(linear(p, "time", time_features(t_MT, shape.width).to(p["time.w"].dtype)))
+    return F.silu(linear(p, "time_out", time)) if shape.time_embedding == "mlp" else time
+
+
 def denoise(
     p: Params,
     shape: PackShape,
@@ -151,26 +172,35 @@ def denoise(
     Returns:
         x0_hat, (M, B, C, X), in the data type of the weights.
     """
-    T, dtype = t_MT.shape[1], p["embed.w"].dtype
+    T, C = t_MT.shape[1], shape.tokens_per_image
     x_t = x_t_MBCX.unflatten(1, (T, -1))  # (M, T, G, C, X): G rows share a level
     if shape.input_gate:
         seen_MT = (1.0 - t_MT / shape.visible_below).clamp(min=0.0)
         x_t = x_t * seen_MT[:, :, None, None, None]
-    time = F.silu(linear(p, "time", time_features(t_MT, shape.width).to(dtype)))
-    current = embed(p, x_t) + p["position"][:, None, None, 2 * shape.tokens_per_image :]
+    time = time_vector(p, shape, t_MT)
+    current = with_position(p, embed(p, x_t), slice(2 * C, None))
     if isinstance(operands, ImageTable) and hook is None and _table_pays(shape, operands):
         h = _block_on_table(p, "block0", shape, operands, current, time)
     else:
         h = _blocks(p, shape, operands, current, time, hook)
-    shift, scale = modulation(p, "final.mod", time, 2)
+    shift, scale = modulation(p, "final.mod", shape, time, 2)
     h = modulate(norm(h, shape.norm == "pre"), shift, scale)
     return hooked(hook, "output", linear(p, "final", h)).flatten(1, 2)
 
 
+def with_position(p: Params, tokens: Tensor, which: slice) -> Tensor:
+    """Tokens (M, T, G, L, D) plus their learned positions; rotary ones come with attention."""
+    position = p.get("position")
+    return tokens if position is None else tokens + position[:, None, None, which]
+
+
 def _table_pays(shape: PackShape, table: ImageTable) -> bool:
-    """Attention comes first, and scores with the whole table are fewer than a key has numbers."""
+    """Attention comes first and is linear in the keys, and scores with the whole table are fewer
+    than a key has numbers."""
     comes_first = shape.variant == "baseline" and shape.depth == 1
-    return comes_first and shape.heads * table.tokens_an_operand <= shape.width
+    is_linear = not shape.qk_norm and shape.position == "learned"
+    few = shape.heads * table.tokens_an_operand <= shape.width
+    return comes_first and is_linear and few
 
 
 def _blocks(
@@ -184,13 +214,13 @@ def _blocks(
     """All blocks on all tokens, the last for the result's tokens alone: (M, T, G, C, D)."""
     C = shape.tokens_per_image
     embedded = operands.embedded(p) if isinstance(operands, ImageTable) else operands
-    position = p["position"][:, None, None]
-    context = embedded.unflatten(1, (time.shape[1], -1)) + position[..., : 2 * C, :]
+    embedded = embedded.unflatten(1, (time.shape[1], -1))
+    context = with_position(p, embedded, slice(0, 2 * C))
     context, current = hooked_parts(hook, "embedding", [context, current], -2)
     if shape.variant == "sandwich" or shape.depth > 1:
         h = torch.cat([context, current], dim=-2)
         if shape.variant == "sandwich":
-            shift, scale, gate = modulation(p, "sandwich.mod", time, 3)
+            shift, scale, gate = modulation(p, "sandwich.mod", shape, time, 3)
             pre = modulate(norm(h, shape.norm in ("pre", "ffn")), shift, scale)
             made = ffn(p, "sandwich.ffn", shape, pre, hook)
             h = torch.addcmul(h, gate, made) if shape.sandwich_skip else gate * made
@@ -204,7 +234,7 @@ def _block(
     p: Params, name: str, shape: PackShape, parts: list[Tensor], time: Tensor, hook: Hook | None
 ) -> Tensor:
     """One transformer block on the tokens of all `parts`; returns those of the last part."""
-    vectors = modulation(p, f"{name}.mod", time, 6)
+    vectors = modulation(p, f"{name}.mod", shape, time, 6)
     shift, scale = vectors[:2]
     seen = [modulate(norm(h, shape.norm == "pre"), shift, scale) for h in parts]
     attended = attend(p, name, shape, seen, hook)
@@ -215,7 +245,7 @@ def _block_on_table(
     p: Params, name: str, shape: PackShape, table: ImageTable, current: Tensor, time: Tensor
 ) -> Tensor:
     """The same for a block that comes first and last, on operands from a table."""
-    vectors = modulation(p, f"{name}.mod", time, 6)
+    vectors = modulation(p, f"{name}.mod", shape, time, 6)
     shift, scale = vectors[:2]
     own = norm(current, shape.norm == "pre")
     attended = attend_to_table(p, name, shape, table, own, shift, scale)

@@ -18,6 +18,7 @@ from torch import Tensor
 from grokmodel.core import member as core_member
 from grokmodel.core import noise, training
 from grokmodel.core.execution import EAGER
+from grokmodel.core.optim import Matrices
 from grokmodel.data.bank import SymbolBank
 from grokmodel.data.pairs import Split, result_table, split_pairs
 from grokmodel.image import flow
@@ -39,11 +40,15 @@ class Member(core_member.Member[TrialConfig]):
 
     @staticmethod
     def initial_weights(config: TrialConfig) -> Tensor:
-        return Layout(config.shape).init(config.seed, config.init_scale)
+        return Layout(config.shape).init(config.seed, config.init_scale, config.zero_output)
 
     @staticmethod
     def size(config: TrialConfig) -> int:
         return Layout(config.shape).n
+
+    @staticmethod
+    def matrices(config: TrialConfig) -> Matrices:
+        return Layout(config.shape).matrices
 
     @property
     def divergence_ratio(self) -> float:

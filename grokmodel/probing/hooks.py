@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grokmodel.image.config import PackShape
 from grokmodel.image.layers import Hook
+from grokmodel.image.shape import PackShape
 
 NO_HEAD = -1
 OPERANDS = ("a", "b")

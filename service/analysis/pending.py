@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from grokmodel.core.outcome import DIVERGED
-from grokmodel.image.config import PackShape, TrialConfig, config_of
+from grokmodel.image.config import TrialConfig, config_of
+from grokmodel.image.shape import PackShape
 from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
 from service.store.store import Store
 from service.tables.reading import read_rows, read_table, write_rows

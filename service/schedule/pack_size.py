@@ -9,9 +9,10 @@ from functools import partial
 import torch
 
 from grokmodel.core.execution import default_mode
-from grokmodel.image.config import PackShape, TrialConfig
+from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import bank_key
 from grokmodel.image.pack_size import Measured, best_size, measure_pack
+from grokmodel.image.shape import PackShape
 from service.data.banks import bank_of
 from service.schedule.plan import MAX_MEMBERS, Plan
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import PackShape, TrialConfig
+from grokmodel.image.config import TrialConfig
+from grokmodel.image.shape import PackShape
 from service.store.store import Store
 from service.tables.reading import done_here_and_elsewhere
 

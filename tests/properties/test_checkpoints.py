@@ -30,7 +30,7 @@ from tests.grokmodel.tiny import curve_array, synthetic_bank, tiny, train_togeth
 from tests.properties.strategies import ANYTHING, JSON, Damage, damages, edge_fields, share
 
 ORIGIN = "store/step=5.safetensors"
-(TRAINED,) = train_together(tiny(N=2))
+(TRAINED,) = train_together(tiny(N=2, optimizer="grokfast"))
 STATE, SNAPSHOT = dump_state(TRAINED), dump_snapshot(TRAINED)
 HEAD = 8 + int.from_bytes(STATE[:8], "little")
 """Bytes of a state before its tensors."""

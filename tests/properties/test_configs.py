@@ -91,7 +91,7 @@ def trainable(fields):
     return None
 
 
-SMALLEST_TRIAL = {"P": 3, "side": 8, "width": 2, "ffn": 1, "batch": 1, "t_levels": 1}
+SMALLEST_TRIAL = {"P": 3, "side": 8, "width": 2, "heads": 1, "ffn": 1, "batch": 1, "t_levels": 1}
 SMALLEST_TRIAL |= {"steps": 1, "eval_every": 1, "sample_steps": 1, "final_sample_steps": 1}
 
 

@@ -42,6 +42,8 @@ def train_and_dump(configs, at):
     [
         [tiny()],
         [tiny(N=2, loss="velocity", variant="sandwich", depth=2)],
+        [tiny(optimizer="grokfast"), tiny(optimizer="grokfast", weight_clip=1.0, seed=2)],
+        [tiny(optimizer="muon", heads=2)],
         [tiny(seed=1), tiny(seed=2, P=11, lr=3e-3), tiny(seed=3, N=2)],
     ],
     ids=["alone", "another shape", "a pack"],

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokmodel.core.optim import Hyper, Optimizer, OptimState
+from grokmodel.core.optim import GROKFAST, MUON, Hyper, Optimizer, OptimState, orthogonalized
 
 n, STEPS = 20, 50
 LR = (1e-3, 1e-2, 3e-2)
@@ -11,6 +11,9 @@ BETA2 = (0.98, 0.999, 0.5)
 EMA = (0.98, 0.0, 0.7)
 NEVER = (0, 0, 0)
 LATE_WEIGHT_DECAY = (2.0, 0.0, 0.5)
+UNUSED = {"grokfast_decay": (0.9,) * 4, "grokfast_gain": (2.0,) * 4}
+UNUSED |= {"muon_momentum": (0.95,) * 4, "weight_clip": (0.0,) * 4}
+"""By AdamW without a clip."""
 
 
 def random(*shape, seed=0):
@@ -21,7 +24,7 @@ def hyper(warmup=NEVER, dtype=torch.float64, late=NEVER, cooldown=NEVER):
     values = {"lr": LR, "warmup": warmup, "weight_decay": WEIGHT_DECAY}
     values |= {"late_decay_from": late, "late_weight_decay": LATE_WEIGHT_DECAY}
     values |= {"steps": (STEPS,) * 3, "cooldown": cooldown}
-    values |= {"beta1": BETA1, "beta2": BETA2, "ema": EMA}
+    values |= {"beta1": BETA1, "beta2": BETA2, "ema": EMA} | {k: v[:3] for k, v in UNUSED.items()}
     return Hyper(**{name: torch.tensor(v, dtype=dtype) for name, v in values.items()})
 
 
@@ -95,7 +98,7 @@ def test_members_that_share_a_launch_move_as_those_that_do_not():
     values = {"lr": (1e-2, 1e-3, 1e-2, 1e-2), "warmup": (5, 5, 5, 0), "weight_decay": (1.0,) * 4}
     values |= {"beta1": (0.9,) * 4, "beta2": (0.98,) * 4, "ema": (0.9,) * 4}
     values |= {"late_decay_from": (10, 10, 10, 0), "late_weight_decay": (3.0,) * 4}
-    values |= {"steps": (20, 30, 20, 25), "cooldown": (8, 0, 8, 12)}
+    values |= {"steps": (20, 30, 20, 25), "cooldown": (8, 0, 8, 12)} | UNUSED
     together = {name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()}
     start = random(4, n, seed=3)
     state = OptimState.start(start.clone())
@@ -127,3 +130,62 @@ def test_a_state_is_taken_over_wherever_it_stands():
         second.update(gradient(broken.weights, step))
     for name, rows in vars(straight).items():
         assert torch.equal(rows, getattr(broken, name)), name
+
+
+# --- Grokfast, Muon, clipped weights --------------------------------------------------------------
+
+
+def test_grokfast_moves_as_adamw_on_gradients_with_their_slow_part_amplified():
+    start = random(3, n, seed=4)
+    filtered, plain = OptimState.start(start.clone(), GROKFAST), OptimState.start(start.clone())
+    first, second = Optimizer(filtered, hyper(), GROKFAST), Optimizer(plain, hyper())
+    slow = torch.zeros_like(start)
+    for step in range(STEPS):
+        grad = gradient(start, step)
+        slow = 0.9 * slow + 0.1 * grad
+        first.update(grad.clone())
+        second.update(grad + 2 * slow)
+    torch.testing.assert_close(filtered.weights, plain.weights)
+
+
+def test_muon_moves_a_matrix_by_its_orthogonalized_gradient_and_leaves_the_rest_to_adamw():
+    rows, columns = 3, 5
+    start = random(3, n, seed=4)
+    state, plain = OptimState.start(start.clone(), MUON), OptimState.start(start.clone())
+    grad = random(3, n, seed=5)
+    Optimizer(state, hyper(), MUON, [(2, rows, columns)]).update(grad.clone())
+    Optimizer(plain, hyper()).update(grad)
+    matrix = slice(2, 2 + rows * columns)
+    # momentum has begun with this gradient, and is in its direction
+    direction = orthogonalized(grad[:, matrix].view(3, rows, columns)).flatten(1)
+    for i, (lr, decay) in enumerate(zip(LR, WEIGHT_DECAY, strict=True)):
+        moved = (1 - lr * decay) * start[i, matrix] - state.weights[i, matrix]
+        torch.testing.assert_close(moved, lr * 0.2 * columns**0.5 * direction[i])
+    state.weights[:, matrix] = plain.weights[:, matrix] = 0
+    assert torch.equal(state.weights, plain.weights)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 8), (9, 2)])
+def test_an_orthogonalized_matrix_keeps_its_singular_vectors_and_their_values_are_near_one(shape):
+    x = random(2, *shape, seed=1)
+    u, _, vh = torch.linalg.svd(x, full_matrices=False)
+    inside = u.mT @ orthogonalized(x) @ vh.mT
+    values = inside.diagonal(dim1=1, dim2=2)
+    torch.testing.assert_close(inside, torch.diag_embed(values), rtol=0, atol=1e-6)
+    assert 0.6 < values.min() <= values.max() < 1.3
+
+
+def test_a_clip_scales_matrices_back_that_are_too_large_and_nothing_else():
+    start = random(3, n, seed=4)
+    clipped, plain = OptimState.start(start.clone()), OptimState.start(start.clone())
+    limit = torch.tensor([0.5, 0.0, 100.0], dtype=torch.float64)
+    limits = Hyper(**vars(hyper()) | {"weight_clip": limit})
+    Optimizer(clipped, limits, matrices=[(2, 3, 5)]).update(gradient(start, 0))
+    Optimizer(plain, hyper()).update(gradient(start, 0))
+    matrix = slice(2, 17)
+    spread = clipped.weights[0, matrix].square().mean().sqrt() * 3**0.5
+    assert spread.item() == pytest.approx(0.5)
+    factor = clipped.weights[0, matrix] / plain.weights[0, matrix]
+    torch.testing.assert_close(factor, factor[:1].expand(15))
+    clipped.weights[0, matrix] = plain.weights[0, matrix] = 0
+    assert torch.equal(clipped.weights, plain.weights)

@@ -9,7 +9,8 @@ import pytest
 
 from grokmodel.core.config import SCIENCE_VERSION
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import FIELDS, PackShape, TrialConfig
+from grokmodel.image.config import FIELDS, TrialConfig
+from grokmodel.image.shape import PackShape
 from tests.grokmodel.tiny import fields_of_type, tiny
 
 WHEN_TO_UPDATE = (
@@ -49,6 +50,11 @@ NEEDS = {
     "sandwich_skip": {"variant": "sandwich"},
     "decoder_1step": {"N": 2},
     "late_weight_decay": {"late_decay_from": 5},
+    "position": {"patch": 4},
+    "t_clip": {"loss": "velocity"},
+    "grokfast_decay": {"optimizer": "grokfast"},
+    "grokfast_gain": {"optimizer": "grokfast"},
+    "muon_momentum": {"optimizer": "muon"},
 }
 """What must be set for a field to make a difference."""
 
@@ -62,11 +68,11 @@ def changed_in(field):
 @pytest.mark.parametrize(
     ("fields", "trial_id"),
     [
-        ({}, "4aa5aafe121ed158"),
+        ({}, "33b646481f8f0acb"),
         # floats whose text is long, and numbers that need an exponent
         (
             {"op": "div", "data": "emnist", "P": 97, "train_fraction": 1 / 3, "lr": 1e-16},
-            "cdd8f3c1332fa6b5",
+            "a85ebf9189e51ebc",
         ),
     ],
 )
@@ -116,6 +122,10 @@ ALIKE = [
     ({"input_gate": False, "visible_below": 0.5}, {"input_gate": False}),
     ({"side": 16, "patch": 0}, {"side": 16, "patch": 16}),
     ({"decoder_1step": "mean"}, {"decoder_1step": "decoder"}),  # of one image
+    ({"position": "rotary"}, {}),  # of one token
+    ({"t_distribution": "uniform", "t_mean": 2.0, "t_std": 3.0}, {"t_distribution": "uniform"}),
+    ({"t_clip": 0.1}, {}),  # of a loss that does not divide
+    ({"grokfast_gain": 3.0, "muon_momentum": 0.9}, {}),
     ({"t_mean": -0.0}, {"t_mean": 0.0}),
     ({"weight_decay": 3}, {"weight_decay": 3.0}),
     ({"P": 11}, {"P": 11.0}),

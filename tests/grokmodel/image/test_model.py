@@ -48,6 +48,10 @@ def structures():
         own = {"variant": "sandwich", "sandwich_ffn": width, "sandwich_skip": skip, "norm": norm}
         yield own | {"heads": 2, "activation": "gelu" if norm == "ffn" else "swiglu"}, 2
     yield {"heads": 2, "visible_below": 0.7}, M
+    yield {"heads": 2, "norm": "pre", "time_embedding": "mlp", "adaln_zero": True}, M
+    for depth, variant in product((1, 2), ("baseline", "sandwich")):
+        own = {"qk_norm": True, "position": "rotary", "patch": 4, "adaln_zero": True}
+        yield own | {"heads": 2, "depth": depth, "variant": variant}, 2
 
 
 @pytest.mark.parametrize("by_table", [False, True], ids=["by row", "by table"])

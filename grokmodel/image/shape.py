@@ -1,0 +1,56 @@
+"""What trials must have in common to train as one fused program."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackShape:
+    """The fields of TrialConfig that fix tensor shapes and the program; all else is per member."""
+
+    side: int
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    ffn: int
+    variant: str
+    sandwich_ffn: int
+    sandwich_skip: bool
+    norm: str
+    qk_norm: bool
+    position: str
+    time_embedding: str
+    activation: str
+    adaln_zero: bool
+    input_gate: bool
+    visible_below: float
+    precision: str
+    optimizer: str
+    loss: str
+    batch: int
+    t_levels: int
+    sample_steps: int
+    final_sample_steps: int
+    eval_every: int
+
+    @property
+    def tokens_per_image(self) -> int:
+        return (self.side // self.patch) ** 2
+
+    @property
+    def token_dim(self) -> int:
+        return self.patch**2
+
+
+SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(PackShape))
+
+
+@functools.lru_cache(maxsize=1024)
+def pack_shape(*values: Any) -> PackShape:
+    """One object for all configs with these values of the shape's fields."""
+    return PackShape(**dict(zip(SHAPE_FIELDS, values)))
