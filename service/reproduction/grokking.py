@@ -34,13 +34,15 @@ MOST = 2 / 3
 MIN_STRICT = 10
 """Strict pairs that the trials of a setting must have in all before it can be reproduced."""
 STEPS_ONE = TrialConfig.sample_steps
-"""Euler steps of the samples during training with one image per symbol; with more, a single one."""
+"""Euler steps of the samples during training with up to `FEW` images per symbol; with more, a
+single one."""
+FEW = 4
 
 LEARNS = (
     f"(To learn the held-out pairs is to reach {LEARNED:g} on the strict ones, or on all of them "
     f"with at least {percent(BEYOND_MIRROR)} of the strict ones right at the end: mirrors alone do "
-    "not count. It is read off samples taken during training: with one image per symbol of "
-    f"{STEPS_ONE} Euler steps, read by the CNN; with more images of a single step, read by the "
+    f"not count. It is read off samples taken during training: with up to {FEW} images per symbol "
+    f"of {STEPS_ONE} Euler steps, read by the CNN; with more images of a single step, read by the "
     "nearest class mean.)"
 )
 FINALLY = (

@@ -46,7 +46,7 @@ def train_and_dump(configs, at):
         [tiny(optimizer="muon", heads=2)],
         [tiny(seed=1), tiny(seed=2, P=11, lr=3e-3), tiny(seed=3, N=2)],
     ],
-    ids=["alone", "another shape", "a pack"],
+    ids=["alone", "another shape", "grokfast", "muon", "a pack"],
 )
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(configs, at):
     uninterrupted, dumps = train_and_dump(configs, at)

@@ -31,11 +31,11 @@ def test_a_sweep_that_grows_a_new_axis_gives_no_name_twice(store):
     first = [tiny_config(seed=s) for s in range(2)]
     write_manifest(store, "sweep", first, "1")
     names = {trial_name(c, sweep_axes(store, "sweep")) for c in first}
-    assert names == {"P7 N1 w16 wd1 R0.6 s0", "P7 N1 w16 wd1 R0.6 s1"}
+    assert names == {"P7 N1 w16 wd1 R0.8 s0", "P7 N1 w16 wd1 R0.8 s1"}
     more = [tiny_config(seed=s, lr=2e-3) for s in range(2)]
     write_manifest(store, "sweep", more, "1")
     names |= {trial_name(c, sweep_axes(store, "sweep")) for c in more}
-    assert "P7 N1 w16 wd1 R0.6 s1 lr=0.002" in names
+    assert "P7 N1 w16 wd1 R0.8 s1 lr=0.002" in names
     assert len(names) == 4
 
 
