@@ -36,7 +36,7 @@ class Settings:
     tracking_uri: str
     """MLflow; MLFLOW_TRACKING_URI, by default SQLite inside a folder store."""
     data_root: str
-    """Folder of the EMNIST and Kuzushiji files (absolute); GROK_DATA."""
+    """Folder of the EMNIST, Kuzushiji and Omniglot files (absolute); GROK_DATA."""
     s3_endpoint: str | None = None
     """AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, for S3 that is not Amazon's."""
     s3_region: str = "us-east-1"

@@ -17,7 +17,9 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", help="folder or s3://bucket/prefix (default: GROK_STORE, ./runs)"
     )
-    parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
+    parser.add_argument(
+        "--data-root", help="folder of EMNIST / Kuzushiji-49 / Omniglot files (GROK_DATA)"
+    )
     parser.add_argument(
         "--gpus",
         type=int,

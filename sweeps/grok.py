@@ -32,7 +32,9 @@ def add_reproduce(verbs: Any) -> None:
                         help=f"of {', '.join(BY_NAME)} (default: all)")  # fmt: skip
     parser.add_argument("--out", default="REPRODUCTION.md", metavar="FILE",
                         help="figures go to docs/ beside it (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
+    parser.add_argument(
+        "--data-root", help="folder of EMNIST / Kuzushiji-49 / Omniglot files (GROK_DATA)"
+    )
     parser.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="print what would be run, and its cost")

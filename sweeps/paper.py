@@ -155,11 +155,11 @@ def _widened(block: Block) -> Block:
     return {**block, "ffn": [ffn + block.get("sandwich_ffn", [ffn])[0]]}
 
 
-def _glyphs(scale: Scale) -> Scale:
-    """The same on built-in glyphs, for whoever lacks the data."""
-    words = f"built-in glyphs instead of Kuzushiji-49, {scale.words}"
-    blocks = tuple({**block, "data": ["glyphs"]} for block in scale.blocks)
-    return Scale(f"glyphs-{scale.name}", words, blocks, stand_in=True)
+def _in_place(scale: Scale, data: str, words: str, prefix: str = "") -> Scale:
+    """The same on other images than Kuzushiji-49, for whoever lacks it."""
+    words = f"{words} instead of Kuzushiji-49, {scale.words}"
+    blocks = tuple({**block, "data": [data]} for block in scale.blocks)
+    return Scale(f"{prefix}{scale.name}", words, blocks, stand_in=True)
 
 
 _KUZUSHIJI: Block = {
@@ -167,6 +167,12 @@ _KUZUSHIJI: Block = {
 }  # fmt: skip
 _SANDWICH: Block = {"N": [256], "variant": ["sandwich"]}
 _KUZUSHIJI_SCALES = _scales(_KUZUSHIJI)
+_ON_GLYPHS = tuple(
+    _in_place(scale, "glyphs", "built-in glyphs", "glyphs-") for scale in _KUZUSHIJI_SCALES[-2:]
+)
+_ON_OMNIGLOT = tuple(
+    _in_place(scale, "omniglot-katakana", "Omniglot Katakana") for scale in _KUZUSHIJI_SCALES
+)
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("n1", "Grokking with one image per symbol, P = 23", 4,
                _scales({"P": [23], "N": [1]}, seeds=10)),
@@ -178,7 +184,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("moduli", "One image per symbol, P = 27, 31, 35", 5,
                _scales({"P": list(EMNIST_P[1:]), "N": [1]})),
     Experiment("kuzushiji", "Kuzushiji-49, one image per symbol, P = 39, 43, 47", 4,
-               (*_KUZUSHIJI_SCALES, *map(_glyphs, _KUZUSHIJI_SCALES[-2:]))),
+               (*_KUZUSHIJI_SCALES, *_ON_GLYPHS)),
+    Experiment("omniglot", "Omniglot Katakana in place of Kuzushiji-49, one image per symbol, "
+               "P = 39, 43, 47", 4, _ON_OMNIGLOT),
     Experiment("n4", "Grokking with 4 images per symbol, sandwich, P = 23", 3,
                _longer(_scales({"P": [23], **_FEW, "train_fraction": [0.8]}), 3)),
     Experiment("n256", "Grokking with 256 images per symbol, sandwich, P = 23", 5,
@@ -205,5 +213,6 @@ def small_blocks(*names: str) -> list[Block]:
 
 
 def full_blocks() -> list[Block]:
-    """All experiments at the paper's scale."""
-    return [block for experiment in EXPERIMENTS for block in experiment.scales[0].blocks]
+    """All experiments at the paper's scale and on its images."""
+    full = (experiment.scales[0] for experiment in EXPERIMENTS)
+    return [block for scale in full if not scale.stand_in for block in scale.blocks]

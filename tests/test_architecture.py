@@ -12,7 +12,7 @@ from tests.environment import ROOT, python
 
 LAYERS = ["sweeps", "service", "grokmodel"]
 GROKMODEL_MAY = {"torch", "numpy", "safetensors", "grokmodel"}
-ALSO_MAY = {"glyphs.py": {"PIL"}, "complexity.py": {"pybdm"}}
+ALSO_MAY = {"glyphs.py": {"PIL"}, "omniglot.py": {"PIL"}, "complexity.py": {"pybdm"}}
 """What single modules need, loaded only when it is used."""
 MOST_FLOORS, MOST_FILES, MOST_LINES = 10, 14, 320
 ENTRY, GRADIENT = "sweeps.grok_phase", "torch.autograd.grad"

@@ -20,11 +20,14 @@ from grokmodel.data.emnist import emnist
 from grokmodel.data.files import Raw
 from grokmodel.data.glyphs import glyph_bank
 from grokmodel.data.kuzushiji import kuzushiji
-from grokmodel.data.names import DATASETS, EMNIST_SETS, GLYPHS, KUZUSHIJI, PLAIN
+from grokmodel.data.names import DATASETS, EMNIST_SETS, GLYPHS, KUZUSHIJI, OMNIGLOT_SETS, PLAIN
+from grokmodel.data.omniglot import omniglot
 from grokmodel.errors import ConfigError, DataError
 
 POOL = 1000
 """Images per class for training a decoder, at most, unless N is larger."""
+ALIKE = 1e-6
+"""Standard deviation of a bank, in units of full ink, that rounding alone may give it."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _bank_of_files(data: str, P: int, N: int, side: int, alphabet: str, folder: 
         labels=tuple(found.names.get(label, str(label)) for label in chosen),
         fingerprint=fingerprint([pool, heldout], P, N, side),
     )
-    if not bank.std > 0:
+    if not bank.std > ALIKE:
         raise DataError(f"{folder}: the first images of {P} classes of {data} are all alike; "
                         "need images that differ")  # fmt: skip
     return bank
@@ -112,7 +115,7 @@ def _classes(data: str, folder: Path, per_class: int, state: object) -> Classes:
     Args:
         state: of the files: with another they are read again.
     """
-    raw = _read(data, folder)
+    raw = read_files(data, folder)
     (images, labels), (test_images, test_labels) = raw.train, raw.test
     known = [int(label) for label in np.unique(labels)]
     return Classes(
@@ -124,11 +127,19 @@ def _classes(data: str, folder: Path, per_class: int, state: object) -> Classes:
     )
 
 
-def _read(data: str, folder: Path) -> Raw:
+def read_files(data: str, folder: Path) -> Raw:
+    """All images that the official files of a data set hold.
+
+    Raises:
+        DataError: a file is missing, damaged or not what its name says.
+        ConfigError: there is no such data set, or it has no files.
+    """
     if data in EMNIST_SETS:
         return emnist(folder, data)
     if data == KUZUSHIJI:
         return kuzushiji(folder)
+    if data in OMNIGLOT_SETS:
+        return omniglot(folder, data)
     raise ConfigError("data", data, f"one of {', '.join(DATASETS)}")
 
 

@@ -12,7 +12,9 @@ EMNIST_SETS = {
 }
 """Data set -> what the official files call it."""
 KUZUSHIJI = "kuzushiji49"
+OMNIGLOT_SETS = {"omniglot-katakana": "Japanese_(katakana)", "omniglot-sanskrit": "Sanskrit"}
+"""Data set -> what the official archives call its alphabet."""
 GLYPHS = "glyphs"
-DATASETS = (GLYPHS, *EMNIST_SETS, KUZUSHIJI)
+DATASETS = (GLYPHS, *EMNIST_SETS, KUZUSHIJI, *OMNIGLOT_SETS)
 PLAIN, DISTINCT = "plain", "distinct"
 ALPHABETS = (PLAIN, DISTINCT)

@@ -134,7 +134,7 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     for command in (analyzing, doctor):
         command.add_argument(
-            "--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)"
+            "--data-root", help="folder of EMNIST / Kuzushiji-49 / Omniglot files (GROK_DATA)"
         )
     return parser
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from grokmodel.data.emnist import read_emnist
-from grokmodel.data.kuzushiji import read_kuzushiji
-from grokmodel.data.names import EMNIST_SETS
+from grokmodel.data.load import read_files
+from grokmodel.data.names import EMNIST_SETS, KUZUSHIJI, OMNIGLOT_SETS
+from grokmodel.data.omniglot import ARCHIVES
 from grokmodel.errors import DataError
 from service.health import endpoints
 from service.health.finding import FAIL, NOTE, OK, WARNING, Check, Finding
@@ -42,6 +42,12 @@ CLOCK_S = 30.0
 TABLES_S = 60.0
 """Seconds for reading all tables; parts that are left then are not read."""
 THREADS = 8
+DATA_FILES = {
+    **{name: (f"emnist-{kind}-*",) for name, kind in EMNIST_SETS.items()},
+    KUZUSHIJI: ("k49-*",),
+    **dict.fromkeys(OMNIGLOT_SETS, ARCHIVES),
+}
+"""Data set -> patterns of its files."""
 
 
 def versions(settings: Settings) -> Iterator[Finding]:
@@ -130,22 +136,20 @@ def data(settings: Settings) -> Iterator[Finding]:
     """Every data set of which there is a file has to be whole."""
     folder = Path(settings.data_root)
     found = False
-    for name, kind in {**EMNIST_SETS, "kuzushiji49": "k49"}.items():
-        is_k49 = name == "kuzushiji49"
-        if not any(folder.glob("k49-*" if is_k49 else f"emnist-{kind}-*")):
+    for name, patterns in DATA_FILES.items():
+        if not any(path for pattern in patterns for path in folder.glob(pattern)):
             continue
         found = True
         try:
-            counts = [
-                len((read_kuzushiji(folder, p) if is_k49 else read_emnist(folder, kind, p))[0])
-                for p in ("train", "test")
-            ]
+            raw = read_files(name, folder)
         except DataError as error:
             yield Finding("data", FAIL, f"{name}: {error}", "Put the official file in its place")
         else:
-            yield Finding("data", OK, f"{name}: {sum(counts):,} images in {folder}")
+            images = sum(len(labels) for _, labels in (raw.train, raw.test))
+            yield Finding("data", OK, f"{name}: {images:,} images in {folder}")
     if not found:
-        yield Finding("data", NOTE, f"no EMNIST or Kuzushiji-49 in {folder}; glyphs are built in")
+        text = f"no EMNIST, Kuzushiji-49 or Omniglot in {folder}; glyphs are built in"
+        yield Finding("data", NOTE, text)
 
 
 def manifests(settings: Settings) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from service.reproduction.evidence import (
     over_learned,
 )
 
-OTHER_IMAGES = "run on other images than the paper's, which tell nothing of this claim:"
+OTHER_IMAGES = "run on other images than the paper's, which tell nothing of this claim"
 Rule = Callable[[Evidence, Sequence[str]], Finding]
 """What the tables of some experiments say."""
 SINGLE, MANY = "single-image regime", "diverse-image regime"
@@ -44,6 +44,8 @@ class Claim:
     judge: Rule
     stand_in: tuple[str, ...] = ()
     """Experiments of a neighboring regime, looked at where these have nothing that learned."""
+    other_images: tuple[str, ...] = ()
+    """Experiments on other images than the paper's: shown, and counted for no verdict."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,11 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimVerdict:
             finding = replace(finding, measured=finding.measured + note)
     stood_in = experiments is not claim.experiments
     ran, other_images = evidence.of(experiments), evidence.stand_ins()
-    shown = other_images.of(experiments)
-    if shown:
-        finding = _with_other_images(finding, claim.judge(other_images, experiments))
+    shown = other_images.of(claim.other_images + experiments)
+    for names in (claim.other_images, experiments):
+        if there := other_images.of(names):
+            other = claim.judge(other_images, names)
+            finding = _with_other_images(finding, other, "; ".join(r.words for r in there))
     in_full = not stood_in and all(r.is_full for r in ran) and len(ran) == len(experiments)
     capped = finding.verdict == REPRODUCED and not in_full
     verdict = PARTLY if capped else finding.verdict
@@ -89,14 +93,17 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     return ClaimVerdict(claim, verdict, finding, tuple(ran), scales, capped, stood_in)
 
 
-def _with_other_images(finding: Finding, other: Finding) -> Finding:
-    """What trials on other images show stands beside the finding and does not turn it."""
+def _with_other_images(finding: Finding, other: Finding, words: str) -> Finding:
+    """What trials on other images show stands beside the finding and does not turn it.
+
+    Args:
+        words: what the trials on other images are.
+    """
     if not other.measured:
         return finding
     short = finding.short or (f"on other images: {other.short}" if other.short else "")
-    return replace(
-        finding, measured=(*finding.measured, OTHER_IMAGES, *other.measured), short=short
-    )
+    lines = (f"{OTHER_IMAGES} ({words}):", *other.measured)
+    return replace(finding, measured=finding.measured + lines, short=short)
 
 
 _ONE = ("n1", "unordered")
@@ -126,7 +133,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("other-moduli", SINGLE, "It groks at other moduli too.", "P = 27, 31, 35 (EMNIST)",
           ("moduli",), grokking.GROKS_EACH, grokking.groks_at("P", (27, 31, 35))),
     Claim("kuzushiji", SINGLE, "It groks on other images too.", "P = 39, 43, 47 (Kuzushiji-49)",
-          ("kuzushiji",), grokking.GROKS_EACH, grokking.groks_at("P", (39, 43, 47))),
+          ("kuzushiji",), grokking.GROKS_EACH, grokking.groks_at("P", (39, 43, 47)),
+          other_images=("omniglot",)),
     Claim("grokking-n4", MANY, "It groks with 4 images per symbol.", "curve: groks (N = 4)",
           ("n4",), grokking.GROKS, grokking.groks_at("N", (4,))),
     Claim("grokking-n256", MANY, "The sandwich groks with 256 images per symbol.",

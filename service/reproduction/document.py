@@ -29,6 +29,8 @@ from service.text import count, percent, spread, table_cell
 TEMPLATE = "document.md.j2"
 SMALLEST = "brief"
 """A scale that all experiments have."""
+ON_GLYPHS = "glyphs-"
+"""How the names of scales begin that need no data files."""
 
 
 class Run(NamedTuple):
@@ -122,13 +124,14 @@ def lacking(verdict: ClaimVerdict, evidence: Evidence) -> list[tuple[str, str]]:
 def commands(verdict: ClaimVerdict, evidence: Evidence) -> list[str]:
     """What runs again just what a verdict rests on, a line per scale."""
     claim = verdict.claim
-    names = claim.experiments + (claim.stand_in if verdict.from_stand_in else ())
-    scales: dict[tuple[str, bool], list[str]] = {}
+    names = claim.experiments + claim.other_images
+    names += claim.stand_in if verdict.from_stand_in else ()
+    scales: dict[str, list[str]] = {}
     for ran in evidence.of(names, stand_ins=True):
-        scales.setdefault((ran.scale, ran.stand_in), []).append(ran.experiment)
-    scales = scales or {(SMALLEST, False): list(names)}
+        scales.setdefault(ran.scale, []).append(ran.experiment)
+    scales = scales or {SMALLEST: list(names)}
     return [
         f".venv/bin/grok reproduce --only {' '.join(mine)} --scale {scale}"
-        + ("" if on_glyphs else " --data-root DIR")
-        for (scale, on_glyphs), mine in scales.items()
+        + ("" if scale.startswith(ON_GLYPHS) else " --data-root DIR")
+        for scale, mine in scales.items()
     ]

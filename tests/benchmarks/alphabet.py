@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 from pathlib import Path
@@ -22,10 +23,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from grokmodel.data.alphabets import DISTINCT_ORDER, MERGED
+from grokmodel.data.alphabets import DISTINCT_ORDER, HAS_DISTINCT, MERGED
 from grokmodel.data.bank import SymbolBank
 from grokmodel.data.load import load_bank
-from grokmodel.data.names import DISTINCT
+from grokmodel.data.names import DISTINCT, PLAIN
 from grokmodel.image.decoder import RECIPES, fit_decoder
 
 FOLDS = 4
@@ -59,9 +60,10 @@ def least_alike_first(counts: np.ndarray) -> list[int]:
     return kept + taken[::-1]
 
 
-def read(P: int, side: int, root: str | None) -> None:
+def read(data: str, P: int, side: int, root: str) -> None:
     """Print what each recipe's decoder of the first P symbols reads of the held-out images."""
-    bank = load_bank("emnist", P, 2, side, DISTINCT, root)
+    alphabet = DISTINCT if data in HAS_DISTINCT else PLAIN
+    bank = load_bank(data, P, 2, side, alphabet, root=root)
     labels = torch.arange(P).repeat_interleave(bank.heldout.shape[1])
     for recipe in RECIPES:
         started = time.monotonic()
@@ -72,14 +74,16 @@ def read(P: int, side: int, root: str | None) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data-root", help="folder of the EMNIST by-merge files (GROK_DATA)")
+    root = os.environ.get("GROK_DATA", "data")
+    parser.add_argument("--data-root", default=root, help="folder of the data files (GROK_DATA)")
     parser.add_argument("--folds", type=int, default=2, help=f"of {FOLDS}; two take five minutes")
     parser.add_argument("--read", type=int, nargs="+", metavar="P", help="try the order that is")
+    parser.add_argument("--data", default="emnist", help="data set that is read (emnist)")
     parser.add_argument("--side", type=int, default=16, help="of the images that are read")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for P in args.read or ():
-        read(P, args.side, args.data_root)
+        read(args.data, P, args.side, args.data_root)
     if args.read:
         return 0
     bank = load_bank("emnist", len(MERGED), 2, 16, root=args.data_root)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from grokmodel.data.glyphs import glyph_bank
+from grokmodel.data.omniglot import ARCHIVES
 from tests.grokmodel.tiny import tiny, train_together
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,10 +20,22 @@ def varied_glyphs():
 
 @pytest.fixture(scope="package")
 def emnist_folder():
-    """Folder of the real EMNIST files: GROK_DATA, or ../shared/data/emnist."""
-    folder = Path(os.environ.get("GROK_DATA", ROOT.parent / "shared" / "data" / "emnist"))
-    if not (folder / "emnist-bymerge-train-images-idx3-ubyte.gz").exists():
-        pytest.skip(f"no EMNIST files in {folder}; name their folder by GROK_DATA")
+    """Folder of the real EMNIST files."""
+    return real_files("EMNIST", "emnist-bymerge-train-images-idx3-ubyte.gz")
+
+
+@pytest.fixture(scope="package")
+def omniglot_folder():
+    """Folder of a real archive of Omniglot."""
+    return real_files("Omniglot", *ARCHIVES)
+
+
+def real_files(data, *names):
+    """GROK_DATA, or ../shared/data/DATA, if one of the files is there; else the test is skipped."""
+    usual = ROOT.parent / "shared" / "data" / data.lower()
+    folder = Path(os.environ.get("GROK_DATA", usual))
+    if not any((folder / name).exists() for name in names):
+        pytest.skip(f"no {data} files in {folder}; name their folder by GROK_DATA")
     return folder
 
 

@@ -1,9 +1,12 @@
-"""Small files of random images, in the formats of EMNIST and Kuzushiji-49."""
+"""Small files of random images, in the formats of EMNIST, Kuzushiji-49 and Omniglot."""
 
 import gzip
+import io
 import struct
+from zipfile import ZipFile
 
 import numpy as np
+from PIL import Image
 
 from grokmodel.data.emnist import IDX_IMAGES, IDX_LABELS
 
@@ -31,6 +34,44 @@ def write_emnist(folder, part, images, labels, kind="bymerge"):
 def write_kuzushiji(folder, part, images, labels):
     np.savez_compressed(folder / f"k49-{part}-imgs.npz", images)
     np.savez_compressed(folder / f"k49-{part}-labels.npz", labels)
+
+
+BLOCKS = 7
+"""Side of the patterns that drawings of Omniglot are made of, in blocks of 15 pixels: at side 7 a
+block is one pixel, at 28 it is four by four, without any rounding."""
+
+
+def random_blocks(characters=47, drawers=20):
+    """Patterns (C, D, 7, 7) of 0 and 1."""
+    return np.random.default_rng(5).integers(0, 2, (characters, drawers, BLOCKS, BLOCKS))
+
+
+def png(image):
+    file = io.BytesIO()
+    image.save(file, "png")
+    return file.getvalue()
+
+
+def drawing_name(character, drawer, alphabet="Japanese_(katakana)"):
+    where = f"images_background/{alphabet}/character{character:02d}"
+    return f"{where}/{595 + character:04d}_{drawer:02d}.png"
+
+
+def write_omniglot(path, blocks_CDBB, **replaced):
+    """Patterns as an official archive, the last drawing first; black is ink.
+
+    Args:
+        replaced: name of a member -> other bytes, or None to leave it out.
+    """
+    with ZipFile(path, "w") as archive:
+        archive.writestr(drawing_name(1, 1, "Greek"), b"of another alphabet")
+        archive.writestr(f"__MACOSX/{drawing_name(1, 1)}", b"no image")
+        for c, d in reversed(list(np.ndindex(blocks_CDBB.shape[:2]))):
+            name = drawing_name(c + 1, d + 1)
+            paper = np.kron(blocks_CDBB[c, d] == 0, np.ones((15, 15), bool))
+            content = replaced.get(name, png(Image.fromarray(paper)))
+            if content is not None:
+                archive.writestr(name, content)
 
 
 def random_part(seed, per_class=PER_CLASS):

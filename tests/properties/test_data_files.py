@@ -14,15 +14,23 @@ from hypothesis import strategies as st
 
 from grokmodel.data.load import load_bank
 from grokmodel.errors import ConfigError, DataError
-from tests.grokmodel.data_files import random_part, write_emnist, write_kuzushiji
+from tests.grokmodel.data_files import (
+    random_blocks,
+    random_part,
+    write_emnist,
+    write_kuzushiji,
+    write_omniglot,
+)
 from tests.properties.strategies import Damage, damages, share
 
-DATA = ("emnist", "kuzushiji49")
+PREFIXES = {"emnist": "emnist", "k49": "kuzushiji49", "images": "omniglot-katakana"}
+"""How the names of the files of a data set begin."""
+OMNIGLOT = "images_background.zip"
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A folder with small files of both kinds."""
+    """A folder with small files of all kinds."""
     folder = tmp_path_factory.mktemp("whole")
     for part, seed in (("train", 1), ("test", 2)):
         images, labels = random_part(seed, per_class=2)
@@ -30,6 +38,7 @@ def whole(tmp_path_factory):
         write_kuzushiji(folder, part, images, labels)
     names = "".join(f"{k} {ord('A') + k}\n" for k in range(13))
     (folder / "emnist-bymerge-mapping.txt").write_text(names)
+    write_omniglot(folder / OMNIGLOT, random_blocks())
     return folder
 
 
@@ -44,13 +53,14 @@ NAMES = [
     *(f"emnist-bymerge-{part}-labels-idx1-ubyte.gz" for part in ("train", "test")),
     "emnist-bymerge-mapping.txt",
     *(f"k49-{part}-{what}.npz" for part in ("train", "test") for what in ("imgs", "labels")),
+    OMNIGLOT,
 ]
-FILES = st.sampled_from(NAMES)
+FILES = st.sampled_from(NAMES[:-1])  # 940 drawings take too long to be damaged by the hundred
 
 
 def load_or_refused(folder, name):
     """Load what the file is part of; it has to be a bank that trains, or an error in words."""
-    data = "emnist" if name.startswith("emnist") else "kuzushiji49"
+    data = next(data for prefix, data in PREFIXES.items() if name.startswith(prefix))
     try:
         bank = load_bank(data, 3, 2, 9, root=folder)
     except DataError as refusal:
@@ -144,17 +154,19 @@ def test_an_encrypted_archive_is_named(folder):
         load_bank("kuzushiji49", 3, 2, 9, root=folder)
 
 
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("data", PREFIXES.values())
 def test_images_that_are_all_alike_are_refused(folder, data):
     """They have no variance to scale to one."""
     labels = np.repeat(np.arange(13), 2).astype(np.uint8)
     blank = np.full((26, 28, 28), 9, np.uint8)
-    {"emnist": write_emnist, "kuzushiji49": write_kuzushiji}[data](folder, "train", blank, labels)
+    write_emnist(folder, "train", blank, labels)
+    write_kuzushiji(folder, "train", blank, labels)
+    write_omniglot(folder / OMNIGLOT, np.ones_like(random_blocks()))
     with pytest.raises(DataError, match="all alike"):
         load_bank(data, 3, 2, 9, root=folder)
 
 
 def test_a_data_folder_that_is_a_file_is_named(folder):
-    for data in DATA:
+    for data in PREFIXES.values():
         with pytest.raises(DataError, match=r"need the official|not found"):
             load_bank(data, 3, 2, 9, root=folder / "emnist-bymerge-mapping.txt")

@@ -26,6 +26,9 @@ def test_every_experiment_of_the_paper_is_there():
     assert values(full("depth2") + full("depth2-n256"), "N", "depth") == {(1, 2), (256, 2)}
     assert values(full("moduli"), "data", "P", "N") == {("emnist", P, 1) for P in (27, 31, 35)}
     assert values(full("kuzushiji"), "data", "P") == {("kuzushiji49", P) for P in (39, 43, 47)}
+    assert values(full("omniglot"), "data", "P", "N") == {
+        ("omniglot-katakana", P, 1) for P in (39, 43, 47)
+    }
     found = full("critical") + full("critical-kuzushiji")
     assert values(found, "P", "N") == {(P, 256) for P in (27, 31, 35, 39, 43, 47)}
     assert values(full("unordered"), "split", "P") == {("unordered", P) for P in (23, 27, 31, 35)}
@@ -42,9 +45,18 @@ def test_full_is_the_papers_scale():
         assert len(values(experiment.scales[0].configs, "seed")) == 3
 
 
-def test_the_preset_is_the_union_of_all_experiments_in_full():
-    union = {c.trial_id for e in EXPERIMENTS for c in e.scales[0].configs}
+def test_the_preset_is_the_union_of_all_experiments_in_full_on_the_papers_images():
+    union = {c.trial_id for e in EXPERIMENTS if e.name != "omniglot" for c in e.scales[0].configs}
     assert {c.trial_id for c in preset_configs("paper", {})} == union
+
+
+def test_scales_on_other_images_than_the_papers_are_marked_and_say_so():
+    scales = [s for e in EXPERIMENTS for s in e.scales]
+    assert BY_NAME["omniglot"].scales[0] in scales
+    for scale in scales:
+        data = {c.data for c in scale.configs}
+        assert scale.stand_in == (not data <= {"emnist", "kuzushiji49"}), scale.words
+        assert scale.stand_in == ("instead of Kuzushiji-49" in scale.words)
 
 
 def test_diverse_emnist_has_an_alphabet_without_look_alikes():
@@ -75,4 +87,6 @@ def test_smaller_scales_cost_less():
 
 def test_claims_rest_on_experiments_that_exist():
     for claim in CLAIMS:
-        assert set(claim.experiments) | set(claim.stand_in) <= set(BY_NAME), claim.id
+        named = claim.experiments + claim.stand_in + claim.other_images
+        assert set(named) <= set(BY_NAME), claim.id
+        assert all(s.stand_in for name in claim.other_images for s in BY_NAME[name].scales)

@@ -64,7 +64,7 @@ def test_a_bank_of_other_images_than_the_trial_had_is_refused_by_name(folders):
 
 def test_files_are_unpacked_once_for_all_banks_and_again_when_they_change(folders, monkeypatch):
     read = []
-    monkeypatch.setattr(load, "_read", lambda *args: read.append(args) or original(*args))
+    monkeypatch.setattr(load, "read_files", lambda *args: read.append(args) or original(*args))
     load._classes.cache_clear()
     for key in KEYS:
         load_bank(*key, root=folders[0])
@@ -74,7 +74,7 @@ def test_files_are_unpacked_once_for_all_banks_and_again_when_they_change(folder
     assert len(read) == 2
 
 
-original = load._read
+original = load.read_files
 
 
 def test_glyphs_of_another_font_are_other_images(monkeypatch):

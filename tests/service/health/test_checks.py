@@ -13,6 +13,7 @@ from service.health.finding import FAIL, NOTE, OK, WARNING
 from service.store.objects import Entry
 from service.store.store import Store
 from service.tables.reading import write_rows
+from tests.grokmodel.data_files import random_blocks, write_omniglot
 from tests.service.health.findings import levels, only, words
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
@@ -58,6 +59,15 @@ def test_a_damaged_data_set_is_said_and_an_absent_one_only_noted(settings, tmp_p
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / f"{name}-idx3-ubyte.gz").write_bytes(gzip.compress(b"no IDX"))
     only(checks.data(settings), FAIL, name)
+
+
+def test_an_archive_is_counted_for_each_data_set_that_it_has(settings, tmp_path):
+    (tmp_path / "data").mkdir()
+    write_omniglot(tmp_path / "data" / "images_background.zip", random_blocks())
+    found = list(checks.data(settings))
+    assert levels(found) == [OK, FAIL]
+    assert "omniglot-katakana: 940 images" in found[0].text
+    assert "lacks 840 of the 840 drawings of Sanskrit" in found[1].text
 
 
 def test_other_versions_are_a_warning_and_missing_packages_fail(settings, monkeypatch, tmp_path):

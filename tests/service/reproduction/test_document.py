@@ -102,6 +102,10 @@ def test_the_commands_under_a_claim_give_its_numbers_again():
     assert commands(judge(BY_ID["kuzushiji"], glyphs), glyphs) == [
         f"{start} kuzushiji --scale glyphs-brief"
     ]
+    other = evidence({"omniglot": trials({})}, is_full=False, stand_ins=("omniglot",))
+    assert commands(judge(BY_ID["kuzushiji"], other), other) == [
+        f"{start} omniglot --scale small --data-root DIR"
+    ]
 
 
 def test_without_any_trial_everything_is_not_run():

@@ -74,9 +74,23 @@ def test_other_images_than_the_papers_judge_nothing():
     assert verdict("kuzushiji", rows) == REPRODUCED
     judged = judge(BY_ID["kuzushiji"], evidence(rows, stand_ins=("kuzushiji",)))
     assert judged.verdict == NOT_RUN
-    assert judged.finding.measured[0] == OTHER_IMAGES
+    assert judged.finding.measured[0] == f"{OTHER_IMAGES} (words):"
     assert judged.finding.measured[1].startswith("P = 39: 1 trial")
     assert judged.finding.short.startswith("on other images: 3 of 3 grok")
+
+
+def test_an_experiment_on_other_images_only_is_shown_and_judges_nothing():
+    at = {"trials": [trial(i, P=P) for i, P in enumerate((39, 43, 47))]}
+    other = {"trials": [row | FAILED for row in at["trials"]]}
+    found = evidence({"omniglot": other}, stand_ins=("omniglot",))
+    judged = judge(BY_ID["kuzushiji"], found)
+    assert (judged.verdict, judged.scales) == (NOT_RUN, ("full",))
+    assert judged.finding.short.startswith("on other images: 0 of 3 grok")
+    both = evidence({"kuzushiji": at, "omniglot": other}, stand_ins=("omniglot",))
+    judged = judge(BY_ID["kuzushiji"], both)
+    assert judged.verdict == REPRODUCED
+    assert judged.finding.short.startswith("3 of 3 grok")
+    assert len(judged.finding.measured) == 7  # three moduli of each, and what the second are
 
 
 def test_other_images_do_not_support_a_claim_in_the_stead_of_trials_that_learned_nothing():
