@@ -43,7 +43,7 @@ EFFICIENCY = 4.0
 COSTS_KEY = "reproduction/costs.json"
 LEVEL_ROWS = 51 * 300 * 26
 """Rows that the analysis `timesteps` samples: levels, pairs, Euler steps on average."""
-GRID_ROWS = 51 * 2 + 20
+GRID_ROWS = 51 * 2 + 25
 """Passes over all P² pairs: entropies by level, spectra, identities, heads."""
 
 Lacking = Callable[[Scale], str]

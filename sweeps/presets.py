@@ -17,6 +17,7 @@ SMOKE: list[Block] = [{
 
 DEMO: list[Block] = [{
     "data": ["glyphs"], "P": [23], "heads": [4, 8], "train_fraction": [0.6, 0.8], "seed": [0, 1],
+    "batch": [256], "steps": [8000],
 }]  # fmt: skip
 """The paper's phenomenon on built-in glyphs: heads against training fraction, 8 trials."""
 

@@ -18,8 +18,9 @@ from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Hook
 from grokmodel.probing.activations import grid_of, mean_activations
-from grokmodel.probing.fourier import Spectrum, spectrum
+from grokmodel.probing.fourier import Spectrum
 from grokmodel.probing.hooks import HookPoint, hook_points, last_ffn
+from grokmodel.probing.null import SpectrumWithNull, against_null
 from grokmodel.probing.probe import Probe, Shares, shares
 from grokmodel.probing.projections import (
     KEEP,
@@ -69,12 +70,15 @@ def points_by_name(probe: Probe) -> dict[str, list[HookPoint]]:
     return groups
 
 
-def spectra_of(probe: Probe, points: Sequence[HookPoint], t: float = 1.0) -> list[Spectrum]:
+def spectra_of(probe: Probe, points: Sequence[HookPoint], t: float = 1.0) -> list[SpectrumWithNull]:
     """A spectrum per member of hook points of one activation, taken together, at noise level t."""
     name = points[0].name
     seen = mean_activations(probe, t, [name])[name]
-    grids = (grid_of(probe, seen, i, *points) for i in range(len(probe)))
-    return [spectrum(probe.order.arrange(grid)) for grid in grids]
+    found = []
+    for i, orders_Rn in enumerate(probe.random_orders):
+        grid = probe.order.arrange(grid_of(probe, seen, i, *points))
+        found += against_null([grid], orders_Rn)
+    return found
 
 
 @torch.no_grad()

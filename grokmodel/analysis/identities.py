@@ -5,6 +5,13 @@ class template (by least squares) is Fourier-transformed over c, and the gradien
 respect to the neurons gives u_k (cosine) and v_k (sine); right images have an FVE of 1. Along them
 the neurons' activity F(a, b) is regressed on the four products of cos and sin; cos(w(a + b)) =
 cos cos - sin sin, sin(w(a + b)) = cos sin + sin cos (arXiv 2604.17673).
+
+F is the activity behind the last FFN's non-linearity (`post`), where the directions come from, and
+before it (`pre`), as in the paper. Behind it a right output needs every frequency alike, whichever
+the model computes with; before it there are only those, and coefficients at key frequencies are far
+larger than at others. The directions are the same in both: one number per neuron. Of SwiGLU, which
+has two units per neuron before it, `pre` is the one that is multiplied (the value), not the gate.
+
 Random directions are the scale of chance. They are a lenient control: what one direction holds of
 the rule is shared out over all n / 2 frequencies, so their mean is 1 / (n - 1) at best even where
 the neurons hold nothing else.
@@ -22,8 +29,8 @@ import torch
 from torch import Tensor
 
 from grokmodel.probing.activations import grid_of, mean_activations
-from grokmodel.probing.fourier import spectrum
 from grokmodel.probing.hooks import editor, last_ffn
+from grokmodel.probing.null import against_null
 from grokmodel.probing.probe import Probe
 
 T = 1.0
@@ -41,6 +48,7 @@ OUTPUT = -1
 class IdentityRow:
     """One direction regressed at one frequency; meanings in the table `identities`."""
 
+    hook: str
     frequency: int
     direction: str
     control: int
@@ -57,24 +65,45 @@ def identities(probe: Probe) -> list[list[IdentityRow]]:
     """Rows of every member, over the whole grid of pairs at t = 1; none without a cyclic rule."""
     if probe.order.sign == 0:
         return [[] for _ in probe.members]
-    point = last_ffn(probe.shape)
-    directions_MVF = output_directions(probe)
-    seen = mean_activations(probe, T, [point.name])[point.name]
+    points = [last_ffn(probe.shape, part) for part in ("pre", "post")]
+    directions_MVF = output_directions(probe).cpu().numpy()
+    seen = mean_activations(probe, T, [point.name for point in points])
     out = []
     for i, member in enumerate(probe.members):
-        F_nnF = probe.order.arrange(grid_of(probe, seen, i, point).astype(np.float64))
-        key = spectrum(F_nnF).key_frequencies
+        grids = [probe.order.arrange(grid_of(probe, seen[p.name], i, p)) for p in points]
+        key = against_null(grids[:1], probe.random_orders[i])[0].key_frequencies
         rng = np.random.default_rng([member.config.seed, probe.P])
-        random_VF = rng.standard_normal((CONTROLS, F_nnF.shape[-1]))
-        out.append(
-            list(_rows(F_nnF, directions_MVF[i].cpu().numpy(), probe.order.sign, key, OUTPUT))
-            + [
-                row
-                for control, u_F in enumerate(random_VF)
-                for row in _control_rows(F_nnF @ u_F, probe.order.sign, key, control)
-            ]
-        )
+        random_VF = rng.standard_normal((CONTROLS, directions_MVF.shape[-1]))
+        rows = []
+        for point, grid in zip(points, grids, strict=True):
+            F_nnF = _neurons(probe, grid)
+            for k, direction, control, u_F in _directions(probe, directions_MVF[i], random_VF):
+                found = _regress(F_nnF @ u_F, k, direction, probe.order.sign)
+                row = IdentityRow(point.label, k, direction, control, is_key=k in key, **found)
+                rows.append(row)
+        out.append(rows)
     return out
+
+
+def _neurons(probe: Probe, grid: np.ndarray) -> np.ndarray:
+    """(n, n, C * F) one number per neuron: of the two units of SwiGLU the value, not the gate."""
+    C, ffn = probe.shape.tokens_per_image, probe.shape.ffn
+    units = grid.astype(np.float64).reshape(*grid.shape[:2], C, -1)
+    return units[..., -ffn:].reshape(*grid.shape[:2], -1)
+
+
+def _directions(
+    probe: Probe, directions_VF: np.ndarray, random_VF: np.ndarray
+) -> Iterator[tuple[int, str, int, np.ndarray]]:
+    """(k, wave, control, direction) of all regressions: from the output side, then random ones."""
+    n = probe.order.n
+    for k in _frequencies(n).tolist():
+        for wave, direction in enumerate(("cos", "sin")):
+            if wave == 0 or 2 * k != n:  # the sine of the Nyquist frequency is zero
+                yield k, direction, OUTPUT, directions_VF[2 * (k - 1) + wave]
+    for control, u_F in enumerate(random_VF):
+        for k in _frequencies(n).tolist():
+            yield k, "cos", control, u_F
 
 
 def output_directions(probe: Probe) -> Tensor:
@@ -108,28 +137,7 @@ def _frequencies(n: int) -> np.ndarray:
     return np.arange(1, n // 2 + 1)
 
 
-def _rows(
-    F_nnF: np.ndarray, directions_VF: np.ndarray, sign: int, key: tuple[int, ...], control: int
-) -> Iterator[IdentityRow]:
-    n = len(F_nnF)
-    for k in _frequencies(n):
-        for wave, direction in enumerate(("cos", "sin")):
-            if wave == 1 and 2 * k == n:
-                continue  # the sine of the Nyquist frequency is zero
-            projected_nn = F_nnF @ directions_VF[2 * (k - 1) + wave]
-            yield _regress(projected_nn, int(k), direction, sign, int(k) in key, control)
-
-
-def _control_rows(
-    projected_nn: np.ndarray, sign: int, key: tuple[int, ...], control: int
-) -> Iterator[IdentityRow]:
-    for k in _frequencies(len(projected_nn)):
-        yield _regress(projected_nn, int(k), "cos", sign, int(k) in key, control)
-
-
-def _regress(
-    projected_nn: np.ndarray, k: int, direction: str, sign: int, is_key: bool, control: int
-) -> IdentityRow:
+def _regress(projected_nn: np.ndarray, k: int, direction: str, sign: int) -> dict[str, float]:
     """Coefficients of the four products at frequency k and the variance that they explain."""
     n = len(projected_nn)
     angle = 2 * np.pi * k * np.arange(n) / n
@@ -147,12 +155,7 @@ def _regress(
     i = np.arange(n)
     rule = getattr(np, direction)(2 * np.pi * k * (i[:, None] + sign * i) / n)
     along_rule = (centered * rule).sum() ** 2 / np.square(rule).sum()
-    return IdentityRow(
-        frequency=k,
-        direction=direction,
-        control=control,
-        fve=float(explained / variance) if variance > 0 else 0.0,
-        fve_rule=float(along_rule / variance) if variance > 0 else 0.0,
-        is_key=is_key,
-        **coefficient,
-    )
+    return coefficient | {
+        "fve": float(explained / variance) if variance > 0 else 0.0,
+        "fve_rule": float(along_rule / variance) if variance > 0 else 0.0,
+    }

@@ -37,7 +37,6 @@ class ProgressRow:
     """One snapshot; meanings in the table `progress`."""
 
     n_dominant: int
-    is_key: bool
     train_loss: float
     strict_loss: float
     restricted_loss: float
@@ -94,7 +93,6 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
         rows.append(
             ProgressRow(
                 n_dominant=len(dominant[i].dominant),
-                is_key=bool(dominant[i].key_frequencies),
                 train_loss=float(losses["plain"][i, train].mean()),
                 strict_loss=float(losses["plain"][i, strict].mean()),
                 restricted_loss=float(losses["restricted"][i, group_Q].mean()),

@@ -81,13 +81,6 @@ def some_pairs(members: Sequence[Member], count: int) -> np.ndarray:
     return np.stack(out)
 
 
-def other_classes(probe: Probe, stream: int) -> Tensor:
-    """(M, Q) a class other than the right one, every other being equally likely."""
-    rngs = [np.random.default_rng([m.config.seed, probe.P, stream]) for m in probe.members]
-    shift = np.stack([rng.integers(1, probe.P, probe.Q) for rng in rngs])
-    return (probe.c_MQ + torch.from_numpy(shift).to(probe.device)) % probe.P
-
-
 # --- recover and rectify --------------------------------------------------------------------------
 
 
@@ -102,7 +95,7 @@ def timesteps(
     """
     few, more = (grid.at(some_pairs(grid.members, n)) for n in (FEW_PAIRS, PAIRS))
     recover_ML = _started_at_every_level(few, decoders, few.c_MQ)
-    rectify_ML = _started_at_every_level(more, decoders, other_classes(more, stream=1))
+    rectify_ML = _started_at_every_level(more, decoders, more.wrong_classes())
     entropy_ML = _entropies(grid)
     by_level, in_all = [], []
     for recover, rectify, entropy in zip(recover_ML, rectify_ML, entropy_ML, strict=True):

@@ -29,34 +29,45 @@ class Grid:
 
 
 @torch.no_grad()
-def record(probe: Probe, t: float, draw: int = 0) -> dict[str, Tensor]:
-    """Every named activation (M, Q, ...) with the right result noised to level t."""
+def record(probe: Probe, t: float, draw: int = 0, c_MQ: Tensor | None = None) -> dict[str, Tensor]:
+    """Every named activation (M, Q, ...) with the right results (or `c_MQ`) noised to level t."""
     seen: dict[str, Tensor] = {}
-    probe.predict(probe.noised(t, draw), t, probe.operands(draw), recorder(seen))
+    probe.predict(probe.noised(t, draw, c_MQ), t, probe.operands(draw), recorder(seen))
     return seen
 
 
 @torch.no_grad()
 def mean_activations(
-    probe: Probe, t: float, names: Sequence[str] | None = None, draws: int = DRAWS
+    probe: Probe,
+    t: float,
+    names: Sequence[str] | None = None,
+    draws: int = DRAWS,
+    c_MQ: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Activations (M, Q, ...) averaged over images and noise; only those `names` if given."""
+    """Activations (M, Q, ...) averaged over images and noise; only those `names` if given.
+
+    Args:
+        c_MQ: classes of the noisy images that are shown; by default the right results.
+    """
     mean: dict[str, Tensor] = {}
     draws = 1 if probe.is_certain(t) else draws
     for draw in range(draws):
-        for name, value in record(probe, t, draw).items():
+        for name, value in record(probe, t, draw, c_MQ).items():
             if names is None or name in names:
                 mean[name] = mean.get(name, 0.0) + value / draws
     return mean
 
 
-def collect(probe: Probe, t: float, draws: int = DRAWS) -> Iterator[list[Grid]]:
+def collect(
+    probe: Probe, t: float, draws: int = DRAWS, c_MQ: Tensor | None = None
+) -> Iterator[list[Grid]]:
     """Grids of every hook point at noise level `t`, one list per member.
 
     Args:
         probe: over the whole grid of pairs.
+        c_MQ: as of `mean_activations`.
     """
-    mean = mean_activations(probe, t, draws=draws)
+    mean = mean_activations(probe, t, draws=draws, c_MQ=c_MQ)
     for i in range(len(probe)):
         yield [
             Grid(point, grid_of(probe, mean[point.name], i, point))

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KEY_SHARE = 0.9
-"""Key frequencies hold this share of the in-frequency power ..."""
-KEY_AT_MOST = 0.5
-"""... and are at most this share of all frequencies; otherwise there are none."""
+DOMINANT_SHARE = 0.95
+"""Dominant frequencies hold this share of the in-frequency power. With 0.9 a true one is lost: in a
+published network modulo 113 the five have 0.56, 0.14, 0.13, 0.09 and 0.06, the next 0.004."""
 RELATIVE_ZERO = 1e-12
 """In-frequency power below this share of the variance is rounding, not signal ..."""
 CONSTANT = 100
@@ -45,6 +44,13 @@ class Spectrum:
         return self.fve_a + self.fve_b + self.fve_ab
 
     @property
+    def share(self) -> np.ndarray:
+        """(K,) the same as a share of the in-frequency power; 0 if there is none."""
+        power = self.fve
+        total = power.sum()
+        return power / total if total > RELATIVE_ZERO else np.zeros_like(power)
+
+    @property
     def leading(self) -> tuple[int, ...]:
         """All frequencies, the one that explains most first; () if none explains anything."""
         if self.fve.sum() <= RELATIVE_ZERO:
@@ -53,18 +59,9 @@ class Spectrum:
 
     @property
     def dominant(self) -> tuple[int, ...]:
-        """Smallest set with KEY_SHARE of the in-frequency power, ascending, whatever its size."""
-        power = self.fve
-        if power.sum() <= RELATIVE_ZERO:
-            return ()
-        reached = np.cumsum(np.sort(power)[::-1]) >= KEY_SHARE * power.sum() * (1 - 1e-12)
+        """Smallest set with DOMINANT_SHARE of the in-frequency power, ascending, of any size."""
+        reached = np.cumsum(np.sort(self.share)[::-1]) >= DOMINANT_SHARE * (1 - 1e-12)
         return tuple(sorted(self.leading[: int(np.argmax(reached)) + 1]))
-
-    @property
-    def key_frequencies(self) -> tuple[int, ...]:
-        """The dominant frequencies if they are few, at most KEY_AT_MOST of all; otherwise ()."""
-        dominant = self.dominant
-        return dominant if len(dominant) <= KEY_AT_MOST * len(self.fve) else ()
 
     @property
     def entropy(self) -> float:
@@ -106,20 +103,10 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     Raises:
         ValueError: not such an array.
     """
-    grid = np.asarray(grid)
-    precision = np.finfo(grid.dtype if grid.dtype == np.float32 else np.float64).eps
-    grid = grid.astype(np.float64)
-    grid = grid[..., None] if grid.ndim == 2 else grid
-    if grid.ndim != 3 or grid.shape[0] != grid.shape[1] or grid.shape[0] < 3:
-        raise ValueError(f"grid has shape {grid.shape}; need (P, P, d) with P >= 3")
-    if not np.isfinite(grid).all():
-        raise ValueError("grid has values that are not finite")
-    P = grid.shape[0]
-    centered = grid - grid.mean((0, 1))
-    if np.abs(centered).max(initial=0.0) <= CONSTANT * precision * np.abs(grid).max(initial=0.0):
-        centered = np.zeros_like(centered)
+    grid = centered(grid)
+    P = len(grid)
     vectors, frequency = basis(P)
-    coefficient = np.einsum("ai,abd,bj->ijd", vectors, centered, vectors, optimize=True)
+    coefficient = np.einsum("ai,abd,bj->ijd", vectors, grid, vectors, optimize=True)
     power = np.square(coefficient).sum(-1)
     power[0, 0] = 0.0  # the constant, zero but for rounding
     total = power.sum()
@@ -131,6 +118,25 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     unequal = (frequency[:, None] != frequency[None, :]) & (frequency[:, None] > 0)
     cross = float(share[unequal & (frequency[None, :] > 0)].sum())
     return Spectrum(ks, fve_a, fve_b, fve_ab, cross)
+
+
+def centered(grid: np.ndarray) -> np.ndarray:
+    """A grid as (P, P, d) less its mean over all pairs, float64; 0 where that is but rounding.
+
+    Args, raises: as `spectrum`.
+    """
+    grid = np.asarray(grid)
+    precision = np.finfo(grid.dtype if grid.dtype == np.float32 else np.float64).eps
+    grid = grid.astype(np.float64)
+    grid = grid[..., None] if grid.ndim == 2 else grid
+    if grid.ndim != 3 or grid.shape[0] != grid.shape[1] or grid.shape[0] < 3:
+        raise ValueError(f"grid has shape {grid.shape}; need (P, P, d) with P >= 3")
+    if not np.isfinite(grid).all():
+        raise ValueError("grid has values that are not finite")
+    out = grid - grid.mean((0, 1))
+    if np.abs(out).max(initial=0.0) <= CONSTANT * precision * np.abs(grid).max(initial=0.0):
+        return np.zeros_like(out)
+    return out
 
 
 def gini(power: np.ndarray) -> float:

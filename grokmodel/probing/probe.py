@@ -10,6 +10,7 @@ Shapes: M members, Q pairs, P modulus, C tokens of an image, X pixels of an imag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from grokmodel.image.layers import Hook
 from grokmodel.image.model import denoise, unpatchify
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
 from grokmodel.probing.cyclic import CyclicOrder, cyclic_order
+from grokmodel.probing.null import random_orders
 
 SEVERAL = 2
 """Steps, if it does not matter how many."""
@@ -77,6 +79,17 @@ class Probe:
     @property
     def Q(self) -> int:
         return self.pair_MQ2.shape[1]
+
+    @cached_property
+    def random_orders(self) -> list[np.ndarray]:
+        """For each member (R, n) random orders of the group's elements: the null of its spectra."""
+        return [random_orders(self.order.n, m.config.seed, self.P) for m in self.members]
+
+    def wrong_classes(self) -> Tensor:
+        """(M, Q) a class other than the right one, every other being equally likely."""
+        rngs = [np.random.default_rng([m.config.seed, self.P, 1]) for m in self.members]
+        shift = np.stack([rng.integers(1, self.P, self.Q) for rng in rngs])
+        return (self.c_MQ + torch.from_numpy(shift).to(self.device)) % self.P
 
     def _draw(self, draw: int) -> Tensor:
         return torch.full_like(self.pack.state.step, draw)

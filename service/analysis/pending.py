@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.image.config import TrialConfig, config_of
 from grokmodel.image.shape import PackShape
-from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
+from service.analysis.registry import ANALYSES, BY_NAME, LEVELS_T, Analysis, chosen
 from service.store.store import Store
 from service.tables.reading import read_rows, read_table, write_rows
 from service.tables.rows import Row
@@ -17,6 +17,8 @@ from service.text import config_value
 
 FIGURES = "figures"
 """What `failures` calls the drawing of a trial."""
+SINCE = {analysis.name: analysis.since for analysis in ANALYSES}
+"""Analysis -> the schema version from which one that is done counts."""
 ALL, QUICK, NONE = "all", "quick", "none"
 
 
@@ -59,8 +61,10 @@ def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
     """The sweep's trials with what they lack; diverged ones have nothing to analyze."""
     trials = read_table(store, "trials", sweep)
     trials = trials[trials["phase"] != DIVERGED]
-    marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])
-    done = set(marks.itertuples(index=False, name=None))
+    columns = ["trial_id", "analysis", "settings", "schema_version"]
+    marks = read_table(store, "analyses", sweep, columns=columns)
+    marks = marks[marks["schema_version"] >= marks["analysis"].map(SINCE).astype(float)]
+    done = set(marks[columns[:3]].itertuples(index=False, name=None))
     done_of = {i: tuple(sorted(set(g))) for i, g in marks.groupby("trial_id")["analysis"]}
     failures = read_table(store, "failures", sweep, columns=["trial_id", "analysis"])
     undrawn = set(failures.loc[failures["analysis"] == FIGURES, "trial_id"])
@@ -93,6 +97,7 @@ def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> dict[st
         mark
         for mark in of_run(read_rows(store, "analyses", ids))
         if (mark["trial_id"], mark["analysis"], mark["settings"]) in lacking
+        and mark["schema_version"] >= SINCE[mark["analysis"]]
     ]
     for name in {mark["analysis"] for mark in marks}:
         mine = [mark for mark in marks if mark["analysis"] == name]

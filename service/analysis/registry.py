@@ -27,6 +27,7 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Banks, Member
 from grokmodel.probing.probe import Probe
+from service.tables.schema import TABLES
 
 LEVELS_T = (0.0, 0.5, 1.0)
 """Noise levels of the spectra, unless others are asked for."""
@@ -62,6 +63,11 @@ class Analysis:
     """Cheap enough for every trial of a quick sweep; the others are for one trial per phase."""
     rows: Callable[[TrialConfig], int] = lambda c: c.P**2
     """Triplets that the model sees at a time."""
+
+    @property
+    def since(self) -> int:
+        """Schema version from which its rows count."""
+        return max(TABLES[name].since for name in self.tables)
 
 
 def _grid(members: Sequence[Member], context: Context) -> Probe:
@@ -120,7 +126,8 @@ _LEVEL_ROWS = LEVELS * PAIRS
 ANALYSES = (
     Analysis(
         "spectra", ("spectra",), _spectra, quick=True,
-        budget="all P² pairs at each t, mean of 4 draws where images or noise vary",
+        budget="all P² pairs at each t, shown the right and a wrong result, mean of 4 draws where "
+        "images or noise vary; each in 100 random orders",
     ),
     Analysis(
         "progress", ("progress",), _progress, quick=True, over_training=True,

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from grokmodel.analysis.spectra import RIGHT, TARGET
 from service.report.figures import (
     ORANGE,
     STRICT_COLOR,
@@ -21,11 +22,13 @@ from service.report.training_figure import Frames, Row
 
 
 def spectra(row: Row, frames: Frames) -> Figure:
-    """FVE per frequency at pure noise (or the noisiest level there is), stacked by what it is a
-    function of. What is a function of b alone mirrors what is one of a, and is left out.
+    """FVE per frequency at pure noise (or the noisiest level there is, shown a wrong result),
+    stacked by what it is a function of, and what the strongest frequency has by chance. What is a
+    function of b alone mirrors what is one of a, and is left out.
     """
     frame = frames["spectra"]
-    shown = frame[(frame["t"] == frame["t"].max()) | (frame["hook"] == "target")]
+    computed = (frame["t"] == frame["t"].max()) & (frame["shown"] != RIGHT)
+    shown = frame[computed | (frame["hook"] == TARGET)]
     shown = shown[~shown["hook"].str.endswith("[b]")]
     points = list(shown.groupby(["hook", "head"], sort=False))
     columns = min(5, len(points))
@@ -52,7 +55,7 @@ def spectra(row: Row, frames: Frames) -> Figure:
     figure.supylabel("fraction of variance explained", fontsize=9, x=0.06 / size[0])
     figure.suptitle(title, fontsize=TITLE_SIZE, y=1 - 0.1 / size[1])
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper right", ncols=3, frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="upper right", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
@@ -69,11 +72,13 @@ def _stacked(ax: Axes, where: str, frame: pd.DataFrame) -> None:
         top = bottom + frame[column].to_numpy()
         ax.stairs(top, edges, baseline=bottom, fill=True, color=color, label=name)
         bottom = top
+    null = frame["null_q95"].iloc[0] * bottom.sum()
+    ax.axhline(null, color="black", lw=0.8, ls=":", label="strongest by chance (95 %)")
     cross = frame["fve_cross"].iloc[0]
     keys = ", ".join(map(str, frame.loc[frame["is_key"], "frequency"])) or "none"
     about = f"key: {keys}; cross {cross:.2f}" if bottom.sum() + cross else "constant"
     ax.set_title(f"{where}\n{about}", fontsize=7)
-    ax.set_ylim(0, max(1.05 * bottom.max(), 0.01))
+    ax.set_ylim(0, max(1.05 * bottom.max(), 1.05 * null, 0.01))
     ax.set_xticks([1, (1 + k[-1]) // 2, k[-1]])
     ax.yaxis.set_major_locator(MaxNLocator(3))
     ax.tick_params(labelsize=7)

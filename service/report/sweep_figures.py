@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokmodel.core.outcome import PHASES
-from service.report import figures, phase_figures
+from service.report import figures, heads_figure, phase_figures
 from service.report.figures import PHASE_COLORS
 from service.report.trial_figures import TRIAL_FIGURES
 from service.store import keys
@@ -21,15 +21,18 @@ from service.tables.typical import representatives
 MAX_PLANES = 6
 """Planes of two axes drawn by default; others by `grok figures --x --y`."""
 DEFAULT_PLANE = ("weight_decay", "train_fraction")
+_BEHIND = [f"block{i}.ffn.post" for i in range(8)]
+"""Behind the last FFN's non-linearity, whichever block that is in."""
 MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "restricted accuracy, within-split fit": ("progress", "restricted_acc_within_split", {}),
-    "identity FVE (mean over k)": ("identities", "fve_rule", {"control": -1}),
+    "identity FVE (mean over k)": ("identities", "fve_rule", {"control": [-1], "hook": _BEHIND}),
     "Gini of the output's FVEs": ("progress", "gini_output", {}),
-    "merger ratio of the output, t = 1": ("representation", "merger", {"hook": "output", "t": 1.0}),
+    "merger ratio of the output, t = 1":
+        ("representation", "merger", {"hook": ["output"], "t": [1.0]}),
     "learning coefficient": ("learning_coefficient", "llc", {}),
-    "BDM of the FFN's input weights (bits)": ("complexity", "bdm", {"matrix": "block0.ffn.up"}),
-}
-"""Title -> table, column and rows of the measures that are set against phases."""
+    "BDM of the FFN's input weights (bits)": ("complexity", "bdm", {"matrix": ["block0.ffn.up"]}),
+}  # fmt: skip
+"""Title -> table, column and values of others, of the measures that are set against phases."""
 
 
 def draw(
@@ -96,6 +99,11 @@ def _across_trials(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, 
     critical = read_table(store, "critical", sweep).merge(trials, on="trial_id")
     if critical["observed"].notna().any():
         out["alignment"] = alignment(critical)
+    cells = heads_figure.chosen(trials)
+    ids, columns = [i for cell in cells for i in cell], heads_figure.COLUMNS
+    spectra = read_table(store, "spectra", sweep, ids, columns)
+    if not spectra.empty:
+        out["heads"] = heads_figure.heads(trials, spectra, cells)
     values = {title: measure(store, sweep, trials, title) for title in MEASURES}
     values = {title: frame for title, frame in values.items() if not frame.empty}
     if values:
@@ -107,8 +115,8 @@ def measure(store: Store, sweep: str, trials: pd.DataFrame, title: str) -> pd.Da
     """One number per trial at its last step: the mean of a column, with the trial's phase."""
     table, column, which = MEASURES[title]
     frame = read_table(store, table, sweep, columns=["trial_id", "step", column, *which])
-    for name, value in which.items():
-        frame = frame[frame[name] == value]
+    for name, values in which.items():
+        frame = frame[frame[name].isin(values)]
     last = frame.groupby("trial_id")["step"].transform("max")
     value = frame[frame["step"] == last].groupby("trial_id")[column].mean().dropna()
     known = trials.set_index("trial_id").loc[value.index]

@@ -29,6 +29,9 @@ from service.report.figures import (
 from service.report.spectra_figure import spectra
 from service.report.training_figure import Frames, Row, training
 
+KEY_SHADE = "#F1EEDC"
+"""Behind key frequencies."""
+
 
 def draw(row: Row, frames: Frames, names: Collection[str]) -> dict[str, Figure]:
     """Those of these figures of one trial for which there are rows."""
@@ -44,33 +47,49 @@ def draw(row: Row, frames: Frames, names: Collection[str]) -> dict[str, Figure]:
 
 
 def identities(row: Row, frames: Frames) -> Figure:
-    """Coefficients and variance explained along directions from the output, against random ones."""
+    """Coefficients and variance explained along directions from the output, against random ones;
+    before the non-linearity and, below, behind it."""
     frame = frames["identities"]
-    mine, control = frame[frame["control"] == OUTPUT], frame[frame["control"] != OUTPUT]
-    figure, axes = figures.new_figure(10.0, 3.3, 1, 3)
-    for ax, direction in zip(axes[0], ("cos", "sin")):
-        part = mine[mine["direction"] == direction]
-        columns = (("cos_cos", "sin_sin", "cos_sin", "sin_cos"), (TRAIN_COLOR, RED, ORANGE, SKY))
-        for i, (column, color) in enumerate(zip(*columns)):
-            name = column.replace("_", " ")
-            ax.bar(part["frequency"] + 0.2 * (i - 1.5), part[column], 0.2, color=color, label=name)
-        ax.axhline(0, color="black", lw=0.5)
-        ax.set_title(f"direction of {direction}(w(a+b))", fontsize=9)
-        ax.set_ylabel("coefficient")
-    ax = axes[0, 2]
+    points = sorted(frame["hook"].unique(), reverse=True)  # pre, post
+    figure, axes = figures.new_figure(10.0, 0.5 + 2.8 * len(points), len(points), 3)
+    for of_point, point in zip(axes, points):
+        rows = frame[frame["hook"] == point]
+        mine, control = rows[rows["control"] == OUTPUT], rows[rows["control"] != OUTPUT]
+        for ax, direction in zip(of_point, ("cos", "sin")):
+            _coefficients(ax, mine[mine["direction"] == direction])
+            ax.set_title(f"{point}: direction of {direction}(w(a+b))", fontsize=9)
+        _explained(of_point[2], mine, control)
+        of_point[2].set_title(point, fontsize=9)
+        for ax in of_point:
+            ax.set_xlabel("frequency k (cycles per P)")
+            ax.xaxis.get_major_locator().set_params(integer=True)
+            legend(ax, 4)
+    figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
+    return figure
+
+
+def _coefficients(ax: Axes, rows: pd.DataFrame) -> None:
+    """Four bars per frequency; key frequencies are shaded."""
+    for k in rows.loc[rows["is_key"], "frequency"]:
+        ax.axvspan(k - 0.5, k + 0.5, color=KEY_SHADE, lw=0, zorder=-2)
+    columns = (("cos_cos", "sin_sin", "cos_sin", "sin_cos"), (TRAIN_COLOR, RED, ORANGE, SKY))
+    for i, (column, color) in enumerate(zip(*columns)):
+        name = column.replace("_", " ")
+        ax.bar(rows["frequency"] + 0.2 * (i - 1.5), rows[column], 0.2, color=color, label=name)
+    ax.axhline(0, color="black", lw=0.5)
+    ax.set_ylabel("coefficient")
+
+
+def _explained(ax: Axes, mine: pd.DataFrame, control: pd.DataFrame) -> None:
+    for k in mine.loc[mine["is_key"], "frequency"].unique():
+        ax.axvspan(k - 0.5, k + 0.5, color=KEY_SHADE, lw=0, zorder=-2)
     for direction, color in (("cos", TRAIN_COLOR), ("sin", ORANGE)):
         part = mine[mine["direction"] == direction]
         ax.plot(part["frequency"], part["fve_rule"], "o-", ms=3, color=color, label=direction)
     random = control.groupby("frequency")["fve_rule"]
     ax.fill_between(random.mean().index, random.min(), random.max(), color=GRAY, label="random")
     ax.set_ylim(0, 1)
-    ax.set_title("variance explained by the rule", fontsize=9)
-    for ax in axes[0]:
-        ax.set_xlabel("frequency k (cycles per P)")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        legend(ax, 4)
-    figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
-    return figure
+    ax.set_ylabel("variance explained by the rule")
 
 
 def ablations(row: Row, frames: Frames) -> Figure:

@@ -1,16 +1,22 @@
-"""Rules for claims on the mechanism: frequencies, heads, identities."""
+"""Rules for claims on the mechanism: frequencies, heads, identities.
+
+All of it at t = 1, where the noisy image shows nothing: below, what varies with a + b may be in the
+input. Identities are those before the last FFN's non-linearity, as in the paper: behind it every
+frequency is there whichever the model computes with."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from grokmodel.probing.fourier import Spectrum
+from grokmodel.analysis.spectra import NOTHING
+from grokmodel.probing.fourier import DOMINANT_SHARE, Spectrum
+from grokmodel.probing.null import CHANCE, KEY_AT_MOST, ORDERS
 from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, Finding
 from service.reproduction.grokking import MOST
 from service.text import count, percent, spread
 
-NEURONS = ".ffn.pre"
+NEURONS, BEHIND = ".ffn.pre", ".ffn.post"
 HEAD_SITES = ("score[a]", "weighted_value[a]")
 OWN_FREQUENCY = 0.5
 """Share of a head's power in one frequency from which it counts as specialized in it."""
@@ -21,29 +27,32 @@ CLEAR = 2
 """An FVE is clearly above that of random directions if it is this many times their highest."""
 SMALL, SMALLISH = 0.03, 0.30
 """Coefficients of non-key frequencies relative to key ones."""
+_BY_CHANCE = f"with the classes in random order (p of {CHANCE:g} or less, {ORDERS} orders)"
 KEYS = (
     "At least two thirds of the trials that learned have key frequencies before the last FFN's "
-    "non-linearity at t = 1: a smallest set with 90 % of the in-frequency power that is at most "
-    "half of all. Partly: one has."
+    f"non-linearity at t = 1: a smallest set with {percent(DOMINANT_SHARE)} of the in-frequency "
+    f"power that is at most {percent(KEY_AT_MOST)} of all and holds more than as many do "
+    f"{_BY_CHANCE}. Partly: one has."
 )
 HEADS = (
-    "In at least two thirds of the trials that learned and have several heads, the median head "
-    f"has {percent(OWN_FREQUENCY)} of its in-frequency power in one frequency (scores or weighted "
-    "values of operand a, t = 1). Partly: a single head has."
+    "In at least two thirds of the trials that learned and have several heads, half of the heads "
+    f"have {percent(OWN_FREQUENCY)} of their in-frequency power in one frequency (scores or "
+    "weighted values of operand a, t = 1), which is more than the strongest one has "
+    f"{_BY_CHANCE}. Partly: a single head has."
 )
 IDENTITY = (
-    f"In at least two thirds of the trials that learned, the best key frequency has an FVE of "
-    f"{EXACT_FVE:g} or more and two coefficients that differ in size by less than "
-    f"{percent(BALANCED)}, with the formula's signs. Partly: in two thirds, FVE {SOME_FVE:g} and "
-    "the signs at the best key frequency or, in trials without key frequencies, at every "
-    f"frequency. Either way the FVE is at least {CLEAR} times the highest of random directions, "
-    "where these were measured."
+    "Before the last FFN's non-linearity: in at least two thirds of the trials that learned, the "
+    f"best key frequency has an FVE of {EXACT_FVE:g} or more and two coefficients that differ in "
+    f"size by less than {percent(BALANCED)}, with the formula's signs. Partly: in two thirds, FVE "
+    f"{SOME_FVE:g} and the signs at the best key frequency or, in trials without key frequencies, "
+    f"at every frequency. Either way the FVE is at least {CLEAR} times the highest of random "
+    "directions, where these were measured."
 )
 NON_KEY = (
-    f"In at least two thirds of the trials that learned, the median coefficient of the non-key "
-    f"frequencies is at most {SMALL:g} of that of the key ones. Partly: at most {SMALLISH:g} in "
-    "two thirds. Without key frequencies: not; the numbers are then the smallest over the largest "
-    "coefficient."
+    "Before the last FFN's non-linearity: in at least two thirds of the trials that learned, the "
+    f"median coefficient of the non-key frequencies is at most {SMALL:g} of that of the key ones. "
+    f"Partly: at most {SMALLISH:g} in two thirds. Without key frequencies: not; the numbers are "
+    "then the smallest over the largest coefficient."
 )
 
 
@@ -54,25 +63,31 @@ def by_share(shown: pd.Series, some: bool) -> str:
 
 def key_frequencies(rows: pd.DataFrame) -> Finding:
     """The rule KEYS."""
-    rows = rows[rows["hook"].str.endswith(NEURONS) & (rows["t"] == 1.0)]
+    rows = rows[rows["hook"].str.endswith(NEURONS) & (rows["shown"] == NOTHING)]
     groups = dict(list(rows.groupby("trial_id")))
+    strongest = pd.Series({i: spectrum(g).share.max() for i, g in groups.items()})
     keys = pd.Series({i: int(g["is_key"].sum()) for i, g in groups.items()})
     dominant = pd.Series({i: len(spectrum(g).dominant) for i, g in groups.items()})
     in_all = rows.groupby("trial_id")["frequency"].nunique()
-    entropy = rows.groupby("trial_id")["entropy"].first()
+    entropy, null, p = (
+        rows.groupby("trial_id")[c].first() for c in ("entropy", "null_q95", "p_dominant")
+    )
     which = [
         f"seed {g['seed'].iloc[0]}: {', '.join(f'w{k}' for k in g.loc[g['is_key'], 'frequency'])}"
         for g in groups.values()
         if g["is_key"].any()
     ]
-    trials = count(len(keys), "trial")
+    trials, held = count(len(keys), "trial"), percent(DOMINANT_SHARE)
     lines = [
         f"{int((keys > 0).sum())} of {trials} with key frequencies",
-        f"dominant frequencies (90 % of the power): {spread(dominant, 0)} of {spread(in_all, 0)}",
+        f"dominant frequencies ({held} of the power): {spread(dominant, 0)} of "
+        f"{spread(in_all, 0)}; p {spread(p)}",
+        f"share of the strongest frequency: {spread(strongest)}; 95 % quantile with the classes in "
+        f"random order {spread(null)}",
         f"FVE entropy (1: all frequencies alike): {spread(entropy)}",
         *which,
     ]
-    short = f"90 % of the power in {spread(dominant, 0)} of {in_all.iloc[0]}; {trials}"
+    short = f"{held} of the power in {spread(dominant, 0)} of {in_all.iloc[0]}; {trials}"
     return Finding(by_share(keys > 0, bool((keys > 0).any())), tuple(lines), short)
 
 
@@ -85,25 +100,30 @@ def spectrum(rows: pd.DataFrame) -> Spectrum:
 def heads_specialize(rows: pd.DataFrame) -> Finding:
     """The rule HEADS."""
     kinds = rows["hook"].str.split(".", n=1).str[-1]
-    rows = rows[kinds.isin(HEAD_SITES) & (rows["t"] == 1.0) & (rows["heads"] > 1)]
+    rows = rows[kinds.isin(HEAD_SITES) & (rows["shown"] == NOTHING) & (rows["heads"] > 1)]
     if rows.empty:
         return Finding(NOT_RUN, ("the trials that learned have one head each",))
-    per_head = rows.groupby(["trial_id", "hook", "head"])["fve_a"]
-    top = (per_head.max() / per_head.sum().clip(lower=1e-12)).rename("top").reset_index()
-    best_site = top.groupby(["trial_id", "head"])["top"].max()
-    median = best_site.groupby("trial_id").median()
-    chance = 1 / rows["frequency"].nunique()
+    rows = rows.assign(power=rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1))
+    per_site = rows.groupby(["trial_id", "head", "hook"])
+    top = per_site["power"].max() / per_site["power"].sum().clip(lower=1e-12)
+    special = (top >= OWN_FREQUENCY) & (per_site["p_value"].min() <= CHANCE)
+    heads = pd.DataFrame({"top": top, "special": special}).groupby(["trial_id", "head"]).max()
+    chance, null = 1 / rows["frequency"].nunique(), per_site["null_q95"].first()
+    trials = count(heads.index.get_level_values("trial_id").nunique(), "trial")
     lines = (
-        f"share of a head's power in its strongest frequency: {spread(best_site)} over "
-        f"{len(best_site)} heads of {count(len(median), 'trial')} "
-        f"(all frequencies alike: {chance:.2f})",
+        f"share of a head's power in its strongest frequency: {spread(heads['top'])} over "
+        f"{len(heads)} heads of {trials} (all frequencies alike: {chance:.2f})",
+        f"{int(heads['special'].sum())} of {len(heads)} heads have {percent(OWN_FREQUENCY)} there "
+        f"and more than by chance; 95 % quantile with the classes in random order {spread(null)}",
     )
-    special = bool((best_site >= OWN_FREQUENCY).any())
-    return Finding(by_share(median >= OWN_FREQUENCY, special), lines, lines[0].split(": ", 1)[1])
+    shown = heads.groupby("trial_id")["special"].mean() >= 0.5
+    finding = by_share(shown, bool(heads["special"].any()))
+    return Finding(finding, lines, lines[0].split(": ", 1)[1])
 
 
 def identity(rows: pd.DataFrame, direction: str) -> Finding:
     """The rule IDENTITY for `cos` or `sin`."""
+    rows = rows[rows["hook"].str.endswith(NEURONS)]
     controls = rows[rows["control"] >= 0]
     rows = rows[(rows["control"] < 0) & (rows["direction"] == direction)]
     rows = rows.assign(ratio=_second_over_first(rows, direction))
@@ -148,21 +168,27 @@ def _second_over_first(rows: pd.DataFrame, direction: str) -> pd.Series:
 def non_key_is_small(rows: pd.DataFrame) -> Finding:
     """The rule NON_KEY."""
     rows = rows[(rows["control"] < 0) & (rows["direction"] == "cos")]
-    size = np.hypot(rows["cos_cos"], rows["sin_sin"])
-    rows = rows.assign(size=size)
-    ratios, extremes = {}, {}
-    for trial_id, mine in rows.groupby("trial_id"):
-        key, rest = mine[mine["is_key"]]["size"], mine[~mine["is_key"]]["size"]
-        extremes[trial_id] = mine["size"].min() / mine["size"].max()
-        if len(key) and len(rest):
-            ratios[trial_id] = rest.median() / key.median()
-    found, lowest = pd.Series(ratios, dtype=float), pd.Series(extremes)
+    rows = rows.assign(size=np.hypot(rows["cos_cos"], rows["sin_sin"]))
+    before, behind = (rows[rows["hook"].str.endswith(part)] for part in (NEURONS, BEHIND))
+    per_trial = before.groupby("trial_id")["size"]
+    lowest = per_trial.min() / per_trial.max()
+    found, other = _non_key_over_key(before), _non_key_over_key(behind)
     trials = count(len(lowest), "trial")
     lines = [f"smallest over largest coefficient of all frequencies: {spread(lowest, 3)}; {trials}"]
     if len(found):
         lines.insert(0, f"non-key over key: {spread(found, 3)} in {count(len(found), 'trial')}")
+        if len(other):
+            lines.append(f"behind the non-linearity, non-key over key: {spread(other, 3)}")
     else:
         lines.append("no trial has key frequencies in its neurons")
     ratio = found.reindex(lowest.index)
     some = bool((ratio <= SMALLISH).mean() >= MOST)
     return Finding(by_share(ratio <= SMALL, some), tuple(lines), lines[0])
+
+
+def _non_key_over_key(rows: pd.DataFrame) -> pd.Series:
+    """Median coefficient of the non-key frequencies over that of the key ones, per trial that has
+    both."""
+    is_key = rows["is_key"].astype(bool)
+    key, rest = (rows[which].groupby("trial_id")["size"].median() for which in (is_key, ~is_key))
+    return (rest / key).dropna()

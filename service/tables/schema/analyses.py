@@ -2,142 +2,36 @@
 
 from __future__ import annotations
 
-from service.tables.schema.columns import BOOL, FLOAT, ID, INT, RUN, STR, VERSION, Column, Table
-
-_STEP = Column("step", INT, "updates made by the analyzed weights", "steps")
-_HOOK = Column("hook", STR, "activation, such as block0.ffn.post or, of one operand, embedding[a]")
-_HEAD = Column("head", INT, "attention head; -1 where the hook point has none")
-_T = Column("t", FLOAT, "noise level: 0 data, 1 noise")
-_LEVEL = Column("level", INT, "Euler steps above the image", "steps")
-_FREQUENCY = Column("frequency", INT, "k", "cycles per P")
-_IS_KEY = Column("is_key", BOOL, "the frequency (or every one of the set) is a key frequency")
-
-
-def _accuracies(when: str) -> tuple[Column, ...]:
-    return (
-        Column("train_acc", FLOAT, f"accuracy on training pairs {when}", "share"),
-        Column("val_acc", FLOAT, f"accuracy on held-out pairs {when}", "share"),
-        Column("val_acc_strict", FLOAT, f"accuracy on strict pairs {when}", "share"),
-    )
-
-
-def _analysis(
-    name: str, meaning: str, source: str, key: tuple[str, ...], *columns: Column
-) -> Table:
-    """A table of one analysis: every row belongs to one checkpoint of one trial."""
-    full_key = ("trial_id", "run_id", "step", *key)
-    return Table(name, meaning, full_key, (ID, RUN, _STEP, *columns, VERSION), source)
-
-
-SPECTRA = _analysis(
-    "spectra",
-    "Fraction of variance explained (FVE) by each frequency, of an activation over all (a, b). "
-    "Site `target` is the right image of every pair: what a perfect output would show.",
-    "analysis/spectra.py; arXiv 2604.17673",
-    ("hook", "head", "t", "frequency"),
-    _HOOK,
-    _HEAD,
-    _T,
-    Column("ordering", STR, "plain: symbols; log: discrete logarithms of symbols but 0"),
-    _FREQUENCY,
-    Column("fve_a", FLOAT, "variance explained by cos, sin(2 pi k a / P)", "share"),
-    Column("fve_b", FLOAT, "the same of b", "share"),
-    Column("fve_ab", FLOAT, "by the products of both at equal k", "share"),
-    Column("fve_cross", FLOAT, "of the whole grid, by products of unequal k", "share"),
-    _IS_KEY,
-    Column(
-        "entropy", FLOAT, "FVE entropy of the hook point: 0 one frequency, 1 all alike", "share"
-    ),
+from service.tables.schema.columns import (
+    FLOAT,
+    HEAD,
+    HOOK,
+    ID,
+    INT,
+    LEVEL,
+    RUN,
+    STR,
+    VERSION,
+    Column,
+    T,
+    Table,
+    analysis,
 )
+from service.tables.schema.frequencies import ABLATIONS, BLOCKED, IDENTITIES, PROGRESS, SPECTRA
 
-IDENTITIES = _analysis(
-    "identities",
-    "FFN neurons along directions from the output side, regressed on the products of cos and sin "
-    "at one frequency: cos(w(a+b)) = cos cos - sin sin, sin(w(a+b)) = cos sin + sin cos.",
-    "analysis/identities.py; arXiv 2604.17673",
-    ("control", "direction", "frequency"),
-    _FREQUENCY,
-    Column("direction", STR, "wave over c that the direction writes: cos or sin"),
-    Column("control", INT, "-1: direction from the output side; 0, 1, ...: random direction"),
-    Column("cos_cos", FLOAT, "coefficient of cos(wa) cos(wb)"),
-    Column("sin_sin", FLOAT, "coefficient of sin(wa) sin(wb)"),
-    Column("cos_sin", FLOAT, "coefficient of cos(wa) sin(wb)"),
-    Column("sin_cos", FLOAT, "coefficient of sin(wa) cos(wb)"),
-    Column("fve", FLOAT, "variance explained by all four products", "share"),
-    Column("fve_rule", FLOAT, "by the rule's combination of them alone", "share"),
-    _IS_KEY,
-)
-
-PROGRESS = _analysis(
-    "progress",
-    "Progress measures of a snapshot, from its output at t = 1 and the last snapshot's dominant "
-    "frequencies (smallest set with 90 % of the output's in-frequency power).",
-    "analysis/progress.py; arXiv 2301.05217",
-    (),
-    Column("n_dominant", INT, "frequencies that are kept or removed"),
-    _IS_KEY,
-    Column("train_loss", FLOAT, "squared error per pixel at t = 1, training pairs"),
-    Column("strict_loss", FLOAT, "the same, strict pairs"),
-    Column(
-        "restricted_loss",
-        FLOAT,
-        "all pairs; of the output only mean and rule at the dominant ones",
-    ),
-    Column("excluded_loss", FLOAT, "training pairs; the rule at the dominant frequencies removed"),
-    Column("strict_acc", FLOAT, "accuracy on strict pairs by one step from t = 1", "share"),
-    Column("restricted_acc", FLOAT, "accuracy on strict pairs, restricted; leaks", "share"),
-    Column(
-        "restricted_acc_within_split",
-        FLOAT,
-        "the same, waves fitted to strict pairs alone",
-        "share",
-    ),
-    Column("excluded_acc", FLOAT, "accuracy on training pairs, excluded", "share"),
-    Column("gini_embedding", FLOAT, "Gini coefficient of the FVEs of the embedding"),
-    Column("gini_neurons", FLOAT, "the same of the FFN neurons"),
-    Column("gini_output", FLOAT, "the same of the output"),
-)
-
-ABLATIONS = _analysis(
-    "ablations",
-    "Accuracy of 1-step samples with a hook point projected off some frequencies, or on to them.",
-    "analysis/ablations.py",
-    ("hook", "mode", "selection", "n_frequencies", "draw", "fit"),
-    Column("hook", STR, "activation, all heads and both operands of it; empty: none"),
-    Column("mode", STR, "remove or keep the frequencies; none: nothing is done"),
-    Column("selection", STR, "top: those with most power; random: the control"),
-    Column("n_frequencies", INT, "size of the set"),
-    Column("draw", INT, "number of the random set"),
-    Column("fit", STR, "all: coefficients over all pairs, leaks; own: of each side of the split"),
-    Column("frequencies", STR, "the set"),
-    _IS_KEY,
-    *_accuracies("with the hook point projected"),
-)
-
-BLOCKED = _analysis(
-    "blocked",
-    "Blocked arithmetic: the FFN neurons' dominant frequencies are removed in a part of sampling.",
-    "analysis/ablations.py",
-    ("when", "level"),
-    Column("when", STR, "steps in which they are removed: t > t* or t <= t*"),
-    _LEVEL,
-    Column("t", FLOAT, "t*"),
-    *_accuracies("with the dominant frequencies removed"),
-)
-
-TIMESTEPS = _analysis(
+TIMESTEPS = analysis(
     "timesteps",
     "Samples started at every noise level from the right result or from a wrong one.",
     "analysis/timesteps.py; arXiv 2604.17673",
     ("level",),
-    _LEVEL,
-    _T,
+    LEVEL,
+    T,
     Column("recover_acc", FLOAT, "start: the right result noised to t; end: a + b", "share"),
     Column("rectify_acc", FLOAT, "start: a wrong result noised to t; end: a + b", "share"),
     Column("entropy", FLOAT, "FVE entropy of the FFN pre-activation", "share"),
 )
 
-CRITICAL = _analysis(
+CRITICAL = analysis(
     "critical",
     "The noise level that separates computing from drawing, observed and predicted.",
     "analysis/timesteps.py; arXiv 2604.17673",
@@ -148,26 +42,26 @@ CRITICAL = _analysis(
     Column("difference", INT, "predicted - observed", "levels"),
 )
 
-SWAPS = _analysis(
+SWAPS = analysis(
     "swaps",
     "Samples whose operands are exchanged at a noise level: whose sum do they follow?",
     "analysis/timesteps.py",
     ("level",),
-    _LEVEL,
-    _T,
+    LEVEL,
+    T,
     Column("old_share", FLOAT, "samples of the old sum", "share"),
     Column("new_share", FLOAT, "samples of the new sum", "share"),
     Column("neither_share", FLOAT, "samples of neither", "share"),
 )
 
-REPRESENTATION = _analysis(
+REPRESENTATION = analysis(
     "representation",
     "How a hook point arranges the pairs: are those with the same result together?",
     "analysis/representation.py; van Rossem and Saxe, ICML 2025",
     ("hook", "head", "t"),
-    _HOOK,
-    _HEAD,
-    _T,
+    HOOK,
+    HEAD,
+    T,
     Column("fisher", FLOAT, "variance between results over variance within"),
     Column(
         "merger",
@@ -177,14 +71,14 @@ REPRESENTATION = _analysis(
     Column("participation", FLOAT, "participation ratio: effective dimension"),
 )
 
-PCA = _analysis(
+PCA = analysis(
     "pca",
     "Points of the plane of a hook point's principal components: class centroids and some pairs.",
     "analysis/representation.py",
     ("hook", "head", "t", "kind", "a", "b", "c"),
-    _HOOK,
-    _HEAD,
-    _T,
+    HOOK,
+    HEAD,
+    T,
     Column("kind", STR, "centroid or pair"),
     Column("a", INT, "operand; -1 for a centroid"),
     Column("b", INT, "operand; -1 for a centroid"),
@@ -193,7 +87,7 @@ PCA = _analysis(
     Column("explained", FLOAT, "variance explained by the three components", "share"),
 )
 
-HEADS = _analysis(
+HEADS = analysis(
     "heads",
     "What each attention head does for the answer, at t = 1.",
     'analysis/heads.py; "Grokking From Abstraction to Intelligence"',
@@ -208,7 +102,7 @@ HEADS = _analysis(
     Column("acc_strict_ablated", FLOAT, "the same, ablated", "share"),
 )
 
-COMPLEXITY = _analysis(
+COMPLEXITY = analysis(
     "complexity",
     "How complex each weight matrix is.",
     "analysis/complexity.py; Zenil et al. 2018 (BDM)",
@@ -222,7 +116,7 @@ COMPLEXITY = _analysis(
     Column("norm", FLOAT, "Frobenius norm"),
 )
 
-LEARNING_COEFFICIENT = _analysis(
+LEARNING_COEFFICIENT = analysis(
     "learning_coefficient",
     "Local learning coefficient by Langevin chains about the averaged weights.",
     "analysis/learning_coefficient.py; arXiv 2308.12108",
@@ -235,7 +129,7 @@ LEARNING_COEFFICIENT = _analysis(
     Column("resolution", FLOAT, "curvature above which a direction counts"),
 )
 
-BASINS = _analysis(
+BASINS = analysis(
     "basins",
     "Where random starts end.",
     "analysis/basins.py",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised when a column changes its meaning; written in every row."""
 STR, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -33,6 +33,9 @@ class Table:
     columns: tuple[Column, ...]
     source: str
     """Module that computes it, and where the measure comes from."""
+    since: int = 1
+    """Schema version from which its rows mean what they mean now: older ones are left out, and the
+    analysis is done again."""
 
     @property
     def is_by_run(self) -> bool:
@@ -60,3 +63,24 @@ RUN = Column(
     "rows.py",
 )
 VERSION = Column("schema_version", INT, "version of this table's meaning", "", "schema")
+STEP = Column("step", INT, "updates made by the analyzed weights", "steps")
+HOOK = Column("hook", STR, "activation, such as block0.ffn.post or, of one operand, embedding[a]")
+HEAD = Column("head", INT, "attention head; -1 where the hook point has none")
+T = Column("t", FLOAT, "noise level: 0 data, 1 noise")
+LEVEL = Column("level", INT, "Euler steps above the image", "steps")
+
+
+def accuracies(when: str) -> tuple[Column, ...]:
+    return (
+        Column("train_acc", FLOAT, f"accuracy on training pairs {when}", "share"),
+        Column("val_acc", FLOAT, f"accuracy on held-out pairs {when}", "share"),
+        Column("val_acc_strict", FLOAT, f"accuracy on strict pairs {when}", "share"),
+    )
+
+
+def analysis(
+    name: str, meaning: str, source: str, key: tuple[str, ...], *columns: Column, since: int = 1
+) -> Table:
+    """A table of one analysis: every row belongs to one checkpoint of one trial."""
+    full_key = ("trial_id", "run_id", "step", *key)
+    return Table(name, meaning, full_key, (ID, RUN, STEP, *columns, VERSION), source, since)

@@ -169,6 +169,23 @@ def lookup_member(config, bank, table, drawn=None):
     return member
 
 
+def wave_neurons_member(config, bank, k):
+    """A member of two blocks that draws by the rule; the neurons that write the answer are waves of
+    frequency k over the result before their non-linearity, and make all others by it."""
+    P, answer, drawn = config.P, 3 * config.P + 2, 4 * config.P + 4
+    member = lookup_member(config, bank, rule_table(config))
+    p = {name: v[0] for name, v in Layout(config.shape).views(member.state.average).items()}
+    c, phase = torch.arange(P), 2 * np.pi * torch.arange(config.ffn) / config.ffn
+    pre_PF = ON * torch.cos(2 * np.pi * k * c[:, None] / P - phase)
+    p["block1.ffn.up.w"][answer + c] = pre_PF
+    to_class_FP = torch.linalg.pinv(torch.nn.functional.gelu(pre_PF).double())
+    p["block1.ffn.down.w"][:, drawn + c] = to_class_FP.float()
+    p["final.w"][drawn + c] = p["final.w"][answer + c]
+    p["final.w"][answer + c] = 0
+    member.state.weights.copy_(member.state.average)
+    return member
+
+
 def rule_table(config):
     return result_table(config.op, config.P)
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,12 +12,22 @@ from grokmodel.analysis.identities import (
     output_directions,
 )
 from grokmodel.image.model import time_features
+from grokmodel.image.pack import bank_key
 from grokmodel.probing.cyclic import cyclic_order
 from grokmodel.probing.hooks import editor, last_ffn
-from tests.grokmodel.analysis.handmade import follower_probe, probe_of, random_member
+from tests.grokmodel.analysis.handmade import (
+    follower_probe,
+    lookup_config,
+    pixel_bank,
+    probe_of,
+    random_member,
+    recorded,
+    wave_neurons_member,
+)
 from tests.grokmodel.tiny import tiny
 
 P = 23
+PRE, POST = "block0.ffn.pre", "block0.ffn.post"
 OPERATIONS_AND_SIGNS = [("add", 1), ("sub", -1), ("mul", 1), ("div", -1)]
 
 
@@ -48,7 +60,7 @@ def products(row):
 def test_a_wave_of_the_rule_has_the_coefficients_of_its_identity(
     direction, wave, sign, expected, k
 ):
-    row = _regress(5 + rule_wave(wave, k, sign), k, direction, sign, True, OUTPUT)
+    row = SimpleNamespace(**_regress(5 + rule_wave(wave, k, sign), k, direction, sign))
     assert products(row) == pytest.approx(expected, abs=1e-12)
     assert (row.fve, row.fve_rule) == pytest.approx((1, 1))
 
@@ -65,7 +77,7 @@ def test_a_wave_of_the_rule_has_the_coefficients_of_its_identity(
     ],
 )
 def test_a_grid_is_explained_by_four_products_and_by_the_rule(grid, k, expected, fve, fve_rule):
-    row = _regress(grid, k, "cos", 1, True, OUTPUT)
+    row = SimpleNamespace(**_regress(grid, k, "cos", 1))
     assert products(row) == pytest.approx(expected, abs=1e-6)
     assert (row.fve, row.fve_rule) == pytest.approx((fve, fve_rule), abs=1e-12)
 
@@ -127,7 +139,7 @@ def test_a_member_that_draws_by_the_rule_computes_its_waves(op, sign):
     Symbol 0 has no logarithm, but takes part in the standardization of the images.
     """
     (rows,) = identities(follower_probe(pixels=True, op=op))
-    by_rule = [row for row in rows if row.control == OUTPUT]
+    by_rule = [row for row in rows if row.control == OUTPUT and row.hook == POST]
     n = cyclic_order(op, 7).n
     assert len(by_rule) == n - 1
     for row in by_rule:
@@ -147,11 +159,49 @@ def test_only_along_the_directions_of_the_output_do_neurons_follow_the_rule(pixe
     """Random patterns are far from orthogonal, as letters are, which share their strokes: a
     projection on the templates themselves would mix them up."""
     (rows,) = identities(follower_probe(pixels=pixels))
+    rows = [row for row in rows if row.hook == POST]
     right = [row.fve_rule for row in rows if row.control == OUTPUT]
     control = [row for row in rows if row.control != OUTPUT]
     np.testing.assert_allclose(right, 1, atol=1e-3)
     assert [row.control for row in control] == [c for c in range(CONTROLS) for _ in range(3)]
     assert np.mean([row.fve_rule for row in control]) < 0.1
+
+
+# --- before and behind the non-linearity ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_only_at_the_key_frequency_are_there_coefficients_before_the_non_linearity(k):
+    config = lookup_config(depth=2, width=40)
+    bank = pixel_bank(config.P, config.side)
+    probe = probe_of(wave_neurons_member(config, bank, k), banks={bank_key(config): bank})
+    (rows,) = identities(probe)
+    before, behind = (
+        {row.frequency: row for row in rows
+         if (row.hook, row.control, row.direction) == (f"block1.ffn.{part}", OUTPUT, "cos")}
+        for part in ("pre", "post")
+    )  # fmt: skip
+    size = {i: np.hypot(row.cos_cos, row.sin_sin) for i, row in before.items()}
+    assert before[k].fve_rule == pytest.approx(1, abs=1e-3)
+    assert max(size[i] for i in size if i != k) < 1e-3 * size[k]
+    for i, row in behind.items():
+        assert row.fve_rule == pytest.approx(1, abs=1e-3)
+        assert row.cos_cos == pytest.approx(behind[k].cos_cos, rel=1e-2)
+        assert row.is_key == before[i].is_key == (i == k)
+
+
+def test_of_swiglu_the_value_is_looked_at_and_not_its_gate():
+    config = tiny(activation="swiglu", patch=4)
+    probe = probe_of(random_member(config))
+    (rows,) = identities(probe)
+    pre_QCG = recorded(probe)[PRE][0]
+    F_nnF = pre_QCG[..., config.ffn :].reshape(config.P, config.P, -1).numpy()
+    u_F = output_directions(probe)[0, 2].numpy()
+    (row,) = (
+        r for r in rows if (r.hook, r.frequency, r.direction, r.control) == (PRE, 2, "cos", -1)
+    )
+    expected = _regress(F_nnF.astype(np.float64) @ u_F, 2, "cos", 1)
+    assert {name: getattr(row, name) for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
 def test_without_a_cyclic_rule_there_are_no_identities():

@@ -12,7 +12,6 @@ from grokmodel.analysis.timesteps import (
     _descend,
     _pairs_of_another_sum,
     critical,
-    other_classes,
     some_pairs,
     swaps,
     timesteps,
@@ -84,13 +83,13 @@ def test_another_class_is_never_the_right_one_and_every_other_comes_up(op):
     members = [random_member(tiny(op=op, seed=s)) for s in (1, 2)]
     grid = probe_of(*members)
     probe = grid.at(some_pairs(members, 200))
-    other = other_classes(probe, stream=1)
+    other = probe.wrong_classes()
     assert (other != probe.c_MQ).all()
     shift = (other - probe.c_MQ) % P
     counts = torch.bincount(shift.flatten(), minlength=P)
     assert counts[0] == 0
     assert (counts[1:] - 400 / 6).abs().max() < 4 * (400 / 6) ** 0.5
-    assert torch.equal(other_classes(probe.at(some_pairs(members, 200)), stream=1), other)
+    assert torch.equal(probe.at(some_pairs(members, 200)).wrong_classes(), other)
 
 
 # --- the way down ---------------------------------------------------------------------------------

@@ -71,30 +71,41 @@ def flat(rows):
     return {"trials": rows, "curves": every}
 
 
-def spectra(i, keys, hook="block0.ffn.pre", head=-1):
-    """Eleven frequencies of which `keys` have all the power, or all alike."""
+def spectra(i, keys, hook="block0.ffn.pre", head=-1, by_chance=False):
+    """Eleven frequencies of which `keys` have all the power, or all alike; and others that a trial
+    has below t = 1, where the right result is shown."""
     power = {k: 1 / len(keys) if k in keys else 0.0 for k in range(1, 12)}
-    return [
-        {"trial_id": f"t{i}", "hook": hook, "head": head, "t": 1.0, "frequency": k,
-         "fve_a": p, "fve_b": 0.0, "fve_ab": 0.0, "is_key": len(keys) <= 5 and k in keys,
-         "entropy": 0.5}
+    few = len(keys) <= 5 and not by_chance
+    rows = [
+        {"trial_id": f"t{i}", "hook": hook, "head": head, "t": 1.0, "shown": "nothing",
+         "frequency": k, "fve_a": p, "fve_b": 0.0, "fve_ab": 0.0, "null_q95": 0.4,
+         "p_value": 0.01 if few and p > 0.4 else 1.0, "p_dominant": 0.01 if few else 1.0,
+         "is_key": few and k in keys, "entropy": 0.5}
         for k, p in power.items()
     ]  # fmt: skip
+    in_input = {"t": 0.5, "shown": "right", "fve_a": 0.0, "p_value": 0.01, "p_dominant": 0.01}
+    return rows + [r | in_input | {"fve_ab": float(r["frequency"] == 6),
+                                   "is_key": r["frequency"] == 6} for r in rows]  # fmt: skip
 
 
 def identities(i, first, second, fve, key=(1,), direction="cos", others=0.1, random=0.02):
-    """Eleven frequencies, the first as given and `others` with a hundredth of it; a control."""
+    """Eleven frequencies, the first as given and `others` with a hundredth of it; a control. Behind
+    the non-linearity all are alike."""
     names = ("cos_cos", "sin_sin") if direction == "cos" else ("cos_sin", "sin_cos")
     zero = dict.fromkeys(("cos_cos", "sin_sin", "cos_sin", "sin_cos"), 0.0)
     control = zero | {"trial_id": f"t{i}", "control": 0, "direction": "cos", "frequency": 1,
                       "fve": random, "fve_rule": random, "is_key": False}  # fmt: skip
-    return [control] + [
+    rows = [control] + [
         zero | {"trial_id": f"t{i}", "control": -1, "direction": direction, "frequency": k,
                 names[0]: first if k == 1 else first / 100,
                 names[1]: second if k == 1 else second / 100,
                 "fve": fve if k == 1 else others, "fve_rule": fve, "is_key": k in key}
         for k in range(1, 12)
     ]  # fmt: skip
+    alike = {names[0]: 1.0, names[1]: 1.0, "fve": 1.0, "fve_rule": 1.0}
+    behind = [r | (alike if r["control"] < 0 else {}) for r in rows]
+    return [r | {"hook": f"block0.ffn.{part}"} for part, of_part in
+            (("pre", rows), ("post", behind)) for r in of_part]  # fmt: skip
 
 
 def timesteps(values, i=0, extent=0.5):

@@ -135,7 +135,12 @@ def test_what_is_right_in_a_step_and_not_in_many_is_named():
 
 
 def test_the_rule_says_of_how_many_steps_the_papers_samples_are():
-    found = {(c.N > grokking.FEW, c.sample_steps) for e in EXPERIMENTS for s in e.scales for c in s.configs}
+    found = {
+        (c.N > grokking.FEW, c.sample_steps)
+        for e in EXPERIMENTS
+        for s in e.scales
+        for c in s.configs
+    }
     assert found == {(False, grokking.STEPS_ONE), (True, 1)}
 
 

@@ -1,5 +1,6 @@
 """Claims about what a model computes: verdicts follow from tables by the rules."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -40,10 +41,15 @@ def test_frequencies_of_trials_that_learned_nothing_tell_nothing():
     assert "none of 2 trials" in judged.finding.measured[0]
 
 
+def test_frequencies_that_hold_no_more_than_by_chance_are_not_key():
+    rows = [r for i in range(3) for r in spectra(i, FEW, by_chance=True)]
+    assert verdict("key-frequencies", {"n1": trials({}, {}, {}) | {"spectra": rows}}) == NOT
+
+
 def test_rows_of_a_site_are_its_spectrum():
     power = {"fve_a": [0.2, 0.0, 0.1, 0.0], "fve_b": [0.0, 0.1, 0.1, 0.0]}
     rows = pd.DataFrame({"frequency": [1, 2, 3, 4], **power, "fve_ab": [0.0, 0.4, 0.0, 0.1]})
-    assert spectrum(rows).dominant == (1, 2, 3)  # 0.2, 0.5, 0.2, 0.1 of the power
+    np.testing.assert_allclose(spectrum(rows).share, [0.2, 0.5, 0.2, 0.1])
 
 
 @pytest.mark.parametrize(
@@ -54,6 +60,18 @@ def test_heads(per_head, heads, expected):
     rows = [r for h, keys in enumerate(per_head) for r in spectra(0, keys, "block0.score[a]", h)]
     tables = trials({"heads": heads}) | {"spectra": rows}
     assert verdict("heads", {"n1": tables}, is_full=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("by_chance", "expected"),
+    [((False,) * 4, REPRODUCED), ((False, False, True, True), REPRODUCED),
+     ((False, True, True, True), PARTLY), ((True,) * 4, NOT)],
+)  # fmt: skip
+def test_half_of_the_heads_have_one_frequency_beyond_chance(by_chance, expected):
+    rows = [r for h, chance in enumerate(by_chance)
+            for r in spectra(0, (1,), "block0.score[a]", h, chance)]  # fmt: skip
+    tables = trials({"heads": 4}) | {"spectra": rows}
+    assert verdict("heads", {"n1": tables, "unordered": tables}) == expected
 
 
 @pytest.mark.parametrize(
