@@ -10,6 +10,7 @@ from grokmodel.core.config import Field
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import AXES
 from service.schedule.plan import MAX_TRIALS
+from sweeps.recipes import RECIPES, Block
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,12 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 def add_fields(parser: argparse.ArgumentParser, title: str, nargs: str | None) -> None:
     """Every axis as a flag, with one value or, with nargs `+`, several."""
     group = parser.add_argument_group(title)
+    group.add_argument(
+        "--recipe",
+        choices=sorted(RECIPES),
+        help="settings that go together, which flags override (docs/recipe.md); without one, the "
+        "defaults below, which are the paper's regime",
+    )
     for name, field in AXES.items():
         convert: Any = _bool if field.type is bool else field.type
         flag = f"--{name.replace('_', '-')}"
@@ -50,6 +57,11 @@ def given_fields(args: argparse.Namespace) -> dict[str, Any]:
     """The config fields that were given as flags."""
     given = {name: getattr(args, name) for name in AXES}
     return {name: values for name, values in given.items() if values is not None}
+
+
+def recipe_fields(args: argparse.Namespace) -> Block:
+    """Those of the recipe, if one was named, a value each."""
+    return RECIPES[args.recipe] if args.recipe else {}
 
 
 def seeds(count: int, fields: Mapping[str, Any]) -> list[int]:

@@ -166,6 +166,8 @@ def plane_of(args: argparse.Namespace) -> Plane:
     some = None if args.seeds is None else flags.seeds(args.seeds, fixed)
     seeds = some or [fixed.pop("seed", 0)]
     x, y = (axis_of(name, args, cells) for name, cells in zip("xy", args.cells))
+    recipe = {name: value for name, (value,) in flags.recipe_fields(args).items()}
+    fixed = {name: v for name, v in recipe.items() if name not in (x.field, y.field)} | fixed
     try:
         return make_plane(x, y, fixed, seeds, args.what)
     except ConfigError as error:

@@ -85,8 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
-    """The axes that were given as flags."""
-    axes = flags.given_fields(args)
+    """The axes that were given as flags, and what a recipe sets."""
+    axes = flags.recipe_fields(args) | flags.given_fields(args)
     if args.seeds is not None:
         axes["seed"] = flags.seeds(args.seeds, axes)
     return axes

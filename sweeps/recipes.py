@@ -32,3 +32,6 @@ DIVERSE: Block = {
 }  # fmt: skip
 """What trials with 256 images per symbol have in place of the defaults (docs/diverse.md). Their
 alphabet has no look-alikes, because the decoder must tell classes apart on images it never saw."""
+
+RECIPES = {"fast": FAST, "forerunner": FORERUNNER, "diverse": DIVERSE}
+"""By the name of the flag `--recipe`."""

@@ -8,7 +8,7 @@
 
 *Synthetic*: sides of a 16 x 16 lattice by formulas, with seeds that draw each. *Real*, on built-in
 glyphs: `learned`, learning rate against weight decay, tiny models told apart by whether training
-pairs are learned; `generalized`, weight decay against training fraction, models of the demo told
+pairs are learned; `generalized`, weight decay against training fraction, fast-recipe models told
 apart by whether strict pairs are. The search comes first, then the rest of the lattice is trained;
 both see the same trials.
 
@@ -46,6 +46,7 @@ from service.settings import load_settings
 from service.store.store import Store
 from service.tables.reading import read_table, write_rows
 from service.tables.rows import trial_row
+from sweeps.recipes import FAST
 from tests.benchmarks import machine
 from tests.benchmarks.boundary_truths import PACK, SIZE, distance, distances, searched, truths
 
@@ -53,7 +54,8 @@ MEMBERS = 8
 TINY = {"P": 11, "side": 8, "width": 32, "ffn": 32, "batch": 64, "t_levels": 16, "steps": 400}
 TINY |= {"eval_every": 25, "eval_pairs": 128, "sample_steps": 2, "final_sample_steps": 2}
 TINY |= {"train_fraction": 0.7}
-DEMO = {"P": 31, "batch": 384, "t_levels": 48, "steps": 1500, "eval_every": 125}
+FIXED = {name: value for name, (value,) in FAST.items()}
+FIXED |= {"P": 31, "batch": 384, "t_levels": 48, "steps": 1500, "eval_every": 125}
 
 
 def synthetic(count: int, first_seed: int = 0) -> tuple[list[str], list[list[str]]]:
@@ -90,7 +92,7 @@ def real_plane(what: str, size: int, seeds: Sequence[int]) -> Plane:
         return make_plane(x, y, TINY, seeds, what)
     x = spaced_axis("--x", "weight_decay", 0.3, 30, size, log=True)
     y = spaced_axis("--y", "train_fraction", 0.3, 0.9, size, log=False)
-    return make_plane(x, y, DEMO, seeds, what)
+    return make_plane(x, y, FIXED, seeds, what)
 
 
 class Trainer:

@@ -1,6 +1,6 @@
 """How much a pack gains over one plain PyTorch model per process.
 
-    python tests/benchmarks/fused_training.py                  this machine: CPU, the demo's shape
+    python tests/benchmarks/fused_training.py                  this CPU, the shape of `fast`
     python tests/benchmarks/fused_training.py --device cuda    a GPU, within 8 minutes
 
 Every row of the table is measured in a process of its own, in `--rounds` rounds over all rows; the
@@ -37,10 +37,11 @@ from tests.benchmarks.plain import OpByOp, PlainTrial, random_bank
 Cell = dict[str, Any]
 
 SHAPES: dict[str, dict[str, Any]] = {
-    "cpu": {"P": 31, "side": 16, "batch": 384, "t_levels": 48},
+    "cpu": {"P": 31, "side": 16, "batch": 384, "t_levels": 48, "heads": 1, "norm": "ffn",
+            "input_gate": True, "loss": "x0"},
     "cuda": {"P": 23, "side": 32, "batch": 512, "t_levels": 64},
-}
-"""The demo's shape, and the paper's."""
+}  # fmt: skip
+"""The shape of the preset `fast`, and the paper's."""
 WIDTHS = {"cpu": [64, 128], "cuda": [128, 512]}
 MEMBERS = {"cpu": [1, 3, 6], "cuda": [1, 8, 64, 256]}
 PROGRAMS = {"cpu": ["eager"], "cuda": ["graph"]}

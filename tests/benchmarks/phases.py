@@ -1,8 +1,8 @@
 """Do two sweeps of the same trials, in two precisions say, come to the same phases?
 
-    python sweeps/grok_phase.py --preset demo --analyses none
-    python sweeps/grok_phase.py --preset demo --analyses none --name demo-bf16 --precision bfloat16
-    python tests/benchmarks/phases.py runs demo demo-bf16
+    python sweeps/grok_phase.py --preset fast --analyses none
+    python sweeps/grok_phase.py --preset fast --analyses none --name fast-bf16 --precision bfloat16
+    python tests/benchmarks/phases.py runs fast fast-bf16
 
 Prints every trial whose phase differs, with the two steps that its phase rests on, and exits with 1
 if one of them differs by more than the border between grokking and comprehension.

@@ -1,13 +1,13 @@
 """What the service adds to the work of its trials, and what it saves against the ordinary way.
 
     python tests/benchmarks/sweep_overhead.py                 within 10 minutes on two cores
-    python tests/benchmarks/sweep_overhead.py --steps 2750    real training as long as the demo's
+    python tests/benchmarks/sweep_overhead.py --steps 2750    real training as long as `fast`
 
 *Overhead*: `--trials` trials that sleep `--seconds` go the whole way, plan, Tune, MLflow, tables,
 on `--slots` slots; set against the sum of their sleep over the slots. Sleep stands for a GPU at
 work: the service has the processor to itself.
 
-*Ordinary*: real training of the demo's shape, by the service and by one Tune trial a config with
+*Ordinary*: real training of the preset's shape, by the service and by one Tune trial a config with
 Ray's MLflowLoggerCallback, a plain PyTorch model (`plain.py`), an evaluation as often and a
 checkpoint at the end. Same configs, same machine, in turn; each from the start of its process to
 its last result. Both ways stop at `--steps`; analyses are left out on both sides.
@@ -88,10 +88,10 @@ def run_sleeping(args: argparse.Namespace, folder: str) -> None:
 
 
 def real_configs(args: argparse.Namespace) -> list[TrialConfig]:
-    """Trials of the demo's shape that do not stop before `--steps`."""
+    """Trials of the preset's shape that do not stop before `--steps`."""
     axes = {"seed": list(range(args.real_trials)), "steps": [args.steps]}
     axes |= {"weight_decay": [1.0], "train_fraction": [0.6]}
-    return preset_configs("demo", axes)
+    return preset_configs("fast", axes)
 
 
 def run_service(args: argparse.Namespace, folder: str) -> None:
