@@ -52,7 +52,8 @@ def by_trial(frame: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
 
 
 def spectra() -> None:
-    at_noise = read("spectra").query("t == 1 or hook == 'target'")
+    rows = read("spectra")
+    at_noise = rows.query("shown == 'nothing' or hook == 'target'")
     entropy = at_noise.groupby(["trial_id", "hook"])["entropy"].mean().unstack()
     phases = ABOUT.set_index("trial_id").loc[entropy.index, "phase"]
     points = ["block0.score[a]", "block0.ffn.pre", "block0.ffn.post", "output", "target"]
@@ -60,14 +61,63 @@ def spectra() -> None:
     keys = at_noise[at_noise["is_key"]].groupby("trial_id").size().index
     counts = ABOUT[ABOUT["trial_id"].isin(keys)]["phase"].value_counts().to_dict()
     print(f"\nTrials with a key frequency at any hook point, by phase: {counts or 'none'}")
+    of_both = rows[rows["hook"] == "block0.ffn.pre"].groupby(["trial_id", "t", "shown"])["fve_ab"]
+    shown = of_both.sum().unstack(["t", "shown"])
+    columns = {f"t = {t:g}, {what} shown": shown[t, what] for t, what in sorted(shown.columns)}
+    show("2-D FVE of block0.ffn.pre, sum over all frequencies", columns, phases[shown.index])
+
+
+def mechanism() -> None:
+    """Trial by trial what the paper's claims on frequencies are about."""
+    rows = read("spectra").query("shown == 'nothing'")
+    rows["power"] = rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1)
+    total = rows.groupby(["trial_id", "hook", "head"])["power"].transform("sum")
+    rows["share"] = rows["power"] / total
+    score = rows[rows["hook"] == "block0.score[a]"].sort_values("share")
+    strongest = score.groupby(["trial_id", "head"]).last()
+    strongest["special"] = (strongest["share"] >= 0.5) & (strongest["p_value"] <= 0.05)
+    neurons = dict(list(rows[rows["hook"] == "block0.ffn.pre"].groupby("trial_id")))
+    waves = read("identities").query("control < 0 and direction == 'cos'")
+    head = (
+        "heads | seed | phase | strict | specialized heads | a head's strongest frequency: share | "
+        "by chance, 95 % | key frequencies of ffn.pre (share) | p | best of them: cos cos, sin "
+        "sin, FVE | non-key over key coefficient, ffn.pre | ffn.post"
+    )
+    print(f"\n**The paper's mechanism, trial by trial**\n\n| {head} |")
+    print("|---" * (head.count("|") + 1) + "|")
+    for _, trial in trials.sort_values(["heads", "seed"]).iterrows():
+        i = trial["trial_id"]
+        mine, pre = strongest.loc[i], neurons[i]
+        key = pre[pre["is_key"]].sort_values("share", ascending=False)
+        listed = ", ".join(f"{r.frequency} ({r.share:.2f})" for r in key.itertuples()) or "none"
+        cells = [trial["heads"], trial["seed"], trial["phase"], f"{trial['val_acc_strict']:.2f}",
+                 f"{mine['special'].sum()} of {len(mine)}", spread(mine["share"]),
+                 spread(mine["null_q95"]), listed, f"{pre['p_dominant'].iloc[0]:.2f}",
+                 *_waves(waves[waves["trial_id"] == i])]  # fmt: skip
+        print(f"| {' | '.join(map(str, cells))} |")
+
+
+def _waves(rows: pd.DataFrame) -> list[str]:
+    """Coefficients of a trial, of the best key frequency and of the others over the key ones."""
+    size = (rows["cos_cos"] ** 2 + rows["sin_sin"] ** 2) ** 0.5
+    ratios = []
+    for part in ("pre", "post"):
+        here = rows["hook"].str.endswith(part)
+        key, rest = size[here & rows["is_key"]].median(), size[here & ~rows["is_key"]].median()
+        ratios.append(f"{rest / key:.3f}" if rows["is_key"].any() else "-")
+    best = rows[rows["hook"].str.endswith("pre") & rows["is_key"]].nlargest(1, "fve")
+    words = [f"{r.cos_cos:.2f}, {r.sin_sin:.2f}, {r.fve:.2f}" for r in best.itertuples()]
+    return [*(words or ["-"]), *ratios]
 
 
 def identities() -> None:
     frame = read("identities")
-    own, phases = by_trial(frame[frame["control"] < 0], "fve_rule")
-    random, _ = by_trial(frame[frame["control"] >= 0], "fve_rule")
-    title = "Variance of the neurons explained by cos, sin(w(a + b)), mean over all frequencies"
-    show(title, {"directions from the output": own, "random directions": random}, phases)
+    for part in ("pre", "post"):
+        mine = frame[frame["hook"].str.endswith(part)]
+        own, phases = by_trial(mine[mine["control"] < 0], "fve_rule")
+        random, _ = by_trial(mine[mine["control"] >= 0], "fve_rule")
+        title = f"Variance of ffn.{part} explained by cos, sin(w(a + b)), mean over all frequencies"
+        show(title, {"directions from the output": own, "random directions": random}, phases)
 
 
 def ablations() -> None:
@@ -87,7 +137,7 @@ def ablations() -> None:
                     values = by_trial(mine.query(query), "val_acc_strict")[0]
                     columns[f"{mode} {selection}, {fit}"] = values.reindex(clean.index)
             if point == "block0.ffn.post" and words == "the dominant frequencies":
-                names = ["no intervention", "keep top, all", "keep top, within split"]
+                names = ["no intervention", "keep top, all", "keep top, within_split"]
                 known = columns[names[-1]].notna()
                 leak = {name: columns[name][known] for name in names}
                 show("The projection leak: trials with a fit of their own", leak, phases[known])
@@ -170,5 +220,5 @@ def structure() -> None:
     show("Ends of random starts for training pairs", columns, ends["phase"])
 
 
-for part in (spectra, identities, ablations, progress, timesteps, structure):
+for part in (spectra, mechanism, identities, ablations, progress, timesteps, structure):
     part()

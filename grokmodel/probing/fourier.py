@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -80,6 +81,7 @@ def entropy(power: np.ndarray) -> float:
     return float(-(p * np.log(p)).sum() / np.log(len(power)))
 
 
+@cache
 def basis(P: int) -> tuple[np.ndarray, np.ndarray]:
     """Orthonormal basis (P, P), one vector per column, and the frequency (P,) of each column."""
     a = np.arange(P)
@@ -103,7 +105,11 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     Raises:
         ValueError: not such an array.
     """
-    grid = centered(grid)
+    return spectrum_of_centered(centered(grid))
+
+
+def spectrum_of_centered(grid: np.ndarray) -> Spectrum:
+    """Spectrum of what `centered` returns."""
     P = len(grid)
     vectors, frequency = basis(P)
     coefficient = np.einsum("ai,abd,bj->ijd", vectors, grid, vectors, optimize=True)
@@ -111,13 +117,11 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     power[0, 0] = 0.0  # the constant, zero but for rounding
     total = power.sum()
     share = power / total if total > 0 else power
-    ks = np.arange(1, P // 2 + 1)
-    fve_a = np.array([share[frequency == k, 0].sum() for k in ks])
-    fve_b = np.array([share[0, frequency == k].sum() for k in ks])
-    fve_ab = np.array([share[np.ix_(frequency == k, frequency == k)].sum() for k in ks])
-    unequal = (frequency[:, None] != frequency[None, :]) & (frequency[:, None] > 0)
-    cross = float(share[unequal & (frequency[None, :] > 0)].sum())
-    return Spectrum(ks, fve_a, fve_b, fve_ab, cross)
+    is_k = frequency == np.arange(1, P // 2 + 1)[:, None]  # (K, P)
+    fve_ab = np.einsum("ki,ij,kj->k", is_k, share, is_k, optimize=True)
+    unequal = (frequency[:, None] != frequency) & (frequency[:, None] > 0) & (frequency > 0)
+    cross = float(share[unequal].sum())
+    return Spectrum(np.arange(1, P // 2 + 1), is_k @ share[:, 0], is_k @ share[0], fve_ab, cross)
 
 
 def centered(grid: np.ndarray) -> np.ndarray:

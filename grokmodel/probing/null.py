@@ -15,7 +15,7 @@ grids side by side).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from grokmodel.probing.fourier import CONSTANT, Spectrum, centered, spectrum
+from grokmodel.probing.fourier import CONSTANT, Spectrum, centered, spectrum_of_centered
 
 ORDERS = 100
 """Random orders of the classes."""
@@ -110,11 +110,12 @@ def against_null(grids: Sequence[np.ndarray], orders_Rn: np.ndarray) -> list[Spe
     Args:
         grids: each (n, n, d), as `spectrum` takes it; d may differ.
     """
-    found = [spectrum(grid) for grid in grids]
-    power_RKG = _random_powers([centered(grid) for grid in grids], orders_Rn)
+    grids = [centered(grid) for grid in grids]
+    power_RKG = _random_powers(grids, orders_Rn)
     total_RG = power_RKG.sum(1)
     share_RKG = power_RKG / np.where(total_RG > 0, total_RG, 1)[:, None]
     null_RKG = -np.sort(-share_RKG, axis=1)
+    found = (spectrum_of_centered(grid) for grid in grids)
     return [SpectrumWithNull(**vars(s), null_RK=null_RKG[..., i]) for i, s in enumerate(found)]
 
 
@@ -125,37 +126,48 @@ def _random_powers(grids: Sequence[np.ndarray], orders_Rn: np.ndarray) -> np.nda
         grids: centered, (n, n, d) each.
     """
     R, n = orders_Rn.shape
-    columns = torch.from_numpy(np.concatenate(grids, axis=-1)).float()
-    in_grid_cG = torch.eye(len(grids)).repeat_interleave(
-        torch.tensor([grid.shape[-1] for grid in grids]), dim=0
-    )
     orders = torch.from_numpy(orders_Rn)
     pairs = [torch.from_numpy(table) for table in _pairs_of_equal(orders_Rn)]
-    waves, (w_sum, w_difference, w_a, w_b) = _waves(n)
+    waves, (of_sum, of_difference, of_one) = _waves(n)
     power = torch.zeros(R, n // 2, len(grids))
 
     def add(sums_Rnc: Tensor, weight_K1: Tensor, grid_cG: Tensor) -> None:
+        """Add up the DFT of some columns."""
         square = (waves @ sums_Rnc).square_() @ grid_cG
         power.add_(square.unflatten(1, (2, -1)).sum(1) * weight_K1)
 
-    parts = (columns.split(COLUMNS_AT_ONCE, dim=-1), in_grid_cG.split(COLUMNS_AT_ONCE))
-    for some, its in zip(*parts, strict=True):
-        add(some.sum(1)[orders], w_a, its)
-        add(some.sum(0)[orders], w_b, its)
-        of_both = _is_of_both(some)
-        table = some[..., of_both].flatten(0, 1)
-        for bags, weight_K1 in zip(pairs, (w_sum, w_difference), strict=True):
-            sums = embedding_bag(bags, table, mode="sum").view(R, n, -1)
-            add(sums, weight_K1, its[of_both])
+    for one, grid_cG in _some_columns([_of_one_operand(grid) for grid in grids]):
+        add(one[orders], of_one, grid_cG)
+    for both, grid_cG in _some_columns([_of_both_operands(grid) for grid in grids]):
+        for bags, weight_K1 in zip(pairs, (of_sum, of_difference), strict=True):
+            sums = embedding_bag(bags, both.flatten(0, 1), mode="sum")
+            add(sums.view(R, n, -1), weight_K1, grid_cG)
     return power.numpy().astype(np.float64)
 
 
-def _is_of_both(columns: Tensor) -> Tensor:
-    """(c,) which columns are more than a function of a plus one of b, as keys and values are: of
-    all others the sums are the same at every a + b."""
-    rest = columns - columns.mean(0) - columns.mean(1, keepdim=True)
-    rounding = CONSTANT * torch.finfo(columns.dtype).eps * columns.abs().amax((0, 1))
-    return rest.abs().amax((0, 1)) > rounding
+def _some_columns(grids: Sequence[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Columns of all grids side by side, some at a time, and (c, G) in which grid each is."""
+    columns = torch.from_numpy(np.concatenate(grids, axis=-1)).float()
+    widths = torch.tensor([grid.shape[-1] for grid in grids])
+    in_grid_cG = torch.eye(len(grids)).repeat_interleave(widths, dim=0)
+    if len(in_grid_cG):
+        parts = (columns.split(COLUMNS_AT_ONCE, dim=-1), in_grid_cG.split(COLUMNS_AT_ONCE))
+        yield from zip(*parts, strict=True)
+
+
+def _of_one_operand(grid: np.ndarray) -> np.ndarray:
+    """(n, c) sums over b and over a. If that is more than n columns, n others with equal power."""
+    sums_nc = np.concatenate([grid.sum(1), grid.sum(0)], axis=-1)
+    n, c = sums_nc.shape
+    return np.asarray(np.linalg.qr(sums_nc.T, mode="r")).T if c > n else sums_nc
+
+
+def _of_both_operands(grid: np.ndarray) -> np.ndarray:
+    """(n, n, c) the columns that are more than a function of a plus one of b, as keys and values
+    are not: of those all sums over the same a + b, or a - b, are equal."""
+    rest = np.abs(grid - grid.mean(0) - grid.mean(1, keepdims=True)).max((0, 1), initial=0.0)
+    rounding = CONSTANT * np.finfo(np.float32).eps * np.abs(grid).max(initial=0.0)
+    return grid[..., rest > rounding]
 
 
 def _pairs_of_equal(orders_Rn: np.ndarray) -> list[np.ndarray]:
@@ -169,11 +181,11 @@ def _pairs_of_equal(orders_Rn: np.ndarray) -> list[np.ndarray]:
 
 
 def _waves(n: int) -> tuple[Tensor, Tensor]:
-    """(2K, n) cosines, then sines, and (4, K, 1) weights of what is a function of a + b, a - b, a
-    and b: at the Nyquist frequency there is no sine, and a + b and a - b are the same."""
+    """(2K, n) cosines, then sines, and (3, K, 1) weights of what is a function of a + b, of a - b,
+    of one operand: at the Nyquist frequency there is no sine, and a + b and a - b are the same."""
     K = n // 2
     angle = 2 * np.pi * np.outer(np.arange(1, K + 1), np.arange(n)) / n
-    weight = torch.ones(4, K, 1)
+    weight = torch.ones(3, K, 1)
     if n % 2 == 0:
-        weight[:, -1, 0] = torch.tensor([0.5, 0.0, 0.5, 0.5])
+        weight[:, -1, 0] = torch.tensor([0.5, 0.0, 0.5])
     return torch.from_numpy(np.concatenate([np.cos(angle), np.sin(angle)])).float(), weight

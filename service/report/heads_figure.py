@@ -27,9 +27,9 @@ SHARES = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#BFDDF2", "#007
 """Light to dark in one hue, the darker the more of a head is at one frequency."""
 FROM_DARK = 0.35
 """Share from which a cell is dark: marks on it are white."""
-PANEL_IN, ALONE_IN, GAP_IN, TITLE_IN, SCALE_IN = 2.1, 3.0, 0.6, 0.42, 1.4
-"""Inches: width of a panel, of one with none beside it; between two of them, of what is written
-above it, of the scale."""
+PANEL_IN, ALONE_IN, GAP_IN, BETWEEN_IN, TITLE_IN, SCALE_IN = 2.1, 3.0, 0.6, 0.36, 0.42, 1.4
+"""Inches: width of a panel, of one with none beside it; between panels and between lines of them;
+height of what is written above one, and of the scale."""
 LEFT_IN, RIGHT_IN, LINE_IN = 0.5, 1.05, 0.14
 """Inches of the margins, and of a line of text."""
 FRAME = "#BBBBBB"
@@ -69,7 +69,7 @@ def _commonest(cell: pd.DataFrame) -> str:
 
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
     """Of the scores of every head of a trial at t = 1: the share that each frequency has of the
-    in-frequency power, mean over both operands; whether it is key or beyond chance for either.
+    in-frequency power, mean over both operands; whether it is key for either; its p-value.
 
     Args:
         rows: of the table `spectra`.
@@ -78,36 +78,40 @@ def shares(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["block"].notna() & (rows["shown"] == NOTHING)]
     power = rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1)
     total = power.groupby([rows[c] for c in ("trial_id", "hook", "head")]).transform("sum")
-    passes = rows["is_key"].astype(bool) | (rows["p_value"] <= CHANCE)
-    frame = rows.assign(share=power / total.clip(lower=1e-12), passes=passes)
-    frame = frame.astype({"block": int})
-    of_head = frame.groupby(["trial_id", "block", "head", "frequency"], as_index=False)
-    return of_head.agg(
-        share=("share", "mean"), passes=("passes", "any"), null_q95=("null_q95", "mean")
+    frame = rows.assign(share=power / total.clip(lower=1e-12))
+    key = ["trial_id", "block", "head", "frequency"]
+    return (
+        frame.astype({"block": int})
+        .groupby(key, as_index=False)
+        .agg(
+            share=("share", "mean"),
+            is_key=("is_key", "any"),
+            p_value=("p_value", "min"),
+            null_q95=("null_q95", "mean"),
+        )
     )
 
 
-def heads(trials: pd.DataFrame, rows: pd.DataFrame, cells: Sequence[Sequence[str]]) -> Figure:
+def heads(trials: pd.DataFrame, of_heads: pd.DataFrame, cells: Sequence[Sequence[str]]) -> Figure:
     """A heat map of heads and frequencies for each of some trials.
 
     Args:
-        rows: of the table `spectra`, of some of these trials at least.
+        of_heads: their `shares`; a trial that has none is left out.
         cells: ids of the trials, as `chosen` gives them.
     """
-    found = dict(list(shares(rows).groupby("trial_id")))
+    found = dict(list(of_heads.groupby("trial_id")))
     lines = _lines([[i for i in cell if i in found] for cell in cells])
     sizes = [max(_count_heads(found[i]) for i in line) for line in lines]
-    null = pd.concat([found[i] for line in lines for i in line])["null_q95"]
-    figure, axes = _grid(sizes, max(map(len, lines)), null)
+    figure, axes = _grid(sizes, max(map(len, lines)), of_heads["null_q95"])
     by_id, varied = trials.set_index("trial_id"), varied_fields(trials)
     for of_line, line in zip(axes, lines, strict=True):
         for ax, trial_id in zip(of_line, line):
             _panel(ax, found[trial_id])
             _title(ax, by_id.loc[trial_id], varied)
         of_line[0].set_ylabel("head", fontsize=8)
-        of_line[0].set_xlabel("frequency k (cycles per P)", fontsize=7.5)
         for ax in of_line[len(line) :]:
             ax.set_visible(False)
+    axes[-1, 0].set_xlabel("frequency k (cycles per P)", fontsize=7.5)
     return figure
 
 
@@ -136,7 +140,8 @@ def _grid(heads_of_line: Sequence[int], columns: int, null: pd.Series) -> tuple[
     )
     above = 0.5 + LINE_IN * (about.count("\n") + 1)
     below = 0.45 + LINE_IN * (note.count("\n") + 1)
-    inner = max(sum(heights) + len(heights) * (TITLE_IN + GAP_IN) - GAP_IN, SCALE_IN + TITLE_IN)
+    inner = sum(heights) + len(heights) * (TITLE_IN + BETWEEN_IN) - BETWEEN_IN
+    inner = max(inner, SCALE_IN + TITLE_IN)
     height = above + inner + below
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
@@ -152,7 +157,7 @@ def _grid(heads_of_line: Sequence[int], columns: int, null: pd.Series) -> tuple[
         for j in range(columns):
             left = LEFT_IN + j * (wide + GAP_IN)
             axes[i, j] = place(left, top + TITLE_IN, wide, high)
-        top += TITLE_IN + high + GAP_IN
+        top += TITLE_IN + high + BETWEEN_IN
     _scale(figure, place(width - RIGHT_IN + 0.42, above + TITLE_IN, 0.12, SCALE_IN), null)
     left, top = LEFT_IN / width, 1 - 0.12 / height
     figure.text(left, top, TITLE, va="top", fontsize=12, weight="bold")
@@ -164,9 +169,9 @@ def _grid(heads_of_line: Sequence[int], columns: int, null: pd.Series) -> tuple[
 def _note(null: pd.Series) -> str:
     low, middle, high = (f"{value:.2f}" for value in null.quantile([0, 0.5, 1]))
     return (
-        "Dots: key frequencies of a head, or beyond chance. With the classes in random order the "
-        f"strongest frequency of a head has less than {middle} ({low} to {high}, by head) in 95 % "
-        "of the orders: the line on the scale."
+        "Large dots: more than the strongest frequency has by chance; small: key beside it. Chance "
+        f"is the classes in random order: 95 % of the orders have less than {middle} ({low} to "
+        f"{high}, by head), the line on the scale."
     )
 
 
@@ -182,18 +187,19 @@ def _scale(figure: Figure, ax: Axes, null: pd.Series) -> None:
 def _panel(ax: Axes, frame: pd.DataFrame) -> None:
     """One trial: heads in the order of their strongest frequency, with its share beside them."""
     key = ["block", "head"]
-    table, passes = (frame.pivot_table(index=key, columns="frequency", values=v, aggfunc="max")
-                     for v in ("share", "passes"))  # fmt: skip
+    table, is_key, p = (frame.pivot_table(index=key, columns="frequency", values=v, aggfunc="max")
+                        for v in ("share", "is_key", "p_value"))  # fmt: skip
     strongest = table.idxmax(axis=1)
     order = sorted(table.index, key=lambda i: (i[0], strongest[i], -table.loc[i, strongest[i]]))
-    table, passes = table.loc[order], passes.loc[order].to_numpy(bool)
-    ks, n = table.columns.to_numpy(), len(order)
+    table, ks, n = table.loc[order], table.columns.to_numpy(), len(order)
+    large, small = (p.loc[order] <= CHANCE).to_numpy(), is_key.loc[order].to_numpy(bool)
+    dots = np.maximum(3.2 * large, 1.5 * small) * (1.0 if n <= 8 else 0.7)
     edges = np.append(ks, ks[-1] + 1) - 0.5
     ax.pcolormesh(edges, np.arange(n + 1), table, cmap=SHARES, norm=Normalize(0, 1),
                   edgecolors="#EAEAEA", lw=0.4)  # fmt: skip
-    for row, column in zip(*np.nonzero(passes)):
+    for row, column in zip(*np.nonzero(dots)):
         ink = "white" if table.iloc[row, column] >= FROM_DARK else "black"
-        ax.plot(ks[column], row + 0.5, "o", ms=3.0 if n <= 8 else 2.2, color=ink, mew=0)
+        ax.plot(ks[column], row + 0.5, "o", ms=dots[row, column], color=ink, mew=0)
     size = 7 if n <= 8 else 5.5
     for row, share in enumerate(table.max(axis=1)):
         ax.text(edges[-1], row + 0.5, f" {share:.2f}", va="center", fontsize=size, color=LOSS_COLOR)

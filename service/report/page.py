@@ -51,9 +51,9 @@ SWEEP_CAPTIONS = {
     "median is not reached by the last step, N; it may come later.",
     "curves": "Accuracies of all trials, by phase.",
     "heads": "What share of its power each attention head has at each frequency, in its scores at "
-    "t = 1: mean over both operands. Dots: key frequencies of a head, or more than the strongest "
-    "one has with the classes in random order (p of 0.05 or less). Specialized heads alone do not "
-    "make a rule: see the accuracy on strict pairs.",
+    "t = 1: mean over both operands. Large dots: more than the strongest one has with the classes "
+    "in random order (p of 0.05 or less); small: other key frequencies of the head. Specialized "
+    "heads alone do not make a rule: see the accuracy on strict pairs.",
     "measures": "Measures of the analyses by phase, with the number of trials that have them: a "
     "point per trial, a bar the median.",
     "alignment": "Critical level predicted from FVE entropy against observed by rectifying.",

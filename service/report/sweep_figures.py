@@ -101,9 +101,9 @@ def _across_trials(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, 
         out["alignment"] = alignment(critical)
     cells = heads_figure.chosen(trials)
     ids, columns = [i for cell in cells for i in cell], heads_figure.COLUMNS
-    spectra = read_table(store, "spectra", sweep, ids, columns)
-    if not spectra.empty:
-        out["heads"] = heads_figure.heads(trials, spectra, cells)
+    of_heads = heads_figure.shares(read_table(store, "spectra", sweep, ids, columns))
+    if not of_heads.empty:
+        out["heads"] = heads_figure.heads(trials, of_heads, cells)
     values = {title: measure(store, sweep, trials, title) for title in MEASURES}
     values = {title: frame for title, frame in values.items() if not frame.empty}
     if values:

@@ -45,10 +45,17 @@ def panels(figure):
     return [ax for ax in figure.axes if ax.get_visible() and ax.get_ylim()[0] > ax.get_ylim()[1]]
 
 
+def drawn(trials, rows, ids):
+    return heads_figure.heads(trials, heads_figure.shares(rows), [ids])
+
+
 def dots(ax):
-    """{(frequency, row from the top): color}"""
-    lines = [line for line in ax.lines if line.get_marker() == "o"]
-    return {(line.get_xdata()[0], line.get_ydata()[0] - 0.5): line.get_color() for line in lines}
+    """{(frequency, row from the top): (color, whether it is large)}"""
+    return {
+        (line.get_xdata()[0], line.get_ydata()[0] - 0.5): (line.get_color(), line.get_ms() > 2)
+        for line in ax.lines
+        if line.get_marker() == "o"
+    }
 
 
 # --- which trials ---------------------------------------------------------------------------------
@@ -89,13 +96,15 @@ def test_a_panel_shows_the_share_of_every_head_and_marks_what_is_beyond_chance()
     trials = trials_of(({"heads": 2}, "grokking")).assign(val_acc_strict=0.975)
     (trial_id,) = trials["trial_id"]
     rows = pd.DataFrame(score_rows(trial_id, (7, 0.9, 0.7), (3, 0.45, 0.3)))
-    figure = heads_figure.heads(trials, rows, [[trial_id]])
+    rows.loc[(rows["head"] == 0) & (rows["frequency"] == 2), "is_key"] = True
+    figure = drawn(trials, rows, [trial_id])
     (ax,) = panels(figure)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["1", "0"]  # by frequency: 3, then 7
     share = ax.collections[0].get_array().reshape(2, K)
     np.testing.assert_allclose(share.sum(1), 1)
     assert (share[0, 2], share[1, 6]) == (pytest.approx(0.375), pytest.approx(0.8))
-    assert dots(ax) == {(3, 0): "white", (7, 1): "white"}
+    large = ("white", True)
+    assert dots(ax) == {(3, 0): large, (7, 1): large, (2, 1): ("black", False)}
     assert share[0, 2] > FROM_DARK
     said = [text.get_text() for text in (*ax.texts, *figure.texts)]
     assert "strict 0.97, grokking" in said or "strict 0.98, grokking" in said
@@ -107,8 +116,10 @@ def test_nothing_is_marked_that_chance_has_as_well():
     trials = trials_of(({"heads": 2}, "memorization"))
     (trial_id,) = trials["trial_id"]
     rows = pd.DataFrame(score_rows(trial_id, (7, 0.3, 0.3), (3, 0.2, 0.1)))
-    (ax,) = panels(heads_figure.heads(trials, rows, [[trial_id]]))
+    (ax,) = panels(drawn(trials, rows, [trial_id]))
     assert dots(ax) == {}
+    below = rows[rows["t"] < 1]
+    assert heads_figure.shares(below).empty
 
 
 @pytest.mark.parametrize("heads", [1, 4, 8, 16])
@@ -118,7 +129,7 @@ def test_every_word_is_in_the_picture_and_on_no_other(heads, columns):
                          for s in range(columns)))  # fmt: skip
     ids = list(trials["trial_id"])
     rows = [r for i in ids for r in score_rows(i, *((h % K + 1, 0.9, 0.9) for h in range(heads)))]
-    figure = heads_figure.heads(trials, pd.DataFrame(rows), [ids])
+    figure = drawn(trials, pd.DataFrame(rows), ids)
     figure.canvas.draw()
     shown = [text for ax in figure.axes for text in (*ax.texts, *ax.get_yticklabels(),
              *ax.get_xticklabels(), ax.yaxis.label, ax.xaxis.label)]  # fmt: skip
@@ -136,7 +147,7 @@ def test_heads_of_two_blocks_stand_below_each_other():
     trials = trials_of(({"depth": 2}, "grokking"))
     (trial_id,) = trials["trial_id"]
     rows = [r for block in (0, 1) for r in score_rows(trial_id, (5 - block, 0.9, 0.9), block=block)]
-    (ax,) = panels(heads_figure.heads(trials, pd.DataFrame(rows), [[trial_id]]))
+    (ax,) = panels(drawn(trials, pd.DataFrame(rows), [trial_id]))
     assert [t.get_text() for t in ax.get_yticklabels()] == ["0.0", "1.0"]
 
 
