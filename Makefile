@@ -8,7 +8,7 @@ export STORE
 
 .PHONY: demo smoke reproduce ui up down test test-cluster slow faults check lint format docs bench bench-gpu lock audit clean
 
-demo: $(VENV)/.run          ## train 24 small models, draw their phase diagram
+demo: $(VENV)/.run          ## train 8 small models, draw what their heads learned and their phases
 	$(BIN)/python sweeps/grok_phase.py --preset demo --store "$$STORE"
 
 smoke: $(VENV)/.run         ## four tiny trials: does everything work?
