@@ -9,8 +9,8 @@ from sweeps.paper import full_blocks, small_blocks
 from sweeps.recipes import FAST, FORERUNNER, Block
 
 SMOKE: list[Block] = [{
-    "P": [11], "side": [8], "width": [32], "heads": [4], "ffn": [32], "batch": [64],
-    "t_levels": [16], "steps": [200], "eval_every": [50], "weight_decay": [0.0, 1.0],
+    "P": [11], "train_fraction": [0.6], "side": [8], "width": [32], "heads": [4], "ffn": [32],
+    "batch": [64], "t_levels": [16], "steps": [200], "eval_every": [50], "weight_decay": [0.0, 1.0],
     "seed": [0, 1],
 }]  # fmt: skip
 """Four tiny trials: does everything work?"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.image.config import TrialConfig, config_of
 from grokmodel.image.shape import PackShape
-from service.analysis.registry import ANALYSES, BY_NAME, LEVELS_T, Analysis, chosen
+from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
 from service.store.keys import snapshot_key
 from service.store.origins import imported_runs
 from service.store.store import Store
@@ -19,8 +19,6 @@ from service.text import config_value, count
 
 FIGURES = "figures"
 """What `failures` calls the drawing of a trial."""
-SINCE = {analysis.name: analysis.since for analysis in ANALYSES}
-"""Analysis -> the schema version from which one that is done counts."""
 ALL, QUICK, NONE = "all", "quick", "none"
 
 
@@ -93,10 +91,8 @@ def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
     """The same, imported trials among them."""
     trials = read_table(store, "trials", sweep)
     trials = trials[trials["phase"] != DIVERGED]
-    columns = ["trial_id", "analysis", "settings", "schema_version"]
-    marks = read_table(store, "analyses", sweep, columns=columns)
-    marks = marks[marks["schema_version"] >= marks["analysis"].map(SINCE).astype(float)]
-    done = set(marks[columns[:3]].itertuples(index=False, name=None))
+    marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])
+    done = set(marks.itertuples(index=False, name=None))
     done_of = {i: tuple(sorted(set(g))) for i, g in marks.groupby("trial_id")["analysis"]}
     failures = read_table(store, "failures", sweep, columns=["trial_id", "analysis"])
     undrawn = set(failures.loc[failures["analysis"] == FIGURES, "trial_id"])
@@ -129,7 +125,6 @@ def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> dict[st
         mark
         for mark in of_run(read_rows(store, "analyses", ids))
         if (mark["trial_id"], mark["analysis"], mark["settings"]) in lacking
-        and mark["schema_version"] >= SINCE[mark["analysis"]]
     ]
     for name in {mark["analysis"] for mark in marks}:
         mine = [mark for mark in marks if mark["analysis"] == name]

@@ -27,7 +27,6 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Banks, Member
 from grokmodel.probing.probe import Probe
-from service.tables.schema import TABLES
 
 LEVELS_T = (0.0, 0.5, 1.0)
 """Noise levels of the spectra, unless others are asked for."""
@@ -63,11 +62,6 @@ class Analysis:
     """Cheap enough for every trial of a quick sweep; the others are for one trial per phase."""
     rows: Callable[[TrialConfig], int] = lambda c: c.P**2
     """Triplets that the model sees at a time."""
-
-    @property
-    def since(self) -> int:
-        """Schema version from which its rows count."""
-        return max(TABLES[name].since for name in self.tables)
 
 
 def _grid(members: Sequence[Member], context: Context) -> Probe:

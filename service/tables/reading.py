@@ -104,8 +104,7 @@ def read_table(
     """All rows of a table, or those of one sweep or of some trials: one row per key.
 
     An absent table is an empty frame with its columns. A row that is older than a column has a null
-    there; rows that are older than what the table means now are left out. Of a trial that has rows
-    of several runs those of the run are read that `trials` has.
+    there. Of a trial that has rows of several runs those of the run are read that `trials` has.
 
     Raises:
         TableError: a part is damaged, or parts went again and again.
@@ -129,7 +128,7 @@ def read_arrow(
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
     found = _load(store, table_name, sweep, trial_ids, names)
     frame = found.select(key).to_pandas()
-    is_odd = outdated(frame, table) | (frame["schema_version"] < table.since)
+    is_odd = outdated(frame, table)
     if runs is not None:
         its_run = frame["trial_id"].map(runs)
         is_odd |= its_run.notna() & (its_run != frame["run_id"])

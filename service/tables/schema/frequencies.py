@@ -24,8 +24,6 @@ _IS_KEY = Column(
     "of the in-frequency power), these at most half of all and beyond chance (p_dominant at most "
     "0.05), and not one of the weakest that only fill up the sum",
 )
-_WITH_NULL = 4
-"""Schema version from which dominant frequencies hold 95 % and key ones are tested."""
 
 SPECTRA = analysis(
     "spectra",
@@ -72,7 +70,6 @@ SPECTRA = analysis(
     Column(
         "entropy", FLOAT, "FVE entropy of the hook point: 0 one frequency, 1 all alike", "share"
     ),
-    since=_WITH_NULL,
 )
 
 IDENTITIES = analysis(
@@ -97,7 +94,6 @@ IDENTITIES = analysis(
     Column("fve", FLOAT, "variance explained by all four products", "share"),
     Column("fve_rule", FLOAT, "by the rule's combination of them alone", "share"),
     _IS_KEY,
-    since=_WITH_NULL,
 )
 
 PROGRESS = analysis(
@@ -127,7 +123,6 @@ PROGRESS = analysis(
     Column("gini_embedding", FLOAT, "Gini coefficient of the FVEs of the embedding"),
     Column("gini_neurons", FLOAT, "the same of the FFN neurons"),
     Column("gini_output", FLOAT, "the same of the output"),
-    since=_WITH_NULL,
 )
 
 ABLATIONS = analysis(
@@ -144,7 +139,6 @@ ABLATIONS = analysis(
     Column("frequencies", STR, "the set"),
     _IS_KEY,
     *accuracies("with the hook point projected"),
-    since=_WITH_NULL,
 )
 
 BLOCKED = analysis(
@@ -156,5 +150,4 @@ BLOCKED = analysis(
     LEVEL,
     Column("t", FLOAT, "t*"),
     *accuracies("with the dominant frequencies removed"),
-    since=_WITH_NULL,
 )

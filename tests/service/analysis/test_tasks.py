@@ -7,13 +7,13 @@ import pandas as pd
 
 from grokmodel.image.training import train
 from service.analysis import tasks
-from service.analysis.pending import NONE, QUICK, Todo, Wish, adopt, missing
+from service.analysis.pending import NONE, QUICK, Todo, Wish, missing
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, to_do
 from service.report.trial_figures import TRIAL_FIGURES
 from service.store import keys
 from service.store.store import Store
-from service.tables.reading import read_rows, read_table, write_rows
+from service.tables.reading import read_table
 from service.tables.schema import TABLES
 from service.tables.typical import representatives
 from service.tracking import marks
@@ -88,21 +88,6 @@ def test_other_noise_levels_are_another_question(trained, store):
     close = (Wish(levels_t=(t,)).settings_of(BY_NAME["spectra"]) for t in (0.1234567, 0.12345671))
     assert len(set(close)) == 2
     assert Wish(levels_t=(0.25, 1.0)).settings_of(BY_NAME["spectra"]) == "t=0.25,1"  # as before
-
-
-def test_an_analysis_whose_rows_mean_something_else_by_now_is_done_again(trained, store):
-    trained.analyze(Wish(names=("heads", "spectra")))
-    marks = read_table(store, "analyses", "sweep").drop(columns="sweep").to_dict("records")
-    old = [mark | {"schema_version": BY_NAME["spectra"].since - 1} for mark in marks]
-    for key in store.list("tables/analyses"):
-        store.delete(key)
-    write_rows(store, "analyses", "sweep", old)
-    wish = Wish(names=("heads", "spectra"))
-    assert {item.names for item in missing(store, "sweep", wish)} == {("spectra",)}
-    # nor is it taken over from there by another sweep that shares the trials
-    write_rows(store, "trials", "other", read_rows(store, "trials", trained.ids))
-    todo = missing(store, "other", wish)
-    assert adopt(store, "other", todo, wish) == {trial_id: ["heads"] for trial_id in trained.ids}
 
 
 def test_quick_does_the_expensive_analyses_for_one_trial_a_phase_only(trained, store):

@@ -130,15 +130,6 @@ def test_a_row_that_is_copied_keeps_its_version(store):
     assert read_table(store, "curves", trial_ids=["a"])["loss"].tolist() == [2.0]
 
 
-def test_rows_that_are_older_than_what_their_table_means_are_left_out(store):
-    row = dict.fromkeys((c.name for c in TABLES["progress"].columns), 0.0)
-    row |= {"trial_id": "a", "run_id": ""}
-    since = TABLES["progress"].since
-    for step, version in ((10, since - 1), (20, since)):
-        write_rows(store, "progress", "one", [row | {"step": step, "schema_version": version}])
-    assert read_table(store, "progress", "one")["step"].tolist() == [20]
-
-
 def test_a_row_that_is_older_than_a_column_has_a_null_there(store):
     row = {**finished_row(tiny_config()), "schema_version": SCHEMA_VERSION}
     del row["images_hash"]
