@@ -69,7 +69,7 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
     counts = _phase_counts(trials, xs, ys, x, y)
     lines = max(2, *map(len, counts.values()))
     width, height = plane_in((len(xs), len(ys)), (0.85, max(0.62, lines * LINE_IN)))
-    figure, axes = new_figure(1.6 + width, 1.5 + height)
+    figure, axes = new_figure(max(0.9 + width, 3.6), 2.0 + height)
     ax: Axes = axes[0, 0]
     has_room = _has_room(xs, ys, width, height, lines)
     _stripes(ax, counts, is_picture=not has_room)
@@ -87,7 +87,7 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
     ax.set_title(title, fontsize=9)
     shown = [p for p in PHASES if (trials["phase"] == p).any()]
     handles = [Patch(facecolor=PHASE_COLORS[p], label=p) for p in shown]
-    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
 
 

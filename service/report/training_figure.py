@@ -46,7 +46,7 @@ def training(row: Row, frames: Frames) -> Figure:
     figures.accuracies(ax, curve)
     line(ax, progress, "strict_acc", STRICT_COLOR, "strict, one step", marker="o", ls=":")
     line(
-        ax, progress, "restricted_acc_within_split", ORANGE, "strict, restricted (own)", marker="o"
+        ax, progress, "restricted_acc_within_split", ORANGE, "strict, restricted (within split)", marker="o"
     )
     line(ax, progress, "excluded_acc", SKY, "training, excluded", marker="o")
     _stages(ax, row, progress)
@@ -63,7 +63,7 @@ def training(row: Row, frames: Frames) -> Figure:
     figures.log_scale(ax, "y")
     figures.step_axis(ax)
     _stages(ax, row, progress)
-    ax.set_ylabel("squared error a pixel at t = 1")
+    ax.set_ylabel("squared error per pixel at t = 1")
     legend(ax, 4)
     ax.set_title("restricted and excluded loss", fontsize=9, pad=13)
     _basins(axes[1, 0], row, frames["basins"])

@@ -96,11 +96,12 @@ def settings_table(trials: pd.DataFrame) -> str:
 def closing_words(name: str, settings: Settings, figures: Sequence[str], experiment_id: str) -> str:
     """Where everything lies, and the one command that opens each."""
     store = settings.store
-    picture = next((f for f in figures if "/phase-" in f and f.endswith(".png")), None)
     opener = "open" if sys.platform == "darwin" else "xdg-open"
-    is_local = picture and "://" not in store
-    again = ["grok", "figures", "--sweep", name]
-    show = shlex.join([opener, f"{store}/{picture}"] if is_local else again)
+    firsts = (next((f for f in figures if what in f and f.endswith(".png")), None)
+              for what in ("/heads.", "/phase-"))  # fmt: skip
+    pictures = [] if "://" in store else [f"{store}/{picture}" for picture in firsts if picture]
+    commands = [[opener, picture] for picture in pictures] or [["grok", "figures", "--sweep", name]]
+    show = "\n         ".join(map(shlex.join, commands))
     place = json.dumps(f"{store}/tables/trials", ensure_ascii=False)  # double quotes stay readable
     table = f"import pandas as pd; print(pd.read_parquet({place}))"
     return f"""
