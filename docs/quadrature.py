@@ -68,5 +68,5 @@ LEARNED = [apart for apart, strict in alone if strict >= 0.5]
 for words, mine in (("all", [apart for apart, _ in alone]), ("strict 0.5 or more", LEARNED)):
     if mine:
         above, median = sum(apart > 60 for apart in mine), np.median(mine)
-        print(f"\n{words}: {len(mine)} frequencies that two heads share, median {median:.0f} degrees, "
-              f"{above} above 60 (by chance a third)")  # fmt: skip
+        print(f"\n{words}: {len(mine)} frequencies that two heads share, median {median:.0f} "
+              f"degrees, {above} above 60 (by chance a third)")  # fmt: skip
