@@ -1,4 +1,4 @@
-"""What a sweep ran on: recorded once, on the parent run."""
+"""What a sweep ran on: recorded once, on the parent run and in the store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -15,19 +16,34 @@ from grokmodel.core.config import SCIENCE_VERSION
 PACKAGES = ("torch", "ray", "mlflow", "optuna", "numpy", "pyarrow", "pandas", "matplotlib")
 
 
+def today() -> str:
+    """YYYY-MM-DD, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%d")
+
+
 def describe() -> dict[str, str]:
     """Tags: git commit, versions, devices."""
     import ray  # benchmarks on a bare GPU machine ask for the processor only
 
     tags = {f"version.{name}": importlib.metadata.version(name) for name in PACKAGES}
     return tags | {
+        "version.grok-sweep": project_version(),
         "git.commit": git_commit(),
         "python": platform.python_version(),
         "science_version": str(SCIENCE_VERSION),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name(),
+        "cpu": cpu_name(),
         "cluster": ", ".join(f"{k} {v:g}" for k, v in sorted(ray.cluster_resources().items())
                              if k in ("CPU", "GPU")),
     }  # fmt: skip
+
+
+def project_version() -> str:
+    """Of this package, if it is installed: a submitted job may run from its source."""
+    try:
+        return importlib.metadata.version("grok-sweep")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def git_commit() -> str:

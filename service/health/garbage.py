@@ -27,6 +27,7 @@ TEMPORARY = "files that a kill left half-written"
 PREFLIGHT = "objects that tried the store"
 OUTBOX = "notes for MLflow on sweeps that are gone"
 PROGRESS = "progress of sweeps that are gone"
+ORIGINS = "notes on where sweeps that are gone were trained"
 FLOOR_H = {TEMPORARY: 1.0}
 """Hours within which these may still be in use, whatever the user says."""
 
@@ -62,7 +63,7 @@ def find(store: Store, older_than_h: float = OLDER_THAN_H) -> list[Garbage]:
         StoreError, TableError: a manifest or a table cannot be read; so nothing can be told.
     """
     now = datetime.now(UTC)
-    folders = ("checkpoints", "preflight", "outbox", "progress")
+    folders = ("checkpoints", "preflight", "outbox", "progress", "origins", "imports")
     listed = {folder: store.entries(folder) for folder in folders}
     hidden = [] if store.is_s3 else [e for e in store.entries("", hidden=True) if is_temporary(e)]
     refer = references(store)
@@ -72,6 +73,9 @@ def find(store: Store, older_than_h: float = OLDER_THAN_H) -> list[Garbage]:
         PREFLIGHT: [[entry] for entry in listed["preflight"]],
         OUTBOX: [[e] for e in listed["outbox"] if _folder(e) not in refer.sweeps],
         PROGRESS: [[e] for e in listed["progress"] if _folder(e) not in refer.sweeps],
+        ORIGINS: [
+            [e] for e in [*listed["origins"], *listed["imports"]] if _folder(e) not in refer.sweeps
+        ],
     }
     out = []
     for kind, bundles in found.items():

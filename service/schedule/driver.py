@@ -16,7 +16,7 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.training import train
 from service import provenance
 from service.analysis import drawing, tasks
-from service.analysis.pending import Wish, missing
+from service.analysis.pending import Wish, missing, out_of_reach
 from service.data.banks import bind_images
 from service.data.decoders import prepare_decoders
 from service.schedule import pack_size
@@ -27,7 +27,7 @@ from service.schedule.reuse import adopt
 from service.schedule.space import check_space
 from service.schedule.tune import SweepError, forget_resume_points, train_packs
 from service.settings import Settings
-from service.store import keys
+from service.store import keys, origins
 from service.store.heartbeat import (
     ANALYZING,
     FAILED,
@@ -184,6 +184,8 @@ def _plan(
 def _begin(store: Store, plan: Plan, tracking: Tracking) -> None:
     """What the store says of a sweep before anything of it is trained."""
     write_manifest(store, plan.sweep, plan.configs, tracking.experiment_id)
+    if plan.todo:
+        origins.add_driver(store, plan.sweep, {"date": provenance.today(), **provenance.describe()})
     tracking.axes = sweep_axes(store, plan.sweep)
     store.delete_folder(keys.figures_prefix(plan.sweep))  # figures that are there show the whole
     adopt(store, plan)
@@ -214,6 +216,8 @@ def _analyze(
     job = tasks.Job(sweep, settings, wish)
     todo = tasks.to_do(job)
     failures: list[str] = []
+    if lost := out_of_reach(store, sweep, wish):
+        say(lost)
     if todo:
         say(f"analyses of {len(todo)} trials")
     with TaskProgress(len(todo), "trials analyzed", say) as progress:

@@ -9,6 +9,7 @@ from functools import partial
 from service.schedule.plan import Plan
 from service.store.keys import trial_figure_key
 from service.store.manifest import sweep_names
+from service.store.origins import add_driver, trained_on
 from service.store.store import Store
 from service.tables.reading import done_ids, read_rows, write_rows
 from service.tracking import marks
@@ -31,12 +32,15 @@ def adopt(store: Store, plan: Plan) -> None:
 
 
 def _copy_pictures(store: Store, sweep: str, ids: Collection[str]) -> None:
-    """From the first sweep that has all of a trial: one that adopted it itself may have none."""
+    """From the first sweep that has all of a trial: one that adopted it itself may have none. With
+    them goes on what they were trained."""
     left = set(ids)
     for other in sweep_names(store):
         if not left:
             return
         known = sorted(left & done_ids(store, other))
+        for facts in trained_on(store, other) if known else []:
+            add_driver(store, sweep, facts)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             is_copied = list(pool.map(partial(_copy, store, other, sweep), known))
         left -= {trial_id for trial_id, is_whole in zip(known, is_copied) if is_whole}

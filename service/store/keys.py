@@ -5,6 +5,8 @@ checkpoints/<trial_id>/step=<n>-<run_id>.safetensors  snapshots for analyses; th
 decoders/<key>.safetensors                    image classifiers, shared by trials
 tables/<table>/sweep=<name>/<part>.parquet
 sweeps/<name>/<part>.json                     the sweep's configs
+origins/<sweep>/<part>.json                   on what its trials were trained here
+imports/<sweep>/<part>.json                   which trials came in a bundle, and from where
 figures/<sweep>/...                           about the whole sweep; report.html
 trial_figures/<sweep>/<trial_id>/...
 boundaries/<search>/...                       what a boundary search found
@@ -64,6 +66,16 @@ def sweep_prefix(sweep: str) -> str:
 def sweep_key(sweep: str, part: str) -> str:
     """A part of a sweep's manifest."""
     return f"{sweep_prefix(sweep)}/{part}.json"
+
+
+def origins_prefix(sweep: str) -> str:
+    """On what the trials of a sweep were trained here."""
+    return f"origins/{sweep}"
+
+
+def imports_prefix(sweep: str = "") -> str:
+    """What was imported into a sweep; without a name, into any."""
+    return f"imports/{sweep}" if sweep else "imports"
 
 
 def figures_prefix(sweep: str) -> str:

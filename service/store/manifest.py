@@ -46,7 +46,7 @@ def read_manifest(store: Store, sweep: str) -> Manifest | None:
     """
     entries = sorted(store.entries(sweep_prefix(sweep)), key=lambda e: e.modified)
     found = [(e.key, store.get_or_none(e.key)) for e in entries]
-    parts = [_parsed(data, store.uri(key)) for key, data in found if data is not None]
+    parts = [parsed(data, store.uri(key)) for key, data in found if data is not None]
     if not parts:
         return None
     trials = {trial_id: config for part in parts for trial_id, config in part.trials.items()}
@@ -92,7 +92,12 @@ def checked_name(name: str, store: Store | None = None) -> str:
     return name
 
 
-def _parsed(data: bytes, where: str) -> Manifest:
+def parsed(data: bytes, where: str) -> Manifest:
+    """A part of a manifest, from its file.
+
+    Raises:
+        StoreError: it is damaged.
+    """
     try:
         body = json.loads(data.decode())
         experiment_id, trials = body["experiment_id"], body["trials"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.health.garbage import (
+    ORIGINS,
     OUTBOX,
     PREFLIGHT,
     PROGRESS,
@@ -63,6 +64,7 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
         keys.outbox_key("mine", left.trial_id, "1"),
         keys.decoder_key("abc"),
         heartbeat_key("mine", "driver"),
+        f"{keys.origins_prefix('mine')}/1.json",
         "mlartifacts/1/curve.png",
     ]
     go = {
@@ -71,6 +73,7 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
         PREFLIGHT: ["preflight/0123"],
         OUTBOX: [keys.outbox_key("gone", "a", "1")],
         PROGRESS: [heartbeat_key("gone", "driver")],
+        ORIGINS: [f"{keys.origins_prefix('gone')}/1.json", f"{keys.imports_prefix('gone')}/1.json"],
     }
     for key in [*keep[len(store.list("")) :], *(k for some in go.values() for k in some)]:
         store.put(key, b"12345")
