@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.image.config import PackShape, TrialConfig, config_of
 from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
+from service.store.keys import snapshot_key
+from service.store.origins import imported_runs
 from service.store.store import Store
 from service.tables.reading import read_rows, read_table, write_rows
 from service.tables.rows import Row
 from service.tables.typical import representatives
-from service.text import config_value
+from service.text import config_value, count
 
 FIGURES = "figures"
 """What `failures` calls the drawing of a trial."""
@@ -55,7 +57,37 @@ class Todo:
 
 
 def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
-    """The sweep's trials with what they lack; diverged ones have nothing to analyze."""
+    """The sweep's trials with what they lack and can get; diverged ones have nothing to analyze,
+    imported ones no checkpoint."""
+    found = lacking(store, sweep, wish)
+    lost = _without_checkpoint(store, found)
+    return [item for item in found if item.trial["trial_id"] not in lost]
+
+
+def out_of_reach(store: Store, sweep: str, wish: Wish) -> str:
+    """What the imported trials of a sweep lack for good, in words; nothing if that is nothing."""
+    found = lacking(store, sweep, wish)
+    lost = _without_checkpoint(store, found)
+    items = [item for item in found if item.trial["trial_id"] in lost]
+    names = {name: None for item in items for name in item.names}
+    trials = count(len(items), "trial was imported", "trials were imported")
+    return f"{trials} without checkpoints: not done there: {', '.join(names)}" if items else ""
+
+
+def _without_checkpoint(store: Store, todo: Sequence[Todo]) -> set[str]:
+    """Trials to be analyzed that were imported; what was trained here after all has its own."""
+    imported = imported_runs(store) if todo else set()
+    trials = [item.trial for item in todo if item.names]
+    return {
+        row["trial_id"]
+        for row in trials
+        if (row["trial_id"], row["run_id"]) in imported
+        if not store.exists(snapshot_key(row["trial_id"], int(row["steps_run"]), row["run_id"]))
+    }
+
+
+def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
+    """The same, imported trials among them."""
     trials = read_table(store, "trials", sweep)
     trials = trials[trials["phase"] != DIVERGED]
     marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])

@@ -25,7 +25,7 @@ from grokmodel.image.decoder import Decoder
 from grokmodel.image.pack import BankKey, Member, bank_key
 from service.analysis.drawing import TrialRows, draw_trial
 from service.analysis.failures import WORKER, Failures
-from service.analysis.pending import FIGURES, Todo, Wish, adopt, batches, missing
+from service.analysis.pending import FIGURES, Todo, Wish, adopt, batches, lacking, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
 from service.data.banks import bank_of
 from service.data.decoders import get_decoder
@@ -97,7 +97,8 @@ def warn_of_what_is_left_out(todo: Sequence[Todo]) -> None:
 def to_do(job: Job) -> list[Todo]:
     """What is missing, less what other sweeps know; of that only the figures are to be drawn."""
     store = Store(job.settings)
-    before = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
+    # of imported trials too: what another sweep knows needs no checkpoint
+    before = {item.trial["trial_id"]: item for item in lacking(store, job.sweep, job.wish)}
     adopted = adopt(store, job.sweep, list(before.values()), job.wish)
     left = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
     drawn = {

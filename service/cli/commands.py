@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from grokmodel.errors import UserError
-from service.cli import output, store_commands
+from service.cli import bundle_commands, output, store_commands
 from service.cli.parser import Parser
 from service.health.garbage import OLDER_THAN_H
 from service.settings import Settings, load_settings
@@ -129,8 +129,9 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
         help=f"leave alone what is younger (default: {OLDER_THAN_H:g})",
     )  # fmt: skip
     cleaning.set_defaults(run=store_commands.run_gc)
+    bundles = bundle_commands.add(verbs)
     every = (status, drawing, analyzing, publishing, costs, columns, table)
-    for command in (*every, doctor, merging, cleaning, pages):
+    for command in (*every, doctor, merging, cleaning, pages, *bundles):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     for command in (analyzing, doctor):
         command.add_argument(

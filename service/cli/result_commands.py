@@ -14,7 +14,7 @@ from grokmodel.errors import ConfigError
 from grokmodel.image.config import AXES
 from service.analysis.costs import costs_table
 from service.analysis.drawing import draw_sweep, draw_trials
-from service.analysis.pending import Wish, missing
+from service.analysis.pending import Wish, missing, out_of_reach
 from service.analysis.registry import LEVELS_T, chosen
 from service.cli.store_commands import store_with
 from service.report import page
@@ -75,8 +75,12 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
         raise StoreError(f"no trial of {args.sweep!r} in {store.url} is trained yet; need one")
     todo = missing(store, args.sweep, wish)
     if not todo:
-        print(f"nothing is missing in {args.sweep}")
-        return 0
+        lost = out_of_reach(store, args.sweep, wish)
+        if lost:
+            warn(lost)
+        else:
+            print(f"nothing is missing in {args.sweep}")
+        return 1 if lost else 0
     store.preflight()  # rather than that every worker finds out
     check_data([item.config for item in todo if item.names], settings)
     failures = analyze_sweep(

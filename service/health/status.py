@@ -11,6 +11,7 @@ import pandas as pd
 from service.store import keys
 from service.store.heartbeat import ANALYZING, ENDED, FAILED, STOPPED, Seen, heartbeats
 from service.store.manifest import read_manifest
+from service.store.origins import Facts, imported_runs, trained_elsewhere, words
 from service.store.store import Store
 from service.tables.reading import read_table
 from service.tables.summary import phase_table
@@ -44,6 +45,10 @@ class Status:
     lacking: int
     """Trials, and the sweep itself, of which MLflow lacks something."""
     resume: ResumePoints
+    imported: int
+    """Trials that came in a bundle."""
+    trained_elsewhere: tuple[Facts, ...]
+    """On what these were trained."""
     now: datetime
 
     @property
@@ -86,6 +91,8 @@ class Status:
             "failed_analyses": self.failures,
             "not_in_mlflow": self.lacking,
             "resume_points": asdict(self.resume),
+            "imported": self.imported,
+            "trained_elsewhere": list(self.trained_elsewhere),
         }
 
     @property
@@ -124,6 +131,10 @@ class Status:
 
     def _left(self) -> list[str]:
         lines = []
+        if self.imported:
+            where = "; ".join(dict.fromkeys(map(words, self.trained_elsewhere)))
+            trained = f"trained on {where or 'an unknown device'}"
+            lines.append(f"{count(self.imported, 'trial')} imported, {trained}")
         if self.resume.count and self.resume.newest_age_s is not None:
             lines.append(
                 f"{count(self.resume.count, 'unfinished trial has', 'unfinished trials have')} "
@@ -160,6 +171,8 @@ def status_of(store: Store, sweep: str, now: datetime | None = None) -> Status:
         # the marker of a trial without a row is of one cut short
         sum(n in done or n not in planned for n in keys.outbox_names(store, sweep)),
         _resume_points(store, planned - done, now),
+        len(imported_runs(store, sweep) & set(zip(trials["trial_id"], trials["run_id"]))),
+        tuple(trained_elsewhere(store, sweep)),
         now,
     )
 

@@ -32,10 +32,11 @@ class DamagedPartError(ValueError):
     """The bytes are not a Parquet file, or not as they were written. Says what is wrong."""
 
 
-def to_bytes(rows: pa.Table) -> bytes:
-    """Rows as a Parquet file."""
+def to_bytes(rows: pa.Table, compression: str = "snappy") -> bytes:
+    """Rows as a Parquet file; the same rows give the same bytes."""
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, rows.schema, write_page_checksum=True) as writer:
+    options = {"write_page_checksum": True, "compression": compression}
+    with pq.ParquetWriter(sink, rows.schema, **options) as writer:
         writer.write_table(rows)
         writer.add_key_value_metadata({ENTRY: "0" * 8})
     data = sink.getvalue().to_pybytes()

@@ -110,19 +110,31 @@ def read_table(
         TableError: a part is damaged, or parts went again and again.
         StoreError: a part cannot be read.
     """
+    return read_arrow(store, table_name, sweep, trial_ids, columns).to_pandas()
+
+
+def read_arrow(
+    store: Store,
+    table_name: str,
+    sweep: str | None = None,
+    trial_ids: Iterable[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """The same before it is a frame, in which whole numbers with nulls become floats."""
     table = TABLES[table_name]
     # before the rows, as it is written after them: so those of its run are there
     runs = _runs(store, sweep, trial_ids) if "run_id" in table.key else None
     key = [*table.identity, "schema_version"]
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
-    frame = _load(store, table_name, sweep, trial_ids, names).to_pandas()
+    found = _load(store, table_name, sweep, trial_ids, names)
+    frame = found.select(key).to_pandas()
     is_odd = outdated(frame, table)
     if runs is not None:
         its_run = frame["trial_id"].map(runs)
         is_odd |= its_run.notna() & (its_run != frame["run_id"])
     if is_odd.any():
-        frame = frame[~is_odd].reset_index(drop=True)
-    return frame if columns is None else frame[list(columns)]
+        found = found.filter(pa.array(~is_odd))
+    return found if columns is None else found.select(list(columns))
 
 
 def _runs(store: Store, sweep: str | None, trial_ids: Iterable[str] | None) -> dict[str, str]:

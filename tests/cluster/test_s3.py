@@ -13,10 +13,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from service.store.store import StoreError
+from service.tables.bundle import export, read
+from service.tables.importing import import_bundles
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import read_part
-from service.tables.reading import write_rows
-from tests.service.rows import curve_row
+from service.tables.reading import done_ids, write_rows
+from tests.service.rows import curve_row, finish
+from tests.service.tiny import tiny_config
 from tests.tracking_servers import dead_server
 
 pytestmark = pytest.mark.cluster
@@ -231,3 +234,15 @@ class damaging_wire:  # noqa: N801
 
     def __exit__(self, *_):
         self.listener.close()
+
+
+def test_a_bundle_goes_from_bucket_to_bucket(make_store, tmp_path):
+    here, there = make_store(), make_store(store="s3://sweeps/bundle-there")
+    rows = finish(here, "mine", [tiny_config()])
+    export(here, "mine", tmp_path / "1", {})
+    for _ in range(2):
+        import_bundles(there, [read(tmp_path / "1" / "mine")])
+    assert done_ids(there) == {rows[0]["trial_id"]}
+    export(there, "mine", tmp_path / "2", {})
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / n / "mine").iterdir()} for n in "12")
+    assert one == two

@@ -98,6 +98,17 @@ def test_gc_deletes_nothing_when_a_manifest_is_damaged(sweep, run):
     assert sweep.exists(keys.state_key("nobody"))
 
 
+def test_results_go_from_store_to_store(sweep, run, tmp_path):
+    code, out, _ = run("export-results", "mine", "--out", str(tmp_path / "results"))
+    assert (code, f"{tmp_path}/results/mine: 1 trial, " in out) == (0, True)
+    assert "where they were trained is not known" in out
+    other = str(tmp_path / "other")
+    for folder in ("results", "results/mine"):
+        code, out, _ = run("import-results", str(tmp_path / folder), place=other)
+        assert (code, "mine: " in out) == (0, True)
+    assert "mine: 1 of 3 trials done" in run("status", place=other)[1]
+
+
 def test_figures_over_chosen_axes(sweep, run):
     code, out, _ = run("figures", "--sweep", "mine", "--x", "P", "--y", "width")
     assert (code, "phase-P-width.png" in out) == (0, True)
@@ -114,6 +125,9 @@ MINE = ("--sweep", "mine")
         (["compact", "--table", "failures"], ["invalid choice"]),
         (["figures", *MINE, "--x", "color", "--y", "P"], ["--x = 'color'"]),
         (["figures", *MINE, "--trials", "0123456789abcdef"], ["--trials = '0123456789abcdef'"]),
+        (["export-results", "mine", "yours"], ["'yours'", "mine"]),
+        (["export-results", "mine", "--tables", "colors"], ["'colors'", "spectra"]),
+        (["import-results", "/nowhere/at/all"], ["/nowhere/at/all", "bundle.json"]),
         (["analyze", *MINE, "--only", "heads,spectre"], ["--only = 'spectre'", "complexity"]),
         (["analyze", *MINE, "--only", "heads", "--t", "0.25"], ["--t = (0.25,)"]),
         *((["gc", f"--older-than={hours}"], ["need hours, 0 or more"])
