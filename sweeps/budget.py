@@ -3,7 +3,8 @@
 What a step costs is measured once a store and kept there: the same command makes the same choice
 again, also when the machine is busier than it was, and after an interruption. So a scale costs what
 it costs from the start: were finished trials free, a budget would buy more each time it is given,
-and what it has bought would depend on where it was interrupted.
+and what it has bought would depend on where it was interrupted. Trials of the repository's bundles
+are free, as they are there whatever was interrupted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, pack, step_cost
 from service.store.store import Store
 from service.text import duration
+from sweeps.bundled import NO_BUNDLES, Bundled
 from sweeps.paper import Experiment, Scale
 
 log = logging.getLogger("grok")
@@ -75,7 +77,11 @@ def parse_budget(text: str) -> float:
 
 
 def choose(
-    experiments: Sequence[Experiment], budget_s: float, costs: Costs, lacking: Lacking
+    experiments: Sequence[Experiment],
+    budget_s: float,
+    costs: Costs,
+    lacking: Lacking,
+    bundles: Bundled = NO_BUNDLES,
 ) -> list[Choice]:
     """The scale of each experiment that a budget pays for.
 
@@ -85,8 +91,9 @@ def choose(
 
     Args:
         lacking: why a scale cannot be run here at all, such as data that are not there; or nothing.
+        bundles: what they have is not run smaller.
     """
-    possible = {e.name: possible_scales(e, lacking) for e in experiments}
+    possible = {e.name: possible_scales(e, lacking, bundles) for e in experiments}
     taken: dict[str, tuple[Scale, float]] = {}
     queue: list[tuple[float, int, bool, int]] = []  # cost a weight, experiment, measured?, scale
 
@@ -109,10 +116,14 @@ def choose(
     return [_choice(e, possible[e.name], taken.get(e.name), costs, lacking) for e in experiments]
 
 
-def possible_scales(experiment: Experiment, lacking: Lacking) -> list[Scale]:
-    """Those whose data are there, the smallest first; stand-ins only if there is nothing else."""
+def possible_scales(
+    experiment: Experiment, lacking: Lacking, bundles: Bundled = NO_BUNDLES
+) -> list[Scale]:
+    """Those whose data are there, the smallest first; stand-ins only if there is nothing else, and
+    none that is smaller than what the bundles have."""
     found = [scale for scale in reversed(experiment.scales) if not lacking(scale)]
-    return [scale for scale in found if not scale.stand_in] or found
+    found = [scale for scale in found if not scale.stand_in] or found
+    return found[max((i for i, scale in enumerate(found) if bundles.has(scale)), default=0) :]
 
 
 def _choice(
@@ -135,25 +146,37 @@ def _choice(
 class Costs:
     """Seconds a step and member of every shape, measured when asked for and kept in the store."""
 
-    def __init__(self, store: Store, data_root: str, resources: Resources) -> None:
+    def __init__(
+        self,
+        store: Store,
+        data_root: str,
+        resources: Resources,
+        bundles: Bundled = NO_BUNDLES,
+    ) -> None:
         self.store, self.data_root, self.resources = store, data_root, resources
+        self.free = bundles.trial_ids
         self.kind = f"{resources.kind} {pack_size.this_device()}"
         self.known = _known_costs(store)
 
     def of(self, scale: Scale) -> float:
         """Wall seconds, by what its shapes take here."""
-        return self._wall(scale.configs, self._measured(scale))
+        return self._wall(self._paid(scale), self._measured(scale))
 
     def at_least(self, scale: Scale) -> float:
         """A lower bound that needs no measurement, by what is known of its shapes, or of others."""
-        return self._wall(scale.configs, self._at_least(scale))
+        return self._wall(self._paid(scale), self._at_least(scale))
 
     def left(self, scale: Scale, done: Set[str]) -> float:
         """Of what `of` says, the part of the trials that are not done."""
-        todo = [c for c in scale.configs if c.trial_id not in done]
+        todo = [c for c in self._paid(scale) if c.trial_id not in done]
         return self._wall(todo, self._measured(scale)) if todo else 0.0
 
+    def _paid(self, scale: Scale) -> list[TrialConfig]:
+        return [c for c in scale.configs if c.trial_id not in self.free]
+
     def _wall(self, configs: Sequence[TrialConfig], seconds: Mapping[PackShape, float]) -> float:
+        if not configs:
+            return 0.0
         work = [equivalent_steps(c) * seconds[c.shape] for c in configs]
         banks = {bank_key(c) for c in configs if needs_training(c.N)}
         training = max([sum(work) / self.resources.slots, *work])
@@ -167,12 +190,12 @@ class Costs:
             config.shape: self.known.get(
                 self._name(config.shape, trials), guess * step_cost(config)
             )
-            for config, trials in _shapes(scale)
+            for config, trials in _shapes(self._paid(scale))
         }
 
     def _measured(self, scale: Scale) -> dict[PackShape, float]:
         found = {}
-        for config, trials in _shapes(scale):
+        for config, trials in _shapes(self._paid(scale)):
             name = self._name(config.shape, trials)
             if name not in self.known:
                 self.known[name] = self._measure(config, trials)
@@ -213,10 +236,10 @@ def _known_costs(store: Store) -> dict[str, float]:
     return {}
 
 
-def _shapes(scale: Scale) -> list[tuple[TrialConfig, int]]:
-    """A trial of each shape of a scale, and how many there are."""
-    counts = Counter(c.shape for c in scale.configs)
-    firsts = {c.shape: c for c in reversed(scale.configs)}
+def _shapes(configs: Sequence[TrialConfig]) -> list[tuple[TrialConfig, int]]:
+    """A trial of each shape, and how many there are."""
+    counts = Counter(c.shape for c in configs)
+    firsts = {c.shape: c for c in reversed(configs)}
     return [(firsts[shape], count) for shape, count in counts.items()]
 
 

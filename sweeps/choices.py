@@ -16,6 +16,7 @@ from service.data.banks import bank_of, bind_images
 from service.settings import Settings
 from service.text import duration
 from sweeps.budget import Choice, Costs, Lacking, choose
+from sweeps.bundled import NO_BUNDLES, Bundled
 from sweeps.paper import Experiment, Scale
 
 
@@ -49,16 +50,19 @@ def chosen_scales(
     size: float | str,
     costs: Costs,
     settings: Settings,
+    done: Set[str] = frozenset(),
+    bundles: Bundled = NO_BUNDLES,
 ) -> list[Choice]:
     """One scale of each experiment, or why there is none.
 
     Args:
         size: seconds of a budget, or the scale that was asked for.
+        done: ids of the trials that have a row, or are in a bundle.
     """
-    lacking = lacking_here(settings)
+    lacking = lacking_here(settings, done)
     if isinstance(size, str):
         return [_at_scale(e, size, costs, lacking) for e in experiments]
-    return choose(experiments, size, costs, lacking)
+    return choose(experiments, size, costs, lacking, bundles)
 
 
 def _at_scale(experiment: Experiment, name: str, costs: Costs, lacking: Lacking) -> Choice:
@@ -69,22 +73,28 @@ def _at_scale(experiment: Experiment, name: str, costs: Costs, lacking: Lacking)
     return Choice(experiment, scale, costs.of(scale), reason)
 
 
-def on_images_here(experiments: Sequence[Experiment], settings: Settings) -> list[Experiment]:
-    """The experiments with their trials on the images that are here; what lacks data stays as it
-    is."""
+def on_images_here(
+    experiments: Sequence[Experiment], settings: Settings, bundles: Bundled = NO_BUNDLES
+) -> list[Experiment]:
+    """The experiments with their trials on the images that are here. What is in the bundles, and
+    what lacks data, is on those of the bundles; what neither has stays as it is."""
 
     def bound(scale: Scale) -> Scale:
+        in_bundles = bundles.bind(scale)
+        if bundles.has(in_bundles):
+            return in_bundles
         try:
             configs = bind_images(scale.configs, settings.data_root)
         except (DataError, ConfigError):
-            return scale
+            return in_bundles
         return dataclasses.replace(scale, bound=tuple(configs))
 
     return [dataclasses.replace(e, scales=tuple(map(bound, e.scales))) for e in experiments]
 
 
-def lacking_here(settings: Settings) -> Lacking:
-    """Tells why a scale cannot be run with the data that are there, or nothing."""
+def lacking_here(settings: Settings, done: Set[str] = frozenset()) -> Lacking:
+    """Tells why a scale cannot be run with the data that are there, or nothing; trials that are
+    done need none."""
 
     @functools.cache
     def bank_lacks(key: BankKey) -> str:
@@ -97,7 +107,8 @@ def lacking_here(settings: Settings) -> Lacking:
     def lacking(scale: Scale) -> str:
         # of the banks of one kind the largest: to read the files takes its time
         largest: dict[str, TrialConfig] = {}
-        for config in sorted(scale.configs, key=lambda c: (c.P, c.N)):
+        todo = [c for c in scale.configs if c.trial_id not in done]
+        for config in sorted(todo, key=lambda c: (c.P, c.N)):
             largest[config.data] = dataclasses.replace(config, side=8, patch=0, images_hash="")
         return next((why for c in largest.values() if (why := bank_lacks(bank_key(c)))), "")
 

@@ -32,6 +32,13 @@ def add_reproduce(verbs: Any) -> None:
                         help=f"of {', '.join(BY_NAME)} (default: all)")  # fmt: skip
     parser.add_argument("--out", default="REPRODUCTION.md", metavar="FILE",
                         help="figures go to docs/ beside it (default: %(default)s)")  # fmt: skip
+    results = parser.add_mutually_exclusive_group()
+    results.add_argument(
+        "--results",
+        metavar="DIR",
+        help="bundles that count as done (default: results/ beside FILE)",
+    )
+    results.add_argument("--no-results", action="store_true", help="count none as done")
     parser.add_argument("--data-root", help="folder of EMNIST / Kuzushiji-49 files (GROK_DATA)")
     parser.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     how = parser.add_mutually_exclusive_group()

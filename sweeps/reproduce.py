@@ -25,10 +25,13 @@ from service.reproduction import figures as reproduction_figures
 from service.reproduction.evidence import Evidence, Ran
 from service.schedule.preview import local_resources
 from service.settings import Settings
+from service.store.origins import trained_elsewhere
 from service.store.store import Store
+from service.tables.importing import import_bundles
 from service.tables.reading import done_ids, read_table
 from service.text import duration
 from sweeps.budget import Choice, Costs, parse_budget
+from sweeps.bundled import Bundled, bundled
 from sweeps.choices import asked_for, chosen_scales, on_images_here, plan_lines, without_paths
 from sweeps.flags import say
 from sweeps.paper import EXPERIMENTS, Experiment, Scale
@@ -45,28 +48,48 @@ def run(
     out = Path(args.out)
     check_out(out)
     asked_for(experiments, args.only, args.scale)  # refuse before files are read
-    experiments = on_images_here(experiments, settings)
+    bundles = bundled(args)
+    experiments = on_images_here(experiments, settings, bundles)
     asked = asked_for(experiments, args.only, args.scale)
     store = Store(settings)
+    if not args.dry_run:
+        for found in import_bundles(store, bundles.bundles):
+            if found.new:
+                say(str(found))
     notes = Notes(store)
     if args.no_run:
         write(out, notes, experiments)
         return 0
-    costs = Costs(store, settings.data_root, local_resources())
-    choices = chosen_scales(asked, size, costs, settings)
-    for line in plan_lines(choices, costs, done_ids(store)):
+    costs = Costs(store, settings.data_root, local_resources(), bundles)
+    done = done_ids(store) | bundles.trial_ids
+    choices = chosen_scales(asked, size, costs, settings, done, bundles)
+    for line in plan_lines(choices, costs, done):
         print(line)
     if args.dry_run:
         return 0
-    for choice in choices:
-        if choice.scale:
-            notes.add(choice.experiment.name, "stopped before it was done")
+    to_run = [c for c in choices if not note_at_first(c, notes, bundles)]
     this_run = reproduction.this_run("" if args.scale else args.budget)
     failed = False
-    for choice in choices:
+    for choice in to_run:
         failed |= run_noted(choice, settings, notes, this_run)
         write(out, notes, experiments)  # after each: what there is so far, should it be stopped
+    if not to_run:
+        notes.save()
+        write(out, notes, experiments)
     return 1 if failed else 0
+
+
+def note_at_first(choice: Choice, notes: Notes, bundles: Bundled) -> bool:
+    """Note what holds of an experiment until it is run; is it all there, so that it need not be?"""
+    scale, name = choice.scale, choice.experiment.name
+    if scale is None:
+        return False
+    if bundles.has(scale):
+        say(f"{name}: its {len(scale.configs)} trials at scale {scale.name} are in the bundles")
+        notes.add(name, choice.reason, scale=scale.name)
+        return True
+    notes.add(name, "stopped before it was done")
+    return False
 
 
 def check_out(out: Path) -> None:
@@ -210,11 +233,19 @@ def rows_of(store: Store, ran: Mapping[str, Ran]) -> Callable[[str, str], pd.Dat
     return read
 
 
+def _elsewhere(store: Store, ran: Ran) -> list[reproduction.Run]:
+    """What trained the imported trials of a sweep."""
+    facts = trained_elsewhere(store, ran.sweep) if ran.sweep else []
+    return [reproduction.run_of(each) for each in facts]
+
+
 def write(out: Path, notes: Notes, experiments: Sequence[Experiment]) -> None:
     """The document and its figures, from the tables."""
     ran = ran_so_far(notes, experiments)
     evidence = Evidence(rows_of(notes.store, ran), ran)
-    runs = {name: notes.runs(name, r.scale) for name, r in ran.items()}
+    runs = {
+        name: [*_elsewhere(notes.store, r), *notes.runs(name, r.scale)] for name, r in ran.items()
+    }
     drawn = []
     for name, (figure, caption) in reproduction_figures.draw(evidence).items():
         path = Path("docs") / f"reproduction-{name}.png"

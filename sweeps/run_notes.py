@@ -40,7 +40,9 @@ class Notes:
 
     def reason(self, experiment: str, scale: str = "") -> str:
         """Why it was not run or not larger: by the newest run of a scale, or of any."""
-        note = self.experiments.get(experiment, {"reason": "not asked for"})
+        if experiment not in self.experiments:  # what there is of it came in a bundle
+            return "" if scale else "not asked for"
+        note = self.experiments[experiment]
         if not scale or "scales" not in note:
             return str(note["reason"])
         return str(note["scales"].get(scale, {}).get("reason", ""))

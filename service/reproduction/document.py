@@ -24,6 +24,7 @@ from service.provenance import cpu_name, git_commit
 from service.reproduction import mirror
 from service.reproduction.claims import CLAIMS, ClaimVerdict, judge
 from service.reproduction.evidence import STEPS_FINAL, VERDICTS, Evidence
+from service.store.origins import Facts
 from service.text import count, percent, spread, table_cell
 
 TEMPLATE = "document.md.j2"
@@ -73,6 +74,23 @@ def this_run(budget: str) -> Run:
         device=f"{os.cpu_count()} CPUs, {device}",
         commit=git_commit(),
         versions=", ".join(versions),
+    )
+
+
+def run_of(facts: Facts) -> Run:
+    """The run that trained what was imported, by what was noted of it."""
+    versions = ("python", "version.torch", "version.ray", "version.mlflow", "science_version")
+    names = ("Python", "torch", "ray", "mlflow", "science version")
+    there = dict(re.findall(r"(CPU|GPU) (\d+)", facts.get("cluster", "")))
+    device = facts.get("device", "a device that is not known")
+    device = f"{there['GPU']} x {device}" if "GPU" in there else f"{device}, no GPU"
+    known = [f"{name} {facts[key]}" for name, key in zip(names, versions) if key in facts]
+    return Run(
+        date=facts.get("date", "not known"),
+        budget="",
+        device=f"{there['CPU']} CPUs, {device}" if "CPU" in there else device,
+        commit=facts.get("git.commit", "unknown"),
+        versions=", ".join(known),
     )
 
 

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from grokmodel.core.config import SCIENCE_VERSION
 from grokmodel.errors import ConfigError
 from service.cli import commands
 from service.reproduction.claims import CLAIMS
@@ -116,6 +117,7 @@ def test_commands_of_the_document_parse(tmp_path):
 WHOLE_WAY = """
 import argparse
 from service.store.heartbeat import heartbeats
+from service.store.origins import trained_on
 from service.tracking import marks
 from sweeps import reproduce
 from sweeps.paper import Experiment, Scale
@@ -133,7 +135,7 @@ settings = Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", str(
 out = folder / "R.md"
 def go(experiments=experiments, **flags):
     args = {"budget": "1h", "scale": None, "only": None, "out": str(out), "dry_run": False,
-            "no_run": False}
+            "no_run": False, "results": None, "no_results": False}
     code = reproduce.run(settings, argparse.Namespace(**{**args, **flags}), experiments)
     return code, out.read_text() if out.exists() else ""
 def left_behind(sweep):
@@ -142,7 +144,8 @@ def left_behind(sweep):
     shown = Path(client.download_artifacts(run.info.run_id, "report.html")).read_bytes()
     (beat,) = heartbeats(store, sweep)
     return {"status": run.info.status, "unsent": marks.marked(store, sweep),
-            "report": shown == store.get(report.key), "beat": beat.modified >= report.modified}
+            "report": shown == store.get(report.key), "beat": beat.modified >= report.modified,
+            "trained on": [facts["science_version"] for facts in trained_on(store, sweep)]}
 dry = go(dry_run=True)
 first, left = go(), left_behind(experiments[0].sweep(scales[1]))
 again, written = go(budget="2h", only=["n1"]), go(no_run=True)
@@ -160,7 +163,8 @@ def test_what_fits_is_run_once_and_written_the_same_from_the_tables(tmp_path):
     code, text = found["first"]
     assert code == 0
     # the driver was seen to the end of the analyses, and MLflow has what they left
-    assert found["left"] == {"status": "FINISHED", "unsent": [], "report": True, "beat": True}
+    assert found["left"] == {"status": "FINISHED", "unsent": [], "report": True, "beat": True,
+                             "trained on": [str(SCIENCE_VERSION)]}  # fmt: skip
     # a run that adds nothing leaves the notes of those that did
     assert found["again"] == found["written"] == found["first"]
     assert found["figures"] == ["reproduction-curves.png", "reproduction-levels.png"]
