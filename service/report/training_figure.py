@@ -46,7 +46,12 @@ def training(row: Row, frames: Frames) -> Figure:
     figures.accuracies(ax, curve)
     line(ax, progress, "strict_acc", STRICT_COLOR, "strict, one step", marker="o", ls=":")
     line(
-        ax, progress, "restricted_acc_within_split", ORANGE, "strict, restricted (within split)", marker="o"
+        ax,
+        progress,
+        "restricted_acc_within_split",
+        ORANGE,
+        "strict, restricted (within split)",
+        marker="o",
     )
     line(ax, progress, "excluded_acc", SKY, "training, excluded", marker="o")
     _stages(ax, row, progress)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from grokmodel.errors import ConfigError
 from service.store.manifest import checked_name, read_manifest, write_manifest
-from service.store.origins import add_import
+from service.store.origins import add_import, imported_runs
 from service.store.store import Store
 from service.tables.bundle import Bundle, BundleError
 from service.tables.reading import done_ids, read_arrow, read_table, write_rows
@@ -70,7 +70,8 @@ def _import(store: Store, bundle: Bundle) -> Imported:
         manifest = read_manifest(store, sweep)
         experiment_id = manifest.experiment_id if manifest else ""
         write_manifest(store, sweep, bundle.configs.values(), experiment_id)
-        imported = {i: runs[i] for i in sorted(due - known.keys())}
+        elsewhere = imported_runs(store)  # into another sweep
+        imported = {i: runs[i] for i in due if i not in known or (i, runs[i]) in elsewhere}
         if imported:
             add_import(store, sweep, imported, bundle.trained_on)
         for name in (*(n for n in bundle.tables if n not in LAST), *LAST):

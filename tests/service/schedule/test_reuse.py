@@ -4,6 +4,7 @@ import pytest
 
 from service.schedule.plan import Resources, make_plan
 from service.schedule.reuse import adopt
+from service.store import origins
 from service.store.manifest import write_manifest
 from service.tables.reading import done_ids
 from service.tracking import marks, outbox
@@ -31,12 +32,14 @@ def pictures(store, sweep):
 ALL = {f"{i}/{name}": name.encode() for i in IDS for name in PICTURES}
 
 
-def test_rows_and_pictures_are_taken_over(store):
+def test_rows_pictures_and_where_they_are_from_are_taken_over(store):
     finish(store, "first", CONFIGS[:2], PICTURES)
+    origins.add_driver(store, "first", {"device": "a machine"})
     finish(store, "second", CONFIGS[2:], PICTURES)
     take_over(store, "third")
     assert done_ids(store, "third") == IDS == set(marks.marked(store, "third"))
     assert pictures(store, "third") == ALL
+    assert origins.trained_on(store, "third") == [{"device": "a machine"}]
 
 
 @pytest.mark.parametrize("without", [(), PICTURES[:1]])

@@ -189,9 +189,12 @@ def test_a_trial_of_the_same_run_gets_what_it_lacks(bundle, store, rows, empty):
 
 def test_sweeps_that_share_a_trial_both_have_it(bundle, store, empty):
     finish(store, "another", CONFIGS[:1])
+    origins.add_driver(store, "another", FACTS)
     export(store, "another", bundle.parent, TABLES_OF)
     take(empty, *find(bundle.parent))
     assert done_ids(empty, "another") == {CONFIGS[0].trial_id} < done_ids(empty, "mine")
+    for sweep in ("mine", "another"):
+        assert origins.trained_elsewhere(empty, sweep) == [FACTS]
 
 
 class Dying(Store):
