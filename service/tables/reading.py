@@ -117,7 +117,9 @@ def read_table(
     key = [*table.identity, "schema_version"]
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
     frame = _load(store, table_name, sweep, trial_ids, names).to_pandas()
-    is_odd = outdated(frame, table) | (frame["schema_version"] < table.since)
+    is_odd = outdated(frame, table)
+    if table.since:
+        is_odd |= frame["schema_version"] < table.since
     if runs is not None:
         its_run = frame["trial_id"].map(runs)
         is_odd |= its_run.notna() & (its_run != frame["run_id"])

@@ -58,7 +58,7 @@ def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(smoke_store
     assert len(trials(store)) == 4
     spectra = pd.read_parquet(store / "tables" / "spectra")
     assert set(spectra["trial_id"]) == set(trials(store)["trial_id"])
-    shares = spectra.groupby(["trial_id", "hook", "head", "t"]).agg(
+    shares = spectra.groupby(["trial_id", "hook", "head", "t", "shown"]).agg(
         {"fve_a": "sum", "fve_b": "sum", "fve_ab": "sum", "fve_cross": "first"}
     )
     total = shares.sum(axis=1)

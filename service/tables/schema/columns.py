@@ -33,9 +33,9 @@ class Table:
     columns: tuple[Column, ...]
     source: str
     """Module that computes it, and where the measure comes from."""
-    since: int = 1
-    """Schema version from which its rows mean what they mean now: older ones are left out, and the
-    analysis is done again."""
+    since: int = 0
+    """Schema version from which its rows mean what they mean now, if that is not all: older ones
+    are left out, and the analysis is done again."""
 
     @property
     def is_by_run(self) -> bool:
@@ -79,7 +79,7 @@ def accuracies(when: str) -> tuple[Column, ...]:
 
 
 def analysis(
-    name: str, meaning: str, source: str, key: tuple[str, ...], *columns: Column, since: int = 1
+    name: str, meaning: str, source: str, key: tuple[str, ...], *columns: Column, since: int = 0
 ) -> Table:
     """A table of one analysis: every row belongs to one checkpoint of one trial."""
     full_key = ("trial_id", "run_id", "step", *key)
