@@ -23,8 +23,6 @@ OWN_FREQUENCY = 0.5
 EXACT_FVE, SOME_FVE = 0.90, 0.70
 BALANCED = 0.1
 """Two coefficients count as equal in size when they differ by this share."""
-CLEAR = 2
-"""An FVE is clearly above that of random directions if it is this many times their highest."""
 SMALL, SMALLISH = 0.03, 0.30
 """Coefficients of non-key frequencies relative to key ones."""
 _BY_CHANCE = f"with the classes in random order (p of {CHANCE:g} or less, {ORDERS} orders)"
@@ -45,8 +43,9 @@ IDENTITY = (
     f"best key frequency has an FVE of {EXACT_FVE:g} or more and two coefficients that differ in "
     f"size by less than {percent(BALANCED)}, with the formula's signs. Partly: in two thirds, FVE "
     f"{SOME_FVE:g} and the signs at the best key frequency or, in trials without key frequencies, "
-    f"at every frequency. Either way the FVE is at least {CLEAR} times the highest of random "
-    "directions, where these were measured."
+    "at every frequency. Either way the FVE is above that of every random direction, where these "
+    "were measured: before the non-linearity there are few frequencies, and a random direction has "
+    "much of one."
 )
 NON_KEY = (
     "Before the last FFN's non-linearity: in at least two thirds of the trials that learned, the "
@@ -134,7 +133,7 @@ def identity(rows: pd.DataFrame, direction: str) -> Finding:
     # without key frequencies there is none to choose: every one must obey the formula
     worst = pd.concat([keyed[["fve", "ratio"]], bare.groupby("trial_id")[["fve", "ratio"]].min()])
     highest = controls.groupby("trial_id")["fve"].max().reindex(worst.index).fillna(0.0)
-    clear = worst["fve"] >= CLEAR * highest
+    clear = worst["fve"] > highest
     some = clear & (worst["fve"] >= SOME_FVE) & (worst["ratio"] > 0)
     best = rows.sort_values("fve").groupby("trial_id").last()
     lines = [

@@ -100,7 +100,7 @@ def test_identities(first, second, fve, key, expected):
         ([{"others": 0.8}] * 3, PARTLY),
         ([{"others": 0.8}, {"others": 0.8}, {}], PARTLY),
         ([{"others": 0.8}, {}, {}], NOT),
-        ([{"others": 0.8, "random": 0.5}] * 3, NOT),
+        ([{"others": 0.8, "random": 0.9}] * 3, NOT),
         ([{"others": 0.8, "key": (1,)}, {}, {}], NOT),  # one trial as the paper has them
     ],
 )
@@ -115,9 +115,10 @@ def test_without_key_frequencies_every_frequency_must_obey_in_two_thirds(how, ex
     assert any("not that a few frequencies compute it" in m for m in judged.finding.measured)
 
 
-def test_a_key_frequency_must_be_clearly_above_random_directions():
-    rows = identities(0, 1.0, -1.0, 0.95, random=0.6)
-    assert verdict("identity-cos", {"n1": trials({}) | {"identities": rows}}) == NOT
+def test_a_key_frequency_must_be_above_random_directions():
+    for random, expected in ((0.96, NOT), (0.7, PARTLY)):  # partly: one of two experiments
+        rows = identities(0, 1.0, -1.0, 0.95, random=random)
+        assert verdict("identity-cos", {"n1": trials({}) | {"identities": rows}}) == expected
 
 
 def test_coefficients_of_other_frequencies():
