@@ -33,6 +33,12 @@ def test_no_two_processes_get_the_same_port():
     assert len(every) == len(set(every)) == 2 * BLOCK + 3 * 120
 
 
+def test_the_port_that_tells_others_of_a_block_is_no_servers():
+    ports = Ports()
+    given = [ports.take() for _ in range(2 * BLOCK)]
+    assert not [port for port in given if (port - FIRST) % BLOCK == 0]
+
+
 def test_ports_are_not_those_that_linux_gives_to_connections():
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert FIRST <= free_port() < LAST <= lowest

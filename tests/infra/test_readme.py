@@ -27,6 +27,7 @@ def test_secrets_of_the_cluster(monkeypatch, capsys):
     assert [s["stringData"].keys() for s in made] == [s["stringData"].keys() for s in example]
     assert PLACEHOLDER not in values
     assert len(set(values)) == len(values)
+    assert [s["stringData"]["username"] for s in made if "username" in s["stringData"]] == ["grok"]
     assert made[2]["stringData"] == {"access-key": "key", "secret-key": "a/b+c"}
     others = [{k: v for k, v in s.items() if k != "stringData"} for s in made]
     assert others == [{k: v for k, v in s.items() if k != "stringData"} for s in example]

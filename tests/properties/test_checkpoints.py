@@ -183,9 +183,12 @@ def test_a_damaged_decoder_is_noticed_or_what_was_written(damage):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_decoder_comes_back_by_the_recipe_that_made_it(recipe):
-    model = CnnDecoder(5, 9, recipe)
-    assert _loaded(checksummed.dump(model.state_dict(), {"recipe": recipe}), 5, 9).recipe == recipe
+def test_a_decoder_comes_back_by_the_recipe_that_made_it_and_reads_alike(recipe):
+    model = CnnDecoder(5, 9, recipe).eval()
+    back = _loaded(checksummed.dump(model.state_dict(), {"recipe": recipe}), 5, 9)
+    assert back.recipe == recipe
+    images = torch.rand(3, 9, 9)
+    assert torch.equal(back(images), model(images))  # in training a CNN reads batches, and drops
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,7 @@ def test_a_curve_that_makes_no_sense_is_refused(trained):
         (kept[:, :2], "curve of"),
         (torch.full((2, 9), torch.nan), "need ascending"),
         (backwards, "need ascending"),
+        (kept.repeat_interleave(2, 0), "need ascending"),
         (beyond, "need ascending"),
     ):
         with pytest.raises(CheckpointError, match=words):

@@ -145,6 +145,8 @@ def test_status_names_what_is_left(sweep):
     write_rows(sweep, "failures", "mine", [failed | {"error": "E", "message": "m"}])
     for config in CONFIGS:  # the first is done: its resume point counts for nothing
         sweep.put(keys.state_key(config.trial_id), b"x")
+    older = time.time() - 60
+    os.utime(sweep.path(keys.state_key(CONFIGS[1].trial_id)), (older, older))
     now = datetime.now(UTC) + timedelta(seconds=40)
     text = status_of(sweep, "mine", now).text()
     assert "2 unfinished trials have a resume point, the newest 40 s old" in text

@@ -1,5 +1,6 @@
 """The store shows whole objects only, and says clearly when it cannot be used."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from service.health import checks
 from service.settings import Settings, SettingsError, load_settings
+from service.store.manifest import read_manifest, write_manifest
 from service.store.store import Store, StoreError
+from tests.service.tiny import tiny_config
 
 
 def test_what_is_put_is_got_listed_and_deleted(store):
@@ -78,11 +81,32 @@ def test_only_an_empty_folder_is_deleted_as_one(store):
     assert not Path(store.path("a")).exists()
 
 
+@pytest.mark.parametrize("seeds", [(0, 1), (1, 0)])
+def test_a_manifest_has_the_trials_of_all_its_parts_and_the_experiment_of_the_last(store, seeds):
+    first, last = (tiny_config(seed=seed) for seed in seeds)
+    write_manifest(store, "sweep", [first], "1")
+    (part,) = store.list("sweeps")
+    os.utime(store.path(part), (0, 0))
+    write_manifest(store, "sweep", [last], "2")
+    found = read_manifest(store, "sweep")
+    assert found.experiment_id == "2"
+    assert found.trials == {c.trial_id: c.to_dict() for c in (first, last)}
+
+
 def test_preflight_names_a_store_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     settings = Settings(str(tmp_path / "file"), "", "", None)
     with pytest.raises(StoreError, match=r"store .*file: cannot write pre.*Not a directory. Check"):
         Store(settings).preflight()
+
+
+def test_preflight_names_a_store_that_gives_back_something_else(settings):
+    class Torn(Store):
+        def get(self, key):
+            return super().get(key)[:-1]
+
+    with pytest.raises(StoreError, match="what is read is not what was written"):
+        Torn(settings).preflight()
 
 
 def test_s3_needs_a_tracking_server_and_a_folder_has_one(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.store.keys import table_key
+from service.store.store import Store
 from service.tables import reading
 from service.tables.reading import (
     TableError,
@@ -18,6 +19,7 @@ from service.tables.reading import (
     write_rows,
 )
 from service.tables.schema import SCHEMA_VERSION, TABLES
+from tests.service.parts import keys_of, now, write_curves
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
 
@@ -89,6 +91,22 @@ def test_filters_by_sweep_and_trial(store):
     assert set(read_table(store, "curves", "one")["trial_id"]) == {"a", "b"}
     assert set(read_table(store, "curves", trial_ids=["b", "c"])["trial_id"]) == {"b", "c"}
     assert read_table(store, "curves", trial_ids=[]).empty
+
+
+def test_rows_that_move_while_their_table_is_listed_are_seen(settings, store):
+    """The listing shows neither the new part, which came after it began, nor the old ones."""
+    expected = write_curves(store, "abc")
+
+    class Slow(Store):
+        has_moved = False
+
+        def list(self, prefix):
+            begun = super().list(prefix)
+            if "curves" in prefix and not self.has_moved:
+                self.has_moved = now(store) > 0
+            return [key for key in begun if self.exists(key)]
+
+    assert sorted(keys_of(read_table(Slow(settings), "curves"))) == sorted(expected)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ def test_logging_twice_changes_nothing(tracking):
         tracking.log_trial(finished_row(config), finished_curve(config), {"a/b.txt": b"hello"})
         (run,) = child_runs(tracking)
         history = tracking.client.get_metric_history(run.info.run_id, "train_acc")
+        # the same each time it is sent, and a time to those who look
+        assert [p.timestamp - p.step for p in history] == [run.info.start_time] * 5
         seen.append((run.to_dictionary(), [(p.step, p.timestamp, p.value) for p in history]))
     assert seen[0] == seen[1]
     assert [step for step, _, _ in seen[0][1]] == [0, 10, 20, 30, 40]

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from grokmodel.core.checkpoint import load_snapshot, load_state
+from grokmodel.core.checkpoint import dump_state, load_snapshot, load_state
 from grokmodel.core.outcome import Evaluation
+from grokmodel.data.pairs import split_pairs
 from grokmodel.image.pack import Member
 from grokmodel.image.training import train
 from service.store import keys
@@ -69,6 +70,9 @@ def test_a_finished_pack_leaves_rows_snapshots_and_no_resume_points(store, make_
         last = store.get(keys.snapshot_key(row["trial_id"], 40, row["run_id"]))
         member = load_snapshot(Member, last)  # the model of the row
         assert (member.config, member.curve[-1].train_acc) == (config, row["train_acc"])
+        split = split_pairs(config)
+        sizes = (len(split.train), len(split.val), split.strict.sum())
+        assert (row["n_train"], row["n_val"], row["n_strict"]) == sizes
 
 
 def test_killed_and_run_again_equals_undisturbed(store, make_job, tmp_path):
@@ -115,6 +119,32 @@ def test_a_trial_counts_as_done_when_its_row_is_written(make_job, monkeypatch):
     assert (False, 1) not in reports
     assert reports.count((False, 0)) > 5  # it is heard of while it waits
     assert reports[-1] == (True, 1)
+
+
+@pytest.mark.parametrize("lost", ["step=40", "samples.png", "outbox", "tables/curves"])
+def test_the_row_is_written_after_all_that_it_promises(store, make_job, monkeypatch, lost):
+    """Killed before one of its writes, a trial is not done: it is run again and lacks nothing."""
+
+    def put(self, key, data):
+        if lost in key:
+            raise KilledError
+        real(self, key, data)
+
+    real = Store.put
+    with monkeypatch.context() as killed:
+        killed.setattr(Store, "put", put)
+        with pytest.raises(KilledError):
+            run_pack(make_job(CONFIG))
+    assert read_table(store, "trials").empty
+    assert store.exists(keys.state_key(CONFIG.trial_id))
+
+
+def test_the_resume_point_of_another_config_means_a_fresh_start(store, make_job, caplog):
+    other = dataclasses.replace(CONFIG, seed=1)
+    store.put(keys.state_key(CONFIG.trial_id), dump_state(Member.start(other)))
+    run_pack(make_job(CONFIG))
+    assert f"starting trial {CONFIG.trial_id} afresh" in caplog.text
+    assert list(read_table(store, "trials")["seed"]) == [CONFIG.seed]
 
 
 def test_a_damaged_resume_point_means_a_fresh_start(store, make_job, caplog):
