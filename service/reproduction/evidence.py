@@ -143,9 +143,14 @@ def over_learned(
 
 
 def untested(trials: pd.DataFrame) -> Finding:
-    """There are no trials, or none that learned."""
+    """There are no trials, none that learned, or none of these was analyzed."""
     if trials.empty:
         return Finding(NOT_RUN, ())
+    if len(learned(trials)):
+        words = (
+            f"{counted(learned(trials))} learned the held-out pairs, but were not analyzed for this"
+        )
+        return Finding(NOT_RUN, (words,), "not analyzed")
     words = f"none of {counted(trials)} learned the held-out pairs: there is nothing to look at"
     return Finding(NOT_RUN, (words,), "no trial learned")
 
