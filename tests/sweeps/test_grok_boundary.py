@@ -12,7 +12,22 @@ from sweeps import grok_boundary
 from tests.environment import ROOT, python
 
 PLANE = ["--what", "learned", "--x", "lr", "3e-4", "0.1", "--y", "weight_decay", "0.1", "30"]
-MODEL = ["--P", "5", "--side", "8", "--width", "32", "--ffn", "32", "--batch", "32"]
+MODEL = [
+    "--recipe",
+    "fast",
+    "--train-fraction",
+    "0.6",
+    "--P",
+    "5",
+    "--side",
+    "8",
+    "--width",
+    "32",
+    "--ffn",
+    "32",
+    "--batch",
+    "32",
+]
 MODEL += ["--t-levels", "8", "--steps", "200", "--eval-every", "20", "--eval-pairs", "64"]
 MODEL += ["--sample-steps", "1", "--final-sample-steps", "1"]
 TINY = ["--name", "tiny", "--cells", "5", "5", "--pack", "9", *PLANE, *MODEL]

@@ -62,10 +62,7 @@ def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(smoke_store
         {"fve_a": "sum", "fve_b": "sum", "fve_ab": "sum", "fve_cross": "first"}
     )
     total = shares.sum(axis=1)
-    points, levels = (total.index.get_level_values(name) for name in ("hook", "t"))
-    blind = (points == "block0.query") & (levels == 1)
-    assert total[~blind].between(0.999999, 1.000001).all()
-    assert (total[blind] == 0).all()  # pure noise enters as zero: there is nothing to ask with
+    assert total.between(0.999999, 1.000001).all()
     assert {p.suffix for p in (store / "figures" / "smoke").iterdir()} == {".png", ".svg", ".html"}
     found = runs(store, "smoke")
     parent = next(r for r in found if r.data.tags["grok.kind"] == "sweep")
