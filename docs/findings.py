@@ -1,4 +1,4 @@
-"""Prints the tables of docs/analyses.md from a store: python docs/findings.py runs demo"""
+"""Prints the tables of docs/findings.md and docs/analyses.md: python docs/findings.py runs demo"""
 
 from __future__ import annotations
 

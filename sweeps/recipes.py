@@ -14,8 +14,8 @@ FAST: Block = {
     "heads": [1], "norm": ["ffn"], "init_scale": [0.5], "input_gate": [True], "loss": ["x0"],
     "t_distribution": ["logit-normal"], "t_mean": [3.0], "t_std": [2.0], "ema": [0.98],
 }  # fmt: skip
-"""Noise levels near t = 1, an input gate, one head: learns the rule within some 1,000 steps, by a
-dense spectrum without key frequencies."""
+"""Noise levels near t = 1, an input gate, one head: learns the rule within 1,000 to 2,500 steps, by
+a dense spectrum without key frequencies."""
 
 FORERUNNER: Block = {
     "heads": [8], "qk_norm": [True], "position": ["rotary"], "time_embedding": ["mlp"],

@@ -1,66 +1,24 @@
-"""A sweep that went through a bundle is the sweep; a bundle that is damaged leaves no trace."""
+"""A sweep that went through a bundle is the sweep."""
 
 import dataclasses
 import hashlib
 import json
-import shutil
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grokmodel.core.config import SCIENCE_VERSION
 from service.analysis.registry import ANALYSES
-from service.settings import Settings
 from service.store import origins
 from service.store.manifest import read_manifest, write_manifest
 from service.store.objects import StoreError
 from service.store.store import Store
 from service.tables.bundle import BY_DEFAULT, EXPORTED, INDEX, BundleError, export, find, read
-from service.tables.importing import import_bundles
 from service.tables.reading import done_ids, read_table, write_rows
-from service.tables.schema import SCHEMA_VERSION, TABLES
+from service.tables.schema import TABLES
 from tests.service.rows import analyze, finish, finished_row
+from tests.service.tables.bundles import CONFIGS, FACTS, TABLES_OF, files, take
 from tests.service.tiny import tiny_config
-
-CONFIGS = [tiny_config(seed=s) for s in range(3)]
-FACTS = {"date": "2026-01-02", "device": "a machine", "git.commit": "abcdef012345"}
-TABLES_OF = {analysis.name: analysis.tables for analysis in ANALYSES}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A sweep of which two of three trials are done, and analyzed; and its bundle."""
-    folder = tmp_path_factory.mktemp("template")
-    store = Store(Settings(str(folder / "store"), "", ""))
-    rows = finish(store, "mine", CONFIGS[:2])
-    write_manifest(store, "mine", CONFIGS[2:], "1")
-    analyze(store, "mine", rows)
-    origins.add_driver(store, "mine", FACTS)
-    export(store, "mine", folder / "out", TABLES_OF, EXPORTED)
-    return folder, rows
-
-
-@pytest.fixture
-def rows(template, store):
-    """Those of its `trials`; it is in the store."""
-    shutil.copytree(template[0] / "store", store.url)
-    return template[1]
-
-
-@pytest.fixture
-def bundle(template, rows, tmp_path):
-    return shutil.copytree(template[0] / "out", tmp_path / "out") / "mine"
-
-
-@pytest.fixture
-def empty(settings, tmp_path):
-    return Store(dataclasses.replace(settings, store=str(tmp_path / "other")))
-
-
-def take(store, *folders):
-    return import_bundles(store, [read(folder) for folder in folders])
 
 
 def frames(store, sweep=None):
@@ -78,10 +36,6 @@ def assert_same(mine, theirs):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def files(store):
-    return {entry.key: entry.modified for entry in store.entries("")}
 
 
 # --- the whole way -------------------------------------------------------------------------------
@@ -227,112 +181,3 @@ def test_after_a_kill_no_trial_is_done_and_the_same_command_completes_it(
         for name in ("trials", "curves", "spectra", "analyses"):
             pd.testing.assert_frame_equal(*(read_table(s, name) for s in (empty, Store(place))))
     assert writes == 6  # manifest, note, four tables
-
-
-# --- what is refused -----------------------------------------------------------------------------
-
-
-def change_index(folder, **change):
-    index = json.loads((folder / INDEX).read_text())
-    (folder / INDEX).write_text(json.dumps({**index, **change}))
-
-
-def put_in(folder, name, data):
-    """A file in place of another, and the index says so."""
-    (folder / name).write_bytes(data)
-    index = json.loads((folder / INDEX).read_text())
-    change_index(folder, files={**index["files"], name: hashlib.sha256(data).hexdigest()})
-
-
-def change_table(folder, name, change):
-    rows = change(pq.read_table(folder / f"{name}.parquet"))
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink)
-    put_in(folder, f"{name}.parquet", sink.getvalue().to_pybytes())
-
-
-def one_bit(folder):
-    data = bytearray((folder / "curves.parquet").read_bytes())
-    data[len(data) // 2] ^= 1
-    (folder / "curves.parquet").write_bytes(data)
-
-
-def other_configs(folder):
-    """Of which no trial has the id that it has."""
-    body = json.loads((folder / "manifest.json").read_text())
-    for config in body["trials"].values():
-        config["steps"] += config["eval_every"]
-    put_in(folder, "manifest.json", json.dumps(body).encode())
-
-
-def add_column(rows):
-    return rows.append_column("color", pa.array(["red"] * rows.num_rows))
-
-
-def as_text(rows):
-    return rows.set_column(rows.schema.get_field_index("loss"), "loss", rows["loss"].cast("string"))
-
-
-def a_trial_less(folder):
-    change_table(folder, "trials", lambda rows: rows[:1])
-    rows = json.loads((folder / INDEX).read_text())["rows"]
-    change_index(folder, rows={**rows, "trials": 1})
-
-
-HARMS = {
-    "one bit": (one_bit, r"curves\.parquet: damaged \(sha256"),
-    "a file less": (lambda f: (f / "curves.parquet").unlink(), r"curves\.parquet: No such file"),
-    "half an index": (lambda f: (f / INDEX).write_text('{"format": 1'), r"bundle\.json: damaged"),
-    "no counts": (lambda f: change_index(f, rows=3), "damaged"),
-    "another format": (lambda f: change_index(f, format=2), "format = 2; need 1"),
-    "another science": (
-        lambda f: change_index(f, science_version=SCIENCE_VERSION + 1),
-        f"science_version = {SCIENCE_VERSION + 1}; need {SCIENCE_VERSION}",
-    ),
-    "a later schema": (
-        lambda f: change_index(f, schema_version=SCHEMA_VERSION + 1),
-        f"need {SCHEMA_VERSION} or older",
-    ),
-    "a path": (lambda f: change_index(f, sweep="../up"), "sweep = "),
-    "another table": (lambda f: put_in(f, "colors.parquet", b""), "lists 'colors.parquet'"),
-    "no trials": (lambda f: change_index(f, files={"manifest.json": ""}), "does not list trials"),
-    "other fields": (other_configs, "has other config fields"),
-    "another column": (lambda f: change_table(f, "curves", add_column), "column 'color'"),
-    "another type": (lambda f: change_table(f, "curves", as_text), r"curves\.parquet: .*loss"),
-    "rows less": (lambda f: change_table(f, "curves", lambda r: r[:3]), "3 rows; need 10"),
-    "a trial less": (
-        lambda f: change_table(f, "trials", lambda r: r[:1]),
-        "1 rows; need 2",
-    ),
-    "rows of none": (a_trial_less, "rows of trials that are not done"),
-    "no Parquet": (lambda f: put_in(f, "curves.parquet", b"rows"), r"curves\.parquet: "),
-    "no manifest": (lambda f: put_in(f, "manifest.json", b"[]"), "no manifest"),
-}
-
-
-@pytest.mark.parametrize("harm", HARMS)
-def test_a_bundle_that_cannot_be_used_is_refused_with_all_that_come_with_it(
-    harm, bundle, empty, tmp_path
-):
-    shutil.copytree(bundle, tmp_path / "bad" / "b")
-    change, said = HARMS[harm]
-    change(tmp_path / "bad" / "b")
-    with pytest.raises(BundleError, match=said) as refused:
-        take(empty, bundle, tmp_path / "bad" / "b")
-    assert "\n" not in str(refused.value)
-    assert empty.list("") == []
-
-
-def test_a_name_that_may_be_taken_for_anothers_is_refused(bundle, empty):
-    write_manifest(empty, "Mine", CONFIGS, "1")
-    before = files(empty)
-    with pytest.raises(BundleError, match="'Mine', a sweep that is there"):
-        take(empty, bundle)
-    assert files(empty) == before
-
-
-def test_a_column_that_is_younger_than_the_bundle_is_null(bundle, empty):
-    change_table(bundle, "curves", lambda rows: rows.drop_columns("weight_norm"))
-    take(empty, bundle)
-    assert read_table(empty, "curves")["weight_norm"].isna().all()
-    assert read_table(empty, "curves")["loss"].notna().all()
