@@ -52,4 +52,4 @@ lines += [
     for decay, style in styles.items()
 ]
 figure.legend(handles=lines, loc="outside lower center", ncols=7, frameon=False, fontsize=8)
-(Path(__file__).parent / "images.png").write_bytes(figures.png(figure))
+(Path(__file__).parent / "images.png").write_bytes(figures.render(figure, "png"))

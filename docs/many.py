@@ -51,4 +51,4 @@ for ax, trial in zip(axes[0], trials.to_dict("records")):
 legend = axes[0, 0].get_legend_handles_labels()
 columns = 2 + len(trials) // 2
 figure.legend(*legend, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
-(Path(__file__).parent / f"{sweep}.png").write_bytes(figures.png(figure))
+(Path(__file__).parent / f"{sweep}.png").write_bytes(figures.render(figure, "png"))

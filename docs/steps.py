@@ -161,8 +161,8 @@ def main(folder: str, sweep: str, root: str = "") -> None:
         ],
     )
     here = Path(__file__).parent
-    (here / "steps.png").write_bytes(figures.png(draw_steps(drawers)))
-    (here / "levels.png").write_bytes(figures.png(draw_levels(drawers, found)))
+    (here / "steps.png").write_bytes(figures.render(draw_steps(drawers), "png"))
+    (here / "levels.png").write_bytes(figures.render(draw_levels(drawers, found), "png"))
 
 
 def print_table(head: list[str], rows: list[list[Any]]) -> None:

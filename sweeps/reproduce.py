@@ -250,7 +250,7 @@ def write(out: Path, notes: Notes, experiments: Sequence[Experiment]) -> None:
     for name, (figure, caption) in reproduction_figures.draw(evidence).items():
         path = Path("docs") / f"reproduction-{name}.png"
         (out.parent / path).parent.mkdir(exist_ok=True)
-        (out.parent / path).write_bytes(figures.png(figure))
+        (out.parent / path).write_bytes(figures.render(figure, "png"))
         drawn.append((str(path), caption))
     out.write_text(reproduction.document(evidence, runs, drawn))
     print(f"written: {out}", flush=True)

@@ -110,20 +110,27 @@ def _sample_pairs(
 
 @torch.no_grad()
 def sample_images(
-    pack: Pack, pair_MQ2: Tensor, stream: int, steps: int, device_bank: DeviceBank | None = None
+    pack: Pack,
+    pair_MQ2: Tensor,
+    stream: int,
+    steps: int,
+    device_bank: DeviceBank | None = None,
+    step_M: Tensor | None = None,
 ) -> Tensor:
     """Draw the result image of every pair (a, b): standardized pixels (M, Q, S, S).
 
     Args:
         device_bank: whose images show the operands; by default those that train.
+        step_M: as of which training step images and noise are drawn; by default that of the pack.
     """
     shape = pack.shape
+    step_M = pack.state.step if step_M is None else step_M
     params = pack.params(pack.state.average)
-    image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, pack.state.step, device_bank)
+    image_MQ2 = pack.draw_images(pair_MQ2, noise.EVAL_IMAGE, step_M, device_bank)
     operands = pack.operands(params, image_MQ2, device_bank)
     C, X = shape.tokens_per_image, shape.token_dim
     Q = pair_MQ2.shape[1]
-    start = noise.normal(pack.seed_M, stream, pack.state.step, Q, C * X)
+    start = noise.normal(pack.seed_M, stream, step_M, Q, C * X)
 
     def predict(x_MQX: Tensor, t_M1: Tensor) -> Tensor:
         tokens = x_MQX.unflatten(-1, (C, X))

@@ -17,8 +17,6 @@ from service.tables.rows import Row
 from service.tables.typical import representatives
 from service.text import config_value, count
 
-FIGURES = "figures"
-"""What `failures` calls the drawing of a trial."""
 ALL, QUICK, NONE = "all", "quick", "none"
 
 
@@ -49,8 +47,6 @@ class Todo:
     """Its row of `trials`."""
     names: tuple[str, ...]
     """Analyses to be done."""
-    done: tuple[str, ...] = ()
-    """Those that have rows already, of whatever settings."""
 
     @property
     def config(self) -> TrialConfig:
@@ -78,7 +74,7 @@ def out_of_reach(store: Store, sweep: str, wish: Wish) -> str:
 def _without_checkpoint(store: Store, todo: Sequence[Todo]) -> set[str]:
     """Trials to be analyzed that were imported; what was trained here after all has its own."""
     imported = imported_runs(store) if todo else set()
-    trials = [item.trial for item in todo if item.names]
+    trials = [item.trial for item in todo]
     return {
         row["trial_id"]
         for row in trials
@@ -93,9 +89,6 @@ def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
     trials = trials[trials["phase"] != DIVERGED]
     marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])
     done = set(marks.itertuples(index=False, name=None))
-    done_of = {i: tuple(sorted(set(g))) for i, g in marks.groupby("trial_id")["analysis"]}
-    failures = read_table(store, "failures", sweep, columns=["trial_id", "analysis"])
-    undrawn = set(failures.loc[failures["analysis"] == FIGURES, "trial_id"])
     shown = representatives(trials)
     out = []
     for row in trials.to_dict("records"):
@@ -105,13 +98,13 @@ def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
             if wish.scope == ALL or (wish.scope == QUICK and (a.quick or row["trial_id"] in shown))
             if (row["trial_id"], a.name, wish.settings_of(a)) not in done
         )
-        if names or row["trial_id"] in undrawn:
-            out.append(Todo(row, names, done_of.get(row["trial_id"], ())))
+        if names:
+            out.append(Todo(row, names))
     return out
 
 
-def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> dict[str, list[str]]:
-    """Copy the rows of analyses that another sweep has done; returns which, by trial."""
+def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> None:
+    """Copy the rows of analyses that another sweep has done."""
     ids = [t.trial["trial_id"] for t in todo]
     run_of = {t.trial["trial_id"]: t.trial["run_id"] for t in todo}
     lacking = {
@@ -132,10 +125,6 @@ def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> dict[st
         for table in BY_NAME[name].tables:
             write_rows(store, table, sweep, of_run(read_rows(store, table, known)))
         write_rows(store, "analyses", sweep, mine)
-    found: dict[str, list[str]] = {}
-    for mark in marks:
-        found.setdefault(mark["trial_id"], []).append(mark["analysis"])
-    return found
 
 
 def batches(todo: Sequence[Todo], size: int) -> Iterator[list[Todo]]:

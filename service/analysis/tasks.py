@@ -23,9 +23,8 @@ from grokmodel.core.checkpoint import CheckpointError, load_snapshot
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.decoder import Decoder
 from grokmodel.image.pack import BankKey, Member, bank_key
-from service.analysis.drawing import TrialRows, draw_trial
 from service.analysis.failures import WORKER, Failures
-from service.analysis.pending import FIGURES, Todo, Wish, adopt, batches, lacking, missing
+from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
 from service.data.banks import bank_of
 from service.data.decoders import get_decoder
@@ -33,7 +32,8 @@ from service.settings import Settings
 from service.store import keys
 from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
-from service.tables.rows import Row, curve_rows, run_id, without_nan
+from service.tables.rows import Row, run_id, without_nan
+from service.tracking.marks import mark
 
 log = logging.getLogger("grok")
 
@@ -95,39 +95,34 @@ def warn_of_what_is_left_out(todo: Sequence[Todo]) -> None:
 
 
 def to_do(job: Job) -> list[Todo]:
-    """What is missing, less what other sweeps know; of that only the figures are to be drawn."""
+    """What is missing, less what other sweeps know."""
     store = Store(job.settings)
     # of imported trials too: what another sweep knows needs no checkpoint
-    before = {item.trial["trial_id"]: item for item in lacking(store, job.sweep, job.wish)}
-    adopted = adopt(store, job.sweep, list(before.values()), job.wish)
-    left = {item.trial["trial_id"]: item for item in missing(store, job.sweep, job.wish)}
-    drawn = {
-        i: Todo(before[i].trial, (), (*before[i].done, *names)) for i, names in adopted.items()
-    }
-    known = drawn | left  # neither has what another process did meanwhile
-    return [known[i] for i in before if i in known]
+    adopt(store, job.sweep, lacking(store, job.sweep, job.wish), job.wish)
+    return missing(store, job.sweep, job.wish)
 
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
-    """Rows and figures of some trials of one shape."""
+    """Rows of some trials of one shape."""
     torch.set_num_threads(1)
-    worker = Worker(job, Store(job.settings), [item.trial["trial_id"] for item in todo])
+    store, ids = Store(job.settings), [item.trial["trial_id"] for item in todo]
+    mark(store, job.sweep, ids)  # before there are rows: killed, MLflow gets what there is
+    worker = Worker(job, store)
     for name in BY_NAME:
         mine = [item.trial for item in todo if name in item.names]
         if mine:
             worker.run(BY_NAME[name], mine)
-    for item in todo:
-        worker.draw(item)
-        worker.failures.clear(WORKER, item.trial["trial_id"])
+    for trial_id in ids:
+        worker.failures.clear(WORKER, trial_id)
+    mark(store, job.sweep, ids)  # some of it may have been sent meanwhile
     return Report(len(todo), tuple(worker.said))
 
 
 class Worker:
     """Runs analyses on trials of one shape; keeps what it has loaded."""
 
-    def __init__(self, job: Job, store: Store, trial_ids: Sequence[str] = ()) -> None:
+    def __init__(self, job: Job, store: Store) -> None:
         self.job, self.store = job, store
-        self.rows = TrialRows(store, job.sweep, trial_ids)
         self.failures = Failures(store, job.sweep)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.members: dict[str, Member] = {}
@@ -179,9 +174,7 @@ class Worker:
             for member, mine in zip(members, found[table], strict=True):
                 trial_id = member.config.trial_id
                 of = {"trial_id": trial_id, "run_id": run_of[trial_id], "step": member.step}
-                of_member = [without_nan({**of, **dataclasses.asdict(row)}) for row in mine]
-                self.rows.add(table, trial_id, of_member)
-                rows += of_member
+                rows += [without_nan({**of, **dataclasses.asdict(row)}) for row in mine]
             write_rows(self.store, table, sweep, rows)
         marks = [
             {
@@ -255,23 +248,6 @@ class Worker:
                 raise CheckpointError(where, "has weights that are not finite; nothing can be read")
             self.members[key] = member
         return self.members[key]
-
-    def draw(self, item: Todo) -> None:
-        """Figures of one trial into the store."""
-        trial_id = item.trial["trial_id"]
-        try:
-            place = (trial_id, int(item.trial["steps_run"]), item.trial["run_id"])
-            last = self.members.get(keys.snapshot_key(*place))
-            if last is not None:
-                self.rows.add("curves", trial_id, curve_rows(last))
-            due = self.rows.due(item, self.failures.has(FIGURES, trial_id))
-            frames = self.rows.frames(item, due)
-            draw_trial(self.store, self.job.sweep, item.trial, frames, due)
-        except Exception as error:  # of the store too: only a failure has it drawn again
-            log.warning("figures of trial %s", trial_id, exc_info=True)
-            self.fail(FIGURES, trial_id, error)
-        else:
-            self.failures.clear(FIGURES, trial_id)
 
     def fail(self, what: str, trial_id: str, error: Exception) -> None:
         """Write the failure down, for the table and for the user."""

@@ -18,8 +18,8 @@ from grokmodel.core.outcome import PHASES
 from service.boundary.lattice import Point, edges
 from service.boundary.plane import Axis, Plane
 from service.boundary.state import Found
+from service.colors import PHASE_COLORS
 from service.report import figures
-from service.report.figures import PHASE_COLORS
 from service.report.phase_figures import UNITS
 from service.tables.names import distinct
 

@@ -78,8 +78,8 @@ def publish(found: Found, store: Store) -> None:
     """Write boundary.json and its picture."""
     prefix, figure = keys.boundary_prefix(found.search.name), boundary_figure.draw(found)
     store.put(f"{prefix}/boundary.json", json.dumps(to_json(found), indent=1).encode())
-    store.put(f"{prefix}/boundary.png", figures.png(figure))
-    store.put(f"{prefix}/boundary.svg", figures.svg(figure))
+    store.put(f"{prefix}/boundary.png", figures.render(figure, "png"))
+    store.put(f"{prefix}/boundary.svg", figures.render(figure, "svg"))
 
 
 def _look(search: Search, study: BoundaryStudy, store: Store) -> Found:

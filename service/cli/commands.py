@@ -83,14 +83,23 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     status.add_argument("--sweep", help="only this one")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=store_commands.run_status)
-    drawing = verbs.add_parser("figures", help="draw the figures of a sweep again")
-    drawing.add_argument("--sweep", required=True)
-    drawing.add_argument("--x", help="config column, such as weight_decay")
-    drawing.add_argument("--y", help="config column, such as train_fraction")
-    drawing.set_defaults(run=_later("run_figures"), tracked=True)
+    drawing = verbs.add_parser("figures", help="draw figures of a sweep or of trials, for paper")
     drawing.add_argument(
-        "--trials", nargs="+", metavar="ID", help="trials to draw (default: one a phase); or all"
+        "names", nargs="*", metavar="FIGURE", help="such as phase, heads, training (default: all)"
     )
+    drawing.add_argument("--sweep", required=True)
+    drawing.add_argument("--x", help="config column that varies, such as weight_decay")
+    drawing.add_argument("--y", help="config column that varies, such as train_fraction")
+    drawing.add_argument(
+        "--trials", nargs="+", metavar="ID",
+        help="figures of these trials instead; `all`, or `typical`: one per phase",
+    )  # fmt: skip
+    drawing.add_argument(
+        "--format", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="KIND",
+        help="png, svg, pdf (default: png)",
+    )  # fmt: skip
+    drawing.add_argument("--out", metavar="DIR", help="(default: figures/SWEEP)")
+    drawing.set_defaults(run=_later("run_figures"))
     analyzing = verbs.add_parser("analyze", help="do the analyses that a sweep lacks")
     analyzing.add_argument("--sweep", required=True)
     analyzing.add_argument(

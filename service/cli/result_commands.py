@@ -9,15 +9,21 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
 
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import AXES
+from service import page
 from service.analysis.costs import costs_table
-from service.analysis.drawing import draw_sweep, draw_trials
 from service.analysis.pending import Wish, missing, out_of_reach
 from service.analysis.registry import LEVELS_T, chosen
 from service.cli.store_commands import store_with
-from service.report import page
+from service.report import figures, sweep_figures
+from service.report.trial_figures import TRIAL_FIGURES
+from service.report.trial_figures import draw as draw_trial
 from service.schedule.preview import check_data
 from service.settings import Settings
 from service.store.heartbeat import heartbeats
@@ -32,34 +38,70 @@ from service.tracking.client import Tracking
 
 
 def run_figures(settings: Settings, args: argparse.Namespace) -> int:
-    store = store_with(args.sweep, settings)
-    planes = None
-    if args.x or args.y:
-        axes = list(AXES)
-        for flag, column in (("--x", args.x), ("--y", args.y)):
-            if column not in axes:
-                raise ConfigError(flag, column, f"one of {', '.join(axes)} (give --x and --y)")
-        planes = [(args.x, args.y)]
-    if planes and args.trials:
-        raise ConfigError("--trials", args.trials, "left out when --x and --y are given")
-    keys = [] if planes else trial_keys(store, args.sweep, args.trials)
-    keys += draw_sweep(store, args.sweep, planes)
-    for key in keys:
-        print(store.uri(key))
-    outbox.publish(settings, args.sweep, warn)
-    return 0
+    """Figures for paper, into a folder."""
+    store, trials = store_with(args.sweep, settings), args.trials
+    known = TRIAL_FIGURES if trials else sweep_figures.NAMES
+    for name in args.names:
+        if name not in known:
+            other = "a figure of trials: add --trials" if name in TRIAL_FIGURES else ""
+            raise ConfigError("figure", name, other or f"one of {', '.join(known)}")
+    names = args.names or tuple(known)
+    if trials:
+        if args.x or args.y:
+            raise ConfigError("--trials", trials, "left out when --x and --y are given")
+        drawn = _of_trials(store, args.sweep, trials, names)
+    else:
+        drawn = sweep_figures.draw(store, args.sweep, names, _planes(args))
+    out = Path(args.out or f"figures/{args.sweep}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, figure in drawn.items():
+            for kind in args.format:
+                path = out / f"{name}.{kind}"
+                path.write_bytes(figures.render(figure, kind))
+                print(path)
+    except OSError as error:
+        raise ConfigError("--out", str(out), f"a folder to write to ({error.strerror})") from error
+    if not drawn:
+        warn(f"nothing to draw {', '.join(names)} from: the rows are not there yet")
+    return 0 if drawn else 1
 
 
-def trial_keys(store: Store, sweep: str, ids: Sequence[str] | None) -> list[str]:
-    """Draw trials again; returns the keys of their figures."""
+def _planes(args: argparse.Namespace) -> list[tuple[str, str]] | None:
+    if not (args.x or args.y):
+        return None
+    for flag, column in (("--x", args.x), ("--y", args.y)):
+        if column not in AXES:
+            allowed = f"one of {', '.join(AXES)} (give --x and --y)"
+            raise ConfigError(flag, column, allowed)
+    return [(args.x, args.y)]
+
+
+def _of_trials(
+    store: Store, sweep: str, wanted: Sequence[str], names: Sequence[str]
+) -> dict[str, Figure]:
+    """Figures of trials, named by id prefixes; of all, or of a typical one per phase."""
     trials = read_table(store, "trials", sweep)
-    known = list(trials["trial_id"])
-    wanted = representatives(trials) if ids is None else known if ids == ["all"] else ids
-    for trial_id in wanted:
-        if trial_id not in known:
-            raise ConfigError("--trials", trial_id, f"`all` or ids of trials done in {sweep!r}")
-    rows = [row for row in trials.to_dict("records") if row["trial_id"] in wanted]
-    return draw_trials(store, sweep, rows)
+    if wanted == ["all"]:
+        ids = list(trials["trial_id"])
+    elif wanted == ["typical"]:
+        ids = representatives(trials)
+    else:
+        ids = [found for text in wanted for found in _ids(trials, text)]
+    rows = [row for row in trials.to_dict("records") if row["trial_id"] in ids]
+    return {
+        f"{row['trial_id'][:8]}-{name}": figure
+        for row in rows
+        for name, figure in draw_trial(store, sweep, row, names).items()
+    }
+
+
+def _ids(trials: pd.DataFrame, text: str) -> list[str]:
+    found = [i for i in trials["trial_id"] if i.startswith(text)]
+    if len(found) != 1:
+        what = "the beginning of one trial's id" + (f"; {len(found)} begin so" if found else "")
+        raise ConfigError("--trials", text, f"all, typical or {what}")
+    return found
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
@@ -22,15 +22,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from grokmodel.core.outcome import LEARNED, PHASES
 from grokmodel.image.config import TrialConfig
+from service.colors import LOSS_COLOR, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.text import config_value
 
-PHASE_COLORS = {
-    "confusion": "#BBBBBB",
-    "memorization": "#E69F00",
-    "grokking": "#009E73",
-    "comprehension": "#56B4E9",
-    "diverged": "#D55E00",
-}
 PHASE_LABELS = {
     "confusion": "conf",
     "memorization": "mem",
@@ -38,8 +32,6 @@ PHASE_LABELS = {
     "comprehension": "comp",
     "diverged": "div",
 }
-TRAIN_COLOR, VAL_COLOR, STRICT_COLOR, LOSS_COLOR = "#0072B2", "#CC79A7", "#009E73", "#555555"
-ORANGE, SKY, RED, GRAY = "#E69F00", "#56B4E9", "#D55E00", "#BBBBBB"
 DPI = 150
 SIDE_IN, TICKS = 7.0, 8
 """Inches of a plane's side and labels on it, at most, however many its cells."""
@@ -53,17 +45,13 @@ MAX_LINES = 300
 matplotlib.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "grok"})
 
 
-def png(figure: Figure) -> bytes:
-    return _render(figure, "png")
+FORMATS = ("png", "svg", "pdf")
 
 
-def svg(figure: Figure) -> bytes:
-    return _render(figure, "svg")
-
-
-def _render(figure: Figure, kind: str) -> bytes:
+def render(figure: Figure, kind: str) -> bytes:
+    """A figure as a file of one of FORMATS; equal figures are equal files."""
     out = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else None  # equal figures are equal files
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
     return out.getvalue()
 
@@ -89,11 +77,10 @@ def tick_places(cells: int) -> np.ndarray:
 # --- curves --------------------------------------------------------------------------------------
 
 
-def trial_curve(row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> Figure:
+def trial_curve(row: Mapping[str, Any], curve: pd.DataFrame) -> Figure:
     """Loss and accuracies of one trial over its steps."""
-    # every trial has one, so its margins are set here: to compute them is most of the drawing
     title = trial_title(row)
-    frame = pd.DataFrame(curve)
+    frame = curve.sort_values("step")
     below = 0.94 if has_heldout(frame) else 0.77  # inches; a second line of the legend
     height = below + 2.38 + 0.12 + TITLE_LINE_IN * len(title.splitlines())
     figure = Figure(figsize=(6.0, height))
@@ -233,6 +220,9 @@ def trial_title(row: Mapping[str, Any], about: str = "") -> str:
     return "\n".join([first, *rest])
 
 
+CYCLIC = matplotlib.colormaps["hsv"]
+
+
 def cyclic_colors(c: np.ndarray, P: int) -> np.ndarray:
     """A color for each class: a circle of hues, since the classes are one."""
-    return matplotlib.colormaps["hsv"](np.asarray(c) / P)
+    return CYCLIC(np.asarray(c) / P)

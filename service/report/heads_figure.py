@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from grokmodel.analysis.spectra import NOTHING
 from grokmodel.core.outcome import DIVERGED, PHASES
 from grokmodel.probing.null import CHANCE
-from service.report.figures import LOSS_COLOR, PHASE_COLORS
+from service.colors import LOSS_COLOR, PHASE_COLORS
 from service.tables.names import varied_fields
 from service.tables.typical import representatives
 from service.text import config_value

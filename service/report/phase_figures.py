@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from grokmodel.core.outcome import PHASES
-from service.report.figures import PHASE_COLORS, PHASE_LABELS, new_figure, plane_in, tick_places
+from service.colors import PHASE_COLORS
+from service.report.figures import PHASE_LABELS, new_figure, plane_in, tick_places
 from service.tables import clocks
 from service.tables.names import distinct, varied_fields
 from service.tables.summary import counted

@@ -10,27 +10,25 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from grokmodel.analysis.spectra import RIGHT, TARGET
-from service.report.figures import (
-    ORANGE,
-    STRICT_COLOR,
-    TITLE_LINE_IN,
-    TITLE_SIZE,
-    TRAIN_COLOR,
-    trial_title,
-)
+from service.colors import ORANGE, STRICT_COLOR, TRAIN_COLOR
+from service.report.figures import TITLE_LINE_IN, TITLE_SIZE, trial_title
 from service.report.training_figure import Frames, Row
 
 
 def spectra(row: Row, frames: Frames) -> Figure:
     """FVE per frequency at pure noise (or the noisiest level there is, shown a wrong result),
     stacked by what it is a function of, and what the strongest frequency has by chance. What is a
-    function of b alone mirrors what is one of a, and is left out.
+    function of b alone mirrors what is one of a, and is left out, and so is what is constant.
     """
     frame = frames["spectra"]
     computed = (frame["t"] == frame["t"].max()) & (frame["shown"] != RIGHT)
     shown = frame[computed | (frame["hook"] == TARGET)]
     shown = shown[~shown["hook"].str.endswith("[b]")]
-    points = list(shown.groupby(["hook", "head"], sort=False))
+    power = shown[["fve_a", "fve_b", "fve_ab"]].sum(axis=1)
+    place = [shown["hook"], shown["head"]]
+    constant = power.groupby(place).transform("sum") + shown["fve_cross"] == 0
+    points = list(shown[~constant].groupby(["hook", "head"], sort=False))
+    top = float(power.max())
     columns = min(5, len(points))
     rows = -(-len(points) // columns)
     title = trial_title(row)
@@ -48,7 +46,7 @@ def spectra(row: Row, frames: Frames) -> Figure:
     figure.subplots_adjust(left, below, 1 - right, 1 - above, wspace=0.32, hspace=0.62)
     for ax, ((point, head), frame) in zip(axes.flat, points):
         where = f"{point} head {head}" if head >= 0 else point
-        _stacked(ax, where, frame.sort_values("frequency"))
+        _stacked(ax, where, frame.sort_values("frequency"), top)
     for ax in axes.flat[len(points) :]:
         ax.set_visible(False)
     figure.supxlabel("frequency k (cycles per P)", fontsize=9, y=0.06 / size[1])
@@ -59,8 +57,12 @@ def spectra(row: Row, frames: Frames) -> Figure:
     return figure
 
 
-def _stacked(ax: Axes, where: str, frame: pd.DataFrame) -> None:
-    """One panel: bars of what each frequency explains as a function of a, of b and of both."""
+def _stacked(ax: Axes, where: str, frame: pd.DataFrame, top: float) -> None:
+    """One panel: bars of what each frequency explains as a function of a, of b and of both.
+
+    Args:
+        top: the highest bar of all panels, which have one scale.
+    """
     k = frame["frequency"].to_numpy()
     edges = np.append(k - 0.5, k[-1] + 0.5)
     bottom = np.zeros(len(k))
@@ -69,16 +71,15 @@ def _stacked(ax: Axes, where: str, frame: pd.DataFrame) -> None:
         ("fve_b", ORANGE, "b"),
         ("fve_ab", STRICT_COLOR, "a and b"),
     ):
-        top = bottom + frame[column].to_numpy()
-        ax.stairs(top, edges, baseline=bottom, fill=True, color=color, label=name)
-        bottom = top
+        above = bottom + frame[column].to_numpy()
+        ax.stairs(above, edges, baseline=bottom, fill=True, color=color, label=name)
+        bottom = above
     null = frame["null_q95"].iloc[0] * bottom.sum()
     ax.axhline(null, color="black", lw=0.8, ls=":", label="strongest by chance (95 %)")
     cross = frame["fve_cross"].iloc[0]
     keys = ", ".join(map(str, frame.loc[frame["is_key"], "frequency"])) or "none"
-    about = f"key: {keys}; cross {cross:.2f}" if bottom.sum() + cross else "constant"
-    ax.set_title(f"{where}\n{about}", fontsize=7)
-    ax.set_ylim(0, max(1.05 * bottom.max(), 1.05 * null, 0.01))
+    ax.set_title(f"{where}\nkey: {keys}; cross {cross:.2f}", fontsize=7)
+    ax.set_ylim(0, 1.05 * top)
     ax.set_xticks([1, (1 + k[-1]) // 2, k[-1]])
     ax.yaxis.set_major_locator(MaxNLocator(3))
     ax.tick_params(labelsize=7)

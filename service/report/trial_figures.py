@@ -7,39 +7,38 @@ from collections.abc import Callable, Collection
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from grokmodel.analysis.ablations import ALL, CLEAN, RANDOM, TOP, WITHIN_SPLIT
 from grokmodel.analysis.identities import OUTPUT
 from grokmodel.analysis.representation import CENTROID
 from grokmodel.probing.projections import KEEP, REMOVE
+from service.colors import GRAY, ORANGE, RED, SKY, STRICT_COLOR, TRAIN_COLOR
 from service.report import figures
-from service.report.figures import (
-    GRAY,
-    ORANGE,
-    RED,
-    SKY,
-    STRICT_COLOR,
-    TITLE_SIZE,
-    TRAIN_COLOR,
-    legend,
-    shown_steps,
-    trial_title,
-)
+from service.report.figures import TITLE_SIZE, legend, shown_steps, trial_title
+from service.report.samples_figure import samples
 from service.report.spectra_figure import spectra
 from service.report.training_figure import Frames, Row, training
+from service.store.store import Store
+from service.tables.reading import read_table
 
+LEAST_ENTROPY = 0.01
+"""Change of FVE entropy over all noise levels below which there is nothing to predict from."""
 KEY_SHADE = "#F1EEDC"
 """Behind key frequencies."""
 
 
-def draw(row: Row, frames: Frames, names: Collection[str]) -> dict[str, Figure]:
+def draw(store: Store, sweep: str, row: Row, names: Collection[str]) -> dict[str, Figure]:
     """Those of these figures of one trial for which there are rows."""
     chosen = {name: TRIAL_FIGURES[name] for name in names}
+    tables = {table for needed, _ in chosen.values() for table in needed}
+    frames = {table: read_table(store, table, sweep, [row["trial_id"]]) for table in tables}
     return {
         name: figure(row, frames)
-        for name, (tables, figure) in chosen.items()
-        if not frames[tables[0]].empty
+        for name, (needed, figure) in chosen.items()
+        if not frames[needed[0]].empty
     }
 
 
@@ -131,26 +130,25 @@ def ablations(row: Row, frames: Frames) -> Figure:
 
 def timesteps(row: Row, frames: Frames) -> Figure:
     """Recover and rectify with FVE entropy; operand swap; blocked arithmetic; over noise levels."""
-    figure, axes = figures.new_figure(11.0, 3.4, 1, 3)
+    figure, axes = figures.new_figure(11.0, 3.7, 1, 3)
     frame, critical = frames["timesteps"].sort_values("level"), frames["critical"].iloc[0]
     ax: Axes = axes[0, 0]
     ax.plot(frame["level"], frame["recover_acc"], color=TRAIN_COLOR, label="recover")
     ax.plot(frame["level"], frame["rectify_acc"], color=RED, label="rectify")
+    ax.plot(frame["level"], frame["entropy"], color=GRAY, label="FVE entropy, FFN pre-activation")
+    moves = float(frame["entropy"].max() - frame["entropy"].min()) >= LEAST_ENTROPY
     for column, ls in (("observed", "--"), ("predicted", ":")):
-        if pd.notna(critical[column]):
+        if pd.notna(critical[column]) and (moves or column == "observed"):
             ax.axvline(critical[column], color="black", lw=0.8, ls=ls, label=f"critical, {column}")
-    entropy = ax.twinx()
-    entropy.plot(frame["level"], frame["entropy"], color=GRAY)
-    entropy.set_ylabel("FVE entropy of FFN pre-activation (gray)")
     ax.set_title("started from the right or a wrong result", fontsize=9)
-    ax.set_xlabel("noise level at the start")
+    ax.set_xlabel("noise-step index at the start")
     ax = axes[0, 1]
     swaps = frames["swaps"].sort_values("level")
     for column, color, name in (("old_share", SKY, "old sum"), ("new_share", STRICT_COLOR, "new"),
                                 ("neither_share", GRAY, "neither")):  # fmt: skip
         ax.plot(swaps["level"], swaps[column], color=color, label=name)
     ax.set_title("operands swapped on the way", fontsize=9)
-    ax.set_xlabel("noise level at the swap")
+    ax.set_xlabel("noise-step index at the swap")
     ax = axes[0, 2]
     for when, color in zip(sorted(frames["blocked"]["when"].unique()), (ORANGE, TRAIN_COLOR)):
         part = frames["blocked"][frames["blocked"]["when"] == when]
@@ -159,8 +157,8 @@ def timesteps(row: Row, frames: Frames) -> Figure:
     ax.set_xlabel("t*")
     for ax in axes[0]:
         ax.set_ylim(-0.02, 1.02)
-        legend(ax, 4)
-    axes[0, 0].set_ylabel("accuracy")
+        legend(ax, 2)
+    axes[0, 0].set_ylabel("accuracy; entropy")
     axes[0, 1].set_ylabel("share of samples")
     axes[0, 2].set_ylabel("accuracy on strict pairs")
     figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
@@ -190,6 +188,8 @@ def representation(row: Row, frames: Frames) -> Figure:
         ax.tick_params(labelsize=6)
     axes[0, 0].set_ylabel("t = 0", fontsize=8)
     axes[1, 0].set_ylabel("t = 1", fontsize=8)
+    scale = ScalarMappable(Normalize(0, int(row["P"])), figures.CYCLIC)
+    figure.colorbar(scale, ax=axes[:2, :], label="result c", fraction=0.02, pad=0.01)
     axes[2, 0].set_ylabel("merger ratio", fontsize=8)
     axes[2, 0].legend(frameon=False, fontsize=7)
     title = "principal components, colored by result; rings: class means"
@@ -209,11 +209,13 @@ def _cloud(ax: Axes, points: pd.DataFrame, P: int) -> None:
     ax.scatter(points["pc1"][~is_mean], points["pc2"][~is_mean], s=5, c=colors[~is_mean], lw=0)
     ax.scatter(points["pc1"][is_mean], points["pc2"][is_mean], s=22, lw=1,
                edgecolors=colors[is_mean], facecolors="none")  # fmt: skip
-    explained = f"{100 * points['explained'].iloc[0]:.0f} % in 3"
+    explained = f"3 components: {100 * points['explained'].iloc[0]:.0f} %"
     ax.text(0.98, 0.02, explained, transform=ax.transAxes, fontsize=6, ha="right")
 
 
 TRIAL_FIGURES: dict[str, tuple[tuple[str, ...], Callable[[Row, Frames], Figure]]] = {
+    "curve": (("curves",), lambda row, frames: figures.trial_curve(row, frames["curves"])),
+    "samples": (("samples",), samples),
     "spectra": (("spectra",), spectra),
     "training": (("progress", "curves", "basins", "complexity"), training),
     "identities": (("identities",), identities),

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from grokmodel.core.outcome import LEARNED
-from service.report.figures import GRAY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
+from service.colors import GRAY, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.reproduction.evidence import Evidence, learned
 from service.reproduction.levels import PAPER_RECTIFY, tells
 from service.reproduction.mirror import CONTROL

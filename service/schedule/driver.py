@@ -225,16 +225,16 @@ def _analyze(
         for report in tasks.analyze(job, todo, resources.gpus):
             progress.add(report.trials)
             failures += report.failures
-    failures += draw(store, sweep)
+    failures += draw(store, sweep, settings)
     for line in failures:
         say(f"failed: {line}")
     return tuple(failures)
 
 
-def draw(store: Store, sweep: str) -> list[str]:
-    """Figures and report of a sweep; what went wrong is returned, and harms no result."""
+def draw(store: Store, sweep: str, settings: Settings) -> list[str]:
+    """Page and pictures of a sweep; what went wrong is returned, and harms no result."""
     try:
-        drawing.draw_sweep(store, sweep)
+        drawing.draw_sweep(store, sweep, settings)
     except UserError:
         raise
     except Exception as error:
@@ -246,7 +246,7 @@ def draw(store: Store, sweep: str) -> list[str]:
 def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig], wish: Wish) -> bool:
     """Every trial has its row and its analyses, and the figures are drawn."""
     trained = {c.trial_id for c in configs} <= done_ids(store, sweep)
-    return trained and not missing(store, sweep, wish) and bool(_figures(store, sweep))
+    return trained and not missing(store, sweep, wish) and drawing.is_drawn(store, sweep)
 
 
 def _result(

@@ -13,6 +13,7 @@ from typing import Any
 from ray import tune
 from ray.tune.execution import class_cache
 
+from service.schedule.growing import GrowingPage
 from service.schedule.plan import Plan, Resources
 from service.schedule.progress import SweepProgress
 from service.schedule.starts import Starts
@@ -71,6 +72,7 @@ def train_packs(
     progress, starts = SweepProgress(plan), Starts()
     heartbeat.watch(TRAINING, progress.facts, packs=len(jobs), slots=resources.slots)
     store = Store(settings)
+    growing = GrowingPage(store, plan.sweep, settings, progress.line)
     name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
     notes = tempfile.TemporaryDirectory(prefix="grok-tune-", ignore_cleanup_errors=True)
     trainable = tune.with_parameters(PackTrainable, jobs=jobs)
@@ -86,7 +88,7 @@ def train_packs(
             # packs have checkpoints of their own
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[progress, starts, Shown(store, plan, publisher)],
+            callbacks=[progress, starts, growing, Shown(store, plan, publisher)],
             stop=starts,
             verbose=0,
         ),
@@ -98,6 +100,7 @@ def train_packs(
         if signal.getsignal(signal.SIGINT) is not ctrl_c:  # Tune keeps it for itself
             signal.signal(signal.SIGINT, ctrl_c)
         progress.close()
+        growing.close()
         notes.cleanup()
     say(progress.line())
     if starts.is_over:

@@ -8,7 +8,6 @@ sweeps/<name>/<part>.json                     the sweep's configs
 origins/<sweep>/<part>.json                   on what its trials were trained here
 imports/<sweep>/<part>.json                   which trials came in a bundle, and from where
 figures/<sweep>/...                           about the whole sweep; report.html
-trial_figures/<sweep>/<trial_id>/...
 boundaries/<search>/...                       what a boundary search found
 progress/<sweep>/<driver>.json                what a driver that runs says of itself
 outbox/<sweep>/<trial_id>/<token>             MLflow lacks something of this trial
@@ -87,11 +86,6 @@ def boundary_prefix(name: str) -> str:
     """What a boundary search found; apart from the figures of sweeps: each of its rounds deletes
     those, and a kill would leave none."""
     return f"boundaries/{name}"
-
-
-def trial_figure_key(sweep: str, trial_id: str, name: str) -> str:
-    """Apart from the figures of sweeps, which are drawn anew when a sweep grows."""
-    return f"trial_figures/{sweep}/{trial_id}/{name}"
 
 
 def outbox_prefix(sweep: str, name: str = "") -> str:

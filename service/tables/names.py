@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -47,6 +48,24 @@ def sweep_axes(store: Store, sweep: str) -> tuple[str, ...]:
     manifest = read_manifest(store, sweep)
     configs = manifest.trials.values() if manifest else ()
     return tuple(varied_fields(pd.DataFrame(configs, columns=list(AXES))))
+
+
+def unusual(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings of a trial those that are not as by default."""
+    usual = TrialConfig(seed=values["seed"]).to_dict() | {"patch": values["side"]}
+    return {name: values[name] for name in AXES if values[name] != usual[name]}
+
+
+def train_command(values: Mapping[str, Any], name: str = "again") -> str:
+    """The command that trains a trial with these settings, in a sweep of its own."""
+    flags = [["--" + field.replace("_", "-"), _flag_value(value)]
+             for field, value in (unusual(values) | {"seed": values["seed"]}).items()]  # fmt: skip
+    words = ["python", "sweeps/grok_phase.py", "--name", name]
+    return shlex.join([*words, *(word for flag in flags for word in flag)])
+
+
+def _flag_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else config_value(value)
 
 
 def trial_name(config: TrialConfig, axes: Iterable[str]) -> str:

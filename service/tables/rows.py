@@ -14,6 +14,7 @@ from grokmodel.core.outcome import Evaluation, outcome
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member
+from grokmodel.image.samples import Sample
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -64,6 +65,12 @@ def curve_rows(member: Member) -> list[Row]:
     """The `curves` rows of a member."""
     of = {"trial_id": member.config.trial_id, "run_id": run_id(member.curve)}
     return [without_nan({**of, **dataclasses.asdict(e)}) for e in member.curve]
+
+
+def sample_rows(member: Member, samples: Iterable[Sample]) -> list[Row]:
+    """The `samples` rows of a member at its step."""
+    of = {"trial_id": member.config.trial_id, "step": member.step}
+    return [{**of, **vars(sample)} for sample in samples]
 
 
 def run_id(curve: Iterable[Evaluation]) -> str:

@@ -48,7 +48,7 @@ def send_trial(
     marks = store.list(keys.outbox_prefix(sweep, row["trial_id"]))
     if not marks:
         return
-    files = _files(store, keys.trial_figure_key(sweep, row["trial_id"], ""))
+    files: dict[str, bytes] = {}
     step = int(row["steps_run"])
     snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step, row["run_id"]))
     if snapshot is not None:

@@ -1,11 +1,13 @@
-"""What a pack leaves behind while it trains: resume points, snapshots, pictures, rows.
+"""What a pack leaves behind while it trains: resume points, snapshots, samples, rows.
 
-Results are copied off the device by the thread that trains; everything else - serializing, drawing,
+Results are copied off the device by the thread that trains; everything else - serializing,
 uploading - happens in the writer's thread. What MLflow is to be told is news for the driver.
 
-Order of writes of a finished trial: snapshot, pictures, outbox marker, `curves`, `trials`, and only
-then its resume point goes. Killed at any moment, the pack is run again: trials with a row are done,
-the others resume from their resume point, and MLflow gets what is marked.
+Samples wait in memory until a resume point or a row is written that comes after them, so that files
+are few and a kill loses none. Order of writes of a finished trial: snapshot, samples, outbox
+marker, `curves`, `trials`, and only then its resume point goes. Killed at any moment, the pack is
+run again: trials with a row are done, the others resume from their resume point, and MLflow gets
+what is marked.
 """
 
 from __future__ import annotations
@@ -18,27 +20,23 @@ from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 
-import numpy as np
 import torch
 
 from grokmodel.core.checkpoint import dump_snapshot, dump_state
 from grokmodel.core.training import Round
 from grokmodel.image.evaluate import Accuracy, Decoders, accuracy
 from grokmodel.image.pack import Banks, Member, Pack
-from service.report import figures
+from grokmodel.image.samples import Sample, draw_samples
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import write_rows
-from service.tables.rows import Row, curve_rows, run_id, thinned, trial_row
+from service.tables.rows import Row, curve_rows, run_id, sample_rows, thinned, trial_row
 from service.tracking.marks import mark
-from service.worker.sample_sheets import sample_sheets, sheet_png
 from service.worker.writer import Writer
 
 FINISHED_AT_ONCE = 16
 """Trials that get their rows together: enough to keep files few, not so many that a kill costs
 much."""
-PICTURES = ("curve.png", "samples.png")
-"""Of every trial that is trained; those of analyses come later."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ class News:
     """Of `trials`, once it is written."""
 
 
-Finished = tuple[Member, Accuracy, Accuracy, np.ndarray]
-"""A member; its accuracies by many steps and by one; images of samples."""
+Finished = tuple[Member, Accuracy, Accuracy]
+"""A member; its accuracies by many steps and by one."""
 
 
 class Recorder:
@@ -78,6 +76,8 @@ class Recorder:
         self.saving: Future[None] | None = None
         self.phases: dict[str, str] = {}
         """Phase of every trial whose row is written, by id."""
+        self._samples: list[Row] = []
+        """That no row or resume point needs yet."""
 
     def begin(self, members: Sequence[Member]) -> None:
         """Show the trials that are to be trained; finish those that a kill left unfinished."""
@@ -103,16 +103,36 @@ class Recorder:
     # --- in the thread that trains ---------------------------------------------------------------
 
     def _save_snapshots(self, round_: Round[Pack]) -> None:
-        for member in round_.evaluated:
-            if not member.finished and keys.is_snapshot_step(member.step, member.config.eval_every):
-                round_.pack.write_back(member)
-                copy = frozen(member)
-                self.writer.submit(partial(self._write_snapshot, copy), nbytes(copy))
+        due = [
+            m
+            for m in round_.evaluated
+            if not m.finished and keys.is_snapshot_step(m.step, m.config.eval_every)
+        ]
+        if not due:
+            return
+        self._keep_samples(round_.pack, due)
+        for member in due:
+            round_.pack.write_back(member)
+            copy = frozen(member)
+            self.writer.submit(partial(self._write_snapshot, copy), nbytes(copy))
+
+    def _keep_samples(self, pack: Pack, members: Sequence[Member]) -> None:
+        found: dict[str, list[Sample]] = {
+            member.config.trial_id: samples
+            for member, samples in zip(pack.members, draw_samples(pack, self.decoders, self.banks))
+        }
+        for member in members:
+            self._samples += sample_rows(member, found[member.config.trial_id])
+
+    def _take_samples(self) -> list[Row]:
+        taken, self._samples = self._samples, []
+        return taken
 
     def _save_states(self, round_: Round[Pack]) -> None:
         round_.write_back()
         live = [frozen(m) for m in round_.evaluated if not m.finished]
-        self.saving = self.writer.submit(partial(self._write_states, live))
+        samples = self._take_samples()
+        self.saving = self.writer.submit(partial(self._write_states, live, samples))
 
     def _finish(self, members: Sequence[Member]) -> None:
         if not members:
@@ -121,12 +141,14 @@ class Recorder:
         pack = Pack(copies, self.banks, self.device)
         finals = accuracy(pack, self.decoders, self.banks, pack.shape.final_sample_steps)
         one_steps = accuracy(pack, self.decoders, self.banks, 1)
-        sheets = sample_sheets(pack, self.banks)
-        found = list(zip(copies, finals, one_steps, sheets, strict=True))
+        self._keep_samples(pack, copies)
+        samples = self._take_samples()
+        found = list(zip(copies, finals, one_steps, strict=True))
         for i in range(0, len(found), FINISHED_AT_ONCE):
             some = found[i : i + FINISHED_AT_ONCE]
             size = sum(nbytes(member) for member, *_ in some)
-            self.writer.submit(partial(self._write_finished, some), size)
+            self.writer.submit(partial(self._write_finished, some, samples), size)
+            samples = []
 
     # --- in the writer's thread ------------------------------------------------------------------
 
@@ -134,19 +156,20 @@ class Recorder:
         key = keys.snapshot_key(member.config.trial_id, member.step, run_id(member.curve))
         self.store.put(key, dump_snapshot(member))
 
-    def _write_states(self, members: Sequence[Member]) -> None:
+    def _write_states(self, members: Sequence[Member], samples: Sequence[Row]) -> None:
         """Resume points, and the curves so far for those who watch."""
+        write_rows(self.store, "samples", self.sweep, samples)
         for member in members:
             self.store.put(keys.state_key(member.config.trial_id), dump_state(member))
             self._show(member)
 
-    def _write_finished(self, found: Sequence[Finished]) -> None:
+    def _write_finished(self, found: Sequence[Finished], samples: Sequence[Row]) -> None:
         device = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
-        rows = [trial_row(member, final, one, device) for member, final, one, _ in found]
+        rows = [trial_row(member, final, one, device) for member, final, one in found]
         curves = [curve_rows(member) for member, *_ in found]
-        for (member, _, _, sheet), row, curve in zip(found, rows, curves, strict=True):
+        for member, *_ in found:
             self._write_snapshot(member)
-            self._write_pictures(row, curve, sheet)
+        write_rows(self.store, "samples", self.sweep, samples)
         ids = [row["trial_id"] for row in rows]
         mark(self.store, self.sweep, ids)
         write_rows(self.store, "curves", self.sweep, [row for curve in curves for row in curve])
@@ -155,11 +178,6 @@ class Recorder:
         for trial_id, row, curve in zip(ids, rows, curves, strict=True):
             self.store.delete(keys.state_key(trial_id))
             self.news.put(News(trial_id, thinned(curve), row))
-
-    def _write_pictures(self, row: Row, curve: Sequence[Row], sheet: np.ndarray) -> None:
-        pictures = figures.png(figures.trial_curve(row, curve)), sheet_png(sheet)
-        for name, data in zip(PICTURES, pictures, strict=True):
-            self.store.put(keys.trial_figure_key(self.sweep, row["trial_id"], name), data)
 
     def _show(self, member: Member) -> None:
         """The curve so far of a trial in training."""

@@ -24,8 +24,7 @@ import pandas as pd
 
 from grokmodel.core.outcome import PHASES
 from grokmodel.image.config import TrialConfig
-from service.analysis.drawing import draw_sweep
-from service.report import figures, phase_figures, sweep_figures
+from service.report import figures, sweep_figures
 from service.schedule.plan import Plan, Resources, expand, make_plan
 from service.settings import Settings
 from service.store.store import Store
@@ -112,8 +111,6 @@ def asked(store: Store, rows: int) -> Iterator[Measure]:
     assert len(frame) == rows
     seconds, _ = timed(lambda: draw_phases(store))
     yield Measure("phase diagram: read, count, draw a PNG", seconds, DIAGRAM_TARGET_S)
-    seconds, _ = timed(lambda: draw_sweep(store, SWEEP, planes=[PLANE]))
-    yield Measure("all figures of a plane (2 PNG, 2 SVG), into the store", seconds)
 
 
 def plans(store: Store, rows: int) -> Iterator[Measure]:
@@ -172,8 +169,8 @@ def write(store: Store, rows: Sequence[dict[str, Any]], part_rows: int) -> None:
 
 def draw_phases(store: Store) -> bytes:
     """What `grok figures --x --y` does for its first picture."""
-    trials = sweep_figures.read_trials(store, SWEEP, [PLANE])
-    return figures.png(phase_figures.phase_diagram(trials, *PLANE))
+    (figure,) = sweep_figures.draw(store, SWEEP, ["phase"], [PLANE]).values()
+    return figures.render(figure, "png")
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

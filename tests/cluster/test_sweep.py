@@ -54,8 +54,9 @@ def test_it_leaves_tables_pictures_and_runs(submitted, stack, env):
     assert len(runs) == 5
     trial = next(run for run in runs if "trial_id" in run.data.tags)
     names = {item.path for item in client.list_artifacts(trial.info.run_id)}
-    assert names == {"figures", "checkpoint"}
-    picture = f"{stack.mlflow.uri}/get-artifact?path=figures/curve.png&run_uuid={trial.info.run_id}"
+    assert names == {"checkpoint"}
+    parent = next(run for run in runs if "trial_id" not in run.data.tags).info.run_id
+    picture = f"{stack.mlflow.uri}/get-artifact?path=figures/curves.png&run_uuid={parent}"
     login = b64encode(f"{ADMIN}:{stack.secrets['mlflow']}".encode()).decode()
     request = urllib.request.Request(picture, headers={"Authorization": f"Basic {login}"})
     shown = urllib.request.urlopen(request, timeout=30).read()  # the server has it from S3

@@ -44,7 +44,6 @@ def leave(store, sweep, config):
     write_manifest(store, sweep, [config], sweep)
     Heartbeat(store, sweep)._write()
     marks.mark(store, sweep, [marks.SWEEP, config.trial_id])
-    store.put(keys.trial_figure_key(sweep, config.trial_id, "curve.png"), sweep.encode())
     for prefix in (keys.figures_prefix(sweep), keys.boundary_prefix(sweep)):
         store.put(f"{prefix}/report.html", sweep.encode())
     write_rows(store, "trials", sweep, [finished_row(config)])

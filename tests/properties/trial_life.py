@@ -9,10 +9,11 @@ from grokmodel.data.pairs import split_pairs
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.pack import bank_key
 from grokmodel.image.training import train
-from service.analysis.drawing import draw_sweep, draw_trials
+from service.analysis.drawing import draw_sweep
 from service.analysis.pending import Wish
 from service.analysis.registry import ANALYSES
 from service.analysis.tasks import Job, Worker
+from service.report import figures, sweep_figures, trial_figures
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.reading import read_table
@@ -74,8 +75,12 @@ class Life:
 
     def draw(self):
         """All figures of the trial and of the sweep, and the report."""
-        keys = draw_trials(self.store, SWEEP, [self.trial_row])
-        return keys + draw_sweep(self.store, SWEEP)
+        row = self.trial_row
+        drawn = trial_figures.draw(self.store, SWEEP, row, trial_figures.TRIAL_FIGURES)
+        drawn |= sweep_figures.draw(self.store, SWEEP)
+        for figure in drawn.values():
+            figures.render(figure, "png")
+        return list(drawn), draw_sweep(self.store, SWEEP, Settings(self.store.url, "", "", None))
 
 
 @contextmanager

@@ -40,14 +40,14 @@ def finished_curve(config):
     return curve_rows(finished_member(config))
 
 
-def finish(store, sweep, configs, pictures=()):
-    """What the training of a sweep leaves: manifest, pictures, snapshots and rows."""
+def finish(store, sweep, configs):
+    """What the training of a sweep leaves: manifest, snapshots and rows."""
     write_manifest(store, sweep, configs, "1")
     rows = [finished_row(config) for config in configs]
     for row in rows:
-        for name in pictures:
-            store.put(keys.trial_figure_key(sweep, row["trial_id"], name), name.encode())
         store.put(keys.snapshot_key(row["trial_id"], row["steps_run"], row["run_id"]), b"weights")
+    samples = [made_up_rows("samples", {"trial_id": row["trial_id"]}) for row in rows]
+    write_rows(store, "samples", sweep, [row for some in samples for row in some])
     write_rows(store, "curves", sweep, [row for c in configs for row in finished_curve(c)])
     write_rows(store, "trials", sweep, rows)
     return rows
@@ -66,5 +66,6 @@ def analyze(store, sweep, rows, analyses=ANALYSES):
 def made_up_rows(name, of):
     """Two rows of a table, whatever its columns are."""
     kinds = {"string": ("x", "y"), "int64": (1, 2), "double": (1 / 3, 1 / 7), "bool": (True, False)}
+    kinds["binary"] = (b"x", b"y")
     columns = [c for c in TABLES[name].columns if c.name != "schema_version"]
     return [{c.name: kinds[str(c.type)][i] for c in columns} | of for i in range(2)]

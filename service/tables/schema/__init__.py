@@ -5,8 +5,8 @@
 
 from service.tables.schema.analyses import ALL_ANALYSES
 from service.tables.schema.columns import SCHEMA_VERSION, Column, Table
-from service.tables.schema.training import CURVES, TRIALS
+from service.tables.schema.training import CURVES, SAMPLES, TRIALS
 
-TABLES = {table.name: table for table in (TRIALS, CURVES, *ALL_ANALYSES)}
+TABLES = {table.name: table for table in (TRIALS, CURVES, SAMPLES, *ALL_ANALYSES)}
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]

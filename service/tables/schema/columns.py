@@ -9,6 +9,8 @@ import pyarrow as pa
 SCHEMA_VERSION = 4
 """Raised when a column changes its meaning; written in every row."""
 STR, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+IMAGE = pa.binary()
+"""S * S gray values of a byte each, row by row: 0 paper, 255 ink."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from grokmodel.image.config import FIELDS
-from service.tables.schema.columns import BOOL, FLOAT, ID, INT, RUN, STR, VERSION, Column, Table
+from service.tables.schema.columns import (
+    BOOL,
+    FLOAT,
+    ID,
+    IMAGE,
+    INT,
+    RUN,
+    STR,
+    VERSION,
+    Column,
+    Table,
+)
 
 ARROW = {str: STR, int: INT, float: FLOAT, bool: BOOL}
 CONFIG_COLUMNS = tuple(
@@ -78,4 +89,27 @@ CURVES = Table(
         VERSION,
     ),
     source="evaluate.py",
+)
+
+SAMPLES = Table(
+    "samples",
+    "What a trial draws for the same few pairs at every snapshot, from the same noise, and what it "
+    "was shown and asked for. An image is S * S bytes, row by row: 0 paper, 255 ink.",
+    key=("trial_id", "step", "sample"),
+    columns=(
+        ID,
+        Column("step", INT, "updates made", "steps"),
+        Column("sample", INT, "number of the pair within the trial"),
+        Column("pairs", STR, "train, strict or, where these are few, validation"),
+        Column("a", INT, "operand"),
+        Column("b", INT, "operand"),
+        Column("c", INT, "result a + b, or what the operation gives"),
+        Column("sampled", INT, "class that the sample is read as; null if it is no image"),
+        Column("image_a", IMAGE, "operand a as it was shown"),
+        Column("image_b", IMAGE, "operand b as it was shown"),
+        Column("image_c", IMAGE, "an image of the result"),
+        Column("image", IMAGE, "the sample, by `sample_steps` Euler steps"),
+        VERSION,
+    ),
+    source="samples.py",
 )

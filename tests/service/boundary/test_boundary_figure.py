@@ -8,7 +8,7 @@ from matplotlib.text import Text
 from service.boundary.figure import draw
 from service.boundary.lattice import edges
 from service.boundary.state import NONE_SEEN, OPEN, make_search
-from service.report.figures import PHASE_COLORS
+from service.colors import PHASE_COLORS
 from tests.service.boundary.searching import Table, by_side, published, run
 
 

@@ -6,6 +6,8 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
+from grokmodel.errors import ConfigError
+from service.colors import PHASE_COLORS
 from service.report import figures, phase_figures, sweep_figures
 from service.tables.reading import write_rows
 from tests.service.rows import finished_curve, finished_row
@@ -29,7 +31,7 @@ def stripes(figure):
     """Color and width of every stripe in a phase diagram, by its place from the left."""
     (found,) = (c for c in figure.axes[0].collections if isinstance(c, PolyCollection))
     corners = [path.vertices for path in found.get_paths()]
-    names = {to_hex(color).upper(): phase for phase, color in figures.PHASE_COLORS.items()}
+    names = {to_hex(color).upper(): phase for phase, color in PHASE_COLORS.items()}
     return sorted(
         (float(xy[:, 0].min()), round(float(np.ptp(xy[:, 0])), 6), names[to_hex(color).upper()])
         for xy, color in zip(corners, found.get_facecolor(), strict=True)
@@ -152,28 +154,36 @@ def test_titles_tell_trials_apart_and_fit():
              for d in (0.1234567, 0.12345671)]  # fmt: skip
     assert close[0].splitlines()[0] != close[1].splitlines()[0]
     row = finished_row(tiny_config(**many))
-    figure = figures.trial_curve(row, finished_curve(tiny_config(**many)))
+    figure = figures.trial_curve(row, pd.DataFrame(finished_curve(tiny_config(**many))))
     figure.canvas.draw()
     top = figure.axes[0].title.get_window_extent().y1
     assert top <= figure.bbox.y1
 
 
 def test_phase_colors_differ_for_every_phase():
-    assert set(figures.PHASE_COLORS) == set(figures.PHASES)
-    assert len(set(figures.PHASE_COLORS.values())) == len(figures.PHASES)
+    assert set(PHASE_COLORS) == set(figures.PHASES)
+    assert len(set(PHASE_COLORS.values())) == len(figures.PHASES)
 
 
 def test_a_plane_from_the_store_shows_all_its_trials(store):
-    """Only the columns that its figures need are read, of rows of which one is there twice."""
+    """Of rows of which one is there twice."""
     configs = [tiny_config(weight_decay=d, P=p, seed=s) for d in (0, 1) for p in (7, 11)
                for s in range(2)]  # fmt: skip
     rows = [finished_row(c) for c in configs]
     write_rows(store, "trials", "sweep", rows)
     write_rows(store, "trials", "sweep", rows[:1])
-    files = sweep_figures.draw(store, "sweep", planes=[("weight_decay", "P")])
-    assert len(files) == 4
+    drawn = sweep_figures.draw(store, "sweep", ["phase", "grok-step"], [("weight_decay", "P")])
+    assert set(drawn) == {"phase-weight_decay-P", "grok-step-weight_decay-P"}
     figure = phase_figures.phase_diagram(pd.DataFrame(rows), "weight_decay", "P")
-    assert files["phase-weight_decay-P.svg"] == figures.svg(figure)
+    for kind in figures.FORMATS:
+        found = figures.render(drawn["phase-weight_decay-P"], kind)
+        assert found == figures.render(figure, kind)
+
+
+def test_axes_that_do_not_vary_are_refused(store):
+    write_rows(store, "trials", "sweep", [finished_row(tiny_config(P=p)) for p in (7, 11)])
+    with pytest.raises(ConfigError, match="--y = 'weight_decay'; need an axis that varies: P"):
+        sweep_figures.draw(store, "sweep", ["phase"], [("P", "weight_decay")])
 
 
 def test_default_planes_are_the_axes_that_vary():
@@ -183,10 +193,11 @@ def test_default_planes_are_the_axes_that_vary():
 
 
 def test_unseen_images_are_drawn_where_they_were_measured():
-    row, curve = finished_row(tiny_config()), finished_curve(tiny_config())
+    row, rows = finished_row(tiny_config()), finished_curve(tiny_config())
+    curve = pd.DataFrame(rows)
     names = [text.get_text() for text in figures.trial_curve(row, curve).legends[0].get_texts()]
     assert not [name for name in names if "unseen" in name]
-    seen = [{**e, "val_acc_heldout": 0.5, "val_acc_strict_heldout": 0.25} for e in curve]
+    seen = curve.assign(val_acc_heldout=0.5, val_acc_strict_heldout=0.25)
     figure = figures.trial_curve(row, seen)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "strict, unseen images" in names

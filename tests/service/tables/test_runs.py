@@ -109,4 +109,7 @@ def test_analyses_of_another_run_are_not_read(store):
 
 
 def test_every_table_of_trials_says_of_which_run_its_rows_are():
-    assert {name for name, table in TABLES.items() if not table.is_by_run} == {"failures"}
+    assert {name for name, table in TABLES.items() if not table.is_by_run} == {
+        "failures",
+        "samples",
+    }

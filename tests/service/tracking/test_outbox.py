@@ -24,10 +24,10 @@ IDS = {c.trial_id for c in CONFIGS}
 
 
 @pytest.fixture
-def sweep(store):
+def sweep(store, settings):
     """A store with three finished trials that MLflow knows nothing of."""
-    finish(store, "mine", CONFIGS, ["curve.png"])
-    draw_sweep(store, "mine")
+    finish(store, "mine", CONFIGS)
+    draw_sweep(store, "mine", settings)
     marks.mark(store, "mine", [marks.SWEEP, *IDS])
     return store
 
@@ -69,7 +69,7 @@ def test_all_that_is_marked_is_sent_and_unmarked(sweep, settings, capsys):
     for run, history, files in state_of(settings).values():
         if "trial_id" in run["data"]["tags"]:
             assert [step for step, _ in history] == [0, 10, 20, 30, 40]
-            assert files == ["checkpoint", "figures"]
+            assert files == ["checkpoint"]
             assert run["data"]["params"]["width"] == "16"
         else:
             assert "plan.json" in files

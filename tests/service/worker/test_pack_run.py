@@ -121,7 +121,7 @@ def test_a_trial_counts_as_done_when_its_row_is_written(make_job, monkeypatch):
     assert reports[-1] == (True, 1)
 
 
-@pytest.mark.parametrize("lost", ["step=40", "samples.png", "outbox", "tables/curves"])
+@pytest.mark.parametrize("lost", ["step=40", "tables/samples", "outbox", "tables/curves"])
 def test_the_row_is_written_after_all_that_it_promises(store, make_job, monkeypatch, lost):
     """Killed before one of its writes, a trial is not done: it is run again and lacks nothing."""
 
@@ -198,9 +198,10 @@ def test_a_trial_is_news_once_when_all_of_it_is_in_the_store(store, make_job):
             if news.row is not None:
                 rows.append(news.row)
                 assert news.trial_id in done & set(marks.marked(store, "sweep"))
-                for name in ("curve.png", "samples.png"):
-                    data = store.get(keys.trial_figure_key("sweep", news.trial_id, name))
-                    assert data.startswith(b"\x89PNG")
+                samples = read_table(store, "samples", "sweep", [news.trial_id])
+                assert set(samples["step"]) == {0, 10, 20, 30, 40, 60} & {
+                    *range(news.row["steps"] + 1)
+                }
                 assert [r["step"] for r in news.curve] == list(range(0, news.row["steps"] + 1, 10))
 
     run_pack(make_job(*configs), report)

@@ -1,0 +1,172 @@
+"""What the page shows of one trial, once it is opened."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grokmodel.analysis.ablations import ALL
+from grokmodel.analysis.spectra import NOTHING
+from grokmodel.image.config import FIELDS
+from service.page.overview import columns_of, few, rounded
+from service.tables.names import train_command, unusual
+from service.text import config_value
+
+Detail = dict[str, Any]
+CURVE = ("step", "loss", "train_acc", "val_acc", "val_acc_strict", "val_acc_heldout",
+         "val_acc_strict_heldout")  # fmt: skip
+POINTS = 120
+SAMPLES = ("step", "sample", "pairs", "a", "b", "c", "sampled")
+LEVELS_OF_GRAY = 16
+"""Two pixels go into a byte: the eye sees no difference, the page is half as long."""
+
+
+def training(row: Mapping[str, Any], curve: pd.DataFrame, samples: pd.DataFrame) -> Detail:
+    """Of every trial: settings, curve, samples.
+
+    Args:
+        row: of `trials`.
+        curve, samples: its rows of these tables.
+    """
+    samples = samples[samples["step"] <= row["steps_run"]]  # of another run, that took longer
+    curve = curve.sort_values("step")
+    curve = curve.iloc[few(len(curve), POINTS)]
+    known = [name for name in CURVE if curve[name].notna().any()]
+    return {
+        "command": train_command(row),
+        "unusual": {name: config_value(value) for name, value in unusual(row).items()},
+        "config": {name: config_value(row[name]) for name in FIELDS},
+        "train_step": _steps(row["train_step"]),
+        "strict_step": _steps(row["val_step_strict"]),
+        "curve": columns_of(curve, known),
+        "samples": _samples(samples, int(row["side"])),
+    }
+
+
+def _steps(value: Any) -> int | None:
+    return None if value is None or pd.isna(value) else int(value)
+
+
+def _samples(samples: pd.DataFrame, side: int) -> Detail:
+    """Pairs, steps, and images of the operands, the results and every sample."""
+    samples = samples.sort_values(["step", "sample"])
+    first = samples.drop_duplicates("sample")
+    steps = sorted(samples["step"].unique())
+    return {
+        "side": side,
+        "steps": [int(step) for step in steps],
+        "pairs": [
+            [str(row.pairs), int(row.a), int(row.b), int(row.c)]
+            for row in first.itertuples(index=False)
+        ],
+        "known": _packed([*first["image_a"], *first["image_b"], *first["image_c"]]),
+        "drawn": _packed(list(samples["image"])),
+        "sampled": rounded(samples["sampled"]),
+    }
+
+
+def _packed(images: list[bytes]) -> str:
+    """Images of LEVELS_OF_GRAY, two pixels per byte, in base64."""
+    gray = np.frombuffer(b"".join(images), np.uint8)
+    levels = np.round(gray / 255 * (LEVELS_OF_GRAY - 1)).astype(np.uint8)
+    if len(levels) % 2:
+        levels = np.append(levels, 0)
+    return base64.b64encode((levels[::2] << 4 | levels[1::2]).tobytes()).decode()
+
+
+# --- analyses ------------------------------------------------------------------------------------
+
+Draft = Callable[[pd.DataFrame], Detail | None]
+
+
+def _spectra(rows: pd.DataFrame) -> Detail | None:
+    """Of every hook point and head, at pure noise, the share of each frequency."""
+    rows = rows[(rows["t"] == 1) & (rows["shown"] == NOTHING)]
+    if rows.empty:
+        return None
+    power = rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1)
+    place = [rows["hook"], rows["head"]]
+    total = power.groupby(place).transform("sum").clip(lower=1e-12)
+    rows = rows.assign(share=power / total, all=power)
+    out = []
+    for (hook, head), mine in rows.groupby(["hook", "head"], sort=False):
+        mine = mine.sort_values("frequency")
+        out.append({
+            "hook": hook, "head": int(head), "share": rounded(mine["share"], 3),
+            "key": [int(k) for k in mine.loc[mine["is_key"], "frequency"]],
+            "chance": rounded(mine["null_q95"].iloc[:1], 3)[0],
+            "p": rounded(mine["p_dominant"].iloc[:1], 2)[0],
+            "sum": rounded([mine["all"].sum()], 3)[0],
+        })  # fmt: skip
+    return {"places": out, "frequencies": [int(k) for k in sorted(rows["frequency"].unique())]}
+
+
+def _identities(rows: pd.DataFrame) -> Detail | None:
+    rows = rows[rows["hook"].str.endswith("ffn.pre")]
+    mine = rows[rows["control"] == -1].sort_values(["direction", "frequency"])
+    random = rows[rows["control"] != -1].groupby("frequency")["fve_rule"].max()
+    if mine.empty:
+        return None
+    names = ("direction", "frequency", "cos_cos", "sin_sin", "cos_sin", "sin_cos", "fve_rule",
+             "is_key")  # fmt: skip
+    return {**columns_of(mine, names), "random": rounded(mine["frequency"].map(random))}
+
+
+def _ablations(rows: pd.DataFrame) -> Detail | None:
+    """Strict accuracy per hook point: frequencies removed or kept, top ones or random ones."""
+    rows = rows[rows["fit"] == ALL]
+    names = ["hook", "n_frequencies", "mode", "selection"]
+    found = rows.groupby(names, sort=False)["val_acc_strict"].agg(["mean", "min", "max"])
+    found = found.dropna().reset_index()
+    return columns_of(found, [*names, "mean", "min", "max"]) if len(found) else None
+
+
+def _by_step(*names: str) -> Draft:
+    def draft(rows: pd.DataFrame) -> Detail | None:
+        return columns_of(rows.sort_values("step"), ("step", *names))
+
+    return draft
+
+
+def _as_it_is(*names: str) -> Draft:
+    return lambda rows: columns_of(rows, names)
+
+
+def _merger(rows: pd.DataFrame) -> Detail | None:
+    rows = rows[(rows["t"] == 1) & (rows["head"] == -1)].sort_values(["hook", "step"])
+    return columns_of(rows, ("hook", "step", "merger"))
+
+
+ANALYSES: dict[str, Draft] = {
+    "spectra": _spectra,
+    "heads": _as_it_is("block", "head", "margin", "margin_patched", "margin_ablated",
+                       "acc_strict", "acc_strict_patched", "acc_strict_ablated"),
+    "progress": _by_step("train_loss", "strict_loss", "restricted_loss", "excluded_loss",
+                         "restricted_acc_within_split", "excluded_acc", "strict_acc",
+                         "gini_output", "gini_neurons"),
+    "basins": _by_step("pairs", "copy_share", "rule_share", "neither_share"),
+    "complexity": _by_step("matrix", "stable_rank", "entropy", "norm"),
+    "identities": _identities,
+    "ablations": _ablations,
+    "timesteps": _as_it_is("level", "t", "recover_acc", "rectify_acc", "entropy"),
+    "critical": _as_it_is("observed", "predicted", "levels"),
+    "swaps": _as_it_is("level", "t", "old_share", "new_share", "neither_share"),
+    "blocked": _as_it_is("when", "t", "val_acc_strict"),
+    "representation": _merger,
+    "learning_coefficient": _as_it_is("chain", "llc"),
+}  # fmt: skip
+"""Table -> what the page needs of a trial's rows."""
+
+
+def analyses(frames: Mapping[str, pd.DataFrame]) -> Detail:
+    """What the analyses found of a trial, table by table; nothing of those without rows."""
+    found = {
+        table: draft(frames[table])
+        for table, draft in ANALYSES.items()
+        if table in frames and not frames[table].empty
+    }
+    return {table: data for table, data in found.items() if data}

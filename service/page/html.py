@@ -1,0 +1,146 @@
+"""Tables -> one HTML file with all that it needs in it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from service.page import detail
+from service.page.overview import overview
+from service.store import keys
+from service.store.store import Store
+from service.tables.reading import frame_of, read_table
+
+FOLDER = Path(__file__).parent
+TEMPLATE, STYLE = "page.html.j2", "page.css"
+LIBRARIES = ("vendor/d3-7.9.2.min.js", "vendor/plot-0.6.17.min.js")
+SCRIPTS = ("data.js", "filter.js", "map.js", "curves.js", "table.js", "samples.js", "analyses.js",
+           "trial.js", "main.js")  # fmt: skip
+"""In the order in which they are run; together one program."""
+MOST_BYTES = 12 * 2**20
+"""Of all trials together, as they stand in the page. What does not fit is left out, and said."""
+AT_ONCE = 64
+"""Trials whose rows are in memory together."""
+
+
+def key(sweep: str) -> str:
+    return f"{keys.figures_prefix(sweep)}/report.html"
+
+
+def page(
+    store: Store,
+    sweep: str,
+    state: str = "",
+    links: Mapping[str, str] | None = None,
+    pictures: Mapping[str, bytes] | None = None,
+    with_analyses: bool = True,
+) -> str:
+    """The page as HTML.
+
+    Args:
+        state: how far a sweep is that still runs; empty if it is done.
+        links: addresses by name: `mlflow`, the sweep's runs there.
+        pictures: PNGs of the whole sweep by title.
+        with_analyses: what analyses found too, which are done after the training.
+    """
+    trials = read_table(store, "trials", sweep)
+    core = overview(store, sweep, trials, with_analyses)
+    core |= {"state": state, "links": dict(links or {})}
+    if with_analyses:
+        core |= {"costs": _costs(store, sweep), "failures": _failures(store, sweep)}
+    blobs = dict(_details(store, sweep, trials, core["typical"], with_analyses))
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template(TEMPLATE).render(
+        sweep=sweep,
+        style=_text(STYLE),
+        libraries=[_text(name) for name in LIBRARIES],
+        scripts=[_text(f"js/{name}") for name in SCRIPTS],
+        core=_squeezed(core),
+        blobs=blobs,
+        pictures={
+            title: base64.b64encode(data).decode() for title, data in (pictures or {}).items()
+        },
+    )
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text()
+
+
+def _squeezed(data: Any) -> str:
+    """JSON, gzip, base64: the browser has all three."""
+    packed = gzip.compress(json.dumps(data, separators=(",", ":")).encode(), 6, mtime=0)
+    return base64.b64encode(packed).decode()
+
+
+def _details(
+    store: Store, sweep: str, trials: pd.DataFrame, first: Sequence[str], with_analyses: bool
+) -> Iterator[tuple[str, str]]:
+    """(id, data) of trials, as long as there is room: curves and samples of as many as fit into
+    half of it, typical ones first, then what their analyses found."""
+    order = [*first, *(i for i in trials["trial_id"] if i not in set(first))]
+    row_of = {row["trial_id"]: row for row in trials.to_dict("records")}
+    for kind, most in (("t", MOST_BYTES // 2), ("a", MOST_BYTES // 2)):
+        left = most if kind == "t" or with_analyses else 0
+        for i in range(0, len(order), AT_ONCE):
+            if left <= 0:
+                break
+            batch = order[i : i + AT_ONCE]
+            tables = ("curves", "samples") if kind == "t" else tuple(detail.ANALYSES)
+            rows = _rows(store, sweep, tables, batch)
+            for trial_id in batch:
+                mine = {table: frames[trial_id] for table, frames in rows.items()
+                        if trial_id in frames}  # fmt: skip
+                data = (
+                    detail.training(row_of[trial_id], *(_of(mine, t) for t in tables))
+                    if kind == "t"
+                    else detail.analyses(mine)
+                )
+                if not data:
+                    continue
+                squeezed = _squeezed(data)
+                left -= len(squeezed)
+                if left <= 0:
+                    break
+                yield f"{kind}-{trial_id}", squeezed
+
+
+def _rows(
+    store: Store, sweep: str, tables: Sequence[str], ids: Sequence[str]
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Table -> trial -> its rows."""
+    return {
+        table: dict(list(read_table(store, table, sweep, ids).groupby("trial_id")))
+        for table in tables
+    }
+
+
+def _of(mine: Mapping[str, pd.DataFrame], table: str) -> pd.DataFrame:
+    found = mine.get(table)
+    return frame_of(table, []) if found is None else found
+
+
+def _costs(store: Store, sweep: str) -> list[list[Any]]:
+    marks = read_table(store, "analyses", sweep)
+    seconds = marks[marks["settings"] == ""].groupby("analysis")["seconds"]
+    return [
+        [name, int(count), round(float(median), 3)]
+        for name, count, median in zip(
+            seconds.count().index, seconds.count(), seconds.median(), strict=True
+        )
+    ]
+
+
+def _failures(store: Store, sweep: str) -> list[list[str]]:
+    frame = read_table(store, "failures", sweep)
+    names = ["trial_id", "analysis", "error", "message"]
+    return [list(map(str, row)) for row in frame[names].itertuples(index=False, name=None)]

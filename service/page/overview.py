@@ -1,0 +1,146 @@
+"""What the page shows of all trials at once: settings, outcomes, measures, curves in brief."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grokmodel.core.outcome import PHASES
+from grokmodel.image.config import AXES
+from service.colors import PHASE_COLORS
+from service.store.store import Store
+from service.tables import clocks
+from service.tables.measures import MEASURES, measure
+from service.tables.names import varied_fields
+from service.tables.reading import read_table
+from service.tables.typical import representatives
+from service.text import config_value
+
+DIGITS = 4
+OUTCOMES = {
+    "val_acc_strict": "strict accuracy",
+    "val_acc": "validation accuracy",
+    "train_acc": "training accuracy",
+    "val_acc_strict_final": "strict, final steps",
+    "val_acc_strict_1step": "strict, one step",
+    "val_acc_heldout": "validation, unseen images",
+    "val_acc_strict_heldout": "strict, unseen images",
+}
+CLOCKS = {
+    "train_step": "training pairs learned",
+    "val_step_strict": "strict pairs learned",
+    "lag": "lag",
+    "tau_rule": "tau rule",
+    "tau_mem": "tau mem",
+}
+CURVES = {"strict": "val_acc_strict", "val": "val_acc", "train": "train_acc"}
+POINTS = 40
+"""Of a curve in the overview, at most."""
+
+
+def overview(store: Store, sweep: str, trials: pd.DataFrame, with_measures: bool) -> dict[str, Any]:
+    """Everything that the page needs before a trial is opened; JSON without NaN.
+
+    Args:
+        trials: rows of `trials`.
+        with_measures: those of analyses too, which are not there while a sweep is trained.
+    """
+    axes = [name for name in varied_fields(trials) if trials[name].nunique() > 1]
+    numbers = {name: title for name, title in OUTCOMES.items() if trials[name].notna().any()}
+    columns = {name: rounded(trials[name]) for name in numbers}
+    words: dict[str, list[str | None]] = {}
+    for name, title in CLOCKS.items():
+        steps, text = _clock(trials, name)
+        if any(text):
+            numbers[name], columns[name], words[name] = title, steps, text
+    for title in MEASURES if with_measures else ():
+        values = measure(store, sweep, trials, title)["value"].reindex(trials["trial_id"])
+        if values.notna().any():
+            numbers[title], columns[title] = title, rounded(values)
+    return {
+        "sweep": sweep,
+        "phases": [{"name": p, "color": PHASE_COLORS[p]} for p in PHASES],
+        "axes": [_axis(trials, name) for name in axes],
+        "fixed": {n: config_value(trials[n].iloc[0]) for n in AXES if n not in (*axes, "seed")}
+        if len(trials)
+        else {},
+        "numbers": numbers,
+        "trial": list(trials["trial_id"]),
+        "seed": [int(seed) for seed in trials["seed"]],
+        "phase": list(trials["phase"]),
+        "setting": {name: [_plain(v) for v in trials[name]] for name in axes},
+        "column": columns,
+        "words": words,
+        "last": [int(steps) for steps in trials["steps_run"]],
+        "typical": representatives(trials),
+        "curve": _curves(store, sweep, trials),
+    }
+
+
+def _axis(trials: pd.DataFrame, name: str) -> dict[str, Any]:
+    field = AXES[name]
+    values = [_plain(v) for v in sorted(trials[name].unique())]
+    return {"name": name, "meaning": field.meaning, "unit": field.unit, "values": values}
+
+
+def _clock(trials: pd.DataFrame, name: str) -> tuple[list[float | None], list[str | None]]:
+    """Steps, null where they are not known; and as text, `> N` where it is not by N."""
+    if name != "lag":
+        return rounded(trials[name]), clocks.cells(trials, name)
+    found = clocks.lag(trials)[["steps", "last"]].reindex(trials.index)
+    text = [
+        None if pd.isna(last) else f"> {last:.0f}" if pd.isna(steps) else f"{steps:.0f}"
+        for steps, last in zip(found["steps"], found["last"], strict=True)
+    ]
+    return rounded(found["steps"]), text
+
+
+def _curves(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, list[list[Any]]]:
+    """Of every trial its steps and accuracies, at most POINTS of them, evenly spaced in log."""
+    wanted = ["trial_id", "run_id", "step", *CURVES.values()]
+    rows = read_table(store, "curves", sweep, columns=wanted).sort_values(["trial_id", "step"])
+    out: dict[str, list[list[Any]]] = {"step": [], **{name: [] for name in CURVES}}
+    of_trial = dict(list(rows.groupby("trial_id")))
+    for trial_id in trials["trial_id"]:
+        mine = of_trial.get(trial_id, rows.iloc[:0])
+        mine = mine.iloc[few(len(mine), POINTS)]
+        out["step"].append([int(step) for step in mine["step"]])
+        for name, column in CURVES.items():
+            out[name].append(rounded(mine[column], 3))
+    return out
+
+
+def few(count: int, most: int) -> np.ndarray:
+    """Places of at most so many of some points: the first, the last, and log-spaced between."""
+    if count <= most:
+        return np.arange(count)
+    return np.unique(np.geomspace(1, count, most).round().astype(int) - 1)
+
+
+def rounded(values: Iterable[Any], digits: int = DIGITS) -> list[float | None]:
+    """Numbers of so many significant digits, null for what was not measured; JSON knows no NaN."""
+    return [_short(value, digits) for value in values]
+
+
+def _short(value: Any, digits: int) -> float | None:
+    if value is None or not np.isfinite(value):
+        return None
+    short = float(f"{value:.{digits}g}") if abs(value) < 10**digits else float(value)
+    return int(short) if short.is_integer() else short
+
+
+def columns_of(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Columns of a frame for JSON."""
+    return {
+        name: rounded(frame[name])
+        if pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
+        else [_plain(v) for v in frame[name]]
+        for name in names
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

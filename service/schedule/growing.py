@@ -1,0 +1,63 @@
+"""The page of a sweep while it is trained: drawn anew now and then, at next to no cost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray.tune import Callback
+
+from service import page
+from service.analysis.drawing import links, put_page
+from service.settings import Settings
+from service.store.store import Store
+
+log = logging.getLogger("grok")
+
+EVERY_S = 30.0
+MOST_SHARE = 0.02
+"""Share of a sweep's time that its page may take."""
+
+
+class GrowingPage(Callback):  # type: ignore[misc]
+    """Draws in a thread of its own, so that Tune goes on; at most every EVERY_S, and as much more
+    rarely as a page takes long."""
+
+    def __init__(
+        self, store: Store, sweep: str, settings: Settings, state: Callable[[], str]
+    ) -> None:
+        self.store, self.sweep, self.settings, self.state = store, sweep, settings, state
+        self._due = 0.0
+        self._is_new = True
+        self._thread: threading.Thread | None = None
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        self._is_new |= any(news.row is not None for news in result["news"])
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        is_idle = self._thread is None or not self._thread.is_alive()
+        if self._is_new and is_idle and time.monotonic() >= self._due:
+            self._is_new = False
+            self._thread = threading.Thread(target=self._draw, name="page", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Wait for a page that is being drawn: a later one must not be overwritten by it."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _draw(self) -> None:
+        started = time.thread_time()
+        try:
+            where = links(self.store, self.sweep, self.settings)
+            html = page.page(self.store, self.sweep, self.state(), where, with_analyses=False)
+            put_page(self.store, self.sweep, html)
+        except Exception:  # the next one may succeed; the sweep must not wait for it
+            log.warning("the page of sweep %s cannot be drawn", self.sweep, exc_info=True)
+        took = time.thread_time() - started
+        self._due = time.monotonic() + max(EVERY_S, took / MOST_SHARE)
