@@ -11,8 +11,8 @@ import json
 from service.health import garbage
 from service.health.status import status_of
 from service.settings import Settings
-from service.store.manifest import read_manifest, sweep_names
-from service.store.store import Store, StoreError
+from service.store.manifest import check_known, sweep_names
+from service.store.store import Store
 from service.tables import compaction
 from service.tables.dictionary import dictionary
 from service.tables.reading import read_table
@@ -82,8 +82,5 @@ def store_with(sweep: str | None, settings: Settings) -> Store:
     """
     store = Store(settings)
     if sweep is not None:
-        known = sweep_names(store)  # a path, such as `.`, would lead to manifests too
-        if sweep not in known or read_manifest(store, sweep) is None:
-            names = ", ".join(known) or "none"
-            raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {names}")
+        check_known(store, sweep)
     return store
