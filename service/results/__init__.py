@@ -5,7 +5,7 @@
     trial = sweep.best("grokking")              # or sweep.trial("f349")
     images = trial.sample(a=3, b=5, n=16)       # (16, side, side) in [0, 1]
 
-Uses: data, tables, store, grokmodel. Used by: cli.
+Uses: data, tables, store, settings, grokmodel. Used by: cli, notebooks.
 """
 
 from service.results.sweep import Sweep, find_trial, open_sweep

@@ -43,10 +43,8 @@ class Sweep:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per finished trial, as in table `trials`, and `lag`: steps from training pairs
-        learned to strict pairs learned; NaN if one of them was not by the last step, or cannot be
-        told."""
-        return with_lag(read_table(self.store, "trials", self.name))
+        """One row per finished trial: table `trials`, and the column `lag` of `clocks.with_lag`."""
+        return clocks.with_lag(read_table(self.store, "trials", self.name))
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table of this sweep.
@@ -116,7 +114,7 @@ def find_trial(settings: Settings, prefix: str, sweep: str | None = None) -> Tri
         check_known(store, sweep)
     trials = read_table(store, "trials", sweep).sort_values("sweep", kind="stable")
     where = f"store {store.url}" if sweep is None else f"sweep {sweep!r}"
-    row = row_of(with_lag(trials.drop_duplicates("trial_id")), prefix, where)
+    row = row_of(clocks.with_lag(trials.drop_duplicates("trial_id")), prefix, where)
     return Trial(row, store, settings)
 
 
@@ -125,11 +123,6 @@ def check_store(settings: Settings) -> None:
     url = settings.store
     if not url.startswith("s3://") and not Path(url).is_dir():
         raise StoreError(f"store {url}: there is no such folder; need one that a sweep has made")
-
-
-def with_lag(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials with the column `lag`: see `Sweep.trials`."""
-    return trials.assign(lag=clocks.lag(trials)["steps"])
 
 
 def row_of(trials: pd.DataFrame, prefix: str, where: str) -> Row:

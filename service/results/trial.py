@@ -37,6 +37,10 @@ class ResultError(UserError, LookupError):
     """What is asked for is not in the results. Names it, and what there is."""
 
 
+class NoSnapshotError(ResultError):
+    """The trial has rows, but no snapshot: it was imported."""
+
+
 class Trial:
     """One finished trial.
 
@@ -190,7 +194,7 @@ class Trial:
         from service.data import snapshots
 
         if not self.store.exists(snapshot_key(self.id, step, run)):
-            raise ResultError(
+            raise NoSnapshotError(
                 f"trial {self.id}: no snapshot of its last step, {step}, in {self.store.url}: what "
                 f"was imported has rows only; to train it: {self.command}"
             )
