@@ -123,13 +123,13 @@ class Trial:
 
         P = self.config.P
         for name, value in (("a", a), ("b", b)):
-            if not 0 <= value < P:
+            if value not in range(P):
                 raise ConfigError(name, value, f"from 0 to {P - 1}: the trial has P = {P}")
         last = self._last.step if step is None else step
         if last not in self._models:
             self._models[last] = self.model(last)
         model, generator = self._models[last], torch.Generator().manual_seed(seed)
-        return model.pixels(model.sample(a, b, steps, n=n, generator=generator))
+        return model.pixels(model.sample(int(a), int(b), steps, n=n, generator=generator))
 
     def decode(self, images: Tensor, steps: int = STEPS) -> Tensor:
         """Classes (n,) of images (n, side, side) in [0, 1], as the evaluations of the trial read

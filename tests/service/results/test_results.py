@@ -200,6 +200,7 @@ def test_a_trial_of_two_sweeps_is_one(trained_store, trial, tmp_path):
         (lambda s, t: t.model(15), ConfigError, "step = 15.*snapshot of trial .*: 0, 10, 20, 30"),
         (lambda s, t: t.sample(7, 0), ConfigError, "a = 7 .* from 0 to 6: the trial has P = 7"),
         (lambda s, t: t.sample(0, -1), ConfigError, "b = -1 "),
+        (lambda s, t: t.sample(0.5, 1), ConfigError, "a = 0.5 "),
         (lambda s, t: t.sample(0, 1, n=0), ConfigError, "n = 0 .* 1 or more"),
         (lambda s, t: t.sample(0, 1, steps=0), ConfigError, "steps = 0"),
         (lambda s, t: t.decode(torch.zeros(2, 9, 9)), ResultError, r"\(2, 9, 9\); need \(n, 8, 8"),
