@@ -19,20 +19,21 @@ from typing import Any
 import torch
 
 from grokmodel.analysis.complexity import has_bdm
-from grokmodel.core.checkpoint import CheckpointError, load_snapshot
+from grokmodel.core.checkpoint import CheckpointError
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.decoder import Decoder
 from grokmodel.image.pack import BankKey, Member, bank_key
 from service.analysis.failures import WORKER, Failures
 from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
+from service.data import snapshots
 from service.data.banks import bank_of
 from service.data.decoders import get_decoder
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
-from service.tables.rows import Row, run_id, without_nan
+from service.tables.rows import Row, without_nan
 from service.tracking.marks import mark
 
 log = logging.getLogger("grok")
@@ -225,26 +226,15 @@ class Worker:
         last = self.load(trial_id, step, trial["run_id"])
         if not over_training:
             return [last]
-        found = set(keys.snapshots(self.store, trial_id))
-        begun = {s: run_id(e for e in last.curve if e.step <= s) for s, _ in found if s < step}
-        mine = (place for place in sorted(begun.items()) if place in found)
-        return [*(self.load(trial_id, s, r) for s, r in mine), last]
+        places = snapshots.of_run(self.store, last)
+        return [*(self.load(trial_id, s, run) for s, run in places if s < step), last]
 
     def load(self, trial_id: str, step: int, run: str) -> Member:
         key = keys.snapshot_key(trial_id, step, run)
         if key not in self.members:
-            where = self.store.uri(key)
-            data = self.store.get_or_none(key)
-            if data is None:
-                raise CheckpointError(where, "not found; need the snapshot of a finished trial")
-            member = load_snapshot(Member, data, where)
-            if member.config.trial_id != trial_id:
-                found = member.config.trial_id
-                raise CheckpointError(where, f"is of trial {found}; need one of {trial_id}")
-            if run_id(member.curve) != run:
-                found = run_id(member.curve)
-                raise CheckpointError(where, f"is of run {found}; need one of run {run}")
+            member = snapshots.load(self.store, trial_id, step, run)
             if not member.state.average.isfinite().all():
+                where = self.store.uri(key)
                 raise CheckpointError(where, "has weights that are not finite; nothing can be read")
             self.members[key] = member
         return self.members[key]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from grokmodel.errors import UserError
-from service.cli import bundle_commands, output, store_commands
+from service.cli import bundle_commands, output, store_commands, trial_commands
 from service.cli.parser import Parser
 from service.health.garbage import OLDER_THAN_H
 from service.settings import Settings, load_settings
@@ -120,6 +120,14 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     columns.set_defaults(run=store_commands.run_columns)
     table = verbs.add_parser("table", help="a sweep as a Markdown table, one line per setting")
     table.add_argument("--sweep", required=True)
+    table.add_argument(
+        "--where", metavar="QUERY",
+        help="only trials of which this is true, such as 'weight_decay >= 2 and P == 23': a query "
+        "of pandas over the columns of `trials` and lag",
+    )  # fmt: skip
+    table.add_argument("--sort", metavar="COLUMN", help="one line per trial, in this order")
+    table.add_argument("--descending", action="store_true", help="the largest first")
+    table.add_argument("--csv", action="store_true", help="all columns of each trial, as CSV")
     table.set_defaults(run=store_commands.run_table)
     doctor = verbs.add_parser("doctor", help="check that everything a sweep needs is there")
     doctor.add_argument("--json", action="store_true", help="for programs")
@@ -139,10 +147,11 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     )  # fmt: skip
     cleaning.set_defaults(run=store_commands.run_gc)
     bundles = bundle_commands.add(verbs)
+    of_trials = trial_commands.add(verbs)
     every = (status, drawing, analyzing, publishing, costs, columns, table)
-    for command in (*every, doctor, merging, cleaning, pages, *bundles):
+    for command in (*every, doctor, merging, cleaning, pages, *bundles, *of_trials):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
-    for command in (analyzing, doctor):
+    for command in (analyzing, doctor, *of_trials):
         command.add_argument(
             "--data-root", help="folder of EMNIST / Kuzushiji-49 / Omniglot files (GROK_DATA)"
         )

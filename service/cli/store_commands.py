@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 
+from grokmodel.errors import ConfigError
 from service.health import garbage
 from service.health.status import status_of
 from service.settings import Settings
-from service.store.manifest import read_manifest, sweep_names
-from service.store.store import Store, StoreError
-from service.tables import compaction
+from service.store.manifest import check_known, sweep_names
+from service.store.store import Store
+from service.tables import clocks, compaction, selection
 from service.tables.dictionary import dictionary
 from service.tables.reading import read_table
 from service.tables.summary import phase_table, settings_table
@@ -70,7 +71,23 @@ def run_columns(settings: Settings, args: argparse.Namespace) -> int:
 def run_table(settings: Settings, args: argparse.Namespace) -> int:
     store = store_with(args.sweep, settings)
     trials = read_table(store, "trials", args.sweep)
-    print(settings_table(trials) if len(trials) else phase_table(trials))
+    if args.where is None and args.sort is None and not (args.csv or args.descending):
+        print(settings_table(trials) if len(trials) else phase_table(trials))
+        return 0
+    if args.descending and args.sort is None:
+        raise ConfigError("--descending", True, "left out without --sort")
+    trials = clocks.with_lag(trials)
+    if args.where is not None:
+        trials = selection.where(trials, args.where)
+    if args.sort is not None:
+        trials = selection.in_order(trials, args.sort, args.descending)
+    if args.csv:
+        print(trials.to_csv(index=False), end="")
+    elif trials.empty:
+        print(f"no trial of {args.sweep}" + (f" with {args.where}" if args.where else ""))
+    else:
+        by_trial = args.sort is not None
+        print(selection.trials_table(trials, args.sort) if by_trial else settings_table(trials))
     return 0
 
 
@@ -82,8 +99,5 @@ def store_with(sweep: str | None, settings: Settings) -> Store:
     """
     store = Store(settings)
     if sweep is not None:
-        known = sweep_names(store)  # a path, such as `.`, would lead to manifests too
-        if sweep not in known or read_manifest(store, sweep) is None:
-            names = ", ".join(known) or "none"
-            raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {names}")
+        check_known(store, sweep)
     return store

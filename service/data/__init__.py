@@ -1,4 +1,4 @@
-"""Image banks of a process, and the decoders that read samples, trained once per bank.
+"""Image banks of a process, the decoders that read samples, trained once per bank, and snapshots.
 
-Uses: store, grokmodel. Used by: worker, analysis, schedule, boundary, sweeps.
+Uses: store, tables, grokmodel. Used by: worker, analysis, schedule, boundary, results, sweeps.
 """

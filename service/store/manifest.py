@@ -69,6 +69,14 @@ def sweep_names(store: Store) -> list[str]:
     return sorted({names[1] for names in keys if len(names) == 3})
 
 
+def check_known(store: Store, sweep: str) -> None:
+    """Raise a StoreError unless the store has a sweep of this name, its manifest whole."""
+    known = sweep_names(store)  # a path, such as `.`, would lead to manifests too
+    if sweep not in known or read_manifest(store, sweep) is None:
+        names = ", ".join(known) or "none"
+        raise StoreError(f"no sweep {sweep!r} in {store.url}; known sweeps: {names}")
+
+
 def checked_name(name: str, store: Store | None = None) -> str:
     """The name of a sweep, unless something may take it for another's.
 

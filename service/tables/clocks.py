@@ -69,6 +69,12 @@ def lag(trials: pd.DataFrame) -> pd.DataFrame:
     return mine.assign(steps=mine["steps"] - learned, last=mine["last"] - learned)
 
 
+def with_lag(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials with a column `lag`: the steps from training pairs learned to strict pairs
+    learned; NaN where one of them was not by the last step, or cannot be told."""
+    return trials.assign(lag=lag(trials)["steps"])
+
+
 def _can_tell(trials: pd.DataFrame, column: str) -> pd.Series:
     """Trials with pairs to tell by: strict ones, or several images per symbol to copy."""
     if column in ("val_step_strict", "tau_rule"):

@@ -3,9 +3,13 @@
 import pytest
 
 from service.settings import Settings
+from service.store.manifest import write_manifest
 from service.store.store import Store
 from service.tracking.client import Tracking
+from service.worker.pack_run import PackJob
+from tests.service.packs import run_pack
 from tests.service.planes import small_plane
+from tests.service.tiny import tiny_config
 
 
 @pytest.fixture
@@ -32,3 +36,16 @@ def tracking(settings):
 @pytest.fixture
 def plane():
     return small_plane()
+
+
+@pytest.fixture(scope="session")
+def trained_store(tmp_path_factory):
+    """A store with sweep `tiny` of three trials that were trained for real; to be looked at, not
+    changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", "")
+    configs = [tiny_config(seed=0), tiny_config(seed=1), tiny_config(seed=2, weight_decay=3)]
+    store = Store(settings)
+    write_manifest(store, "tiny", configs, "1")
+    run_pack(PackJob("tiny", settings, tuple(configs), cpus=1.0))
+    return store

@@ -1,0 +1,219 @@
+"""A finished trial of a sweep: its row, its model at every snapshot, what it draws and what reads
+that."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from grokmodel.data.names import GLYPHS
+from grokmodel.errors import ConfigError, UserError
+from grokmodel.image.config import FIELDS, TrialConfig, config_of
+from service.settings import Settings
+from service.store.keys import snapshot_key
+from service.store.store import Store
+from service.tables.reading import read_table
+from service.text import config_value
+
+if TYPE_CHECKING:  # torch: only when a model is asked for
+    from torch import Tensor
+
+    from grokmodel.data.bank import SymbolBank
+    from grokmodel.image.dit import DiT
+    from grokmodel.image.pack import Member
+
+Row = Mapping[str, Any]
+
+SAMPLES, STEPS = 16, 50
+"""Samples of a pair, and Euler steps that draw them, unless told otherwise."""
+SCRIPT = "python sweeps/grok_phase.py"
+
+
+class ResultError(UserError, LookupError):
+    """What is asked for is not in the results. Names it, and what there is."""
+
+
+class NoSnapshotError(ResultError):
+    """The trial has rows, but no snapshot: it was imported."""
+
+
+class Trial:
+    """One finished trial.
+
+    Args:
+        row: of table `trials`, with `lag`.
+    """
+
+    def __init__(self, row: Row, store: Store, settings: Settings) -> None:
+        self.row, self.store, self.settings = row, store, settings
+        self.id, self.sweep = str(row["trial_id"]), str(row["sweep"])
+        self.phase, self.config = str(row["phase"]), config_of(row)
+        self._models: dict[int, DiT] = {}
+
+    def __repr__(self) -> str:
+        return f"Trial({self.id} of {self.sweep}, {self.phase})"
+
+    def table(self, name: str) -> pd.DataFrame:
+        """This trial's rows of a table, such as `curves` or `spectra`."""
+        return read_table(self.store, name, self.sweep, [self.id])
+
+    # --- its models ------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of which there is a snapshot, in order; the last is the trial's result."""
+        return list(self._runs)
+
+    def model(self, step: int | None = None) -> DiT:
+        """The trial's model, a `torch.nn.Module`; another object each time, to be changed at will.
+
+        Args:
+            step: that of a snapshot, one of `steps`; by default the last.
+
+        Raises:
+            ConfigError: there is no snapshot of this step.
+            ResultError: no snapshot is there, or it is damaged.
+            DataError: the images that it was trained on are not there.
+        """
+        from grokmodel.image.dit import DiT
+
+        return DiT.from_member(self._member(step), self.bank)
+
+    @cached_property
+    def bank(self) -> SymbolBank:
+        """The images of the trial's symbols.
+
+        Raises:
+            DataError: a data file is missing or damaged, or holds other images than the trial had.
+        """
+        from grokmodel.image.pack import bank_key
+        from service.data.banks import bank_of
+
+        return bank_of(bank_key(self.config), self.settings.data_root)
+
+    # --- what it draws ---------------------------------------------------------------------------
+
+    def sample(
+        self,
+        a: int,
+        b: int,
+        n: int = SAMPLES,
+        steps: int = STEPS,
+        step: int | None = None,
+        seed: int = 0,
+    ) -> Tensor:
+        """Images of the result that the model draws, (n, side, side) in [0, 1].
+
+        Args:
+            a, b: numbers of the operands, from 0 to P - 1. With several images per symbol each
+                sample has its own, at random.
+            steps: Euler steps.
+            step: of a snapshot; by default the last.
+            seed: of the noise that samples start from: the same gives the same images.
+
+        Raises:
+            ConfigError: an operand that is none, no sample, no step, or no such snapshot.
+            ResultError, DataError: see `model`.
+        """
+        import torch
+
+        P = self.config.P
+        for name, value in (("a", a), ("b", b)):
+            if value not in range(P):
+                raise ConfigError(name, value, f"from 0 to {P - 1}: the trial has P = {P}")
+        last = self._last.step if step is None else step
+        if last not in self._models:
+            self._models[last] = self.model(last)
+        model, generator = self._models[last], torch.Generator().manual_seed(seed)
+        return model.pixels(model.sample(int(a), int(b), steps, n=n, generator=generator))
+
+    def decode(self, images: Tensor, steps: int = STEPS) -> Tensor:
+        """Classes (n,) of images (n, side, side) in [0, 1], as the evaluations of the trial read
+        them.
+
+        Args:
+            steps: Euler steps that drew the images: of one step they may be read otherwise, see
+                the config's `decoder_1step`.
+
+        Raises:
+            ResultError: images of another shape.
+            DecoderError: no decoder of the trial's images is good enough.
+        """
+        from grokmodel.image.evaluate import reader
+        from grokmodel.image.pack import bank_key
+        from service.data.decoders import get_decoder  # Ray: only when it is needed
+
+        side = self.config.side
+        if images.ndim != 3 or tuple(images.shape[1:]) != (side, side):
+            shape = tuple(images.shape)
+            raise ResultError(f"images of shape {shape}; need (n, {side}, {side})")
+        key = bank_key(self.config)
+        decoders = {key: get_decoder(self.store, key, self.bank)}
+        return reader(self.config, decoders, {key: self.bank}, steps).classify(images)
+
+    # --- how to have it again --------------------------------------------------------------------
+
+    @property
+    def command(self) -> str:
+        """The command that trains it again, in a store of its own: in this one it is done."""
+        words = ["--name", self.sweep, "--store", "again"]
+        if self.config.data != GLYPHS:
+            words += ["--data-root", self.settings.data_root]
+        for name, value in changed_fields(self.config).items():
+            words += [f"--{name.replace('_', '-')}", config_value(value)]
+        return f"{SCRIPT} {shlex.join(words)}"
+
+    # --- snapshots -------------------------------------------------------------------------------
+
+    @cached_property
+    def _last(self) -> Member:
+        return self._load(int(self.row["steps_run"]), str(self.row["run_id"]))
+
+    @cached_property
+    def _runs(self) -> dict[int, str]:
+        """Step of every snapshot -> its run."""
+        from service.data import snapshots
+
+        return dict(snapshots.of_run(self.store, self._last))
+
+    def _member(self, step: int | None) -> Member:
+        last = self._last
+        if step is None or step == last.step:
+            return last
+        if step not in self._runs:
+            known = ", ".join(map(str, self.steps))
+            raise ConfigError("step", step, f"that of a snapshot of trial {self.id}: {known}")
+        return self._load(step, self._runs[step])
+
+    def _load(self, step: int, run: str) -> Member:
+        from grokmodel.core.checkpoint import CheckpointError
+        from service.data import snapshots
+
+        if not self.store.exists(snapshot_key(self.id, step, run)):
+            raise NoSnapshotError(
+                f"trial {self.id}: no snapshot of its last step, {step}, in {self.store.url}: what "
+                f"was imported has rows only; to train it: {self.command}"
+            )
+        try:
+            return snapshots.load(self.store, self.id, step, run)
+        except CheckpointError as error:
+            raise ResultError(f"trial {self.id}: {error}") from error
+
+
+def changed_fields(config: TrialConfig) -> dict[str, Any]:
+    """The least fields that make the config from the defaults; its images apart."""
+    values = {name: value for name, value in config.to_dict().items() if FIELDS[name].is_axis}
+    kept = {name: v for name, v in values.items() if v != FIELDS[name].default}
+    same = config.with_images("")
+    for name in list(kept):
+        rest = {other: value for other, value in kept.items() if other != name}
+        try:
+            if TrialConfig(**rest) == same:
+                kept = rest
+        except ConfigError:  # it needs this field
+            continue
+    return kept
