@@ -1,4 +1,4 @@
-"""Names that tell trials apart: exact values, the fields that vary, a trial in a few words."""
+"""Names that tell trials apart: exact values, the fields that vary and how, a trial in few words."""
 
 from __future__ import annotations
 
@@ -12,17 +12,12 @@ from service.store.manifest import read_manifest
 from service.store.store import Store
 from service.text import config_value
 
-ALWAYS = {
-    "P": "P",
-    "N": "N",
-    "width": "w",
-    "weight_decay": "wd",
-    "train_fraction": "R",
-    "seed": "s",
-}
-"""Fields that every name has -> what they are called there."""
+MAIN = {"P": "P", "N": "N", "width": "w", "weight_decay": "wd", "train_fraction": "R"}
+"""Main settings -> what they are called in names; other fields by their own."""
 LONGEST = 250
 """Characters of a name, at most: what MLflow's databases hold."""
+MOST_LISTED = 12
+"""Values of an axis that are listed; of more numbers the lowest, the highest and how many."""
 
 
 def distinct(values: Sequence[Any], digits: int = 6) -> list[str]:
@@ -42,24 +37,40 @@ def varied_fields(trials: pd.DataFrame) -> list[str]:
     return [name for name in AXES if name not in silent and trials[name].nunique() > 1]
 
 
-def sweep_axes(store: Store, sweep: str) -> tuple[str, ...]:
-    """The fields that vary among all trials that a sweep was asked for."""
+def sweep_axes(store: Store, sweep: str) -> dict[str, str]:
+    """The fields that vary among all trials that a sweep was asked for, and their values in words;
+    seeds, if there are several, last."""
     manifest = read_manifest(store, sweep)
     configs = manifest.trials.values() if manifest else ()
-    return tuple(varied_fields(pd.DataFrame(configs, columns=list(AXES))))
+    trials = pd.DataFrame(configs, columns=list(AXES))
+    axes = varied_fields(trials) + ["seed"] * (trials["seed"].nunique() > 1)
+    return {name: values_in_words(trials[name].unique().tolist()) for name in axes}
+
+
+def values_in_words(values: Iterable[Any]) -> str:
+    """`0, 1, 3`, or `0.1 to 30 (57 values)`."""
+    known = sorted(values)
+    texts = [config_value(value) for value in known]
+    if len(known) <= MOST_LISTED or isinstance(known[0], str):
+        return ", ".join(texts)
+    return f"{texts[0]} to {texts[-1]} ({len(known)} values)"
 
 
 def trial_name(config: TrialConfig, axes: Iterable[str]) -> str:
-    """Short name for people, such as `P23 N1 w128 wd3 R0.8 s0 lr=0.002`.
+    """Short name for people: what varies, then the seed, such as `wd3 R0.8 lr=0.002 s1`. Where
+    nothing but the seed varies, the seed and the main settings: `s1 P23 N1 w128 wd3 R0.8`.
 
     Args:
-        axes: fields that vary in the sweep; two trials that differ in these or in those that every
-            name has differ in their names.
+        axes: fields that vary in the sweep; two trials that differ in these or in the seed differ
+            in their names, also when more fields vary later.
     """
-    values = config.to_dict()
-    parts = [f"{short}{config_value(values[field])}" for field, short in ALWAYS.items()]
-    parts += [f"{field}={config_value(values[field])}" for field in axes if field not in ALWAYS]
-    name = " ".join(parts)
+    varied = set(axes) - {"seed"}
+    values = {name: config_value(value) for name, value in config.to_dict().items()}
+    main = {field: f"{short}{values[field]}" for field, short in MAIN.items()}
+    parts = [text for field, text in main.items() if field in varied]
+    parts += [f"{field}={values[field]}" for field in AXES if field in varied - MAIN.keys()]
+    seed = f"s{values['seed']}"
+    name = " ".join([*parts, seed] if parts else [seed, *main.values()])
     if len(name) <= LONGEST:
         return name
     return f"{name[: LONGEST - len(config.trial_id) - 2]}… {config.trial_id}"
