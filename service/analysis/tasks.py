@@ -34,6 +34,7 @@ from service.store import keys
 from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
 from service.tables.rows import Row, curve_rows, run_id, without_nan
+from service.tracking.marks import mark
 
 log = logging.getLogger("grok")
 
@@ -109,7 +110,7 @@ def to_do(job: Job) -> list[Todo]:
 
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
-    """Rows and figures of some trials of one shape."""
+    """Rows and figures of some trials of one shape, of which MLflow is to be told."""
     torch.set_num_threads(1)
     worker = Worker(job, Store(job.settings), [item.trial["trial_id"] for item in todo])
     for name in BY_NAME:
@@ -119,6 +120,7 @@ def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
     for item in todo:
         worker.draw(item)
         worker.failures.clear(WORKER, item.trial["trial_id"])
+    mark(worker.store, job.sweep, [item.trial["trial_id"] for item in todo])
     return Report(len(todo), tuple(worker.said))
 
 

@@ -1,8 +1,8 @@
-"""Names that tell trials apart: exact values, the fields that vary and how, a trial in few words."""
+"""Names that tell trials apart: exact values, the fields that vary, a trial in a few words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -38,10 +38,14 @@ def varied_fields(trials: pd.DataFrame) -> list[str]:
 
 
 def sweep_axes(store: Store, sweep: str) -> dict[str, str]:
-    """The fields that vary among all trials that a sweep was asked for, and their values in words;
-    seeds, if there are several, last."""
+    """The axes of all trials that a sweep was asked for."""
     manifest = read_manifest(store, sweep)
-    configs = manifest.trials.values() if manifest else ()
+    return axes_of(manifest.trials.values() if manifest else ())
+
+
+def axes_of(configs: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The fields that vary among trials, and their values in words; seeds, if there are several,
+    last."""
     trials = pd.DataFrame(configs, columns=list(AXES))
     axes = varied_fields(trials) + ["seed"] * (trials["seed"].nunique() > 1)
     return {name: values_in_words(trials[name].unique().tolist()) for name in axes}

@@ -14,7 +14,7 @@ from service.schedule import tune
 from service.schedule.plan import Plan
 from service.schedule.tune import Shown
 from service.tables.reading import read_table
-from service.tracking import client, marks, outbox
+from service.tracking import experiment, marks, outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import PackJob
@@ -55,7 +55,7 @@ def test_the_thread_that_takes_reports_makes_no_mlflow_call(settings, store, tra
             callers.add(threading.current_thread().name)
             return super().__getattribute__(name)
 
-    monkeypatch.setattr(client, "MlflowClient", Watched)
+    monkeypatch.setattr(experiment, "MlflowClient", Watched)
     configs = [tiny_config()]
     again = Tracking(tracking.uri, tracking.experiment_id, tracking.parent_id)
     with Publisher(again) as publisher:

@@ -44,7 +44,7 @@ def test_a_curve_is_watched_while_it_grows(tracking):
 def test_a_run_that_was_made_twice_is_taken_back(tracking):
     """As when a server carries out what the client had given up."""
     config = tiny_config()
-    first = tracking.trial_run(config).run_id
+    first = tracking.trial_run(config).info.run_id
     tracking._create("late", {"trial_id": config.trial_id, "grok.kind": "trial"})
     assert len(child_runs(tracking)) == 2
     tracking.log_trial(finished_row(config), finished_curve(config), {})
@@ -56,7 +56,7 @@ def test_a_trial_is_a_child_of_its_sweep_with_its_config(tracking):
     config = tiny_config(weight_decay=3, train_fraction=0.8)
     tracking.log_trial(finished_row(config), finished_curve(config), {})
     (run,) = child_runs(tracking)
-    assert run.info.run_name == "P7 N1 w16 wd3 R0.8 s0"
+    assert run.info.run_name == "s0 P7 N1 w16 wd3 R0.8"
     assert run.data.tags["mlflow.parentRunId"] == tracking.parent_id
     assert run.data.tags["trial_id"] == config.trial_id
     assert run.data.tags["phase"] == finished_row(config)["phase"]

@@ -1,0 +1,96 @@
+"""The one number per trial that each analysis comes to: what a table of runs has room for.
+
+All of the last checkpoint at t = 1, where the noisy image shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+import pyarrow.dataset as ds
+
+from grokmodel.analysis.spectra import NOTHING
+from grokmodel.probing.null import CHANCE
+from service.store.store import Store
+from service.tables.reading import read_table
+
+NEURONS = ".ffn.pre"
+"""End of the name of the neurons before a non-linearity."""
+HEAD_SITES = ("score[a]", "weighted_value[a]")
+OWN_FREQUENCY = 0.5
+"""Share of a head's power in one frequency from which it counts as specialized in it."""
+POWERS = ["fve_a", "fve_b", "fve_ab"]
+
+
+def headlines(
+    store: Store, sweep: str, trial_ids: Collection[str]
+) -> dict[str, dict[str, float | None]]:
+    """Trial -> its numbers, as far as its analyses are done; None where one could not tell."""
+    done = read_table(store, "analyses", sweep, trial_ids, ["trial_id", "analysis"])
+    found = [
+        headline(store, sweep, list(done.loc[done["analysis"] == analysis, "trial_id"]))
+        for analysis, headline in HEADLINES.items()
+        if (done["analysis"] == analysis).any()
+    ]
+    if not found:
+        return {}
+    frame = pd.concat(found, axis=1)
+    return {
+        str(trial_id): {name: None if value != value else float(value) for name, value in mine}
+        for trial_id, mine in ((i, row.items()) for i, row in frame.iterrows())
+    }
+
+
+def critical_levels(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
+    """`critical_observed`, `critical_predicted`: see the table `critical`."""
+    columns = ["trial_id", "observed", "predicted"]
+    rows = read_table(store, "critical", sweep, ids, columns).set_index("trial_id")
+    return rows.add_prefix("critical_").astype(float)
+
+
+def rule_fve(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
+    """`rule_fve`: of the neurons before the last non-linearity, along a direction from the output
+    side, variance explained by the rule at the frequency at which it explains most."""
+    columns = ["trial_id", "hook", "fve_rule"]
+    rows = read_table(store, "identities", sweep, ids, columns, ds.field("control") < 0)
+    rows = rows[rows["hook"].str.endswith(NEURONS)]
+    return rows.groupby("trial_id")[["fve_rule"]].max().rename(columns={"fve_rule": "rule_fve"})
+
+
+def frequencies(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
+    """`key_frequencies` before the last non-linearity, and `specialized_heads`."""
+    columns = ["trial_id", "hook", "head", "frequency", "p_value", "is_key", *POWERS]
+    rows = read_table(store, "spectra", sweep, ids, columns, ds.field("shown") == NOTHING)
+    neurons = rows[rows["hook"].str.endswith(NEURONS)]
+    last = neurons[neurons["hook"] == neurons.groupby("trial_id")["hook"].transform("max")]
+    keys = last.groupby("trial_id")["is_key"].sum().rename("key_frequencies")
+    heads = specialization(rows)["special"].groupby("trial_id").sum().rename("specialized_heads")
+    return pd.concat([keys, heads], axis=1).astype(float)
+
+
+def specialization(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of rows of `spectra`: for every trial and head `top`, the share of its power in its strongest
+    frequency, and `special`, whether that is OWN_FREQUENCY or more and no chance."""
+    kinds = rows["hook"].str.split(".", n=1).str[-1]
+    rows = rows[kinds.isin(HEAD_SITES)]
+    rows = rows.assign(power=rows[POWERS].sum(axis=1))
+    sites = rows.groupby(["trial_id", "head", "hook"])
+    top = sites["power"].max() / sites["power"].sum().clip(lower=1e-12)
+    special = (top >= OWN_FREQUENCY) & (sites["p_value"].min() <= CHANCE)
+    return pd.DataFrame({"top": top, "special": special}).groupby(["trial_id", "head"]).max()
+
+
+def llc(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
+    """`llc`: the median over chains."""
+    rows = read_table(store, "learning_coefficient", sweep, ids, ["trial_id", "llc"])
+    return rows.groupby("trial_id")[["llc"]].median()
+
+
+HEADLINES = {
+    "timesteps": critical_levels,
+    "identities": rule_fve,
+    "spectra": frequencies,
+    "learning_coefficient": llc,
+}
+"""Analysis -> the numbers that it comes to, a column each, by trial."""
