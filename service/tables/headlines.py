@@ -44,9 +44,10 @@ def headlines(
 
 def critical_levels(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
     """`critical_observed`, `critical_predicted`: see the table `critical`."""
-    columns = ["trial_id", "observed", "predicted"]
-    rows = read_table(store, "critical", sweep, ids, columns).set_index("trial_id")
-    return rows.add_prefix("critical_").astype(float)
+    columns = ["trial_id", "step", "observed", "predicted"]
+    rows = read_table(store, "critical", sweep, ids, columns).sort_values("step")
+    last = rows.groupby("trial_id")[["observed", "predicted"]].last()
+    return last.add_prefix("critical_").astype(float)
 
 
 def rule_fve(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:

@@ -82,6 +82,7 @@ class Tracking(Experiment):
         new = {name: text for name, text in axes.items() if name not in parent.data.params}
         tags = {f"axis.{name}": text for name, text in axes.items()}
         tags["mlflow.note.content"] = overview.summary
+        tags |= {name: text for name, text in self.source.items() if name not in parent.data.tags}
         progress = (overview.phases, len(overview.configs), parent.info.start_time)
         self.log(self.parent_id, progress_metrics(*progress), new, tags)
         banks = {config["images_hash"]: bank_inputs(config) for config in overview.configs}

@@ -1,4 +1,4 @@
-"""A view of MLflow's table of runs: phase, what the sweep varies, strict accuracy, the best first.
+"""A view of MLflow's table of runs: phase, strict accuracy, the best first, what the sweep varies.
 
 MLflow keeps views that are shared in tags of the experiment, and shows the one that an address
 names by `viewStateShareKey` (`service/tables/summary.py: ui_address`). The content of the tag is
@@ -16,8 +16,6 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 NAME = "phases and strict accuracy"
 """By which MLflow's pages list it."""
 STRICT = "metrics.`val_acc_strict`"
-PREFIXES = {"params": "$$$param$$$", "metrics": "$$$metric$$$", "tags": "$$$tag$$$"}
-"""Kind of a column -> how its place in the order of columns begins."""
 
 
 def view_state(axes: Iterable[str], made_ms: int) -> str:
@@ -27,9 +25,11 @@ def view_state(axes: Iterable[str], made_ms: int) -> str:
         axes: params that have a column.
         made_ms: when the view was made.
     """
-    columns = ["tags.`phase`", *(f"params.`{name}`" for name in axes), STRICT]
+    # the axes last: many of them would push what else there is out of the window
+    columns = ["tags.`phase`", STRICT, *(f"params.`{name}`" for name in axes)]
     state = {
         "selectedColumns": columns,
+        "columnOrder": columns,
         "orderByKey": STRICT,
         "orderByAsc": False,
         "searchFilter": "",

@@ -56,10 +56,8 @@ def test_a_name_begins_with_what_varies_and_leaves_out_what_does_not(store):
 def test_axes_are_told_with_all_their_values(store):
     configs = [tiny_config(weight_decay=d, seed=s) for d in (3, 0.1, 1) for s in range(13)]
     write_manifest(store, "sweep", configs, "1")
-    assert sweep_axes(store, "sweep") == {
-        "weight_decay": "0.1, 1, 3",
-        "seed": "0 to 12 (13 values)",
-    }
+    axes = {"weight_decay": "0.1, 1, 3", "seed": "0 to 12 (13 values)"}
+    assert sweep_axes(store, "sweep") == axes
     write_manifest(store, "one", configs[:1], "1")
     assert sweep_axes(store, "one") == {}
     assert sweep_axes(store, "none") == {}
