@@ -10,7 +10,6 @@ from collections.abc import Collection
 import pandas as pd
 import pyarrow.dataset as ds
 
-from grokmodel.analysis.spectra import NOTHING
 from grokmodel.probing.null import CHANCE
 from service.store.store import Store
 from service.tables.reading import read_table
@@ -62,7 +61,7 @@ def rule_fve(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
 def frequencies(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
     """`key_frequencies` before the last non-linearity, and `specialized_heads`."""
     columns = ["trial_id", "hook", "head", "frequency", "p_value", "is_key", *POWERS]
-    rows = read_table(store, "spectra", sweep, ids, columns, ds.field("shown") == NOTHING)
+    rows = read_table(store, "spectra", sweep, ids, columns, ds.field("t") == 1)
     neurons = rows[rows["hook"].str.endswith(NEURONS)]
     last = neurons[neurons["hook"] == neurons.groupby("trial_id")["hook"].transform("max")]
     keys = last.groupby("trial_id")["is_key"].sum().rename("key_frequencies")
