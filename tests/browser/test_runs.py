@@ -38,7 +38,6 @@ def test_the_printed_address_shows_trials_by_strict_accuracy(page, smoke_store):
     assert names[-1] == "smoke"  # the parent has no accuracy
     rows = trials.to_dict("records")
     row_of = {trial_name(config_of(row), ["weight_decay"]): row for row in rows}
-    print(names, cells(page, "metrics.`val_acc_strict`"))
     assert set(names[:-1]) == row_of.keys()
     shown = cells(page, "metrics.`val_acc_strict`")[:-1]
     strict = [row_of[name]["val_acc_strict"] for name in names[:-1]]

@@ -13,6 +13,7 @@ from grokmodel.image.training import train
 from service.schedule import tune
 from service.schedule.plan import Plan
 from service.schedule.tune import Shown
+from service.store.manifest import write_manifest
 from service.tables.reading import read_table
 from service.tracking import experiment, marks, outbox
 from service.tracking.client import Tracking
@@ -113,6 +114,19 @@ def test_what_waits_for_a_server_that_is_away_is_bounded(settings, store, monkey
         run_shown(settings, shown(store, configs, publisher), configs)
         assert publisher.waiting <= 1
     assert len(marks.marked(store, "sweep")) == 3  # and sent in the end
+
+
+def test_how_far_a_sweep_is_is_told_while_it_trains(settings, store, tracking, monkeypatch):
+    monkeypatch.setattr(tune, "PROGRESS_EVERY_S", 0.0)
+    configs = [tiny_config(seed=s, steps=20 + 60 * s) for s in range(2)]
+    write_manifest(store, "sweep", configs, tracking.experiment_id)
+    with Publisher(tracking) as publisher:
+        run_shown(settings, shown(store, configs, publisher), configs)
+        assert publisher.drain(60) == 0
+    run = tracking.client.get_run(tracking.parent_id)
+    assert run.data.metrics["trials_total"] == 2
+    told = tracking.client.get_metric_history(tracking.parent_id, "trials_done")
+    assert {point.value for point in told} & {0, 1}  # before the end too
 
 
 def test_tune_may_note_it_down(store, tracking):
