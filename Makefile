@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
-# to the shell, in which it is one word whatever is in it
-export STORE
+PORT   ?= 5000
+# to the shell, in which each is one word whatever is in it
+export STORE PORT
 
 .PHONY: demo smoke reproduce ui up down test test-cluster slow faults check lint format docs bench bench-gpu lock audit clean
 
@@ -17,8 +18,8 @@ smoke: $(VENV)/.run         ## four tiny trials: does everything work?
 reproduce: $(VENV)/.run     ## the paper's experiments, as far as two hours go: REPRODUCTION.md
 	$(BIN)/grok reproduce --budget 2h --store "$$STORE"
 
-ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000
-	@$(BIN)/grok ui --store "$$STORE"
+ui: $(VENV)/.run            ## MLflow's pages on http://127.0.0.1:5000, or another PORT
+	@$(BIN)/grok ui --store "$$STORE" --port "$$PORT"
 
 up: $(VENV)/.stack          ## S3, PostgreSQL, MLflow and a Ray cluster on this machine
 	@$(BIN)/python -m infra.local up

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,13 +23,15 @@ def today() -> str:
 
 
 def describe() -> dict[str, str]:
-    """Tags: git commit, versions, devices."""
+    """Tags: program, git commit, versions, devices."""
     import ray  # benchmarks on a bare GPU machine ask for the processor only
 
     tags = {f"version.{name}": importlib.metadata.version(name) for name in PACKAGES}
     return tags | {
         "version.grok-sweep": project_version(),
         "git.commit": git_commit(),
+        "source.name": program(),
+        "source.type": "JOB" if is_submitted() else "LOCAL",
         "python": platform.python_version(),
         "science_version": str(SCIENCE_VERSION),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name(),
@@ -62,6 +65,18 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def program() -> str:
+    """What runs: `grok`, or a script by its path in the source, such as `sweeps/grok_phase.py`."""
+    path, root = Path(sys.argv[0]).resolve(), Path(__file__).resolve().parent.parent
+    is_ours = path.suffix == ".py" and path.is_relative_to(root)
+    return path.relative_to(root).as_posix() if is_ours else path.name
+
+
+def is_submitted() -> bool:
+    """Whether this is a job that was submitted to Ray."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
 
 
 def cpu_name() -> str:

@@ -42,9 +42,12 @@ def make(checkout, *words, **variables):
 @pytest.mark.parametrize("store", ["runs", "a b", 'it\'s & "so"; #1', "s3://bucket/prefix"])
 @pytest.mark.parametrize("target", ["demo", "smoke", "reproduce", "ui"])
 def test_a_store_is_one_word(checkout, target, store):
-    assert make(checkout, target, STORE=store)[-2:] == ["--store", store]
+    words = make(checkout, target, STORE=store)
+    assert words[words.index("--store") + 1] == store
 
 
-def test_a_store_can_be_a_variable_of_make(checkout):
-    assert make(checkout, "ui", "STORE=a b")[-2:] == ["--store", "a b"]
-    assert make(checkout, "ui")[-2:] == ["--store", "runs"]
+def test_store_and_port_can_be_variables_of_make(checkout):
+    assert make(checkout, "ui", "STORE=a b", "PORT=5050")[-4:] == [
+        *("--store", "a b", "--port", "5050")
+    ]
+    assert make(checkout, "ui")[-4:] == ["--store", "runs", "--port", "5000"]

@@ -27,10 +27,10 @@ from service.report.trial_figures import draw as draw_trial
 from service.schedule.preview import check_data
 from service.settings import Settings
 from service.store.heartbeat import heartbeats
-from service.store.manifest import sweep_names
+from service.store.manifest import read_manifest, sweep_names
 from service.store.store import Store, StoreError
 from service.tables.reading import read_table
-from service.tables.summary import ui_address
+from service.tables.summary import PORT, ui_address
 from service.tables.typical import representatives
 from service.tracking import marks, outbox
 from service.tracking.artifacts import correct, goes_along, misplaced
@@ -148,15 +148,26 @@ def run_ui(settings: Settings, args: argparse.Namespace) -> int:
     address, tracking = ui_address(settings, port=args.port), Tracking(settings.tracking_uri)
     if not tracking.uri.startswith("http"):
         tracking.retry(lambda: bring_files_here(tracking, settings), patience_s=0.0)
-        print(f"open {address}", flush=True)
+        print(f"open {address}", *sweep_addresses(settings, args.port), sep="\n", flush=True)
         # not as an argument, which all may read
         os.environ["MLFLOW_BACKEND_STORE_URI"] = tracking.uri
         # it is for language models, and takes 2 GB
         os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
         words = ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(args.port)]
         os.execv(sys.executable, [sys.executable, *words])
-    print(f"its server is running: open {address}")
+    print(f"its server is running: open {address}", *sweep_addresses(settings), sep="\n")
     return 0
+
+
+def sweep_addresses(settings: Settings, port: int = PORT) -> list[str]:
+    """A line for each sweep of a store: where MLflow shows its trials."""
+    store = Store(settings)
+    known = {name: read_manifest(store, name) for name in sweep_names(store)}
+    return [
+        f"  {name}: {ui_address(settings, manifest.experiment_id, port)}"
+        for name, manifest in known.items()
+        if manifest
+    ]
 
 
 def bring_files_here(tracking: Tracking, settings: Settings) -> None:

@@ -21,7 +21,7 @@ from service.settings import Settings, sqlite_file, without_password
 from service.store.manifest import sweep_names
 from service.store.store import Store
 from service.text import reason
-from service.tracking.client import set_up_mlflow
+from service.tracking.experiment import set_up_mlflow
 
 ANSWER_S = 8
 """Seconds that a request to MLflow may take."""

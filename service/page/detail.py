@@ -11,9 +11,9 @@ import pandas as pd
 
 from grokmodel.analysis.ablations import ALL
 from grokmodel.analysis.spectra import NOTHING
-from grokmodel.image.config import FIELDS
+from grokmodel.image.config import FIELDS, config_of
 from service.page.overview import columns_of, few, rounded
-from service.tables.names import train_command, unusual
+from service.tables.names import changed_fields, train_command
 from service.text import config_value
 
 Detail = dict[str, Any]
@@ -25,20 +25,23 @@ LEVELS_OF_GRAY = 16
 """Two pixels go into a byte: the eye sees no difference, the page is half as long."""
 
 
-def training(row: Mapping[str, Any], curve: pd.DataFrame, samples: pd.DataFrame) -> Detail:
+def training(
+    sweep: str, row: Mapping[str, Any], curve: pd.DataFrame, samples: pd.DataFrame
+) -> Detail:
     """Of every trial: settings, curve, samples.
 
     Args:
         row: of `trials`.
         curve, samples: its rows of these tables.
     """
+    config = config_of(row)
     samples = samples[samples["step"] <= row["steps_run"]]  # of another run, that took longer
     curve = curve.sort_values("step")
     curve = curve.iloc[few(len(curve), POINTS)]
     known = [name for name in CURVE if curve[name].notna().any()]
     return {
-        "command": train_command(row),
-        "unusual": {name: config_value(value) for name, value in unusual(row).items()},
+        "command": train_command(config, sweep),
+        "unusual": {name: config_value(value) for name, value in changed_fields(config).items()},
         "config": {name: config_value(row[name]) for name in FIELDS},
         "train_step": _steps(row["train_step"]),
         "strict_step": _steps(row["val_step_strict"]),

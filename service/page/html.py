@@ -101,7 +101,7 @@ def _details(
                 mine = {table: frames[trial_id] for table, frames in rows.items()
                         if trial_id in frames}  # fmt: skip
                 data = (
-                    detail.training(row_of[trial_id], *(_of(mine, t) for t in tables))
+                    detail.training(sweep, row_of[trial_id], *(_of(mine, t) for t in tables))
                     if kind == "t"
                     else detail.analyses(mine)
                 )

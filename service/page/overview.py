@@ -13,7 +13,7 @@ from grokmodel.image.config import AXES
 from service.colors import PHASE_COLORS
 from service.store.store import Store
 from service.tables import clocks
-from service.tables.measures import MEASURES, measure
+from service.tables.headlines import TITLES, headlines
 from service.tables.names import varied_fields
 from service.tables.reading import read_table
 from service.tables.typical import representatives
@@ -41,12 +41,14 @@ POINTS = 40
 """Of a curve in the overview, at most."""
 
 
-def overview(store: Store, sweep: str, trials: pd.DataFrame, with_measures: bool) -> dict[str, Any]:
+def overview(
+    store: Store, sweep: str, trials: pd.DataFrame, with_headlines: bool
+) -> dict[str, Any]:
     """Everything that the page needs before a trial is opened; JSON without NaN.
 
     Args:
         trials: rows of `trials`.
-        with_measures: those of analyses too, which are not there while a sweep is trained.
+        with_headlines: the numbers of analyses too, which are not there while a sweep is trained.
     """
     axes = [name for name in varied_fields(trials) if trials[name].nunique() > 1]
     numbers = {name: title for name, title in OUTCOMES.items() if trials[name].notna().any()}
@@ -56,10 +58,11 @@ def overview(store: Store, sweep: str, trials: pd.DataFrame, with_measures: bool
         steps, text = _clock(trials, name)
         if any(text):
             numbers[name], columns[name], words[name] = title, steps, text
-    for title in MEASURES if with_measures else ():
-        values = measure(store, sweep, trials, title)["value"].reindex(trials["trial_id"])
-        if values.notna().any():
-            numbers[title], columns[title] = title, rounded(values)
+    found = headlines(store, sweep, list(trials["trial_id"])) if with_headlines else {}
+    for name, title in TITLES.items():
+        values = [found.get(trial_id, {}).get(name) for trial_id in trials["trial_id"]]
+        if any(value is not None for value in values):
+            numbers[name], columns[name] = title, rounded(values)
     return {
         "sweep": sweep,
         "phases": [{"name": p, "color": PHASE_COLORS[p]} for p in PHASES],

@@ -15,7 +15,7 @@ from grokmodel.errors import ConfigError
 from service.colors import PHASE_COLORS
 from service.report import figures, heads_figure, phase_figures
 from service.store.store import Store
-from service.tables.measures import MEASURES, measure
+from service.tables.headlines import TITLES, headlines
 from service.tables.reading import read_table
 
 MAX_PLANES = 6
@@ -82,8 +82,15 @@ def _heads(store: Store, sweep: str, trials: pd.DataFrame) -> Figure | None:
 
 
 def _measures(store: Store, sweep: str, trials: pd.DataFrame) -> Figure | None:
-    values = {title: measure(store, sweep, trials, title) for title in MEASURES}
-    values = {title: frame for title, frame in values.items() if len(frame) >= FEWEST}
+    found = pd.DataFrame.from_dict(
+        headlines(store, sweep, list(trials["trial_id"])), orient="index"
+    )
+    phases = trials.set_index("trial_id")["phase"]
+    values = {}
+    for name in [name for name in TITLES if name in found]:
+        known = found[name].dropna().astype(float)
+        if len(known) >= FEWEST:
+            values[TITLES[name]] = pd.DataFrame({"value": known, "phase": phases[known.index]})
     return measures(values) if values else None
 
 

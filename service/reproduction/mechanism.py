@@ -14,12 +14,10 @@ from grokmodel.probing.fourier import DOMINANT_SHARE, Spectrum
 from grokmodel.probing.null import CHANCE, KEY_AT_MOST, ORDERS
 from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, Finding
 from service.reproduction.grokking import MOST
+from service.tables.headlines import HEAD_SITES, NEURONS, OWN_FREQUENCY, specialization
 from service.text import count, percent, spread
 
-NEURONS, BEHIND = ".ffn.pre", ".ffn.post"
-HEAD_SITES = ("score[a]", "weighted_value[a]")
-OWN_FREQUENCY = 0.5
-"""Share of a head's power in one frequency from which it counts as specialized in it."""
+BEHIND = ".ffn.post"
 EXACT_FVE, SOME_FVE = 0.90, 0.70
 BALANCED = 0.1
 """Two coefficients count as equal in size when they differ by this share."""
@@ -102,12 +100,9 @@ def heads_specialize(rows: pd.DataFrame) -> Finding:
     rows = rows[kinds.isin(HEAD_SITES) & (rows["shown"] == NOTHING) & (rows["heads"] > 1)]
     if rows.empty:
         return Finding(NOT_RUN, ("the trials that learned have one head each",))
-    rows = rows.assign(power=rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1))
-    per_site = rows.groupby(["trial_id", "head", "hook"])
-    top = per_site["power"].max() / per_site["power"].sum().clip(lower=1e-12)
-    special = (top >= OWN_FREQUENCY) & (per_site["p_value"].min() <= CHANCE)
-    heads = pd.DataFrame({"top": top, "special": special}).groupby(["trial_id", "head"]).max()
-    chance, null = 1 / rows["frequency"].nunique(), per_site["null_q95"].first()
+    heads = specialization(rows)
+    chance = 1 / rows["frequency"].nunique()
+    null = rows.groupby(["trial_id", "head", "hook"])["null_q95"].first()
     trials = count(heads.index.get_level_values("trial_id").nunique(), "trial")
     lines = (
         f"share of a head's power in its strongest frequency: {spread(heads['top'])} over "

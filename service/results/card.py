@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from service.results.trial import NoSnapshotError, ResultError, Row, Trial, changed_fields
+from service.results.trial import NoSnapshotError, ResultError, Row, Trial
 from service.tables import clocks
+from service.tables.names import changed_fields
 from service.text import config_value, count, duration, grok_command, measured
 
 WIDTH, MARGIN = 110, 11

@@ -3,21 +3,19 @@ that."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grokmodel.data.names import GLYPHS
 from grokmodel.errors import ConfigError, UserError
-from grokmodel.image.config import FIELDS, TrialConfig, config_of
+from grokmodel.image.config import config_of
 from service.settings import Settings
 from service.store.keys import snapshot_key
 from service.store.store import Store
+from service.tables.names import train_command
 from service.tables.reading import read_table
-from service.text import config_value
 
 if TYPE_CHECKING:  # torch: only when a model is asked for
     from torch import Tensor
@@ -30,7 +28,6 @@ Row = Mapping[str, Any]
 
 SAMPLES, STEPS = 16, 50
 """Samples of a pair, and Euler steps that draw them, unless told otherwise."""
-SCRIPT = "python sweeps/grok_phase.py"
 
 
 class ResultError(UserError, LookupError):
@@ -160,12 +157,7 @@ class Trial:
     @property
     def command(self) -> str:
         """The command that trains it again, in a store of its own: in this one it is done."""
-        words = ["--name", self.sweep, "--store", "again"]
-        if self.config.data != GLYPHS:
-            words += ["--data-root", self.settings.data_root]
-        for name, value in changed_fields(self.config).items():
-            words += [f"--{name.replace('_', '-')}", config_value(value)]
-        return f"{SCRIPT} {shlex.join(words)}"
+        return train_command(self.config, self.sweep, self.settings.data_root)
 
     # --- snapshots -------------------------------------------------------------------------------
 
@@ -202,18 +194,3 @@ class Trial:
             return snapshots.load(self.store, self.id, step, run)
         except CheckpointError as error:
             raise ResultError(f"trial {self.id}: {error}") from error
-
-
-def changed_fields(config: TrialConfig) -> dict[str, Any]:
-    """The least fields that make the config from the defaults; its images apart."""
-    values = {name: value for name, value in config.to_dict().items() if FIELDS[name].is_axis}
-    kept = {name: v for name, v in values.items() if v != FIELDS[name].default}
-    same = config.with_images("")
-    for name in list(kept):
-        rest = {other: value for other, value in kept.items() if other != name}
-        try:
-            if TrialConfig(**rest) == same:
-                kept = rest
-        except ConfigError:  # it needs this field
-            continue
-    return kept

@@ -21,7 +21,7 @@ from service.retry import retry
 from service.schedule.plan import Resources
 from service.settings import Settings
 from service.text import reason
-from service.tracking.client import set_up_mlflow
+from service.tracking.experiment import set_up_mlflow
 
 log = logging.getLogger("grok")
 

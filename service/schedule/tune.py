@@ -32,6 +32,8 @@ MAX_FAILURES = 10
 that can be taken away; it resumes from its last resume points."""
 MOST_WAITING = 2000
 """Messages that wait for MLflow beyond which the driver keeps no more in memory."""
+PROGRESS, PROGRESS_EVERY_S = "progress", 60.0
+"""Key and pace of the messages of how far the sweep is."""
 
 AWS_SECRETS = {
     "AWS_ACCESS_KEY_ID",
@@ -124,6 +126,7 @@ class Shown(tune.Callback):  # type: ignore[misc]
     def __init__(self, store: Store, plan: Plan, publisher: Publisher) -> None:
         self.store, self.sweep, self.publisher = store, plan.sweep, publisher
         self.configs = {c.trial_id: c for c in plan.todo}
+        self.told_at = time.monotonic()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
@@ -136,6 +139,9 @@ class Shown(tune.Callback):  # type: ignore[misc]
             else:
                 send = partial(outbox.send_trial, self.store, self.sweep, news.row, news.curve)
             self.publisher.offer(news.trial_id, send)
+        if time.monotonic() - self.told_at > PROGRESS_EVERY_S:
+            self.told_at = time.monotonic()
+            self.publisher.offer(PROGRESS, partial(outbox.send_progress, self.store, self.sweep))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune keeps it for a resumption of which we make no use

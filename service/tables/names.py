@@ -8,22 +8,20 @@ from typing import Any
 
 import pandas as pd
 
-from grokmodel.image.config import AXES, TrialConfig
+from grokmodel.data.names import GLYPHS
+from grokmodel.errors import ConfigError
+from grokmodel.image.config import AXES, FIELDS, TrialConfig
 from service.store.manifest import read_manifest
 from service.store.store import Store
 from service.text import config_value
 
-ALWAYS = {
-    "P": "P",
-    "N": "N",
-    "width": "w",
-    "weight_decay": "wd",
-    "train_fraction": "R",
-    "seed": "s",
-}
-"""Fields that every name has -> what they are called there."""
+MAIN = {"P": "P", "N": "N", "width": "w", "weight_decay": "wd", "train_fraction": "R"}
+"""Main settings -> what they are called in names; other fields by their own."""
+SCRIPT = "python sweeps/grok_phase.py"
 LONGEST = 250
 """Characters of a name, at most: what MLflow's databases hold."""
+MOST_LISTED = 12
+"""Values of an axis that are listed; of more numbers the lowest, the highest and how many."""
 
 
 def distinct(values: Sequence[Any], digits: int = 6) -> list[str]:
@@ -43,42 +41,69 @@ def varied_fields(trials: pd.DataFrame) -> list[str]:
     return [name for name in AXES if name not in silent and trials[name].nunique() > 1]
 
 
-def sweep_axes(store: Store, sweep: str) -> tuple[str, ...]:
-    """The fields that vary among all trials that a sweep was asked for."""
+def sweep_axes(store: Store, sweep: str) -> dict[str, str]:
+    """The axes of all trials that a sweep was asked for."""
     manifest = read_manifest(store, sweep)
-    configs = manifest.trials.values() if manifest else ()
-    return tuple(varied_fields(pd.DataFrame(configs, columns=list(AXES))))
+    return axes_of(manifest.trials.values() if manifest else ())
 
 
-def unusual(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the settings of a trial those that are not as by default."""
-    usual = TrialConfig(seed=values["seed"]).to_dict() | {"patch": values["side"]}
-    return {name: values[name] for name in AXES if values[name] != usual[name]}
+def axes_of(configs: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The fields that vary among trials, and their values in words; seeds, if there are several,
+    last."""
+    trials = pd.DataFrame(configs, columns=list(AXES))
+    axes = varied_fields(trials) + ["seed"] * (trials["seed"].nunique() > 1)
+    return {name: values_in_words(trials[name].unique().tolist()) for name in axes}
 
 
-def train_command(values: Mapping[str, Any], name: str = "again") -> str:
-    """The command that trains a trial with these settings, in a sweep of its own."""
-    flags = [["--" + field.replace("_", "-"), _flag_value(value)]
-             for field, value in (unusual(values) | {"seed": values["seed"]}).items()]  # fmt: skip
-    words = ["python", "sweeps/grok_phase.py", "--name", name]
-    return shlex.join([*words, *(word for flag in flags for word in flag)])
+def values_in_words(values: Iterable[Any]) -> str:
+    """`0, 1, 3`, or `0.1 to 30 (57 values)`."""
+    known = sorted(values)
+    texts = [config_value(value) for value in known]
+    if len(known) <= MOST_LISTED or isinstance(known[0], str):
+        return ", ".join(texts)
+    return f"{texts[0]} to {texts[-1]} ({len(known)} values)"
 
 
-def _flag_value(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else config_value(value)
+def changed_fields(config: TrialConfig) -> dict[str, Any]:
+    """The least fields that make the config from the defaults; its images apart."""
+    values = {name: value for name, value in config.to_dict().items() if FIELDS[name].is_axis}
+    kept = {name: v for name, v in values.items() if v != FIELDS[name].default}
+    same = config.with_images("")
+    for name in list(kept):
+        rest = {other: value for other, value in kept.items() if other != name}
+        try:
+            if TrialConfig(**rest) == same:
+                kept = rest
+        except ConfigError:  # it needs this field
+            continue
+    return kept
+
+
+def train_command(config: TrialConfig, sweep: str, data_root: str = "") -> str:
+    """The command that trains a trial again, in a store of its own: where it is done, it is not."""
+    words = ["--name", sweep, "--store", "again"]
+    if config.data != GLYPHS:
+        words += ["--data-root", data_root or "DIR"]
+    for name, value in changed_fields(config).items():
+        words += [f"--{name.replace('_', '-')}", config_value(value)]
+    return f"{SCRIPT} {shlex.join(words)}"
 
 
 def trial_name(config: TrialConfig, axes: Iterable[str]) -> str:
-    """Short name for people, such as `P23 N1 w128 wd3 R0.8 s0 lr=0.002`.
+    """Short name for people: what varies, then the seed, such as `wd3 R0.8 lr=0.002 s1`. Where
+    nothing but the seed varies, the seed and the main settings: `s1 P23 N1 w128 wd3 R0.8`.
 
     Args:
-        axes: fields that vary in the sweep; two trials that differ in these or in those that every
-            name has differ in their names.
+        axes: fields that vary in the sweep; two trials that differ in these or in the seed differ
+            in their names, also when more fields vary later.
     """
-    values = config.to_dict()
-    parts = [f"{short}{config_value(values[field])}" for field, short in ALWAYS.items()]
-    parts += [f"{field}={config_value(values[field])}" for field in axes if field not in ALWAYS]
-    name = " ".join(parts)
+    varied = set(axes) - {"seed"}
+    values = {name: config_value(value) for name, value in config.to_dict().items()}
+    main = {field: f"{short}{values[field]}" for field, short in MAIN.items()}
+    parts = [text for field, text in main.items() if field in varied]
+    parts += [f"{field}={values[field]}" for field in AXES if field in varied - MAIN.keys()]
+    seed = f"s{values['seed']}"
+    name = " ".join([*parts, seed] if parts else [seed, *main.values()])
     if len(name) <= LONGEST:
         return name
     return f"{name[: LONGEST - len(config.trial_id) - 2]}… {config.trial_id}"

@@ -100,8 +100,10 @@ def read_table(
     sweep: str | None = None,
     trial_ids: Iterable[str] | None = None,
     columns: Sequence[str] | None = None,
+    where: Any = None,
 ) -> pd.DataFrame:
-    """All rows of a table, or those of one sweep or of some trials: one row per key.
+    """All rows of a table, or those of one sweep, of some trials, or for which an expression of
+    Arrow over columns of the key is true: one row per key.
 
     An absent table is an empty frame with its columns. A row that is older than a column has a null
     there. Of a trial that has rows of several runs those of the run are read that `trials` has.
@@ -110,7 +112,7 @@ def read_table(
         TableError: a part is damaged, or parts went again and again.
         StoreError: a part cannot be read.
     """
-    return read_arrow(store, table_name, sweep, trial_ids, columns).to_pandas()
+    return read_arrow(store, table_name, sweep, trial_ids, columns, where).to_pandas()
 
 
 def read_arrow(
@@ -119,6 +121,7 @@ def read_arrow(
     sweep: str | None = None,
     trial_ids: Iterable[str] | None = None,
     columns: Sequence[str] | None = None,
+    where: Any = None,
 ) -> pa.Table:
     """The same before it is a frame, in which whole numbers with nulls become floats."""
     table = TABLES[table_name]
@@ -126,7 +129,7 @@ def read_arrow(
     runs = _runs(store, sweep, trial_ids) if "run_id" in table.key else None
     key = [*table.identity, "schema_version"]
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
-    found = _load(store, table_name, sweep, trial_ids, names)
+    found = _load(store, table_name, sweep, trial_ids, names, where)
     frame = found.select(key).to_pandas()
     is_odd = outdated(frame, table)
     if runs is not None:
@@ -172,13 +175,15 @@ def _load(
     sweep: str | None,
     trial_ids: Iterable[str] | None,
     columns: Sequence[str] | None,
+    where: Any = None,
 ) -> pa.Table:
     table = TABLES[table_name]
     schema = table.arrow.append(pa.field("sweep", pa.string()))
     names = list(columns or schema.names)
-    chosen = None
+    chosen = where
     if trial_ids is not None:  # typed, because an empty list has no type of its own
-        chosen = ds.field("trial_id").isin(pa.array(list(trial_ids), pa.string()))
+        mine = ds.field("trial_id").isin(pa.array(list(trial_ids), pa.string()))
+        chosen = mine if where is None else mine & where
     keys: list[str] = []
 
     def read() -> pa.Table:

@@ -32,6 +32,8 @@ CENSORED = (
     "by N` and `> N`: not learned by their last step, N."
 )
 
+VIEW = "trials"
+"""Key of the view of a sweep's runs that its address opens."""
 PORT = 5000
 """Of MLflow's pages on this machine, unless told otherwise."""
 
@@ -129,13 +131,14 @@ def ui_command(settings: Settings) -> str:
 
 
 def ui_address(settings: Settings, experiment_id: str = "", port: int = PORT) -> str:
-    """The page of the sweep, or of all; without the type MLflow shows its pages for language
-    models."""
+    """The page of the sweep, its trials in the view of `tracking/view.py`, or of all sweeps;
+    without the type MLflow shows its pages for language models."""
     uri = settings.tracking_uri
     is_server = uri.startswith("http")
     host = without_password(uri).rstrip("/") if is_server else f"http://127.0.0.1:{port}"
     page = f"experiments/{experiment_id}/runs" if experiment_id else "experiments"
-    return f"{host}/#/{page}?workflowType=machine_learning"
+    view = f"&viewStateShareKey={VIEW}" if experiment_id else ""
+    return f"{host}/#/{page}?workflowType=machine_learning{view}"
 
 
 def _median_share(values: pd.Series) -> str:

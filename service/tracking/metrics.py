@@ -1,4 +1,8 @@
-"""Rows of the tables as what MLflow calls metrics."""
+"""Rows of the tables as what MLflow calls metrics: curves over steps, and one number per trial.
+
+What is one number per trial is at step 0: MLflow draws a metric whose only step that is as a bar
+per run, and one with other steps as a line, of a single point.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from grokmodel.core.outcome import EVALUATION_FIELDS
+from grokmodel.core.outcome import EVALUATION_FIELDS, PHASES
 
 CURVE_METRICS = EVALUATION_FIELDS[1:]
 OUTCOME_METRICS = (
     "train_step",
     "val_step",
     "val_step_strict",
+    "lag",
     "tau_rule",
     "tau_mem",
     "steps_run",
@@ -22,10 +27,21 @@ OUTCOME_METRICS = (
     "train_acc_final",
     "val_acc_final",
     "val_acc_strict_final",
+    "train_acc_1step",
+    "val_acc_1step",
     "val_acc_strict_1step",
     "val_acc_heldout_final",
     "val_acc_strict_heldout_final",
 )
+ANALYSIS_METRICS = (
+    "critical_observed",
+    "critical_predicted",
+    "rule_fve",
+    "key_frequencies",
+    "specialized_heads",
+    "llc",
+)
+"""See `tables/headlines.py`."""
 
 
 def curve_metrics(curve: Sequence[Mapping[str, Any]], start_ms: int) -> list[Metric]:
@@ -34,8 +50,27 @@ def curve_metrics(curve: Sequence[Mapping[str, Any]], start_ms: int) -> list[Met
 
 
 def outcome_metrics(row: Mapping[str, Any], start_ms: int) -> list[Metric]:
-    """A row of the `trials` table as metrics at its last step."""
-    return _metrics(row, OUTCOME_METRICS, int(row["steps_run"]), start_ms)
+    """A row of the `trials` table, and what is known of its analyses, as metrics without a step."""
+    whole = {**row, "lag": _difference(row["val_step_strict"], row["train_step"])}
+    return _metrics(whole, OUTCOME_METRICS + ANALYSIS_METRICS, 0, start_ms)
+
+
+def progress_metrics(phases: Mapping[str, int], total: int, start_ms: int) -> list[Metric]:
+    """How far a sweep is, as metrics over the number of trials that are done.
+
+    Args:
+        phases: trials that are done, by phase.
+        total: trials in all.
+    """
+    done = sum(phases.values())
+    row: dict[str, float] = {"trials_done": done, "trials_total": total}
+    if done:
+        row |= {f"share_{phase}": phases.get(phase, 0) / done for phase in PHASES}
+    return _metrics(row, list(row), done, start_ms)
+
+
+def _difference(later: float | None, earlier: float | None) -> float | None:
+    return None if later is None or earlier is None else later - earlier
 
 
 def _metrics(
@@ -45,5 +80,5 @@ def _metrics(
     return [
         Metric(name, float(row[name]), start_ms + step, step)
         for name in names
-        if row[name] is not None and math.isfinite(row[name])
+        if row.get(name) is not None and math.isfinite(row[name])
     ]

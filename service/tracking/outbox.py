@@ -16,15 +16,17 @@ from typing import Any
 import pandas as pd
 
 from service.settings import Settings
-from service.store import keys
+from service.store import keys, origins
 from service.store.heartbeat import FAILED, STOPPED, heartbeats
 from service.store.manifest import read_manifest
 from service.store.store import Store, StoreError
+from service.tables.headlines import headlines
 from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
 from service.tables.summary import settings_table
 from service.text import grok_command
-from service.tracking.client import Tracking, TrackingError
+from service.tracking.client import Overview, Tracking, TrackingError
+from service.tracking.inputs import source_tags
 from service.tracking.marks import SWEEP, mark, marked
 from service.tracking.publisher import Publisher
 
@@ -64,6 +66,9 @@ def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking)
     if not marks:
         return
     manifest, trials = read_manifest(store, sweep), read_table(store, "trials", sweep)
+    configs = list(manifest.trials.values()) if manifest else []
+    summary = settings_table(trials) if len(trials) else ""
+    overview = Overview(summary, configs, trials["phase"].value_counts().to_dict())
     # a search for a boundary has the name of its sweep
     files = _files(store, f"{keys.boundary_prefix(sweep)}/")
     files |= _files(store, f"{keys.figures_prefix(sweep)}/")
@@ -71,8 +76,15 @@ def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking)
     plan = manifest.to_json(sweep) if manifest else None
     top = {"report.html": report, "plan.json": plan}
     files |= {name: data for name, data in top.items() if data is not None}
-    tracking.log_sweep(files, settings_table(trials) if len(trials) else "", status)
+    tracking.log_sweep(files, overview, status)
     _unmark(store, marks)
+
+
+def send_progress(store: Store, sweep: str, tracking: Tracking) -> None:
+    """How far a sweep is that is being trained."""
+    manifest = read_manifest(store, sweep)
+    phases = read_table(store, "trials", sweep, columns=["phase"])["phase"]
+    tracking.log_progress(phases.value_counts().to_dict(), len(manifest.trials) if manifest else 0)
 
 
 def offer(store: Store, sweep: str, publisher: Publisher, status: str | None = None) -> None:
@@ -87,7 +99,9 @@ def offer(store: Store, sweep: str, publisher: Publisher, status: str | None = N
     trials = read_table(store, "trials", sweep, names)
     curves = read_table(store, "curves", sweep, names).sort_values(["trial_id", "step"])
     curve_of = dict(iter(curves.groupby("trial_id")))
+    found = headlines(store, sweep, list(trials["trial_id"]))
     for row in trials.to_dict("records"):
+        row |= found.get(row["trial_id"], {})
         curve = curve_of.get(row["trial_id"], curves.iloc[:0])
         publisher.offer(row["trial_id"], partial(send_trial, store, sweep, row, curve))
     if SWEEP in names:
@@ -144,6 +158,7 @@ def publish(
     try:
         tracking = Tracking.start(settings.tracking_uri, sweep, settings.artifacts, 0.0)
         tracking.axes = sweep_axes(store, sweep)
+        tracking.source = source_tags((origins.trained_on(store, sweep) or [{}])[-1])
     except TrackingError as error:
         say(f"{error}. {_words(store, sweep, lacking)}")
         return False

@@ -42,6 +42,13 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
     assert set(marks.marked(store, "sweep")) == set(trained.ids)
 
 
+def test_mlflow_is_told_of_analyses_without_figures_too(trained, store, monkeypatch):
+    store.delete_folder(keys.outbox_prefix("sweep"))
+    monkeypatch.setattr(tasks, "draw_trial", lambda *_: [])
+    trained.analyze(Wish(names=("heads",)))
+    assert set(marks.marked(store, "sweep")) == set(trained.ids)
+
+
 def test_analyses_over_training_have_a_row_a_snapshot_the_others_one_checkpoint(trained, store):
     trained.analyze()
     steps = {step for step, _ in keys.snapshots(store, trained.ids[0])}

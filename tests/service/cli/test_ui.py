@@ -51,7 +51,9 @@ def test_the_pages_of_a_moved_store_show_its_files(moved, tmp_path):
         listed = json.loads(get(f"{page}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}"))
         assert [file["path"] for file in listed["files"]] == ["report.html"]
         assert get(f"{page}/get-artifact?path=report.html&run_uuid={run}") == b"words"
-        assert f"open {page}/#/experiments" in server.log.read_text()
+        said = server.log.read_text()
+        assert f"open {page}/#/experiments?" in said
+        assert f"  mine: {page}/#/experiments/1/runs?workflowType=machine_learning&view" in said
     finally:
         server.kill()
     assert not (tmp_path / "first").exists()

@@ -13,8 +13,9 @@ from grokmodel.image.training import train
 from service.schedule import tune
 from service.schedule.plan import Plan
 from service.schedule.tune import Shown
+from service.store.manifest import write_manifest
 from service.tables.reading import read_table
-from service.tracking import client, marks, outbox
+from service.tracking import experiment, marks, outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import PackJob
@@ -55,7 +56,7 @@ def test_the_thread_that_takes_reports_makes_no_mlflow_call(settings, store, tra
             callers.add(threading.current_thread().name)
             return super().__getattribute__(name)
 
-    monkeypatch.setattr(client, "MlflowClient", Watched)
+    monkeypatch.setattr(experiment, "MlflowClient", Watched)
     configs = [tiny_config()]
     again = Tracking(tracking.uri, tracking.experiment_id, tracking.parent_id)
     with Publisher(again) as publisher:
@@ -113,6 +114,19 @@ def test_what_waits_for_a_server_that_is_away_is_bounded(settings, store, monkey
         run_shown(settings, shown(store, configs, publisher), configs)
         assert publisher.waiting <= 1
     assert len(marks.marked(store, "sweep")) == 3  # and sent in the end
+
+
+def test_how_far_a_sweep_is_is_told_while_it_trains(settings, store, tracking, monkeypatch):
+    monkeypatch.setattr(tune, "PROGRESS_EVERY_S", 0.0)
+    configs = [tiny_config(seed=s, steps=20 + 60 * s) for s in range(2)]
+    write_manifest(store, "sweep", configs, tracking.experiment_id)
+    with Publisher(tracking) as publisher:
+        run_shown(settings, shown(store, configs, publisher), configs)
+        assert publisher.drain(60) == 0
+    run = tracking.client.get_run(tracking.parent_id)
+    assert run.data.metrics["trials_total"] == 2
+    told = tracking.client.get_metric_history(tracking.parent_id, "trials_done")
+    assert {point.value for point in told} & {0, 1}  # before the end too
 
 
 def test_tune_may_note_it_down(store, tracking):

@@ -31,12 +31,36 @@ def test_a_sweep_that_grows_a_new_axis_gives_no_name_twice(store):
     first = [tiny_config(seed=s) for s in range(2)]
     write_manifest(store, "sweep", first, "1")
     names = {trial_name(c, sweep_axes(store, "sweep")) for c in first}
-    assert names == {"P7 N1 w16 wd1 R0.8 s0", "P7 N1 w16 wd1 R0.8 s1"}
+    assert names == {"s0 P7 N1 w16 wd1 R0.8", "s1 P7 N1 w16 wd1 R0.8"}
     more = [tiny_config(seed=s, lr=2e-3) for s in range(2)]
     write_manifest(store, "sweep", more, "1")
     names |= {trial_name(c, sweep_axes(store, "sweep")) for c in more}
-    assert "P7 N1 w16 wd1 R0.8 s1 lr=0.002" in names
+    assert "lr=0.002 s1" in names
     assert len(names) == 4
+
+
+def test_a_name_begins_with_what_varies_and_leaves_out_what_does_not(store):
+    configs = [
+        tiny_config(weight_decay=d, train_fraction=r, lr=lr, seed=s)
+        for d in (1, 3) for r in (0.5, 0.8) for lr in (1e-3, 2e-3) for s in (0, 1)
+    ]  # fmt: skip
+    write_manifest(store, "sweep", configs[:4], "1")
+    few = [trial_name(c, sweep_axes(store, "sweep")) for c in configs[:4]]
+    assert few == ["lr=0.001 s0", "lr=0.001 s1", "lr=0.002 s0", "lr=0.002 s1"]
+    write_manifest(store, "sweep", configs, "1")
+    names = [trial_name(c, sweep_axes(store, "sweep")) for c in configs]
+    assert names[-1] == "wd3 R0.8 lr=0.002 s1"
+    assert len({*few, *names}) == 4 + 16
+
+
+def test_axes_are_told_with_all_their_values(store):
+    configs = [tiny_config(weight_decay=d, seed=s) for d in (3, 0.1, 1) for s in range(13)]
+    write_manifest(store, "sweep", configs, "1")
+    axes = {"weight_decay": "0.1, 1, 3", "seed": "0 to 12 (13 values)"}
+    assert sweep_axes(store, "sweep") == axes
+    write_manifest(store, "one", configs[:1], "1")
+    assert sweep_axes(store, "one") == {}
+    assert sweep_axes(store, "none") == {}
 
 
 def test_a_name_that_is_too_long_is_cut_and_still_of_one_trial():

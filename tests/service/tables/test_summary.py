@@ -103,4 +103,5 @@ def test_the_pages_of_another_database_are_asked_for_by_its_name_without_a_passw
     assert "***" not in ui_command(secret)
     text = closing_words("mine", secret, (), "7")
     assert "hunter2" not in text
-    assert all(part in text for part in ("@db/mlflow", f"{tmp_path}/tables", "ments/7/runs"))
+    assert all(part in text for part in ("@db/mlflow", f"{tmp_path}/tables", "ments/7/runs?w"))
+    assert text.rstrip().endswith("workflowType=machine_learning&viewStateShareKey=trials")

@@ -42,7 +42,7 @@ def original(tmp_path):
         tracking.log_files(tracking.parent_id, {"report.html": sweep.encode()})
         tracking.client.set_terminated(tracking.parent_id)
     run = tracking.trial_run(tiny_config())
-    tracking.log_files(run.run_id, {"figures/curve.png": b"png"})
+    tracking.log_files(run.info.run_id, {"figures/curve.png": b"png"})
     return settings
 
 
@@ -72,7 +72,7 @@ def test_a_sweep_in_a_copy_leaves_the_original_as_it_is(original):
     settings = copied(original)
     tracking = start(settings)
     tracking.log_files(tracking.parent_id, {"report.html": b"newer"})
-    tracking.log_files(tracking.trial_run(tiny_config()).run_id, {"figures/new.png": b"new"})
+    tracking.log_files(tracking.trial_run(tiny_config()).info.run_id, {"figures/new.png": b"new"})
     assert content(original.store) == before
     assert shown(tracking) == {"report.html": b"newer", "figures/new.png": b"new"}
     assert shown(start(original)) == {"report.html": b"mine"}
