@@ -182,7 +182,7 @@ def test_a_plane_from_the_store_shows_all_its_trials(store):
 
 def test_axes_that_do_not_vary_are_refused(store):
     write_rows(store, "trials", "sweep", [finished_row(tiny_config(P=p)) for p in (7, 11)])
-    with pytest.raises(ConfigError, match="'weight_decay' .* must be an axis that varies: P"):
+    with pytest.raises(ConfigError, match=r"'weight_decay' .* must be an axis that varies: P"):
         sweep_figures.draw(store, "sweep", ["phase"], [("P", "weight_decay")])
 
 
