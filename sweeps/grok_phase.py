@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     print(f"\nsweep {name}: {len(result.trials)} trials, {result.seconds:.0f} s")
     print(phase_table(result.trials))
-    print(closing_words(name, settings, result.figures, result.experiment_id))
+    print(closing_words(name, settings, result.experiment_id))
     if result.failures:
         again = grok_command(settings.store, "analyze", "--sweep", name)
         print(f"grok_phase: {len(result.failures)} analyses or drawings failed, named above; "

@@ -107,6 +107,12 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     )
     analyzing.add_argument("--t", type=_levels, metavar="T,T", help="spectra at these noise levels")
     analyzing.set_defaults(run=_later("run_analyze"), tracked=True)
+    opening = verbs.add_parser("open", help="open the page of a sweep in a browser")
+    opening.add_argument(
+        "trial", nargs="?", metavar="TRIAL", help="at this trial: how its id begins"
+    )
+    opening.add_argument("--sweep", help="(default: the one whose page is newest)")
+    opening.set_defaults(run=store_commands.run_open)
     publishing = verbs.add_parser("publish", help="send to MLflow what it lacks of a sweep")
     publishing.add_argument("--sweep", required=True)
     publishing.add_argument(
@@ -149,7 +155,7 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     bundles = bundle_commands.add(verbs)
     of_trials = trial_commands.add(verbs)
     every = (status, drawing, analyzing, publishing, costs, columns, table)
-    for command in (*every, doctor, merging, cleaning, pages, *bundles, *of_trials):
+    for command in (*every, opening, doctor, merging, cleaning, pages, *bundles, *of_trials):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
     for command in (analyzing, doctor, *of_trials):
         command.add_argument(

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
+import webbrowser
+from pathlib import Path
 
 from grokmodel.errors import ConfigError
 from service.health import garbage
 from service.health.status import status_of
 from service.settings import Settings
+from service.store.keys import figures_prefix
 from service.store.manifest import check_known, sweep_names
-from service.store.store import Store
+from service.store.store import Store, StoreError
 from service.tables import clocks, compaction, selection
 from service.tables.dictionary import dictionary
 from service.tables.reading import read_table
@@ -61,6 +65,42 @@ def run_doctor(settings: Settings | None, args: argparse.Namespace) -> int:
     from service.health import doctor  # torch and MLflow: only when they are needed
 
     return doctor.run(args.store, args.json, args.data_root)
+
+
+def run_open(settings: Settings, args: argparse.Namespace) -> int:
+    """The page in the user's browser; where there is none, its address is what they get."""
+    store = store_with(args.sweep, settings)
+    key, trial_id = _page_of(store, args.sweep, args.trial)
+    if store.is_s3:
+        path = Path(tempfile.mkdtemp(prefix="grok-page-")) / "report.html"
+        path.write_bytes(store.get(key))
+    else:
+        path = Path(store.path(key)).resolve()
+    address = path.as_uri() + (f"#{trial_id}" if trial_id else "")
+    print(f"open {address}", flush=True)
+    webbrowser.open(address)
+    return 0
+
+
+def _page_of(store: Store, sweep: str | None, trial: str | None) -> tuple[str, str]:
+    """Key of a page, and the id of a trial on it, if one is asked for."""
+    trial_id = ""
+    if trial is not None:
+        rows = read_table(store, "trials", sweep, columns=["trial_id", "sweep"])
+        rows = rows[rows["trial_id"].str.startswith(trial)]
+        if rows["trial_id"].nunique() != 1:
+            found = f"; {rows['trial_id'].nunique()} begin so" if len(rows) else ""
+            raise ConfigError("TRIAL", trial, f"the beginning of one trial's id{found}")
+        trial_id, sweep = rows["trial_id"].iloc[0], rows["sweep"].iloc[0]
+    pages = [
+        entry
+        for entry in store.entries(figures_prefix(sweep) if sweep else "figures")
+        if entry.key.endswith("/report.html")
+    ]
+    if not pages:
+        what = f"sweep {sweep!r}" if sweep else "any sweep"
+        raise StoreError(f"no page of {what} in {store.url} yet: it comes with the first trials")
+    return max(pages, key=lambda entry: entry.modified).key, trial_id
 
 
 def run_columns(settings: Settings, args: argparse.Namespace) -> int:

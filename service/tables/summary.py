@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -95,26 +93,19 @@ def settings_table(trials: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def closing_words(name: str, settings: Settings, figures: Sequence[str], experiment_id: str) -> str:
-    """Where everything lies, and the one command that opens each."""
+def closing_words(name: str, settings: Settings, experiment_id: str) -> str:
+    """Where everything lies; last the one address to open."""
     store = settings.store
-    opener = "open" if sys.platform == "darwin" else "xdg-open"
-    firsts = (next((f for f in figures if what in f and f.endswith(".png")), None)
-              for what in ("/heads.", "/phase-"))  # fmt: skip
-    pictures = [] if "://" in store else [f"{store}/{picture}" for picture in firsts if picture]
-    commands = [[opener, picture] for picture in pictures] or [["grok", "figures", "--sweep", name]]
-    show = "\n         ".join(map(shlex.join, commands))
-    place = json.dumps(f"{store}/tables/trials", ensure_ascii=False)  # double quotes stay readable
-    table = f"import pandas as pd; print(pd.read_parquet({place}))"
+    page = f"{store}/figures/{name}/report.html"
+    is_folder = "://" not in store
+    command = shlex.join([_program(), "open", "--sweep", name, "--store", store])
     return f"""
-report   {store}/figures/{name}/report.html
 tables   {store}/tables/{{trials,curves,spectra,...}}
-         {shlex.join([sys.executable, "-c", table])}
-figures  {store}/figures/{name}
-         {show}
 MLflow   {without_password(settings.tracking_uri)}
          {ui_command(settings)}
          and open {ui_address(settings, experiment_id)}
+pictures {store}/figures/{name}
+page     {f"open {Path(page).resolve().as_uri()}" if is_folder else command}
 """
 
 
@@ -123,11 +114,14 @@ def ui_command(settings: Settings) -> str:
     uri = settings.tracking_uri
     if uri.startswith("http"):
         return "(its server is running)"
-    program = str(Path(sys.executable).parent / "grok")
-    command = shlex.join([program, "ui", "--store", settings.store])
+    command = shlex.join([_program(), "ui", "--store", settings.store])
     # whoever pastes it has the password, if there is one, in the environment
     is_usual = uri == sqlite_uri(f"{settings.store}/mlflow.db") or uri != without_password(uri)
     return command if is_usual else f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {command}"
+
+
+def _program() -> str:
+    return str(Path(sys.executable).parent / "grok")
 
 
 def ui_address(settings: Settings, experiment_id: str = "", port: int = PORT) -> str:

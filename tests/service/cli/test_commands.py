@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import webbrowser
 
 import pytest
 import ray
@@ -11,7 +12,7 @@ import ray
 from service.cli import commands
 from service.store import keys
 from service.store.manifest import write_manifest
-from service.tables.reading import write_rows
+from service.tables.reading import read_table, write_rows
 from sweeps import grok_phase
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
@@ -180,6 +181,19 @@ def test_figures_are_drawn_without_the_tracking_server(sweep, run, monkeypatch, 
     code, out, error = run("figures", *MINE)
     assert (code, out) == (0, "figures/mine/curves.png\n")
     assert error == ""
+
+
+def test_the_page_is_opened_at_the_trial_that_is_asked_for(sweep, run, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert run("open", *MINE)[0] == 2  # there is none yet
+    trial_id = read_table(sweep, "trials", "mine")["trial_id"].iloc[0]
+    for other in ("mine", "other"):
+        sweep.put(f"figures/{other}/report.html", b"<html>")
+    code, out, _ = run("open", trial_id[:5])
+    address = f"file://{sweep.path('figures/mine/report.html')}#{trial_id}"
+    assert (code, out, opened) == (0, f"open {address}\n", [address])
+    assert run("open", "nobody")[0] == 2
 
 
 def test_costs_name_what_was_done_and_the_training(sweep, run):

@@ -1,9 +1,9 @@
 """What is said of a sweep is what its rows say."""
 
 import shlex
-import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pytest
@@ -82,17 +82,13 @@ def test_commands_to_paste_are_for_a_store_of_any_name(tmp_path, name):
     folder = str(tmp_path / name)
     settings = Settings(folder, sqlite_uri(f"{folder}/mlflow.db"), "")
     write_rows(Store(settings), "trials", "mine", [finished_row(tiny_config())])
-    lines = closing_words("mine", settings, ("figures/mine/phase-a.png",), "7").splitlines()
-    table, show, ui = (
-        next(line for line in lines if part in line) for part in (" -c ", "/phase-a.png", " ui ")
-    )
-    done = subprocess.run(table, shell=True, capture_output=True, text=True, check=True)
-    assert finished_row(tiny_config())["trial_id"] in done.stdout
-    assert shlex.split(show)[1:] == [f"{folder}/figures/mine/phase-a.png"]
-    program, *words = shlex.split(ui)
+    lines = closing_words("mine", settings, "7").splitlines()
+    address = lines[-1].removeprefix("page     open ")
+    assert unquote(urlsplit(address).path) == f"{folder}/figures/mine/report.html"
+    program, *words = shlex.split(next(line for line in lines if " ui " in line))
     assert program == str(Path(sys.executable).parent / "grok")
     assert build_parser().parse_args(words).store == folder
-    assert "MLFLOW_TRACKING_URI" not in ui
+    assert "MLFLOW_TRACKING_URI" not in "".join(lines)
 
 
 def test_the_pages_of_another_database_are_asked_for_by_its_name_without_a_password(tmp_path):
@@ -101,7 +97,15 @@ def test_the_pages_of_another_database_are_asked_for_by_its_name_without_a_passw
     secret = Settings(str(tmp_path), "postgresql://me:hunter2@db/mlflow", "")
     assert "URI" not in ui_command(secret)  # it is in the environment, and only there
     assert "***" not in ui_command(secret)
-    text = closing_words("mine", secret, (), "7")
+    text = closing_words("mine", secret, "7")
     assert "hunter2" not in text
     assert all(part in text for part in ("@db/mlflow", f"{tmp_path}/tables", "ments/7/runs?w"))
-    assert text.rstrip().endswith("workflowType=machine_learning&viewStateShareKey=trials")
+    assert "workflowType=machine_learning&viewStateShareKey=trials\n" in text
+
+
+def test_the_page_of_a_store_on_s3_is_opened_by_a_command():
+    settings = Settings("s3://bucket/a b", "http://mlflow:5000", "")
+    *_, last = closing_words("mine", settings, "7").splitlines()
+    _, *words = shlex.split(last.removeprefix("page     "))
+    args = build_parser().parse_args(words)
+    assert (args.sweep, args.store) == ("mine", "s3://bucket/a b")
