@@ -12,6 +12,7 @@ from functools import partial
 
 from service.reproduction import grokking, levels, mechanism
 from service.reproduction.evidence import (
+    INCONCLUSIVE,
     NOT,
     NOT_RUN,
     PARTLY,
@@ -89,6 +90,8 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     in_full = not stood_in and all(r.is_full for r in ran) and len(ran) == len(experiments)
     capped = finding.verdict == REPRODUCED and not in_full
     verdict = PARTLY if capped else finding.verdict
+    if verdict == NOT_RUN and evidence.of(claim.experiments):
+        verdict = INCONCLUSIVE
     scales = tuple(dict.fromkeys(r.scale for r in ran or shown))
     return ClaimVerdict(claim, verdict, finding, tuple(ran), scales, capped, stood_in)
 

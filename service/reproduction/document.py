@@ -110,8 +110,12 @@ def document(evidence: Evidence, runs: Runs, figures: Sequence[tuple[str, str]] 
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": table_cell, "percent": percent, "spread": spread}
+    claims = [judge(claim, evidence) for claim in CLAIMS]
+    rules = list(dict.fromkeys(c.claim.rule for c in claims))
     text = environment.get_template(TEMPLATE).render(
-        claims=[judge(claim, evidence) for claim in CLAIMS],
+        claims=claims,
+        texts=rules,
+        number_of={rule: number for number, rule in enumerate(rules, start=1)},
         verdicts=VERDICTS,
         ran=list(evidence.ran.values()),
         runs=runs,

@@ -11,7 +11,9 @@ from grokmodel.image.config import TrialConfig
 from service.tables.summary import counted
 
 REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not reproduced", "not run"
-VERDICTS = (REPRODUCED, PARTLY, NOT, NOT_RUN)
+INCONCLUSIVE = "inconclusive"
+"""There are trials that do not decide. Rules say `not run` of both, `judge` tells them apart."""
+VERDICTS = (REPRODUCED, PARTLY, NOT, INCONCLUSIVE, NOT_RUN)
 BEYOND_MIRROR = 0.5
 """Share of the strict pairs that must be right at the end for an accuracy on all validation pairs
 to count: a memorizer that ignores order reaches 0.95 on these in some splits."""

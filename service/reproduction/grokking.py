@@ -63,7 +63,7 @@ ENDS_HIGH = (
 GROKS_EACH = (
     GROKS + " Of several settings all must; it is partly if half of them come out in full or more "
     "than half at least partly. Settings that were not run count for neither; where they could "
-    "make it partly, the verdict is left open as not run."
+    "make it partly, the verdict is left open."
 )
 SANDWICH = (
     f"At least two thirds of the sandwich trials learn the held-out pairs with {FINALLY}, and no "

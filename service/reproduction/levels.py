@@ -37,10 +37,11 @@ RECTIFY = (
     f"Over {THESE}: from each of the four noise-step indices the median is within {NEAR:g} of the "
     f"paper's. Partly: it rises with the index, from {LOW:g} or less at 0 to {HIGH:g} or more at "
     f"50, and is within {NEARISH:g} of the paper's at three of the four. If there is no such "
-    "trial: not run."
+    "trial: inconclusive."
 )
 CRITICAL = (
-    f"Over {THESE}, {ENOUGH} or more of {SETTINGS} or more settings (data, P, N), or else not run: "
+    f"Over {THESE}, {ENOUGH} or more of {SETTINGS} or more settings (data, P, N), or else "
+    "inconclusive: "
     f"the median gap between predicted and observed noise-step index is at most {GAP} of 50, and "
     f"their rank correlation is at least {CORRELATED:g}. Partly: one of the two, with a "
     "correlation above 0. Trials whose prediction is the first or last index, or whose entropy "

@@ -56,7 +56,12 @@ def test_the_same_tables_give_the_same_document():
 def test_what_is_reproduced_is_counted_and_said():
     text = document(evidence({"n1": flat([trial(0), trial(1)])}), RUNS)
     assert f"Of {len(CLAIMS)} claims: 2 reproduced, " in text
-    assert text.count("| **reproduced** |") == text.count("**Reproduced**") == 2
+    found, _, claim_by_claim = text.partition("## Claim by claim")
+    assert found.count("| **reproduced** |") == 2
+    assert claim_by_claim.count("**Reproduced**") == 2
+    rules = claim_by_claim.partition("## Rules")[2].partition("##")[0]
+    texts = [line.partition(". ")[2] for line in rules.strip().splitlines()]
+    assert len(set(texts)) == len(texts) > 8  # each once
 
 
 def test_lists_and_tables_of_the_document_are_well_formed():

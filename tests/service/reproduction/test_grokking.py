@@ -5,7 +5,7 @@ import pytest
 
 from service.reproduction import grokking
 from service.reproduction.claims import OTHER_IMAGES, judge
-from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED, of_parts
+from service.reproduction.evidence import INCONCLUSIVE, NOT, NOT_RUN, PARTLY, REPRODUCED, of_parts
 from service.reproduction.grokking import in_words
 from sweeps.paper import EXPERIMENTS
 from tests.service.reproduction.tables import (
@@ -117,7 +117,7 @@ def test_depth_needs_both_regimes():
     assert verdict("depth-2", {"depth2": one, "depth2-n256": many}) == REPRODUCED
     assert verdict("depth-2", {"depth2": one}) == PARTLY
     none_groks = judge(BY_ID["depth-2"], evidence({"depth2": trials(AT_ONCE, AT_ONCE)}))
-    assert none_groks.verdict == NOT_RUN  # half of it partly, half unknown
+    assert none_groks.verdict == INCONCLUSIVE  # half of it partly, half unknown
     assert none_groks.finding.short.startswith("0 of 2 grok, 2 more learn without;")
     assert "none groks" in none_groks.finding.measured[0]
     assert none_groks.finding.measured[-1] == "not run: N = 256"
@@ -180,7 +180,7 @@ def test_the_sandwich_must_learn_what_the_others_do_not(sandwich, baseline, wide
     first = {"trials": [trial(0, N=256, variant="sandwich", **sandwich)]}
     others = {"trials": [trial(1, N=256, **baseline), trial(2, N=256, ffn=256, **widened)]}
     assert verdict("sandwich", {"n256": first, "variants": others}) == expected
-    assert verdict("sandwich", {"n256": first}) == NOT_RUN
+    assert verdict("sandwich", {"n256": first}) == INCONCLUSIVE
 
 
 def test_a_sandwich_that_is_only_better_is_partly():
@@ -201,7 +201,7 @@ def test_a_baseline_that_never_ran_is_not_made_up(ffns, missing):
     first = {"trials": [trial(0, N=256, variant="sandwich", ffn=64, sandwich_ffn=512)]}
     others = {"trials": [trial(i, N=256, ffn=f, **FAILED) for i, f in enumerate(ffns, 1)]}
     judged = judge(BY_ID["sandwich"], evidence({"n256": first, "variants": others}))
-    assert judged.verdict == NOT_RUN
+    assert judged.verdict == INCONCLUSIVE
     assert judged.finding.measured[-1] == f"not run: {missing}"
     both = {"trials": [trial(i, N=256, ffn=f, **FAILED) for i, f in enumerate((64, 576), 1)]}
     assert verdict("sandwich", {"n256": first, "variants": both}) == REPRODUCED

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from service.reproduction.claims import judge
-from service.reproduction.evidence import NOT, NOT_RUN, PARTLY, REPRODUCED
+from service.reproduction.evidence import INCONCLUSIVE, NOT, PARTLY, REPRODUCED
 from service.reproduction.mechanism import spectrum
 from tests.service.reproduction.tables import (
     ALL,
@@ -37,7 +37,7 @@ def test_key_frequencies(sets, expected):
 def test_frequencies_of_trials_that_learned_nothing_tell_nothing():
     tables = trials(FAILED, MIRROR_ONLY) | {"spectra": spectra(0, FEW) + spectra(1, FEW)}
     judged = judge(BY_ID["key-frequencies"], evidence({"n1": tables}))
-    assert judged.verdict == NOT_RUN
+    assert judged.verdict == INCONCLUSIVE
     assert "none of 2 trials" in judged.finding.measured[0]
 
 
@@ -54,7 +54,7 @@ def test_rows_of_a_site_are_its_spectrum():
 
 @pytest.mark.parametrize(
     ("per_head", "heads", "expected"),
-    [(((1,), (3,)), 2, PARTLY), ((ALL, ALL), 2, NOT), (((1,), (3,)), 1, NOT_RUN)],
+    [(((1,), (3,)), 2, PARTLY), ((ALL, ALL), 2, NOT), (((1,), (3,)), 1, INCONCLUSIVE)],
 )
 def test_heads(per_head, heads, expected):
     rows = [r for h, keys in enumerate(per_head) for r in spectra(0, keys, "block0.score[a]", h)]
