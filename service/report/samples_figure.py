@@ -31,10 +31,10 @@ def samples(row: Row, frames: Frames) -> Figure:
                  (f"c = {pair.c}", pair.image_c))  # fmt: skip
         for i, (name, image) in enumerate(known):
             _image(axes[i, j], image, side)
-            axes[i, j].set_title(name, fontsize=6, pad=2)
-        if j == 0 or first["pairs"].iloc[j - 1] != pair.pairs:
-            name = {TRAIN: "training"}.get(pair.pairs, pair.pairs)
-            axes[0, j].set_title(f"{name} pairs\na = {pair.a}", fontsize=6, pad=2, loc="left")
+            is_first = i == 0 and (j == 0 or first["pairs"].iloc[j - 1] != pair.pairs)
+            kind = {TRAIN: "training"}.get(pair.pairs, pair.pairs)
+            above = f"{kind} pairs\n" if is_first else ""
+            axes[i, j].set_title(f"{above}{name}", fontsize=6, pad=2)
     for i, step in enumerate(steps, start=3):
         for j, drawn in enumerate(frame[frame["step"] == step].itertuples(index=False)):
             _image(axes[i, j], drawn.image, side)

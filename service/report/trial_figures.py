@@ -95,7 +95,9 @@ def ablations(row: Row, frames: Frames) -> Figure:
     """Strict accuracy with frequencies removed, or only kept, at every hook point."""
     frame = frames["ablations"]
     clean = float(frame.loc[frame["mode"] == CLEAN, "val_acc_strict"].iloc[0])
-    frame = frame[frame["mode"] != CLEAN]
+    total = int(row["P"]) // 2
+    # to keep all of them is to do nothing
+    frame = frame[(frame["mode"] != CLEAN) & (frame["n_frequencies"] < total)]
     sets = frame[["hook", "n_frequencies"]].drop_duplicates()
     figure, axes = figures.new_figure(10.0, 1.2 + 0.32 * len(sets), 1, 2)
     place = np.arange(len(sets))[::-1]
@@ -119,7 +121,6 @@ def ablations(row: Row, frames: Frames) -> Figure:
         ax.set_title(f"frequencies: {title}", fontsize=9)
         ax.set_xlabel("accuracy on strict pairs, 1-step samples")
     points = sets.itertuples(index=False, name=None)
-    total = int(row["P"]) // 2
     axes[0, 0].set_yticks(place, [f"{point}: {n} of {total}" for point, n in points], fontsize=7)
     axes[0, 1].set_yticks([])
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -153,7 +154,7 @@ def timesteps(row: Row, frames: Frames) -> Figure:
     for when, color in zip(sorted(frames["blocked"]["when"].unique()), (ORANGE, TRAIN_COLOR)):
         part = frames["blocked"][frames["blocked"]["when"] == when]
         ax.plot(part["t"], part["val_acc_strict"], "o-", ms=3, color=color, label=f"while {when}")
-    ax.set_title("neurons' dominant frequencies removed for a while", fontsize=9)
+    ax.set_title("dominant frequencies removed for a while", fontsize=9)
     ax.set_xlabel("t*")
     for ax in axes[0]:
         ax.set_ylim(-0.02, 1.02)

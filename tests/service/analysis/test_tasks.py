@@ -42,9 +42,8 @@ def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, s
     assert set(marks.marked(store, "sweep")) == set(trained.ids)
 
 
-def test_mlflow_is_told_of_analyses_without_figures_too(trained, store, monkeypatch):
+def test_mlflow_is_told_of_analyses(trained, store):
     store.delete_folder(keys.outbox_prefix("sweep"))
-    monkeypatch.setattr(tasks, "draw_trial", lambda *_: [])
     trained.analyze(Wish(names=("heads",)))
     assert set(marks.marked(store, "sweep")) == set(trained.ids)
 
