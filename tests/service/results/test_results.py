@@ -15,11 +15,11 @@ from grokmodel.image.evaluate import sample_images
 from grokmodel.image.model import unpatchify
 from grokmodel.image.pack import Member, Pack, bank_key
 from service.results import ResultError, find_trial, open_sweep
-from service.results.trial import changed_fields
 from service.settings import Settings, SettingsError
 from service.store import keys
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
+from service.tables.names import changed_fields
 from service.tables.reading import read_rows, read_table, write_rows
 from sweeps import grok_phase
 from tests.service.rows import finished_row
