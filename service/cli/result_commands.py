@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import AXES
@@ -79,7 +78,7 @@ def _planes(args: argparse.Namespace) -> list[tuple[str, str]] | None:
 
 def _of_trials(
     store: Store, sweep: str, wanted: Sequence[str], names: Sequence[str]
-) -> dict[str, Figure]:
+) -> dict[str, figures.Figure]:
     """Figures of trials, named by id prefixes; of all, or of a typical one per phase."""
     trials = read_table(store, "trials", sweep)
     if wanted == ["all"]:

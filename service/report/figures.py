@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as PlainFigure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from grokmodel.core.outcome import LEARNED, PHASES
@@ -32,7 +32,8 @@ PHASE_LABELS = {
     "comprehension": "comp",
     "diverged": "div",
 }
-DPI = 150
+DPI, SHOWN_DPI = 150, 80
+"""Dots per inch in a file, and in a notebook."""
 SIDE_IN, TICKS = 7.0, 8
 """Inches of a plane's side and labels on it, at most, however many its cells."""
 LOG_FROM = 4.0
@@ -48,11 +49,18 @@ matplotlib.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsal
 FORMATS = ("png", "svg", "pdf")
 
 
-def render(figure: Figure, kind: str) -> bytes:
+class Figure(PlainFigure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return render(self, "png", SHOWN_DPI)
+
+
+def render(figure: PlainFigure, kind: str, dpi: int = DPI) -> bytes:
     """A figure as a file of one of FORMATS; equal figures are equal files."""
     out = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+    figure.savefig(out, format=kind, dpi=dpi, metadata=metadata)
     return out.getvalue()
 
 

@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
 
 from grokmodel.analysis.spectra import NOTHING
 from grokmodel.core.outcome import DIVERGED, PHASES
 from grokmodel.probing.null import CHANCE
 from service.colors import LOSS_COLOR, PHASE_COLORS
+from service.report.figures import Figure
 from service.tables.names import varied_fields
 from service.tables.typical import representatives
 from service.text import config_value

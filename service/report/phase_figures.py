@@ -13,12 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize, to_rgb, to_rgba
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from grokmodel.core.outcome import PHASES
 from service.colors import PHASE_COLORS
-from service.report.figures import PHASE_LABELS, new_figure, plane_in, tick_places
+from service.report.figures import PHASE_LABELS, Figure, new_figure, plane_in, tick_places
 from service.tables import clocks
 from service.tables.names import distinct, varied_fields
 from service.tables.summary import counted

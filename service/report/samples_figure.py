@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from grokmodel.image.samples import TRAIN
 from service.colors import RED, STRICT_COLOR
 from service.report import figures
-from service.report.figures import trial_title
+from service.report.figures import Figure, trial_title
 from service.report.training_figure import Frames, Row
 
 ROWS = 6

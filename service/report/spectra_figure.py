@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from grokmodel.analysis.spectra import RIGHT, TARGET
 from service.colors import ORANGE, STRICT_COLOR, TRAIN_COLOR
-from service.report.figures import TITLE_LINE_IN, TITLE_SIZE, trial_title
+from service.report.figures import TITLE_LINE_IN, TITLE_SIZE, Figure, trial_title
 from service.report.training_figure import Frames, Row
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from grokmodel.core.outcome import PHASES
 from grokmodel.errors import ConfigError
 from service.colors import PHASE_COLORS
 from service.report import figures, heads_figure, phase_figures
+from service.report.figures import Figure
 from service.store.store import Store
 from service.tables.headlines import TITLES, headlines
 from service.tables.reading import read_table
@@ -52,10 +52,14 @@ def draw(
     return drawn
 
 
+def plane_axes(trials: pd.DataFrame) -> list[str]:
+    """What an axis of a plane may be: config columns that vary, most values first, then seeds."""
+    seeds = ["seed"] if trials["seed"].nunique() > 1 else []
+    return [*phase_figures.varied_axes(trials), *seeds]
+
+
 def _check_planes(trials: pd.DataFrame, planes: Sequence[Plane]) -> None:
-    varied = phase_figures.varied_axes(trials)
-    if trials["seed"].nunique() > 1:
-        varied.append("seed")
+    varied = plane_axes(trials)
     for flag, name in [pair for x, y in planes for pair in (("--x", x), ("--y", y))]:
         if name not in varied:
             allowed = f"an axis that varies: {', '.join(varied) or 'this sweep has none'}"

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from service.colors import GRAY, LOSS_COLOR, ORANGE, RED, SKY, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.report import figures
-from service.report.figures import TITLE_SIZE, legend, line, shown_steps, trial_title
+from service.report.figures import TITLE_SIZE, Figure, legend, line, shown_steps, trial_title
 
 STAGE_COLORS = {
     "memorization": "#F6EFE2",

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
 from grokmodel.analysis.ablations import ALL, CLEAN, RANDOM, TOP, WITHIN_SPLIT
 from grokmodel.analysis.identities import OUTPUT
@@ -17,7 +16,7 @@ from grokmodel.analysis.representation import CENTROID
 from grokmodel.probing.projections import KEEP, REMOVE
 from service.colors import GRAY, ORANGE, RED, SKY, STRICT_COLOR, TRAIN_COLOR
 from service.report import figures
-from service.report.figures import TITLE_SIZE, legend, shown_steps, trial_title
+from service.report.figures import TITLE_SIZE, Figure, legend, shown_steps, trial_title
 from service.report.samples_figure import samples
 from service.report.spectra_figure import spectra
 from service.report.training_figure import Frames, Row, training

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from service.results.trial import NoSnapshotError, ResultError, Row, Trial
+from service.results.errors import NoSnapshotError, ResultError
+from service.results.trial import Row, Trial
 from service.tables import clocks
 from service.tables.names import changed_fields
 from service.text import config_value, count, duration, grok_command, measured

@@ -9,7 +9,9 @@ import pandas as pd
 
 from grokmodel.core.outcome import PHASES
 from grokmodel.errors import ConfigError
-from service.results.trial import ResultError, Row, Trial
+from service.results.errors import ResultError
+from service.results.plots import SweepPlots
+from service.results.trial import Row, Trial
 from service.settings import Settings, load_settings
 from service.store.manifest import check_known
 from service.store.store import Store, StoreError
@@ -36,6 +38,7 @@ class Sweep:
 
     def __init__(self, name: str, settings: Settings) -> None:
         self.name, self.settings, self.store = name, settings, Store(settings)
+        self.plot = SweepPlots(self.store, name, lambda: self.trials)
 
     def __repr__(self) -> str:
         counts = _by_phase(self.trials) or "none done"

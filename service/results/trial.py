@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grokmodel.errors import ConfigError, UserError
+from grokmodel.errors import ConfigError
 from grokmodel.image.config import config_of
+from service.results.errors import NoSnapshotError, ResultError
+from service.results.plots import TrialPlots
 from service.settings import Settings
 from service.store.keys import snapshot_key
 from service.store.store import Store
@@ -30,14 +32,6 @@ SAMPLES, STEPS = 16, 50
 """Samples of a pair, and Euler steps that draw them, unless told otherwise."""
 
 
-class ResultError(UserError, LookupError):
-    """What is asked for is not in the results. Names it, and what there is."""
-
-
-class NoSnapshotError(ResultError):
-    """The trial has rows, but no snapshot: it was imported."""
-
-
 class Trial:
     """One finished trial.
 
@@ -49,6 +43,7 @@ class Trial:
         self.row, self.store, self.settings = row, store, settings
         self.id, self.sweep = str(row["trial_id"]), str(row["sweep"])
         self.phase, self.config = str(row["phase"]), config_of(row)
+        self.plot = TrialPlots(store, self.sweep, row)
         self._models: dict[int, DiT] = {}
 
     def __repr__(self) -> str:
