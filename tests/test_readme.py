@@ -43,7 +43,10 @@ def test_sweep_commands_are_valid_and_no_two_sweeps_share_a_name():
 
 
 def test_grok_commands_parse():
-    verbs = "open|show|sample|export|status|figures|table|analyze|costs|publish|doctor|compact|gc|ui|reproduce|\\w+-results"
+    verbs = (
+        "open|show|sample|export|status|figures|table|analyze|costs|publish|doctor|compact|gc|ui|"
+        r"reproduce|\w+-results"
+    )
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
     assert found
     for flags in found:

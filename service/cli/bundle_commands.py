@@ -35,7 +35,7 @@ def add(verbs: Any) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     exporting.add_argument(
         "--tables", nargs="+", choices=EXPORTED, default=BY_DEFAULT, metavar="TABLE",
         help=f"besides trials and analyses; of {', '.join(EXPORTED)} (default: all but "
-        f"{', '.join(LARGE)}: points of one figure, a third to a half of all bytes)",
+        f"{', '.join(LARGE)}: images and points of one figure, most of all bytes)",
     )  # fmt: skip
     exporting.set_defaults(run=run_export)
     importing = verbs.add_parser(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.dataset as ds
 
 from grokmodel.analysis.ablations import ALL
 from grokmodel.analysis.spectra import NOTHING
@@ -88,24 +89,26 @@ Draft = Callable[[pd.DataFrame], Detail | None]
 
 def _spectra(rows: pd.DataFrame) -> Detail | None:
     """Of every hook point and head, at pure noise, the share of each frequency."""
-    rows = rows[(rows["t"] == 1) & (rows["shown"] == NOTHING)]
-    if rows.empty:
-        return None
-    power = rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1)
-    place = [rows["hook"], rows["head"]]
-    total = power.groupby(place).transform("sum").clip(lower=1e-12)
-    rows = rows.assign(share=power / total, all=power)
-    out = []
-    for (hook, head), mine in rows.groupby(["hook", "head"], sort=False):
-        mine = mine.sort_values("frequency")
-        out.append({
-            "hook": hook, "head": int(head), "share": rounded(mine["share"], 3),
-            "key": [int(k) for k in mine.loc[mine["is_key"], "frequency"]],
-            "chance": rounded(mine["null_q95"].iloc[:1], 3)[0],
-            "p": rounded(mine["p_dominant"].iloc[:1], 2)[0],
-            "sum": rounded([mine["all"].sum()], 3)[0],
-        })  # fmt: skip
-    return {"places": out, "frequencies": [int(k) for k in sorted(rows["frequency"].unique())]}
+    place = ["hook", "head"]
+    rows = rows.sort_values([*place, "frequency"])
+    starts = np.flatnonzero(~rows.duplicated(place).to_numpy())
+    power = rows[["fve_a", "fve_b", "fve_ab"]].to_numpy(float).sum(axis=1)
+    sums = np.add.reduceat(power, starts)
+    counts = np.diff([*starts, len(rows)])
+    shares = np.array(rounded(power / np.repeat(sums, counts).clip(1e-12), 3))
+    frequency, is_key = rows["frequency"].to_numpy(), rows["is_key"].to_numpy(bool)
+    names = list(zip(rows["hook"].to_numpy()[starts], rows["head"].to_numpy()[starts].tolist()))
+    first = rows.iloc[starts]
+    chance, p = rounded(first["null_q95"], 3), rounded(first["p_dominant"], 2)
+    places = [
+        {
+            "hook": hook, "head": head, "share": shares[start : start + count].tolist(),
+            "key": frequency[start : start + count][is_key[start : start + count]].tolist(),
+            "chance": chance[i], "p": p[i],
+        }
+        for i, ((hook, head), start, count) in enumerate(zip(names, starts, counts))
+    ]  # fmt: skip
+    return {"places": places, "frequencies": np.unique(frequency).tolist()}
 
 
 def _identities(rows: pd.DataFrame) -> Detail | None:
@@ -140,8 +143,7 @@ def _as_it_is(*names: str) -> Draft:
 
 
 def _merger(rows: pd.DataFrame) -> Detail | None:
-    rows = rows[(rows["t"] == 1) & (rows["head"] == -1)].sort_values(["hook", "step"])
-    return columns_of(rows, ("hook", "step", "merger"))
+    return columns_of(rows.sort_values(["hook", "step"]), ("hook", "step", "merger"))
 
 
 ANALYSES: dict[str, Draft] = {
@@ -163,6 +165,12 @@ ANALYSES: dict[str, Draft] = {
     "learning_coefficient": _as_it_is("chain", "llc"),
 }  # fmt: skip
 """Table -> what the page needs of a trial's rows."""
+AT_NOISE = ds.field("t") == 1
+WHERE = {
+    "spectra": AT_NOISE & (ds.field("shown") == NOTHING),
+    "representation": AT_NOISE & (ds.field("head") == -1),
+}
+"""Of some tables it needs few rows."""
 
 
 def analyses(frames: Mapping[str, pd.DataFrame]) -> Detail:

@@ -26,7 +26,7 @@ SCRIPTS = ("data.js", "filter.js", "map.js", "curves.js", "table.js", "samples.j
 """In the order in which they are run; together one program."""
 MOST_BYTES = 12 * 2**20
 """Of all trials together, as they stand in the page. What does not fit is left out, and said."""
-AT_ONCE = 64
+AT_ONCE = 500
 """Trials whose rows are in memory together."""
 
 
@@ -119,9 +119,12 @@ def _rows(
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """Table -> trial -> its rows."""
     return {
-        table: dict(list(read_table(store, table, sweep, ids).groupby("trial_id")))
-        for table in tables
+        table: dict(list(_read(store, table, sweep, ids).groupby("trial_id"))) for table in tables
     }
+
+
+def _read(store: Store, table: str, sweep: str, ids: Sequence[str]) -> pd.DataFrame:
+    return read_table(store, table, sweep, ids, where=detail.WHERE.get(table))
 
 
 def _of(mine: Mapping[str, pd.DataFrame], table: str) -> pd.DataFrame:

@@ -124,15 +124,19 @@ def few(count: int, most: int) -> np.ndarray:
 
 
 def rounded(values: Iterable[Any], digits: int = DIGITS) -> list[float | None]:
-    """Numbers of so many significant digits, null for what was not measured; JSON knows no NaN."""
-    return [_short(value, digits) for value in values]
-
-
-def _short(value: Any, digits: int) -> float | None:
-    if value is None or not np.isfinite(value):
-        return None
-    short = float(f"{value:.{digits}g}") if abs(value) < 10**digits else float(value)
-    return int(short) if short.is_integer() else short
+    """Numbers of so many significant digits, null for what was not measured: JSON knows no NaN."""
+    number = np.array([np.nan if v is None or v is pd.NA else v for v in values], float)
+    known = np.isfinite(number)
+    scale = 10.0 ** (
+        digits - 1 - np.floor(np.log10(np.where(known & (number != 0), abs(number), 1)))
+    )
+    # what is whole stays so: steps have more digits than accuracies
+    is_whole = known & (number == np.round(number))
+    short = np.where(is_whole, number, np.round(number * scale) / scale)
+    return [
+        None if not is_known else int(value) if whole else value
+        for value, is_known, whole in zip(short.tolist(), known.tolist(), is_whole.tolist())
+    ]
 
 
 def columns_of(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[Any]]:

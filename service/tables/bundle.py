@@ -39,8 +39,8 @@ FORMAT = 1
 """Raised when a bundle of another make is no longer read."""
 INDEX, MANIFEST = "bundle.json", "manifest.json"
 EXPORTED = tuple(name for name in TABLES if name != "failures")
-LARGE = ("pca",)
-"""Points of one figure, a third to a half of all bytes: exported only if they are named."""
+LARGE = ("pca", "samples")
+"""Points of one figure, and images: exported only if they are named."""
 BY_DEFAULT = tuple(name for name in EXPORTED if name not in LARGE)
 ALWAYS = ("trials", "analyses")
 COUNTS = ("format", "science_version", "schema_version", "trials")
