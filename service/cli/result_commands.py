@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,8 @@ def _planes(args: argparse.Namespace) -> list[tuple[str, str]] | None:
         if column not in AXES:
             allowed = f"one of {', '.join(AXES)} (give --x and --y)"
             raise ConfigError(flag, column, allowed)
+    if args.x == args.y:
+        raise ConfigError("--y", args.y, "another axis than --x")
     return [(args.x, args.y)]
 
 
@@ -146,16 +149,30 @@ def run_ui(settings: Settings, args: argparse.Namespace) -> int:
     """MLflow's pages, until they are stopped; this process becomes their server."""
     address, tracking = ui_address(settings, port=args.port), Tracking(settings.tracking_uri)
     if not tracking.uri.startswith("http"):
+        check_free(args.port)
+        if not sweep_names(Store(settings)):  # rather than an empty database in a new folder
+            raise StoreError(f"no sweep in {settings.store} yet: there is nothing to show")
         tracking.retry(lambda: bring_files_here(tracking, settings), patience_s=0.0)
-        print(f"open {address}", *sweep_addresses(settings, args.port), sep="\n", flush=True)
+        found = sweep_addresses(settings, args.port)
+        print("open", *found, f"  all: {address}", sep="\n", flush=True)
         # not as an argument, which all may read
         os.environ["MLFLOW_BACKEND_STORE_URI"] = tracking.uri
         # it is for language models, and takes 2 GB
         os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
         words = ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(args.port)]
         os.execv(sys.executable, [sys.executable, *words])
-    print(f"its server is running: open {address}", *sweep_addresses(settings), sep="\n")
+    print("its server is running: open", *sweep_addresses(settings), f"  all: {address}", sep="\n")
     return 0
+
+
+def check_free(port: int) -> None:
+    """Raises ConfigError: a server cannot listen there."""
+    try:
+        with socket.socket() as place:
+            place.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "from 1 to 65535"
+        raise ConfigError("--port", port, f"one that is free ({why})") from error
 
 
 def sweep_addresses(settings: Settings, port: int = PORT) -> list[str]:

@@ -20,6 +20,7 @@ from service.store.manifest import check_known, sweep_names
 from service.store.store import Store, StoreError
 from service.tables import clocks, compaction, selection
 from service.tables.dictionary import dictionary
+from service.tables.names import varied_fields
 from service.tables.reading import read_table
 from service.tables.summary import phase_table, settings_table
 from service.text import byte_size
@@ -116,7 +117,7 @@ def run_table(settings: Settings, args: argparse.Namespace) -> int:
         return 0
     if args.descending and args.sort is None:
         raise ConfigError("--descending", True, "left out without --sort")
-    trials = clocks.with_lag(trials)
+    trials, axes = clocks.with_lag(trials), varied_fields(trials)
     if args.where is not None:
         trials = selection.where(trials, args.where)
     if args.sort is not None:
@@ -127,7 +128,8 @@ def run_table(settings: Settings, args: argparse.Namespace) -> int:
         print(f"no trial of {args.sweep}" + (f" with {args.where}" if args.where else ""))
     else:
         by_trial = args.sort is not None
-        print(selection.trials_table(trials, args.sort) if by_trial else settings_table(trials))
+        table = selection.trials_table(trials, args.sort) if by_trial else ""
+        print(table or settings_table(trials, axes))
     return 0
 
 

@@ -17,7 +17,6 @@ from service.tables.headlines import TITLES, headlines
 from service.tables.names import varied_fields
 from service.tables.reading import read_table
 from service.tables.typical import representatives
-from service.text import config_value
 
 DIGITS = 4
 OUTCOMES = {
@@ -28,6 +27,7 @@ OUTCOMES = {
     "val_acc_strict_1step": "strict, one step",
     "val_acc_heldout": "validation, unseen images",
     "val_acc_strict_heldout": "strict, unseen images",
+    "n_strict": "number of strict pairs",
 }
 CLOCKS = {
     "train_step": "training pairs learned",
@@ -67,7 +67,7 @@ def overview(
         "sweep": sweep,
         "phases": [{"name": p, "color": PHASE_COLORS[p]} for p in PHASES],
         "axes": [_axis(trials, name) for name in axes],
-        "fixed": {n: config_value(trials[n].iloc[0]) for n in AXES if n not in (*axes, "seed")}
+        "fixed": {n: _plain(trials[n].iloc[0]) for n in AXES if n not in (*axes, "seed")}
         if len(trials)
         else {},
         "numbers": numbers,

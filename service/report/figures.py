@@ -216,12 +216,14 @@ def _minor_steps(step: float, position: float = 0.0) -> str:
 
 def trial_title(row: Mapping[str, Any], about: str = "") -> str:
     """Which trial a figure shows: phase, main settings, id, and what else is not as by default."""
-    shown = ("data", "P", "N", "width", "weight_decay", "train_fraction", "seed")
+    shown = ("data", "images_hash", "P", "N", "width", "heads", "weight_decay", "train_fraction",
+             "seed")  # fmt: skip
     usual = TrialConfig().to_dict() | {"patch": row["side"]}
     others = [f"{k}={config_value(row[k])}" for k in usual if k not in shown and row[k] != usual[k]]
     decay, share = (config_value(row[name]) for name in ("weight_decay", "train_fraction"))
     first = (
-        f"{row['data']} P={row['P']} N={row['N']} D={row['width']} wd={decay} R={share} "
+        f"{row['data']} P={row['P']} N={row['N']} D={row['width']} H={row['heads']} "
+        f"wd={decay} R={share} "
         f"seed {row['seed']} — {row['phase']}{about}"
     )
     rest = textwrap.wrap(f"trial {row['trial_id']}: {' '.join(others) or 'else as by default'}", 90)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -18,6 +18,7 @@ from matplotlib.patches import Patch
 from grokmodel.core.outcome import PHASES
 from service.colors import PHASE_COLORS
 from service.report.figures import PHASE_LABELS, Figure, new_figure, plane_in, tick_places
+from service.report.scales import LOG, Scale
 from service.tables import clocks
 from service.tables.names import distinct, varied_fields
 from service.tables.summary import counted
@@ -71,16 +72,18 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
     width, height = plane_in((len(xs), len(ys)), (0.85, max(0.62, lines * LINE_IN)))
     figure, axes = new_figure(max(0.9 + width, 3.6), 2.0 + height)
     ax: Axes = axes[0, 0]
-    has_room = _has_room(xs, ys, width, height, lines)
-    _stripes(ax, counts, is_picture=not has_room)
+    across, up = Scale(xs), Scale(ys)
+    has_room = _has_room(across, up, width, height, lines)
+    _stripes(ax, counts, across, up, is_picture=not has_room)
     if has_room:
         for (i, j), found in counts.items():
             text = "\n".join(f"{PHASE_LABELS[p]} {found[p]}" for p in PHASES if found[p])
-            ax.text(i + 0.5, j + 0.5, text, ha="center", va="center", fontsize=7.5)
-        ax.vlines(range(len(xs) + 1), 0, len(ys), color="white", lw=1)
-        ax.hlines(range(len(ys) + 1), 0, len(xs), color="white", lw=1)
+            place = across.at(i + 0.5), up.at(j + 0.5)
+            ax.text(*place, text, ha="center", va="center", fontsize=7.5)
+        ax.vlines(across.edges, 0, len(ys), color="white", lw=1)
+        ax.hlines(up.edges, 0, len(xs), color="white", lw=1)
     ax.set(xlim=(0, len(xs)), ylim=(0, len(ys)))
-    _axes(ax, xs, ys, x, y)
+    _axes(ax, across, up, x, y)
     title = f"Phase ({_title(trials)})"
     if any(len(found) > 1 for found in counts.values()):
         title += "\na cell is divided as its trials are"
@@ -91,7 +94,13 @@ def phase_diagram(trials: pd.DataFrame, x: str, y: str) -> Figure:
     return figure
 
 
-def _stripes(ax: Axes, counts: Mapping[tuple[int, int], Counter[str]], is_picture: bool) -> None:
+def _stripes(
+    ax: Axes,
+    counts: Mapping[tuple[int, int], Counter[str]],
+    across: Scale,
+    up: Scale,
+    is_picture: bool,
+) -> None:
     """A stripe for each phase of a cell, as wide as its share; all at once, and in an SVG a picture
     if there are many."""
     corners, colors = [], []
@@ -99,7 +108,8 @@ def _stripes(ax: Axes, counts: Mapping[tuple[int, int], Counter[str]], is_pictur
         left = float(i)
         for phase in (p for p in PHASES if found[p]):
             right = left + found[phase] / found.total()
-            corners.append([(left, j), (right, j), (right, j + 1), (left, j + 1)])
+            (x0, x1), (y0, y1) = across.at([left, right]), up.at([j, j + 1])
+            corners.append([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
             colors.append(PHASE_COLORS[phase])
             left = right
     ax.add_collection(
@@ -114,7 +124,8 @@ def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
     xs, ys = sorted(trials[x].unique()), sorted(trials[y].unique())
     width, height = plane_in((len(xs), len(ys)), (0.85, 0.55))
     figure, axes = new_figure(2 * (1.4 + width), 1.5 + height, 1, 2)
-    has_room = _has_room(xs, ys, width, height)
+    across, up = Scale(xs), Scale(ys)
+    has_room = _has_room(across, up, width, height)
     strict = clocks.clock(trials, "val_step_strict")
     panels = (
         (strict, "step at which strict pairs are learned", "no strict pairs"),
@@ -129,8 +140,8 @@ def grok_steps(trials: pd.DataFrame, x: str, y: str) -> Figure:
         }
         for (value_x, value_y), median in clocks.medians(found, [x, y]).items():
             cells[xs.index(value_x), ys.index(value_y)] = _step_cell(median, norm)
-        _cells(ax, cells, (len(xs), len(ys)), has_room)
-        _axes(ax, xs, ys, x, y)
+        _cells(ax, cells, across, up, has_room)
+        _axes(ax, across, up, x, y)
         if not has_room:  # the scale has to say what no text does
             figure.colorbar(ScalarMappable(norm, STEP_COLORS), ax=ax, format="{x:,.0f}")
             title += f"\n(medians; gray: not by the last step; beige: {nothing})"
@@ -160,37 +171,46 @@ def _phase_counts(
     return counts
 
 
-def _has_room(
-    xs: Sequence[Any], ys: Sequence[Any], width: float, height: float, lines: int = 3
-) -> bool:
+def _has_room(across: Scale, up: Scale, width: float, height: float, lines: int = 3) -> bool:
     """Whether the cells of a plane of some inches can hold text of so many lines."""
-    return width / len(xs) >= TEXT_IN and height / len(ys) >= lines * LINE_IN
+    cell_in = (
+        size / len(scale.values) * scale.narrowest
+        for size, scale in ((width, across), (height, up))
+    )
+    return all(size >= need for size, need in zip(cell_in, (TEXT_IN, lines * LINE_IN)))
 
 
 def _cells(
-    ax: Axes, cells: Mapping[tuple[int, int], Cell], shape: tuple[int, int], has_room: bool
+    ax: Axes, cells: Mapping[tuple[int, int], Cell], across: Scale, up: Scale, has_room: bool
 ) -> None:
     """Those of a plane that have trials, all colors at once: one by one they take minutes.
 
     Many are a picture in an SVG too, and have no lines between them, which would cover them.
     """
-    nx, ny = shape
+    nx, ny = len(across.values), len(up.values)
     color_YX4 = np.zeros((ny, nx, 4))
     for (i, j), cell in cells.items():
         color_YX4[j, i] = to_rgba(cell.color)
         if has_room:
-            ax.text(
-                i + 0.5, j + 0.5, cell.text, ha="center", va="center", fontsize=7.5, color=cell.ink
-            )
+            place = across.at(i + 0.5), up.at(j + 0.5)
+            ax.text(*place, cell.text, ha="center", va="center", fontsize=7.5, color=cell.ink)
     width = 1 if has_room else 0
-    ax.pcolormesh(color_YX4, edgecolors="white", linewidth=width, rasterized=not has_room)
+    ax.pcolormesh(across.edges, up.edges, color_YX4, edgecolors="white", linewidth=width,
+                  rasterized=not has_room)  # fmt: skip
 
 
-def _axes(ax: Axes, xs: Sequence[Any], ys: Sequence[Any], x: str, y: str) -> None:
-    for values, name, field in ((xs, "x", x), (ys, "y", y)):
-        places, labels = tick_places(len(values)), distinct(values)
-        getattr(ax, f"set_{name}ticks")(places + 0.5, [labels[i] for i in places])
-        getattr(ax, f"set_{name}label")(UNITS.get(field, field))
+def _axes(ax: Axes, across: Scale, up: Scale, x: str, y: str) -> None:
+    for scale, name, field in ((across, "x", x), (up, "y", y)):
+        places, labels = tick_places(len(scale.values)), distinct(scale.values)
+        getattr(ax, f"set_{name}ticks")(scale.at(places + 0.5), [labels[i] for i in places])
+        kind = f" ({scale.kind})" if scale.kind == LOG else ""
+        getattr(ax, f"set_{name}label")(UNITS.get(field, field) + kind)
+        if scale.has_break:  # between 0 and the first value that has a logarithm
+            at = (scale.edges[1], 0) if name == "x" else (0, scale.edges[1])
+            ax.annotate("//", at, xytext=(0, -3) if name == "x" else (-3, 0),
+                        textcoords="offset points", ha="center" if name == "x" else "right",
+                        va="top" if name == "x" else "center", fontsize=8,
+                        annotation_clip=False)  # fmt: skip
     ax.tick_params(length=0)
     for side in ax.spines.values():
         side.set_visible(False)

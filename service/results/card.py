@@ -36,6 +36,11 @@ def card(trial: Trial) -> str:
         ("config", f"{', '.join(changed) or 'the defaults'} (all else as by default)"),
         ("phase", f"{trial.phase}, after {made} in {seconds} on {row['device']}"),
         ("learned", ", ".join(_learned(row))),
+        (
+            "pairs",
+            f"{row['n_train']:,} train, {row['n_val']:,} validate, "
+            f"{row['n_strict']:,} of them strict",
+        ),
         *_accuracies(row),
         ("key freq.", _key_frequencies(trial)),
         ("snapshots", _snapshots(trial)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -58,13 +59,16 @@ def phase_table(trials: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def settings_table(trials: pd.DataFrame) -> str:
+def settings_table(trials: pd.DataFrame, axes: Sequence[str] | None = None) -> str:
     """One Markdown line per setting: median and range over its seeds.
+
+    Args:
+        axes: columns that tell settings apart; by default those that vary.
 
     Settings are told apart by the config columns that vary; each line names those of its values
     that differ from the commonest, and all of a column in which no value is commoner than others.
     """
-    varied = varied_fields(trials)
+    varied = varied_fields(trials) if axes is None else list(axes)
     modes = {name: trials[name].mode() for name in varied}
     usual = {name: values[0] for name, values in modes.items() if len(values) == 1}
     steps = ("train_step", "val_step_strict")

@@ -12,6 +12,8 @@ function chart(title, caption, options) {
 const plain = d => String(+d.toPrecision(3));
 const stepAxis = () => ({ type: "log", label: "training step", tickFormat: d => d.toLocaleString("en"), ticks: 5 });
 const lines = (rows, series) => rows.flatMap(row => series.filter(([name]) => row[name] !== null && row[name] !== undefined && !(row.step === 0)).map(([name, title]) => ({ ...row, name: title, value: row[name] })));
+// Series that were measured.
+const there = (rows, series) => series.filter(([name]) => rows.some(row => row[name] !== null && row[name] !== undefined));
 const legend = series => ({ domain: series.map(([, title]) => title), range: series.map(([, , color]) => color), legend: true });
 
 const ANALYSIS = {
@@ -23,7 +25,7 @@ const ANALYSIS = {
     const order = d3.sort(heads, h => d3.maxIndex(h.share), h => -d3.max(h.share)).map((h, i) => ({ ...h, row: `${h.hook.split(".")[0]} head ${h.head}` }));
     const sites = places.filter(p => p.head < 0).map(p => ({ ...p, row: p.hook }));
     return [["Heads and their frequencies", "Share of its in-frequency power that the attention score of each head has at each frequency, at t = 1, mean over both operands. Dots: key frequencies, beyond chance (classes in random order).", order],
-      ["Hook points and their frequencies", "The same of every hook point without heads. `target` is what a perfect output would show.", sites]]
+      ["Hook points and their frequencies", "The same of every hook point without heads.", sites]]
       .filter(([, , rows]) => rows.length).map(([title, caption, rows]) => heat(title, caption, rows, frequencies));
   },
   heads(table) {
@@ -37,7 +39,7 @@ const ANALYSIS = {
   progress(table) {
     const rows = rowsOf(table);
     const losses = [["train_loss", "training pairs", TRAIN], ["strict_loss", "strict pairs", STRICT], ["restricted_loss", "restricted", ORANGE], ["excluded_loss", "excluded", SKY]];
-    const accs = [["strict_acc", "strict", STRICT], ["restricted_acc_within_split", "strict, restricted", ORANGE], ["excluded_acc", "training, excluded", SKY]];
+    const accs = there(rows, [["strict_acc", "strict", STRICT], ["restricted_acc_within_split", "strict, restricted", ORANGE], ["excluded_acc", "training, excluded", SKY]]);
     return [
       chart("Restricted and excluded loss", "Squared error per pixel at t = 1. Restricted: only the rule at the dominant frequencies is kept; excluded: it is removed.",
         { x: stepAxis(), y: { type: "log", label: "squared error", grid: true, tickFormat: plain, ticks: 4 }, color: legend(losses), marks: [Plot.lineY(lines(rows, losses), { x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] }),
@@ -56,7 +58,7 @@ const ANALYSIS = {
     const rows = rowsOf(table), clean = rows.find(r => r.mode === "none");
     const mine = rows.filter(r => r.mode !== "none").map(r => ({ ...r, place: `${r.hook}: ${r.n_frequencies}` }));
     const places = new Set(mine.map(r => r.place)).size;
-    return [chart("Frequencies removed, or only they kept", "Accuracy on strict pairs, one-step samples, with the strongest frequencies of a hook point (how many stands behind it) removed or kept; gray: as many random ones, mean and range. A rule that uses them falls without them and stays with them alone.",
+    return [chart("Frequencies removed, or kept alone", "Accuracy on strict pairs, one-step samples, with the strongest frequencies of a hook point (how many stands behind it) removed or kept; gray: as many random ones, mean and range. A rule that uses them falls without them and stays with them alone.",
       { height: 60 + 17 * places, width: 600, marginLeft: 150, marginRight: 20, fx: { label: null }, x: { domain: [0, 1], label: "accuracy on strict pairs", grid: true }, y: { label: null },
         color: { domain: ["top", "random"], range: [TRAIN, GRAY], legend: true },
         marks: [...(clean ? [Plot.ruleX([clean.mean], { stroke: STRICT, strokeDasharray: "3 3" })] : []),
@@ -67,7 +69,7 @@ const ANALYSIS = {
     const rows = d3.sort(rowsOf(table), r => r.level), series = [["recover_acc", "recover: from the right result", TRAIN], ["rectify_acc", "rectify: from a wrong result", RED]];
     const critical = all.critical ? rowsOf(all.critical)[0] : {}, spread = d3.max(rows, r => r.entropy) - d3.min(rows, r => r.entropy);
     const points = rows.flatMap(r => series.map(([name, title]) => ({ level: r.level, name: title, value: r[name] }))).filter(r => r.value !== null);
-    const out = [chart("Started from the right or from a wrong result", `Noised to a level of ${rows.length - 1}, then sampled: share that ends at a + b.${critical?.observed != null ? ` Dashed: critical level observed, ${critical.observed}.` : ""}`,
+    const out = [chart("Started from the right or from a wrong result", `Noised to a level (of ${rows.length - 1}), then sampled: share that ends at a + b.${critical?.observed != null ? ` Dashed: critical level observed, ${critical.observed}, the last below 0.5 %.` : ""}`,
       { x: { label: "noise-step index at the start" }, y: { domain: [0, 1], label: "accuracy", grid: true }, color: legend(series),
         marks: [...(critical?.observed != null ? [Plot.ruleX([critical.observed], { strokeDasharray: "4 3" })] : []), Plot.lineY(points, { x: "level", y: "value", stroke: "name", tip: true })] })];
     if (spread >= 0.01) out.push(chart("Entropy of the frequencies", `FVE entropy of the FFN before its non-linearity.${critical?.predicted != null ? ` Dotted: steepest change, the critical level predicted, ${critical.predicted}.` : ""}`,

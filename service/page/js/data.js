@@ -31,6 +31,7 @@ const SHORT = { weight_decay: "wd", train_fraction: "R", width: "width", P: "P",
 // One object per trial: settings, phase and numbers side by side, as a filter names them.
 const trials = core.trial.map((id, i) => {
   const row = { index: i, trial_id: id, seed: core.seed[i], phase: core.phase[i], steps_run: core.last[i] };
+  Object.assign(row, core.fixed);
   for (const [name, values] of Object.entries(core.setting)) row[name] = values[i];
   for (const [name, values] of Object.entries(core.column)) row[name] = values[i];
   return row;

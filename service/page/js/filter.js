@@ -1,6 +1,14 @@
 // --- filter: `weight_decay >= 2 and (phase == "grokking" or not seed in [0, 1])` ------------------
 
-const FIELDS = ["trial_id", "seed", "phase", "steps_run", ...Object.keys(core.setting), ...Object.keys(core.column).filter(n => /^\w+$/.test(n))];
+const FIELDS = ["trial_id", "seed", "phase", "steps_run", ...Object.keys(core.setting), ...Object.keys(core.column), ...Object.keys(core.fixed)];
+
+// What a trial has to compare: of `> 3000`, not by step 3,000, is known that it is more.
+function compared(trial, name, sign, right) {
+  const value = trial[name];
+  if (value !== null && value !== undefined) return COMPARE[sign](value, right);
+  const words = core.words[name]?.[trial.index];
+  return Boolean(words) && (sign === ">" || sign === ">=") && Number(words.slice(2)) >= right;
+}
 const TOKEN = /\s*(?:(and|or|not|in)\b|([A-Za-z_]\w*)|(-?\d+\.?\d*(?:e[+-]?\d+)?|-?\.\d+)|"([^"]*)"|'([^']*)'|(>=|<=|==|!=|=|<|>|[()\[\],&|]))/iy;
 
 function tokens(text) {
@@ -50,7 +58,7 @@ function parseFilter(text) {
     if (!(sign in COMPARE)) throw new Error(`after ${left} need one of ${Object.keys(COMPARE).join(" ")} or in`);
     next();
     const right = literal();
-    return t => t[left] !== null && t[left] !== undefined && COMPARE[sign](t[left], right);
+    return t => compared(t, left, sign, right);
   };
   const literal = () => { const token = next(); if (token?.kind === "value" || token?.kind === "name") return token.value; throw new Error("need a number or a word to compare with"); };
   if (!list.length) return () => true;

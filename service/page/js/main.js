@@ -45,7 +45,9 @@ function drawHeader() {
       event.target.removeAttribute("aria-invalid");
       change();
     } catch (error) {
-      $("filter-error").textContent = error.message;
+      state.filter = () => true;  // half of what was meant would mislead
+      change();
+      $("filter-error").textContent = `${error.message} (all are shown)`;
       event.target.setAttribute("aria-invalid", "true");
     }
   });
@@ -58,7 +60,7 @@ function drawHeader() {
   $("curve-controls").append(
     make("label", {}, "accuracy on ", make("select", { onchange: event => { state.curve = event.target.value; drawCurves(); } }, ...Object.entries(CURVE_NAMES).map(([v, text]) => make("option", { value: v }, text)))),
     make("label", {}, make("input", { type: "checkbox", checked: true, onchange: event => { state.logSteps = event.target.checked; drawCurves(); } }), " logarithmic steps"));
-  $("fixed").append(...Object.entries(core.fixed).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  $("fixed").append(...Object.entries(core.fixed).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]));
 }
 
 function drawAccounts() {
@@ -77,7 +79,9 @@ state.panels = byCount.length > 2 && AXIS[byCount[2]].values.length <= 4 ? byCou
 drawHeader(); drawControls(); drawAccounts(); change();
 addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { drawMap(); drawCurves(); }, 150); });
 let resizing = 0;
-const wanted = byId.has(location.hash.slice(1)) ? location.hash.slice(1)
+const asked = location.hash.slice(1), begun = trials.filter(t => asked && t.trial_id.startsWith(asked)).map(t => t.trial_id);
+if (asked && begun.length !== 1) $("filter-error").textContent = `no trial begins with ${asked}: a typical one is open`;
+const wanted = begun.length === 1 ? begun[0]
   : ["grokking", "comprehension"].map(p => core.typical.find(id => byId.get(id)?.phase === p)).find(Boolean) ?? core.typical[0];
 if (wanted) await openTrial(wanted);
 document.documentElement.dataset.ready = "true";

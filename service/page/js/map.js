@@ -34,7 +34,7 @@ function scaleOf(name) {
 }
 
 function drawMap() {
-  const place = $("map");
+  const place = $("map"), focused = document.activeElement?.dataset?.cell;
   place.replaceChildren();
   const panels = state.panels ? AXIS[state.panels].values : [null];
   const scale = scaleOf(state.show);
@@ -45,6 +45,7 @@ function drawMap() {
     place.append(plane(mine, panel, scale, panels.length > 1 ? Math.max(280, room / Math.min(panels.length, 2) - 12) : room));
   }
   const kinds = [["x", state.x], ["y", state.y]].map(([which, name]) => [name, axisOf(name).kind]).filter(([, kind]) => kind === "log");
+  if (focused) place.querySelector(`[data-cell="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   $("map-note").textContent = "One mark per trial, colored and shaped by its phase. Click a cell to narrow curves and table to it, a mark to open its trial; drag for several cells."
     + kinds.map(([name]) => ` ${label(name)} is logarithmic${AXIS[name].values[0] === 0 ? ", 0 apart" : ""}.`).join("");
 }

@@ -20,7 +20,7 @@ function paint(canvas, gray, first, side) {
 const KIND = { strict: "strict pairs", validation: "validation pairs whose mirror trains", train: "training pairs" };
 
 // A block with a slider over the snapshots. Several blocks are kept in step by `onStep`.
-function samplesBlock(data, title, step, onStep) {
+function samplesBlock(data, title, step, onStep, withTraining = true) {
   if (!data?.steps.length) return make("p", { class: "soft" }, `${title}: no samples are kept of this trial on this page; grok sample draws them.`);
   const area = data.side * data.side, pairs = data.pairs, n = pairs.length;
   const known = unpacked(data.known), drawn = unpacked(data.drawn);
@@ -60,7 +60,7 @@ function samplesBlock(data, title, step, onStep) {
       slider.dispatchEvent(new Event("input"));
     }, 600);
   } }, "▶");
-  const groups = d3.groups(boxes, b => b.kind).map(([kind, mine]) => make("div", {}, make("div", { class: "soft" }, KIND[kind]), make("div", { class: "samples" }, ...mine.map(b => b.node))));
+  const groups = d3.groups(boxes.filter(b => withTraining || b.kind !== "train"), b => b.kind).map(([kind, mine]) => make("div", {}, make("div", { class: "soft" }, KIND[kind]), make("div", { class: "samples" }, ...mine.map(b => b.node))));
   nearest(step ?? Infinity);
   const node = make("div", { class: "samples-block" }, make("h3", {}, title), make("div", { class: "controls" }, play, slider, text), ...groups);
   node.nearest = nearest;

@@ -1,7 +1,7 @@
 // --- table of the chosen trials -------------------------------------------------------------------
 
 const PAGE = 100;
-let tableRows = PAGE;
+let tableRows = PAGE, tableOrder = [];
 const TABLE_COLUMNS = [...core.axes.map(a => a.name), "seed", "phase", ...Object.keys(core.column)];
 
 function drawTable() {
@@ -14,6 +14,7 @@ function drawTable() {
     if (empty(p) || empty(q)) return empty(p) - empty(q);  // what is not measured comes last
     return order * (typeof p === "number" ? p - q : String(p).localeCompare(String(q)));
   });
+  tableOrder = rows.map(t => t.trial_id);
   const head = TABLE_COLUMNS.map(c => make("th", { scope: "col", tabindex: 0, "data-order": c === name ? order : null, onclick: () => sortBy(c),
     onkeydown: event => { if (event.key === "Enter") sortBy(c); } }, label(c)));
   const body = rows.slice(0, tableRows).map(t => make("tr", { "data-trial": t.trial_id, tabindex: 0, class: t.trial_id === state.trial ? "open" : null,

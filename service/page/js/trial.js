@@ -13,9 +13,12 @@ async function openTrial(id) {
   const trial = byId.get(id), data = await dataOf(id);
   if (state.trial !== id) return;  // another one was opened meanwhile
   history.replaceState?.(null, "", `#${id}`);
-  const others = trials.filter(inChoice).map(t => t.trial_id), at = others.indexOf(id);
-  const step = by => { const next = others[(at + by + others.length) % others.length]; if (next) openTrial(next); };
-  const panel = $("trial");
+  // in the order of the table as it is now; a trial that is not in it leads to its first or last
+  const step = by => {
+    const at = tableOrder.indexOf(id), next = tableOrder.at(at < 0 ? (by > 0 ? 0 : -1) : (at + by) % tableOrder.length);
+    if (next) openTrial(next);
+  };
+  const panel = $("trial"), hadFocus = panel.contains(document.activeElement);
   panel.dataset.open = id;
   panel.replaceChildren(
     make("div", { class: "controls" }, symbol(trial.phase, 18), make("h2", {}, nameOf(trial)), make("span", {}, trial.phase),
@@ -25,23 +28,30 @@ async function openTrial(id) {
     make("p", { class: "soft" }, facts(trial)),
     ...samplesOf(trial, data), ...trainingCurve(trial, data), ...analysesOf(data), ...settingsOf(trial, data));
   panel.onkeydown = event => {
-    if (event.target !== panel) return;
+    if (event.target.matches("input, select")) return;
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   };
+  if (hadFocus) panel.focus({ preventScroll: true });
+  drawCurves();
   document.querySelectorAll(".mark.open, tr.open").forEach(node => node.classList.remove("open"));
   document.querySelectorAll(`.mark[data-trial="${id}"], tr[data-trial="${id}"]`).forEach(node => node.classList.add("open"));
   if (matchMedia("(max-width: 1100px)").matches && userHasActed) panel.scrollIntoView({ behavior: "smooth" });
 }
 
-const facts = t => ["val_acc_strict", "val_acc", "train_acc", "train_step", "val_step_strict", "lag"].filter(n => n in core.column && shown(t[n], n, t))
+const facts = t => ["val_acc_strict", "n_strict", "val_acc", "train_acc", "train_step", "val_step_strict", "lag"].filter(n => n in core.column && shown(t[n], n, t))
   .map(n => `${label(n)} ${shown(t[n], n, t)}`).join(" · ") + ` · ${t.steps_run.toLocaleString("en")} steps`;
 
 function samplesOf(trial, data) {
   const blocks = [];
   const together = wanted => blocks.forEach(block => block.nearest?.(wanted));
-  blocks.push(samplesBlock(data.samples, "Samples over training", null, together));
-  if (pinned && pinned.id !== trial.trial_id) blocks.push(samplesBlock(pinned.data.samples, `Pinned: ${nameOf(byId.get(pinned.id))}, ${byId.get(pinned.id).phase}`, null, together));
+  const other = pinned && pinned.id !== trial.trial_id ? pinned : null;
+  blocks.push(samplesBlock(data.samples, "Samples over training", null, together, !other));
+  if (!other) return blocks;
+  // held-out pairs alone, so that both trials are seen at once
+  const same = JSON.stringify(data.samples?.pairs) === JSON.stringify(other.data.samples?.pairs);
+  blocks.push(samplesBlock(other.data.samples, `Pinned: ${nameOf(byId.get(other.id))}, ${byId.get(other.id).phase}`, null, together, false));
+  if (!same) blocks.push(make("p", { class: "soft" }, "Other pairs: with another data fraction, modulus or seed other pairs are held out. grok sample draws any pair by any trial."));
   return blocks;
 }
 
@@ -58,7 +68,7 @@ function trainingCurve(trial, data) {
     figure.replaceChildren(Plot.plot({ width: 560, height: 230, marginLeft: 48, marginTop: 26, style: plotStyle,
       x: { type: trialLog ? "log" : "linear", label: "training step", tickFormat: d => d.toLocaleString("en"), ticks: 6 }, y: { domain: [0, 1], label: "accuracy", grid: true }, color: legend(series),
       marks: [Plot.rect(ends, { x1: "from", x2: "to", y1: 0, y2: 1, fill: e => COLOR[e.phase], fillOpacity: 0.13 }),
-        Plot.text(ends, { x: e => trialLog ? Math.sqrt(Math.max(e.from, 1) * e.to) : (e.from + e.to) / 2, y: 1, dy: -8, text: "phase", fontSize: 10 }),
+        Plot.text(ends.filter(e => trialLog ? e.to / Math.max(e.from, 1) > 1.35 : e.to - e.from > last / 7), { x: e => trialLog ? Math.sqrt(Math.max(e.from, 1) * e.to) : (e.from + e.to) / 2, y: 1, dy: -8, text: "phase", fontSize: 10 }),
         Plot.ruleY([0.95], { strokeDasharray: "2 3" }), Plot.lineY(points, { x: "step", y: "value", stroke: "name", strokeWidth: 1.8, tip: true })] }),
     Plot.plot({ width: 560, height: 110, marginLeft: 48, style: plotStyle, x: { type: trialLog ? "log" : "linear", label: null, tickFormat: d => d.toLocaleString("en"), ticks: 6 }, y: { type: "log", label: "training loss", grid: true, ticks: 3, tickFormat: plain },
       marks: [Plot.lineY(rows.filter(r => r.loss > 0), { x: "step", y: "loss", stroke: GRAY, tip: true })] }),
@@ -82,6 +92,6 @@ function settingsOf(trial, data) {
     out.push(make("h3", {}, "Train it again"), text, make("button", { type: "button", onclick: async event => { try { await navigator.clipboard.writeText(data.command); event.target.textContent = "copied"; } catch { getSelection().selectAllChildren(text); } } }, "copy"));
   }
   if (core.links.mlflow) out.push(make("p", {}, make("a", { href: core.links.mlflow.replace("TRIAL", trial.trial_id), target: "_blank", rel: "noopener" }, "this trial in MLflow"), make("span", { class: "soft" }, " (while grok ui serves it)")));
-  if (data.config) out.push(make("h3", {}, "Settings that are not as by default"), list(Object.entries(data.unusual)), make("details", {}, make("summary", {}, "all settings"), make("div", { class: "scroll" }, list(Object.entries(data.config)))));
+  if (data.config) out.push(make("h3", {}, "Non-default settings"), list(Object.entries(data.unusual)), make("details", {}, make("summary", {}, "all settings"), make("div", { class: "scroll" }, list(Object.entries(data.config)))));
   return out;
 }

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import sys
 import time
 import urllib.request
@@ -52,7 +53,7 @@ def test_the_pages_of_a_moved_store_show_its_files(moved, tmp_path):
         assert [file["path"] for file in listed["files"]] == ["report.html"]
         assert get(f"{page}/get-artifact?path=report.html&run_uuid={run}") == b"words"
         said = server.log.read_text()
-        assert f"open {page}/#/experiments?" in said
+        assert f"  all: {page}/#/experiments?" in said
         assert f"  mine: {page}/#/experiments/1/runs?workflowType=machine_learning&view" in said
     finally:
         server.kill()
@@ -72,6 +73,22 @@ def test_a_sweep_that_runs_is_left_alone(moved):
         assert client.get_run(run).info.artifact_uri == before
     bring_files_here(Tracking(settings.tracking_uri), settings)
     assert client.get_run(run).info.artifact_uri == f"{settings.artifacts}/{run}/artifacts"
+
+
+def test_a_port_that_is_taken_and_a_store_without_a_sweep_are_named(moved, tmp_path, capsys):
+    settings, _ = moved
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert commands.main(["ui", "--store", settings.store, "--port", port]) == 2
+    assert f"--port = {port}" in capsys.readouterr().err
+    assert commands.main(["ui", "--store", settings.store, "--port", "99999"]) == 2
+    assert "--port = 99999" in capsys.readouterr().err
+    nowhere = tmp_path / "nowhere"
+    assert commands.main(["ui", "--store", str(nowhere), "--port", str(free_port())]) == 2
+    assert str(nowhere) in capsys.readouterr().err
+    assert not nowhere.exists()
 
 
 def test_pages_of_a_server_are_where_it_is(monkeypatch, tmp_path, capsys):
