@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pandas as pd
 
@@ -14,6 +15,10 @@ def read(table: str) -> pd.DataFrame:
     """Rows of the sweep, each with the phase, training fraction and weight decay of its trial."""
     frame = pd.read_parquet(f"{STORE}/tables/{table}").query("sweep == @SWEEP")
     return frame if table == "trials" else frame.merge(ABOUT, on="trial_id")
+
+
+def is_there(table: str) -> bool:
+    return Path(STORE, "tables", table, f"sweep={SWEEP}").exists()
 
 
 trials = read("trials")
@@ -220,5 +225,16 @@ def structure() -> None:
     show("Ends of random starts for training pairs", columns, ends["phase"])
 
 
-for part in (spectra, mechanism, identities, ablations, progress, timesteps, structure):
-    part()
+PARTS = {
+    spectra: ["spectra"],
+    mechanism: ["spectra", "identities"],
+    identities: ["identities"],
+    ablations: ["ablations"],
+    progress: ["progress"],
+    timesteps: ["timesteps", "critical"],
+    structure: ["learning_coefficient", "representation", "complexity", "basins"],
+}
+"""What can be told of a sweep, and the tables that takes: not every sweep has all analyses."""
+for part, tables in PARTS.items():
+    if all(is_there(table) for table in tables):
+        part()

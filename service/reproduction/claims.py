@@ -43,6 +43,8 @@ class Claim:
     rule: str
     """How `judge` finds, in words."""
     judge: Rule
+    control: tuple[str, ...] = ()
+    """Experiments of ours whose trials count as well, if they were run; the paper has none such."""
     stand_in: tuple[str, ...] = ()
     """Experiments of a neighboring regime, looked at where these have nothing that learned."""
     other_images: tuple[str, ...] = ()
@@ -67,7 +69,8 @@ class ClaimVerdict:
 
 def judge(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     """The verdict on a claim."""
-    finding, experiments = claim.judge(evidence, claim.experiments), claim.experiments
+    own = claim.experiments + claim.control
+    finding, experiments = claim.judge(evidence, own), own
     if finding.verdict == NOT_RUN and claim.stand_in:
         other = claim.judge(evidence, claim.stand_in)
         supports = other.verdict in (REPRODUCED, PARTLY)
@@ -80,14 +83,16 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimVerdict:
         else:
             note = tuple(f"in the neighboring regime: {line}" for line in other.measured)
             finding = replace(finding, measured=finding.measured + note)
-    stood_in = experiments is not claim.experiments
+    stood_in = experiments is not own
     ran, other_images = evidence.of(experiments), evidence.stand_ins()
     shown = other_images.of(claim.other_images + experiments)
     for names in (claim.other_images, experiments):
         if there := other_images.of(names):
             other = claim.judge(other_images, names)
             finding = _with_other_images(finding, other, "; ".join(r.words for r in there))
-    in_full = not stood_in and all(r.is_full for r in ran) and len(ran) == len(experiments)
+    papers = evidence.of(claim.experiments)
+    is_whole = len(papers) == len(claim.experiments) and all(r.is_full for r in papers)
+    in_full = is_whole and not stood_in
     capped = finding.verdict == REPRODUCED and not in_full
     verdict = PARTLY if capped else finding.verdict
     if verdict == NOT_RUN and evidence.of(claim.experiments):
@@ -109,8 +114,8 @@ def _with_other_images(finding: Finding, other: Finding, words: str) -> Finding:
     return replace(finding, measured=finding.measured + lines, short=short)
 
 
-_ONE = ("n1", "unordered")
-"""The control differs in its split only, and all its validation pairs tell."""
+_CONTROL = ("unordered",)
+"""It differs in its split only, and all its validation pairs tell."""
 _MANY = ("n256",)
 _MANY_P = ("n256", "critical", "critical-kuzushiji")
 _ONE_P = ("n1", "moduli", "kuzushiji")
@@ -120,19 +125,19 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("validation-n1", SINGLE, "It ends near full validation accuracy.", "near 100 % (curve)",
           ("n1",), grokking.ENDS_HIGH, grokking.validation_accuracy),
     Claim("key-frequencies", SINGLE, "A few key frequencies carry the computation.",
-          "4 of 11 at P = 23: w1, w3, w7, w9 (which ones depends on the seed)", _ONE,
-          mechanism.KEYS, over_learned("spectra", mechanism.key_frequencies)),
+          "4 of 11 at P = 23: w1, w3, w7, w9 (which ones depends on the seed)", ("n1",),
+          mechanism.KEYS, over_learned("spectra", mechanism.key_frequencies), _CONTROL),
     Claim("heads", SINGLE, "Attention heads specialize in one frequency each.", "one per head",
-          _ONE, mechanism.HEADS, over_learned("spectra", mechanism.heads_specialize)),
+          ("n1",), mechanism.HEADS, over_learned("spectra", mechanism.heads_specialize), _CONTROL),
     Claim("identity-cos", SINGLE, "The neurons compute cos(w1(a + b)) = cos cos - sin sin.",
-          "138910 and -139849, FVE 0.95", _ONE, mechanism.IDENTITY,
-          over_learned("identities", partial(mechanism.identity, direction="cos"))),
+          "138910 and -139849, FVE 0.95", ("n1",), mechanism.IDENTITY,
+          over_learned("identities", partial(mechanism.identity, direction="cos")), _CONTROL),
     Claim("identity-sin", SINGLE, "The neurons compute sin(w1(a + b)) = cos sin + sin cos.",
-          "137133 and 136206, FVE 0.94", _ONE, mechanism.IDENTITY,
-          over_learned("identities", partial(mechanism.identity, direction="sin"))),
+          "137133 and 136206, FVE 0.94", ("n1",), mechanism.IDENTITY,
+          over_learned("identities", partial(mechanism.identity, direction="sin")), _CONTROL),
     Claim("non-key", SINGLE, "Frequencies that are not key have far smaller coefficients.",
-          "about 1/100", _ONE, mechanism.NON_KEY,
-          over_learned("identities", mechanism.non_key_is_small)),
+          "about 1/100", ("n1",), mechanism.NON_KEY,
+          over_learned("identities", mechanism.non_key_is_small), _CONTROL),
     Claim("other-moduli", SINGLE, "It groks at other moduli too.", "P = 27, 31, 35 (EMNIST)",
           ("moduli",), grokking.GROKS_EACH, grokking.groks_at("P", (27, 31, 35))),
     Claim("kuzushiji", SINGLE, "It groks on other images too.", "P = 39, 43, 47 (Kuzushiji-49)",
@@ -150,8 +155,9 @@ CLAIMS: tuple[Claim, ...] = (
           grokking.groks_at("N", (1, 256))),
     Claim("rectify", MANY, "Samples that start from a wrong result, noised, are corrected to "
           "a + b.", "0 %, 7 %, 54 %, 96 % from noise-step index 0, 21, 32, 50 of 50 (P = 23)",
-          _MANY, levels.RECTIFY, over_learned("timesteps", levels.rectify), ("n1",)),
+          _MANY, levels.RECTIFY, over_learned("timesteps", levels.rectify),
+          stand_in=("n1",)),
     Claim("critical-level", MANY, "The noise step of the steepest entropy change predicts where "
           "samples can no longer be corrected.", "they align, across P and data sets", _MANY_P,
-          levels.CRITICAL, levels.critical, _ONE_P),
+          levels.CRITICAL, levels.critical, stand_in=_ONE_P),
 )  # fmt: skip

@@ -146,7 +146,7 @@ def lacking(verdict: ClaimVerdict, evidence: Evidence) -> list[tuple[str, str]]:
 def commands(verdict: ClaimVerdict, evidence: Evidence) -> list[str]:
     """What runs again just what a verdict rests on, a line per scale."""
     claim = verdict.claim
-    names = claim.experiments + claim.other_images
+    names = claim.experiments + claim.control + claim.other_images
     names += claim.stand_in if verdict.from_stand_in else ()
     scales: dict[str, list[str]] = {}
     for ran in evidence.of(names, stand_ins=True):

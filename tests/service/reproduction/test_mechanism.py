@@ -116,9 +116,21 @@ def test_without_key_frequencies_every_frequency_must_obey_in_two_thirds(how, ex
 
 
 def test_a_key_frequency_must_be_above_random_directions():
-    for random, expected in ((0.96, NOT), (0.7, PARTLY)):  # partly: one of two experiments
+    for random, expected in ((0.96, NOT), (0.7, REPRODUCED)):
         rows = identities(0, 1.0, -1.0, 0.95, random=random)
         assert verdict("identity-cos", {"n1": trials({}) | {"identities": rows}}) == expected
+
+
+def test_a_control_counts_if_it_was_run_and_takes_nothing_away_if_it_was_not():
+    rows = identities(0, 1.0, -1.0, 0.95)
+    own = {"trials": [trial()], "identities": rows}
+    assert verdict("non-key", {"n1": own}) == REPRODUCED
+    assert verdict("non-key", {"n1": own}, is_full=False) == PARTLY
+    assert verdict("non-key", {"unordered": own}) == PARTLY  # the control is not the claim
+    larger = [r | {"cos_cos": 0.9, "sin_sin": -0.9} for r in rows]
+    against = [r | {"trial_id": f"t{i}"} for i in (1, 2) for r in larger]
+    control = {"trials": [trial(i) for i in (1, 2)], "identities": against}
+    assert verdict("non-key", {"n1": own, "unordered": control}) == NOT
 
 
 def test_coefficients_of_other_frequencies():
