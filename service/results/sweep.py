@@ -11,13 +11,12 @@ from grokmodel.core.outcome import PHASES
 from grokmodel.errors import ConfigError
 from service.results.errors import ResultError
 from service.results.plots import SweepPlots
-from service.results.trial import Row, Trial
+from service.results.trial import Row, Trial, checked_table
 from service.settings import Settings, load_settings
 from service.store.manifest import check_known
 from service.store.store import Store, StoreError
 from service.tables import clocks
 from service.tables.reading import read_table
-from service.tables.schema import TABLES
 from service.text import count
 
 BEST_FIRST = {
@@ -143,13 +142,6 @@ def row_of(trials: pd.DataFrame, prefix: str, where: str) -> Row:
         raise ResultError(f"no finished trial {prefix!r} in {where}{known}")
     several = f"{prefix!r} is of {len(mine)} trials in {where}"
     raise ResultError(f"{several}, {_named(mine['trial_id'])}; need more of the id")
-
-
-def checked_table(name: str) -> str:
-    """The name of a table, or a ConfigError."""
-    if name not in TABLES:
-        raise ConfigError("table", name, f"one of {', '.join(TABLES)}")
-    return name
 
 
 def _named(ids: pd.Series) -> str:

@@ -18,8 +18,10 @@ from service.store.keys import snapshot_key
 from service.store.store import Store
 from service.tables.names import train_command
 from service.tables.reading import read_table
+from service.tables.schema import TABLES
 
 if TYPE_CHECKING:  # torch: only when a model is asked for
+    from numpy.typing import ArrayLike
     from torch import Tensor
 
     from grokmodel.data.bank import SymbolBank
@@ -50,8 +52,12 @@ class Trial:
         return f"Trial({self.id} of {self.sweep}, {self.phase})"
 
     def table(self, name: str) -> pd.DataFrame:
-        """This trial's rows of a table, such as `curves` or `spectra`."""
-        return read_table(self.store, name, self.sweep, [self.id])
+        """This trial's rows of a table, such as `curves` or `spectra`.
+
+        Raises:
+            ConfigError: there is no such table.
+        """
+        return read_table(self.store, checked_table(name), self.sweep, [self.id])
 
     # --- its models ------------------------------------------------------------------------------
 
@@ -117,13 +123,16 @@ class Trial:
         for name, value in (("a", a), ("b", b)):
             if value not in range(P):
                 raise ConfigError(name, value, f"from 0 to {P - 1}: the trial has P = {P}")
+        for name, value in (("n", n), ("steps", steps), ("seed", seed)):
+            if not isinstance(value, int):
+                raise ConfigError(name, value, "a whole number")
         last = self._last.step if step is None else step
         if last not in self._models:
             self._models[last] = self.model(last)
         model, generator = self._models[last], torch.Generator().manual_seed(seed)
         return model.pixels(model.sample(int(a), int(b), steps, n=n, generator=generator))
 
-    def decode(self, images: Tensor, steps: int = STEPS) -> Tensor:
+    def decode(self, images: ArrayLike, steps: int = STEPS) -> Tensor:
         """Classes (n,) of images (n, side, side) in [0, 1], as the evaluations of the trial read
         them.
 
@@ -132,17 +141,23 @@ class Trial:
                 the config's `decoder_1step`.
 
         Raises:
-            ResultError: images of another shape.
+            ResultError: images of another shape, or with values that are not in [0, 1].
             DecoderError: no decoder of the trial's images is good enough.
         """
+        import torch
+
         from grokmodel.image.evaluate import reader
         from grokmodel.image.pack import bank_key
         from service.data.decoders import get_decoder  # Ray: only when it is needed
 
         side = self.config.side
+        images = torch.as_tensor(images, dtype=torch.float32)
         if images.ndim != 3 or tuple(images.shape[1:]) != (side, side):
             shape = tuple(images.shape)
             raise ResultError(f"images of shape {shape}; need (n, {side}, {side})")
+        if not ((images >= 0) & (images <= 1)).all():
+            low, high = float(images.min()), float(images.max())
+            raise ResultError(f"images with values from {low:g} to {high:g}; need [0, 1]")
         key = bank_key(self.config)
         decoders = {key: get_decoder(self.store, key, self.bank)}
         return reader(self.config, decoders, {key: self.bank}, steps).classify(images)
@@ -189,3 +204,10 @@ class Trial:
             return snapshots.load(self.store, self.id, step, run)
         except CheckpointError as error:
             raise ResultError(f"trial {self.id}: {error}") from error
+
+
+def checked_table(name: str) -> str:
+    """The name of a table, or a ConfigError."""
+    if name not in TABLES:
+        raise ConfigError("table", name, f"one of {', '.join(TABLES)}")
+    return name

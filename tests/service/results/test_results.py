@@ -203,6 +203,11 @@ def test_a_trial_of_two_sweeps_is_one(trained_store, trial, tmp_path):
         (lambda s, t: t.sample(0.5, 1), ConfigError, "a = 0.5 "),
         (lambda s, t: t.sample(0, 1, n=0), ConfigError, "n = 0 .* 1 or more"),
         (lambda s, t: t.sample(0, 1, steps=0), ConfigError, "steps = 0"),
+        (lambda s, t: t.table("nope"), ConfigError, "table = 'nope' .* one of trials"),
+        (lambda s, t: t.sample(1, 2, n=2.5), ConfigError, "n = 2.5 .* whole number"),
+        (lambda s, t: t.sample(1, 2, steps="x"), ConfigError, "steps = 'x' .* whole number"),
+        (lambda s, t: t.decode(torch.full((2, 8, 8), 5.0)), ResultError, r"from 5 to 5; need \[0"),
+        (lambda s, t: t.decode(torch.full((2, 8, 8), torch.nan)), ResultError, r"need \[0, 1\]"),
         (lambda s, t: t.decode(torch.zeros(2, 9, 9)), ResultError, r"\(2, 9, 9\); need \(n, 8, 8"),
     ],
 )
