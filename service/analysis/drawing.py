@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from service import page
-from service.report import figures, sweep_figures
+from service.report import figures, heads_figure, sweep_figures
 from service.settings import Settings
 from service.store import keys
 from service.store.manifest import read_manifest
@@ -16,7 +16,6 @@ from service.tracking.marks import SWEEP, mark
 
 PICTURES = ("heads", "phase", "curves")
 """Figures that a sweep ends with; all others: `grok figures`."""
-HEADS = "Heads that carry one frequency each"
 
 
 def draw_sweep(store: Store, sweep: str, settings: Settings) -> list[str]:
@@ -24,7 +23,7 @@ def draw_sweep(store: Store, sweep: str, settings: Settings) -> list[str]:
     their keys."""
     drawn = sweep_figures.draw(store, sweep, PICTURES)
     pictures = {name: figures.render(figure, "png") for name, figure in sorted(drawn.items())}
-    shown = {HEADS: pictures["heads"]} if "heads" in pictures else {}
+    shown = {heads_figure.TITLE: pictures["heads"]} if "heads" in pictures else {}
     put_page(store, sweep, page.page(store, sweep, "", links(store, sweep, settings), shown))
     prefix = keys.figures_prefix(sweep)
     files = {f"{prefix}/{name}.png": data for name, data in pictures.items()}

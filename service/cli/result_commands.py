@@ -12,10 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import AXES
 from service import page
 from service.analysis.costs import costs_table
 from service.analysis.pending import Wish, missing, out_of_reach
@@ -30,6 +27,7 @@ from service.store.heartbeat import heartbeats
 from service.store.manifest import read_manifest, sweep_names
 from service.store.store import Store, StoreError
 from service.tables.reading import read_table
+from service.tables.selection import by_prefix
 from service.tables.summary import PORT, ui_address
 from service.tables.typical import representatives
 from service.tracking import marks, outbox
@@ -70,12 +68,9 @@ def run_figures(settings: Settings, args: argparse.Namespace) -> int:
 def _planes(args: argparse.Namespace) -> list[tuple[str, str]] | None:
     if not (args.x or args.y):
         return None
-    for flag, column in (("--x", args.x), ("--y", args.y)):
-        if column not in AXES:
-            allowed = f"one of {', '.join(AXES)} (give --x and --y)"
-            raise ConfigError(flag, column, allowed)
-    if args.x == args.y:
-        raise ConfigError("--y", args.y, "another axis than --x")
+    for flag, axis in (("--x", args.x), ("--y", args.y)):
+        if axis is None:
+            raise ConfigError(flag, axis, "given too: a plane has two axes")
     return [(args.x, args.y)]
 
 
@@ -89,21 +84,13 @@ def _of_trials(
     elif wanted == ["typical"]:
         ids = representatives(trials)
     else:
-        ids = [found for text in wanted for found in _ids(trials, text)]
+        ids = [by_prefix(trials, text, f"sweep {sweep!r}")["trial_id"] for text in wanted]
     rows = [row for row in trials.to_dict("records") if row["trial_id"] in ids]
     return {
         f"{row['trial_id'][:8]}-{name}": figure
         for row in rows
         for name, figure in draw_trial(store, sweep, row, names).items()
     }
-
-
-def _ids(trials: pd.DataFrame, text: str) -> list[str]:
-    found = [i for i in trials["trial_id"] if i.startswith(text)]
-    if len(found) != 1:
-        what = "the beginning of one trial's id" + (f"; {len(found)} begin so" if found else "")
-        raise ConfigError("--trials", text, f"all, typical or {what}")
-    return found
 
 
 def run_analyze(settings: Settings, args: argparse.Namespace) -> int:

@@ -88,11 +88,9 @@ def _page_of(store: Store, sweep: str | None, trial: str | None) -> tuple[str, s
     trial_id = ""
     if trial is not None:
         rows = read_table(store, "trials", sweep, columns=["trial_id", "sweep"])
-        rows = rows[rows["trial_id"].str.startswith(trial)]
-        if rows["trial_id"].nunique() != 1:
-            found = f"; {rows['trial_id'].nunique()} begin so" if len(rows) else ""
-            raise ConfigError("TRIAL", trial, f"the beginning of one trial's id{found}")
-        trial_id, sweep = rows["trial_id"].iloc[0], rows["sweep"].iloc[0]
+        where = f"sweep {sweep!r}" if sweep else f"store {store.url}"
+        row = selection.by_prefix(rows.drop_duplicates("trial_id"), trial, where)
+        trial_id, sweep = row["trial_id"], row["sweep"]
     pages = [
         entry
         for entry in store.entries(figures_prefix(sweep) if sweep else "figures")

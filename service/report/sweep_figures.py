@@ -39,7 +39,8 @@ def draw(
     trials = read_table(store, "trials", sweep)
     if trials.empty:
         return {}
-    _check_planes(trials, planes or ())
+    for x, y in planes or ():
+        check_axes(plane_axes(trials), **{"--x": x, "--y": y})
     drawn: dict[str, Figure] = {}
     for x, y in default_planes(trials) if planes is None else planes:
         if "phase" in names:
@@ -58,12 +59,16 @@ def plane_axes(trials: pd.DataFrame) -> list[str]:
     return [*phase_figures.varied_axes(trials), *seeds]
 
 
-def _check_planes(trials: pd.DataFrame, planes: Sequence[Plane]) -> None:
-    varied = plane_axes(trials)
-    for flag, name in [pair for x, y in planes for pair in (("--x", x), ("--y", y))]:
-        if name not in varied:
+def check_axes(varied: Sequence[str], **asked: str | None) -> None:
+    """Raise a ConfigError if one of the axes that are asked for, by the name of its argument, does
+    not vary, or is asked for twice."""
+    known = {name: axis for name, axis in asked.items() if axis is not None}
+    for name, axis in known.items():
+        if axis not in varied:
             allowed = f"an axis that varies: {', '.join(varied) or 'this sweep has none'}"
-            raise ConfigError(flag, name, allowed)
+            raise ConfigError(name, axis, allowed)
+    if len(set(known.values())) < len(known):
+        raise ConfigError(name, axis, f"another axis than {next(iter(known))}")
 
 
 def default_planes(trials: pd.DataFrame) -> list[Plane]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grokmodel.errors import ConfigError
 from service.results.errors import ResultError
 from service.store.store import Store
 from service.tables.reading import read_table
@@ -139,13 +138,10 @@ class SweepPlots:
 
     def _plane(self, x: str | None, y: str | None) -> tuple[str, str]:
         """The axes that are asked for; in place of one that is not, the first other one."""
-        from service.report.sweep_figures import plane_axes
+        from service.report.sweep_figures import check_axes, plane_axes
 
         axes = plane_axes(self._trials())
-        for name, axis in (("x", x), ("y", y)):
-            if axis is not None and axis not in axes:
-                allowed = f"an axis that varies: {', '.join(axes) or 'this sweep has none'}"
-                raise ConfigError(name, axis, allowed)
+        check_axes(axes, x=x, y=y)
         free = [axis for axis in axes if axis not in (x, y)]
         chosen = [axis or (free.pop(0) if free else "") for axis in (x, y)]
         if not all(chosen):

@@ -11,12 +11,13 @@ from grokmodel.core.outcome import PHASES
 from grokmodel.errors import ConfigError
 from service.results.errors import ResultError
 from service.results.plots import SweepPlots
-from service.results.trial import Row, Trial, checked_table
+from service.results.trial import Trial, checked_table
 from service.settings import Settings, load_settings
 from service.store.manifest import check_known
 from service.store.store import Store, StoreError
 from service.tables import clocks
 from service.tables.reading import read_table
+from service.tables.selection import by_prefix
 from service.text import count
 
 BEST_FIRST = {
@@ -28,8 +29,6 @@ BEST_FIRST = {
 """What makes a trial the best of its phase -> whether less is better: accuracy on strict pairs by
 `final_sample_steps` samples; of equals the one that learned them first, then the one with more of
 the training pairs, then the first id."""
-MOST_NAMED = 6
-"""Trials in a message."""
 
 
 class Sweep:
@@ -60,9 +59,9 @@ class Sweep:
         """The finished trial whose id begins so.
 
         Raises:
-            ResultError: there is none, or there are several.
+            NoTrialError: there is none, or there are several.
         """
-        row = row_of(self.trials, prefix, f"sweep {self.name!r}")
+        row = by_prefix(self.trials, prefix, f"sweep {self.name!r}")
         return Trial(row, self.store, self.settings)
 
     def best(self, phase: str) -> Trial:
@@ -108,7 +107,7 @@ def find_trial(settings: Settings, prefix: str, sweep: str | None = None) -> Tri
 
     Raises:
         StoreError: there is no such store or sweep.
-        ResultError: there is no such trial, or there are several.
+        NoTrialError: there is no such trial, or there are several.
     """
     check_store(settings)
     store = Store(settings)
@@ -116,7 +115,7 @@ def find_trial(settings: Settings, prefix: str, sweep: str | None = None) -> Tri
         check_known(store, sweep)
     trials = read_table(store, "trials", sweep).sort_values("sweep", kind="stable")
     where = f"store {store.url}" if sweep is None else f"sweep {sweep!r}"
-    row = row_of(clocks.with_lag(trials.drop_duplicates("trial_id")), prefix, where)
+    row = by_prefix(clocks.with_lag(trials.drop_duplicates("trial_id")), prefix, where)
     return Trial(row, store, settings)
 
 
@@ -125,28 +124,6 @@ def check_store(settings: Settings) -> None:
     url = settings.store
     if not url.startswith("s3://") and not Path(url).is_dir():
         raise StoreError(f"store {url}: there is no such folder; need one that a sweep has made")
-
-
-def row_of(trials: pd.DataFrame, prefix: str, where: str) -> Row:
-    """The row of the trial whose id begins so.
-
-    Raises:
-        ResultError: there is none, or there are several.
-    """
-    ids = trials["trial_id"]
-    mine = trials[ids.str.startswith(prefix)] if prefix else trials
-    if len(mine) == 1:
-        return mine.to_dict("records")[0]
-    if mine.empty:
-        known = f"; it has {_named(ids)}" if len(ids) else ""
-        raise ResultError(f"no finished trial {prefix!r} in {where}{known}")
-    several = f"{prefix!r} is of {len(mine)} trials in {where}"
-    raise ResultError(f"{several}, {_named(mine['trial_id'])}; need more of the id")
-
-
-def _named(ids: pd.Series) -> str:
-    first = ", ".join(sorted(ids)[:MOST_NAMED])
-    return first if len(ids) <= MOST_NAMED else f"{first} and {len(ids) - MOST_NAMED} more"
 
 
 def _by_phase(trials: pd.DataFrame) -> str:

@@ -1,12 +1,13 @@
-"""Some trials of a sweep, by a query, in an order, and as a table with one line per trial."""
+"""Some trials of a sweep, by a query or an id, in an order, and as a table with one line per trial."""
 
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import pandas as pd
 
-from grokmodel.errors import ConfigError
+from grokmodel.errors import ConfigError, UserError
 from service.tables import clocks
 from service.tables.names import varied_fields
 from service.text import config_value, measured, one_line
@@ -16,7 +17,39 @@ RESULTS = {
     "val_acc_strict": "strict",
     "val_acc_strict_final": "strict, final steps",
 }
+MOST_NAMED = 6
+"""Trials in a message."""
 STEPS = {"train_step": "train step", "val_step_strict": "strict step"}
+
+
+class NoTrialError(UserError, LookupError):
+    """No trial, or not one alone, has an id that begins so. Says which there are."""
+
+
+def by_prefix(trials: pd.DataFrame, prefix: str, where: str) -> dict[str, Any]:
+    """The row of the one trial whose id begins so.
+
+    Args:
+        trials: one row each.
+        where: what was looked through, in words.
+
+    Raises:
+        NoTrialError: there is none, or there are several.
+    """
+    ids = trials["trial_id"]
+    mine = trials[ids.str.startswith(str(prefix))]
+    if len(mine) == 1:
+        return mine.to_dict("records")[0]
+    if mine.empty:
+        known = f"; it has {_named(ids)}" if len(ids) else ""
+        raise NoTrialError(f"no finished trial {prefix!r} in {where}{known}")
+    several = f"{prefix!r} matches {len(mine)} trials in {where}"
+    raise NoTrialError(f"{several}, {_named(mine['trial_id'])}; need more of the id")
+
+
+def _named(ids: pd.Series) -> str:
+    first = ", ".join(sorted(ids)[:MOST_NAMED])
+    return first if len(ids) <= MOST_NAMED else f"{first} and {len(ids) - MOST_NAMED} more"
 
 
 def where(trials: pd.DataFrame, query: str) -> pd.DataFrame:

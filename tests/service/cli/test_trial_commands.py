@@ -162,7 +162,7 @@ PAIR = ("--a", "0", "--b", "1")
     ("words", "named"),
     [
         (["show", "xyz"], ["no finished trial 'xyz' in store", TRIAL]),
-        (["show", ""], ["'' is of 3 trials", "need more of the id"]),
+        (["show", ""], ["'' matches 3 trials", "need more of the id"]),
         (["show", TRIAL, "--sweep", "yours"], ["'yours'", "tiny"]),
         (["export", TRIAL, "model", "--step", "5"], ["step = 5", "0, 10, 20, 30, 40"]),
         (["export", TRIAL, "/dev/null/model"], ["/dev/null/model: cannot write"]),

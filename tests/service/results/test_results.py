@@ -21,6 +21,7 @@ from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.names import changed_fields
 from service.tables.reading import read_rows, read_table, write_rows
+from service.tables.selection import NoTrialError
 from sweeps import grok_phase
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
@@ -193,8 +194,12 @@ def test_a_trial_of_two_sweeps_is_one(trained_store, trial, tmp_path):
         (lambda s, t: open_sweep("/not/there", "tiny"), StoreError, "/not/there: there is no such"),
         (lambda s, t: open_sweep("ftp://x", "tiny"), SettingsError, "need a folder or s3://"),
         (lambda s, t: s.table("colors"), ConfigError, "table = 'colors'.*trials, curves"),
-        (lambda s, t: s.trial("x"), ResultError, "no finished trial 'x' in sweep 'tiny'; it has"),
-        (lambda s, t: s.trial(""), ResultError, "'' is of 3 trials in sweep 'tiny', .*need more"),
+        (lambda s, t: s.trial("x"), NoTrialError, "no finished trial 'x' in sweep 'tiny'; it has"),
+        (
+            lambda s, t: s.trial(""),
+            NoTrialError,
+            "'' matches 3 trials in sweep 'tiny'.*need more",
+        ),
         (lambda s, t: s.best("joy"), ConfigError, "phase = 'joy'.*one of confusion, memorization"),
         (lambda s, t: s.best("diverged"), ResultError, "has no trial in phase diverged: 3 trials"),
         (lambda s, t: t.model(15), ConfigError, "step = 15.*snapshot of trial .*: 0, 10, 20, 30"),
