@@ -225,7 +225,31 @@ def structure() -> None:
     show("Ends of random starts for training pairs", columns, ends["phase"])
 
 
+def learning() -> None:
+    """Steps at which trials with a cool-down learned, and how quiet they were before it."""
+    cooled = trials[trials["cooldown"] > 0].sort_values(["heads", "seed"])
+    if cooled.empty:
+        return
+    print("\n**When trials with a cool-down learned**\n\n| heads | R | seed | training pairs | "
+          "validation pairs | strict pairs | training accuracy in the 2,500 steps before the "
+          "cool-down |")  # fmt: skip
+    print("|---" * 7 + "|")
+    curves = read("curves")
+    for _, row in cooled.iterrows():
+        end = row["steps"] - row["cooldown"]
+        before = curves["step"].between(end - 2500, end)
+        mine = curves[(curves["trial_id"] == row["trial_id"]) & before]
+        steps = (
+            f"not by {row['steps_run']:,}" if pd.isna(row[name]) else f"{row[name]:,.0f}"
+            for name in ("train_step", "val_step", "val_step_strict")
+        )
+        accuracy = f"{mine['train_acc'].min():.2f} to {mine['train_acc'].max():.2f}"
+        cells = (row["heads"], row["train_fraction"], row["seed"], *steps, accuracy)
+        print(f"| {' | '.join(map(str, cells))} |")
+
+
 PARTS = {
+    learning: ["curves"],
     spectra: ["spectra"],
     mechanism: ["spectra", "identities"],
     identities: ["identities"],

@@ -36,6 +36,8 @@ ENTROPY_DRAWS = 2
 """Draws of images and noise of the grid whose entropy is taken at each level."""
 RECTIFIED = 0.005
 """Rectify accuracy below which a level counts as too late to change the answer."""
+MOVES = 0.01
+"""Range of the entropy over all levels from which its steepest change predicts anything."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class CriticalRow:
 
     levels: int
     observed: int | None
-    predicted: int
+    predicted: int | None
     difference: int | None
 
 
@@ -111,13 +113,15 @@ def timesteps(
 
 def critical(rectify_L: np.ndarray, entropy_L: np.ndarray) -> CriticalRow:
     """Observed: largest level with rectify accuracy below RECTIFIED, None if there is none.
-    Predicted: level at which the FVE entropy changes most steeply, by central differences; at the
-    first and the last level these are one-sided, where one step weighs as much as two elsewhere: a
-    prediction there tells little (and does not count in `grok reproduce`)."""
+    Predicted: level at which the FVE entropy changes most steeply, by central differences, None if
+    it changes by less than MOVES in all; at the first and the last level these are one-sided, where
+    one step weighs as much as two elsewhere: a prediction there tells little (and does not count in
+    `grok reproduce`)."""
     late = np.flatnonzero(rectify_L < RECTIFIED)
     observed = int(late.max()) if len(late) else None
-    predicted = int(np.argmax(np.abs(np.gradient(entropy_L))))
-    difference = None if observed is None else predicted - observed
+    steepest = int(np.argmax(np.abs(np.gradient(entropy_L))))
+    predicted = steepest if np.ptp(entropy_L) >= MOVES else None
+    difference = None if observed is None or predicted is None else predicted - observed
     return CriticalRow(len(rectify_L), observed, predicted, difference)
 
 

@@ -21,7 +21,6 @@ Detail = dict[str, Any]
 CURVE = ("step", "loss", "train_acc", "val_acc", "val_acc_strict", "val_acc_heldout",
          "val_acc_strict_heldout")  # fmt: skip
 POINTS = 120
-SAMPLES = ("step", "sample", "pairs", "a", "b", "c", "sampled")
 LEVELS_OF_GRAY = 16
 """Two pixels go into a byte: the eye sees no difference, the page is half as long."""
 
@@ -113,13 +112,9 @@ def _spectra(rows: pd.DataFrame) -> Detail | None:
 
 def _identities(rows: pd.DataFrame) -> Detail | None:
     rows = rows[rows["hook"].str.endswith("ffn.pre")]
-    mine = rows[rows["control"] == -1].sort_values(["direction", "frequency"])
-    random = rows[rows["control"] != -1].groupby("frequency")["fve_rule"].max()
-    if mine.empty:
-        return None
-    names = ("direction", "frequency", "cos_cos", "sin_sin", "cos_sin", "sin_cos", "fve_rule",
-             "is_key")  # fmt: skip
-    return {**columns_of(mine, names), "random": rounded(mine["frequency"].map(random))}
+    mine = rows[(rows["control"] == -1) & (rows["direction"] == "cos")].sort_values("frequency")
+    names = ("frequency", "cos_cos", "sin_sin", "cos_sin", "sin_cos", "is_key")
+    return columns_of(mine, names) if len(mine) else None
 
 
 def _ablations(rows: pd.DataFrame) -> Detail | None:
@@ -148,21 +143,19 @@ def _merger(rows: pd.DataFrame) -> Detail | None:
 
 ANALYSES: dict[str, Draft] = {
     "spectra": _spectra,
-    "heads": _as_it_is("block", "head", "margin", "margin_patched", "margin_ablated",
-                       "acc_strict", "acc_strict_patched", "acc_strict_ablated"),
+    "heads": _as_it_is("block", "head", "acc_strict", "acc_strict_patched", "acc_strict_ablated"),
     "progress": _by_step("train_loss", "strict_loss", "restricted_loss", "excluded_loss",
-                         "restricted_acc_within_split", "excluded_acc", "strict_acc",
-                         "gini_output", "gini_neurons"),
+                         "restricted_acc_within_split", "excluded_acc", "strict_acc"),
     "basins": _by_step("pairs", "copy_share", "rule_share", "neither_share"),
-    "complexity": _by_step("matrix", "stable_rank", "entropy", "norm"),
+    "complexity": _by_step("matrix", "stable_rank"),
     "identities": _identities,
     "ablations": _ablations,
-    "timesteps": _as_it_is("level", "t", "recover_acc", "rectify_acc", "entropy"),
-    "critical": _as_it_is("observed", "predicted", "levels"),
-    "swaps": _as_it_is("level", "t", "old_share", "new_share", "neither_share"),
+    "timesteps": _as_it_is("level", "recover_acc", "rectify_acc", "entropy"),
+    "critical": _as_it_is("observed", "predicted"),
+    "swaps": _as_it_is("level", "old_share", "new_share", "neither_share"),
     "blocked": _as_it_is("when", "t", "val_acc_strict"),
     "representation": _merger,
-    "learning_coefficient": _as_it_is("chain", "llc"),
+    "learning_coefficient": _as_it_is("llc"),
 }  # fmt: skip
 """Table -> what the page needs of a trial's rows."""
 AT_NOISE = ds.field("t") == 1
@@ -176,8 +169,6 @@ WHERE = {
 def analyses(frames: Mapping[str, pd.DataFrame]) -> Detail:
     """What the analyses found of a trial, table by table; nothing of those without rows."""
     found = {
-        table: draft(frames[table])
-        for table, draft in ANALYSES.items()
-        if table in frames and not frames[table].empty
+        table: draft(frames[table]) for table, draft in ANALYSES.items() if not frames[table].empty
     }
     return {table: data for table, data in found.items() if data}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from service.store import keys
 from service.store.store import Store
 from service.tables.reading import frame_of, read_table
 
+Frames = Mapping[str, pd.DataFrame]
+"""Table -> rows of one trial."""
 FOLDER = Path(__file__).parent
 TEMPLATE, STYLE = "page.html.j2", "page.css"
 LIBRARIES = ("vendor/d3-7.9.2.min.js", "vendor/plot-0.6.17.min.js")
@@ -85,51 +87,49 @@ def _squeezed(data: Any) -> str:
 def _details(
     store: Store, sweep: str, trials: pd.DataFrame, first: Sequence[str], with_analyses: bool
 ) -> Iterator[tuple[str, str]]:
-    """(id, data) of trials, as long as there is room: curves and samples of as many as fit into
-    half of it, typical ones first, then what their analyses found."""
+    """(id, data) of trials, as long as there is room: in one half of it curves and samples, in the
+    other what analyses found; typical trials come first."""
     order = [*first, *(i for i in trials["trial_id"] if i not in set(first))]
     row_of = {row["trial_id"]: row for row in trials.to_dict("records")}
-    for kind, most in (("t", MOST_BYTES // 2), ("a", MOST_BYTES // 2)):
-        left = most if kind == "t" or with_analyses else 0
-        for i in range(0, len(order), AT_ONCE):
+
+    def training(trial_id: str, frames: Frames) -> detail.Detail:
+        return detail.training(sweep, row_of[trial_id], frames["curves"], frames["samples"])
+
+    def analyses(trial_id: str, frames: Frames) -> detail.Detail:
+        return detail.analyses(frames)
+
+    yield from _fitting(store, sweep, order, "t", ("curves", "samples"), training)
+    if with_analyses:
+        yield from _fitting(store, sweep, order, "a", tuple(detail.ANALYSES), analyses)
+
+
+def _fitting(
+    store: Store,
+    sweep: str,
+    order: Sequence[str],
+    kind: str,
+    tables: Sequence[str],
+    draft: Callable[[str, Frames], detail.Detail],
+) -> Iterator[tuple[str, str]]:
+    """What is drafted of trials, one after another, until half of the room is taken."""
+    left = MOST_BYTES // 2
+    for i in range(0, len(order), AT_ONCE):
+        batch = order[i : i + AT_ONCE]
+        rows = {table: _by_trial(store, sweep, table, batch) for table in tables}
+        nothing = {table: frame_of(table, []) for table in tables}
+        for trial_id in batch:
+            data = draft(trial_id, {t: rows[t].get(trial_id, nothing[t]) for t in tables})
+            squeezed = _squeezed(data) if data else ""
+            left -= len(squeezed)
             if left <= 0:
-                break
-            batch = order[i : i + AT_ONCE]
-            tables = ("curves", "samples") if kind == "t" else tuple(detail.ANALYSES)
-            rows = _rows(store, sweep, tables, batch)
-            for trial_id in batch:
-                mine = {table: frames[trial_id] for table, frames in rows.items()
-                        if trial_id in frames}  # fmt: skip
-                data = (
-                    detail.training(sweep, row_of[trial_id], *(_of(mine, t) for t in tables))
-                    if kind == "t"
-                    else detail.analyses(mine)
-                )
-                if not data:
-                    continue
-                squeezed = _squeezed(data)
-                left -= len(squeezed)
-                if left <= 0:
-                    break
+                return
+            if data:
                 yield f"{kind}-{trial_id}", squeezed
 
 
-def _rows(
-    store: Store, sweep: str, tables: Sequence[str], ids: Sequence[str]
-) -> dict[str, dict[str, pd.DataFrame]]:
-    """Table -> trial -> its rows."""
-    return {
-        table: dict(list(_read(store, table, sweep, ids).groupby("trial_id"))) for table in tables
-    }
-
-
-def _read(store: Store, table: str, sweep: str, ids: Sequence[str]) -> pd.DataFrame:
-    return read_table(store, table, sweep, ids, where=detail.WHERE.get(table))
-
-
-def _of(mine: Mapping[str, pd.DataFrame], table: str) -> pd.DataFrame:
-    found = mine.get(table)
-    return frame_of(table, []) if found is None else found
+def _by_trial(store: Store, sweep: str, table: str, ids: Sequence[str]) -> dict[str, pd.DataFrame]:
+    rows = read_table(store, table, sweep, ids, where=detail.WHERE.get(table))
+    return dict(list(rows.groupby("trial_id")))
 
 
 def _costs(store: Store, sweep: str) -> list[list[Any]]:

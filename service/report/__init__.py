@@ -1,5 +1,4 @@
-"""Figures and the page of a sweep, drawn from tables. Pure: reads, returns figures or HTML, writes
-nothing; `service.analysis.drawing` stores what it returns.
+"""Figures for paper, drawn from tables. Pure: reads, returns figures, writes nothing.
 
-Uses: store, tables. Used by: analysis, worker, boundary, reproduction, results, cli.
+Uses: store, tables, colors. Used by: analysis, boundary, reproduction, results, cli.
 """

@@ -200,7 +200,9 @@ def shown_steps(steps: Any) -> np.ndarray:
 
 
 def line(ax: Axes, frame: pd.DataFrame, y: str, color: str, label: str, **style: Any) -> None:
-    """A column of `frame` over its steps."""
+    """A column of `frame` over its steps, if it was measured: no legend without its line."""
+    if frame[y].isna().all():
+        return
     ax.plot(shown_steps(frame["step"]), frame[y], color=color, label=label, lw=1.4, ms=3, **style)
 
 

@@ -129,7 +129,8 @@ def measures(values: dict[str, pd.DataFrame]) -> Figure:
             ax.scatter(
                 i + jitter, mine, s=14, color=PHASE_COLORS[phase], edgecolors="black", lw=0.3
             )
-            ax.hlines(mine.median(), i - 0.3, i + 0.3, color="black", lw=1)
+            if len(mine) >= FEWEST:
+                ax.hlines(mine.median(), i - 0.3, i + 0.3, color="black", lw=1)
         counts = frame["phase"].value_counts()
         ax.set_xticks(range(len(shown)), [f"{figures.PHASE_LABELS[p]} {counts[p]}" for p in shown])
         ax.set_xlim(-0.6, len(shown) - 0.4)

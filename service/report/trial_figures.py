@@ -23,8 +23,6 @@ from service.report.training_figure import Frames, Row, training
 from service.store.store import Store
 from service.tables.reading import read_table
 
-LEAST_ENTROPY = 0.01
-"""Change of FVE entropy over all noise levels below which there is nothing to predict from."""
 KEY_SHADE = "#F1EEDC"
 """Behind key frequencies."""
 
@@ -136,9 +134,8 @@ def timesteps(row: Row, frames: Frames) -> Figure:
     ax.plot(frame["level"], frame["recover_acc"], color=TRAIN_COLOR, label="recover")
     ax.plot(frame["level"], frame["rectify_acc"], color=RED, label="rectify")
     ax.plot(frame["level"], frame["entropy"], color=GRAY, label="FVE entropy, FFN pre-activation")
-    moves = float(frame["entropy"].max() - frame["entropy"].min()) >= LEAST_ENTROPY
     for column, ls in (("observed", "--"), ("predicted", ":")):
-        if pd.notna(critical[column]) and (moves or column == "observed"):
+        if pd.notna(critical[column]):
             ax.axvline(critical[column], color="black", lw=0.8, ls=ls, label=f"critical, {column}")
     ax.set_title("started from the right or a wrong result", fontsize=9)
     ax.set_xlabel("noise-step index at the start")

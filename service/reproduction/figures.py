@@ -104,8 +104,8 @@ def _levels(evidence: Evidence) -> tuple[Figure, str] | None:
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    critical = critical.assign(tells=tells(critical, steps))
-    steps, critical = learned(steps), learned(critical).dropna(subset=["observed"])
+    critical = critical.assign(tells=tells(critical))
+    steps, critical = learned(steps), learned(critical).dropna(subset=["observed", "predicted"])
     for (N, depth, color), sampled in itertools.product(KINDS, (True, False)):
         name = f"ours, N = {N}" + ", two blocks" * (depth == 2) + FEW_STEPS * (not sampled)
         mine = _of_kind(steps[steps["P"] == 23], N, depth, sampled)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from grokmodel.analysis.timesteps import MOVES
 from service.reproduction.evidence import (
     NOT,
     NOT_RUN,
@@ -26,8 +27,6 @@ PAPER_RECTIFY = {0: 0.0, 21: 0.07, 32: 0.54, 50: 0.96}
 """The paper's rectify accuracy at P = 23, by noise-step index of 50."""
 NEAR, NEARISH, LOW, HIGH = 0.10, 0.30, 0.05, 0.50
 GAP, CORRELATED, ENOUGH, SETTINGS = 3, 0.7, 5, 2
-MOVES = 0.01
-"""Range of the entropy over all noise steps from which its steepest change is one."""
 
 THESE = (
     f"trials that learned and have at least {percent(SAMPLED)} of the strict pairs right in "
@@ -94,26 +93,24 @@ def _rectified(rows: pd.DataFrame) -> Finding:
 def critical(evidence: Evidence, experiments: Sequence[str]) -> Finding:
     """The rule CRITICAL."""
     rows = learned(evidence.table("critical", experiments))
-    known = rows if rows.empty else rows.dropna(subset=["observed", "predicted"])
-    if known.empty:
+    if rows.empty:
         return untested(evidence.table("trials", experiments))
-    known = known.assign(tells=tells(known, evidence.table("timesteps", experiments)))
+    known = rows.dropna(subset=["observed", "predicted"])
+    if known.empty:
+        none = f"none of {counted(rows)} has both an observed and a predicted level"
+        return Finding(NOT_RUN, (none,), none)
+    known = known.assign(tells=tells(known))
     found = of_those_sampled(known, _aligned)
     if len(known) == len(rows):
         return found
-    words = f"left out: {len(rows) - len(known)} of {len(rows)} trials have no observed level"
+    lost = len(rows) - len(known)
+    words = f"left out: {lost} of {len(rows)} trials lack an observed or a predicted level"
     return replace(found, measured=(*found.measured, words))
 
 
-def tells(critical: pd.DataFrame, timesteps: pd.DataFrame) -> pd.Series:
-    """Which predictions are one: not at an edge, and of an entropy that changes at all."""
-    last = critical["levels"] - 1
-    inside = (critical["predicted"] > 0) & (critical["predicted"] < last)
-    if timesteps.empty:
-        return inside
-    entropy = timesteps.groupby("trial_id")["entropy"]
-    extent = critical["trial_id"].map(entropy.max() - entropy.min())
-    return inside & ~(extent < MOVES)
+def tells(critical: pd.DataFrame) -> pd.Series:
+    """Which predictions are one: not at an edge, where a difference is one-sided."""
+    return (critical["predicted"] > 0) & (critical["predicted"] < critical["levels"] - 1)
 
 
 def _aligned(rows: pd.DataFrame) -> Finding:

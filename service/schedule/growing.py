@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune import Callback
@@ -31,18 +31,11 @@ class GrowingPage(Callback):  # type: ignore[misc]
     ) -> None:
         self.store, self.sweep, self.settings, self.state = store, sweep, settings, state
         self._due = 0.0
-        self._is_new = True
         self._thread: threading.Thread | None = None
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
-    ) -> None:
-        self._is_new |= any(news.row is not None for news in result["news"])
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         is_idle = self._thread is None or not self._thread.is_alive()
-        if self._is_new and is_idle and time.monotonic() >= self._due:
-            self._is_new = False
+        if is_idle and time.monotonic() >= self._due:
             self._thread = threading.Thread(target=self._draw, name="page", daemon=True)
             self._thread.start()
 

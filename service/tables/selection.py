@@ -1,4 +1,4 @@
-"""Some trials of a sweep, by a query or an id, in an order, and as a table with one line per trial."""
+"""Some trials of a sweep, by a query or an id, in an order, and as a table, a line per trial."""
 
 from __future__ import annotations
 

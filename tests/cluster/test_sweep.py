@@ -5,9 +5,10 @@ import json
 import subprocess
 import sys
 import urllib.request
+import webbrowser
 from base64 import b64encode
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import psutil
@@ -16,6 +17,8 @@ import pytest
 from mlflow import MlflowClient
 
 from infra.local.mlflow import ADMIN
+from service.cli import commands
+from service.results import open_sweep
 from tests.environment import user_environment
 
 pytestmark = pytest.mark.cluster
@@ -61,6 +64,23 @@ def test_it_leaves_tables_pictures_and_runs(submitted, stack, env):
     request = urllib.request.Request(picture, headers={"Authorization": f"Basic {login}"})
     shown = urllib.request.urlopen(request, timeout=30).read()  # the server has it from S3
     assert shown.startswith(b"\x89PNG")
+
+
+def test_its_results_are_opened_from_s3(submitted, stack, env, monkeypatch, capsys):
+    sweep = open_sweep(stack.store, "smoke")
+    trials = pd.read_parquet(f"{stack.store}/tables/trials", filesystem=None)
+    assert set(sweep.trials["trial_id"]) == set(trials.query("sweep == 'smoke'")["trial_id"])
+    trial = sweep.trial(sweep.trials["trial_id"].iloc[0][:8])
+    assert len(trial.steps) > 2
+    images = trial.sample(a=3, b=5, n=4, steps=5, step=trial.steps[1])
+    assert trial.decode(images).shape == (4,)
+    assert set(trial.table("samples")["step"]) == set(trial.steps)
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert commands.main(["open", trial.id[:8], "--store", stack.store]) == 0
+    page = urlsplit(opened[0])
+    assert page.fragment == trial.id
+    assert trial.id in Path(unquote(page.path)).read_text()
 
 
 def test_only_the_source_was_uploaded(submitted, stack):

@@ -47,9 +47,9 @@ const ANALYSIS = {
         { x: stepAxis(), y: { domain: [0, 1], label: "accuracy", grid: true }, color: legend(accs), marks: [Plot.lineY(lines(rows, accs), { x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] })];
   },
   identities(table) {
-    const rows = rowsOf(table).filter(r => r.direction === "cos");
+    const rows = rowsOf(table);
     const series = [["cos_cos", "cos cos", TRAIN], ["sin_sin", "sin sin", RED], ["cos_sin", "cos sin", ORANGE], ["sin_cos", "sin cos", SKY]];
-    const bars = rows.flatMap(r => series.map(([name, title]) => ({ k: r.frequency, name: title, value: r[name], fve: r.fve_rule, key: r.is_key })));
+    const bars = rows.flatMap(r => series.map(([name, title]) => ({ k: r.frequency, name: title, value: r[name] })));
     return [chart("Identities before the non-linearity", "Neurons along the direction that writes cos(w c), regressed on products of cos and sin of a and b: cos(w(a+b)) = cos cos - sin sin. Dots: key frequencies.",
       { x: { axis: null }, fx: { label: "frequency k" }, y: { label: "coefficient", grid: true }, color: legend(series),
         marks: [Plot.barY(bars, { fx: "k", x: "name", y: "value", fill: "name", tip: true }), Plot.ruleY([0]), Plot.dot(rows.filter(r => r.is_key), { fx: "frequency", x: () => "cos cos", y: 0, frameAnchor: "bottom", fill: "currentColor", r: 3, dy: 6 })] })];
@@ -67,14 +67,14 @@ const ANALYSIS = {
   },
   timesteps(table, all) {
     const rows = d3.sort(rowsOf(table), r => r.level), series = [["recover_acc", "recover: from the right result", TRAIN], ["rectify_acc", "rectify: from a wrong result", RED]];
-    const critical = all.critical ? rowsOf(all.critical)[0] : {}, spread = d3.max(rows, r => r.entropy) - d3.min(rows, r => r.entropy);
+    const critical = all.critical ? rowsOf(all.critical)[0] : {};
     const points = rows.flatMap(r => series.map(([name, title]) => ({ level: r.level, name: title, value: r[name] }))).filter(r => r.value !== null);
-    const out = [chart("Started from the right or from a wrong result", `Noised to a level (of ${rows.length - 1}), then sampled: share that ends at a + b.${critical?.observed != null ? ` Dashed: critical level observed, ${critical.observed}, the last below 0.5 %.` : ""}`,
+    const out = [chart("Started from the right or from a wrong result", `Noised to a level (of ${rows.length - 1}), then sampled: share that ends at a + b.${critical.observed != null ? ` Dashed: critical level observed, ${critical.observed}, the last below 0.5 %.` : ""}`,
       { x: { label: "noise-step index at the start" }, y: { domain: [0, 1], label: "accuracy", grid: true }, color: legend(series),
-        marks: [...(critical?.observed != null ? [Plot.ruleX([critical.observed], { strokeDasharray: "4 3" })] : []), Plot.lineY(points, { x: "level", y: "value", stroke: "name", tip: true })] })];
-    if (spread >= 0.01) out.push(chart("Entropy of the frequencies", `FVE entropy of the FFN before its non-linearity.${critical?.predicted != null ? ` Dotted: steepest change, the critical level predicted, ${critical.predicted}.` : ""}`,
-      { height: 140, x: { label: "noise-step index" }, y: { domain: [0, 1], label: "entropy", grid: true }, marks: [...(critical?.predicted != null ? [Plot.ruleX([critical.predicted], { strokeDasharray: "1 3" })] : []), Plot.lineY(rows, { x: "level", y: "entropy", stroke: GRAY })] }));
-    else out.push(make("p", { class: "soft" }, `FVE entropy moves by ${spread.toPrecision(1)} over all levels: nothing to predict a critical level from.`));
+        marks: [...(critical.observed != null ? [Plot.ruleX([critical.observed], { strokeDasharray: "4 3" })] : []), Plot.lineY(points, { x: "level", y: "value", stroke: "name", tip: true })] })];
+    if (critical.predicted != null) out.push(chart("Entropy of the frequencies", `FVE entropy of the FFN before its non-linearity. Dotted: steepest change, the critical level predicted, ${critical.predicted}.`,
+      { height: 140, x: { label: "noise-step index" }, y: { domain: [0, 1], label: "entropy", grid: true }, marks: [Plot.ruleX([critical.predicted], { strokeDasharray: "1 3" }), Plot.lineY(rows, { x: "level", y: "entropy", stroke: GRAY })] }));
+    else out.push(make("p", { class: "soft" }, "FVE entropy hardly moves over all levels: there is nothing to predict a critical level from."));
     return out;
   },
   swaps(table) {

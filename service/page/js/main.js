@@ -36,7 +36,7 @@ function drawHeader() {
       event.currentTarget.setAttribute("aria-pressed", String(!state.off.has(name)));
       change();
     } }, symbol(name), `${n} ${name}`)));
-  $("state").textContent = core.state;
+  $("state").textContent = core.state && `${core.state}; reload for what came since`;
   if (core.links.mlflow) $("link").append(make("a", { href: core.links.sweep, target: "_blank", rel: "noopener" }, "MLflow"));
   $("filter").addEventListener("input", event => {
     try {

@@ -38,7 +38,12 @@ CRITICAL = analysis(
     (),
     Column("levels", INT, "noise levels in all"),
     Column("observed", INT, "largest level with rectify accuracy below 0.5 %", "level"),
-    Column("predicted", INT, "level of the steepest change of FVE entropy", "level"),
+    Column(
+        "predicted",
+        INT,
+        "steepest change of FVE entropy; null if it moves by < 0.01",
+        "level",
+    ),
     Column("difference", INT, "predicted - observed", "levels"),
 )
 

@@ -53,6 +53,12 @@ def test_the_observed_level_is_the_last_with_hardly_any_rectified(rectify, obser
     assert critical(rectify, entropy) == CriticalRow(51, observed, 12, difference)
 
 
+def test_an_entropy_that_hardly_moves_predicts_nothing():
+    entropy = 0.9 + 0.004 * np.tanh((np.arange(51) - 12) / 3)  # from 0.896 to 0.904
+    found = critical(curve((0.0, 31), (1.0, 20)), entropy)
+    assert found == CriticalRow(51, 30, None, None)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("middle", [10, 25, 40])
 def test_the_predicted_level_is_where_the_entropy_rises_or_falls_most(middle, sign):

@@ -134,7 +134,7 @@ MINE = ("--sweep", "mine")
         (["compact", "--sweep", "yours"], ["'yours'"]),
         (["compact", "--table", "failures"], ["invalid choice"]),
         (["figures", *MINE, "--x", "color", "--y", "P"], ["--x = 'color'"]),
-        (["figures", *MINE, "--trials", "0123456789abcdef"], ["no finished trial '0123456789abcdef'"]),
+        (["figures", *MINE, "--trials", "0123456789abcdef"], ["no finished trial '0123456789ab"]),
         (["figures", "training", *MINE], ["figure = 'training'", "add --trials"]),
         (["figures", "phases", *MINE], ["figure = 'phases'", "one of phase, grok-step"]),
         (["export-results", "mine", "yours"], ["'yours'", "mine"]),

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from grokmodel.analysis.timesteps import MOVES
 from service.reproduction.claims import CLAIMS, judge
 from service.reproduction.evidence import Evidence, Ran
 from service.tables.schema import TABLES
@@ -119,9 +120,11 @@ def timesteps(values, i=0, extent=0.5):
 
 def critical(pairs, extent=0.5, first=0):
     """Rows of observed and predicted levels, a trial each, and of the entropies behind them."""
+    moves = extent >= MOVES
     rows = [
-        {"trial_id": f"t{i}", "levels": 51, "observed": o, "predicted": p, "difference": p - o}
+        {"trial_id": f"t{i}", "levels": 51, "observed": o, "predicted": p if moves else None,
+         "difference": p - o if moves else None}
         for i, (o, p) in enumerate(pairs, first)
-    ]
+    ]  # fmt: skip
     steps = [row for i, _ in enumerate(pairs, first) for row in timesteps({0: 0, 50: 1}, i, extent)]
     return {"critical": rows, "timesteps": steps}

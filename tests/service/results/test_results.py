@@ -194,11 +194,11 @@ def test_a_trial_of_two_sweeps_is_one(trained_store, trial, tmp_path):
         (lambda s, t: open_sweep("/not/there", "tiny"), StoreError, "/not/there: there is no such"),
         (lambda s, t: open_sweep("ftp://x", "tiny"), SettingsError, "need a folder or s3://"),
         (lambda s, t: s.table("colors"), ConfigError, "table = 'colors'.*trials, curves"),
-        (lambda s, t: s.trial("x"), NoTrialError, "no finished trial 'x' in sweep 'tiny'; it has"),
+        (lambda s, t: s.trial("x"), NoTrialError, "no finished trial 'x' in sweep 'tiny'; it"),
         (
             lambda s, t: s.trial(""),
             NoTrialError,
-            "'' matches 3 trials in sweep 'tiny'.*need more",
+            "'' matches 3 trials in sweep 'tiny', ",
         ),
         (lambda s, t: s.best("joy"), ConfigError, "phase = 'joy'.*one of confusion, memorization"),
         (lambda s, t: s.best("diverged"), ResultError, "has no trial in phase diverged: 3 trials"),

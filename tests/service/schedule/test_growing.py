@@ -30,42 +30,25 @@ def growing_page(store, settings):
 
 def finish(store, seed):
     config = tiny_config(seed=seed)
-    row = finished_row(config)
     write_rows(store, "curves", "sweep", finished_curve(config))
-    write_rows(store, "trials", "sweep", [row])
-    return {"news": (SimpleNamespace(row=row),)}
+    write_rows(store, "trials", "sweep", [finished_row(config)])
 
 
-def step(growing_page, *results):
-    for result in results:
-        growing_page.on_trial_result(1, [], None, result)
+def step(growing_page):
     growing_page.on_step_end(1, [])
     growing_page.close()
 
 
-def test_it_is_there_at_once_and_grows_when_there_is_news_and_it_is_time(
-    store, growing_page, clock, monkeypatch
-):
-    drawn = []
-    real = page.page
-
-    def counted(*args, **options):
-        drawn.append(clock.now)
-        return real(*args, **options)
-
-    monkeypatch.setattr(page, "page", counted)
+def test_it_is_there_at_once_and_is_drawn_when_it_is_time(store, growing_page, clock):
     step(growing_page)  # at once, empty
-    step(growing_page, finish(store, 0))
-    assert len(drawn) == 1  # it is not time yet
-    clock.now += EVERY_S
+    empty = store.get(page.key("sweep"))
+    finish(store, 0)
+    clock.now += EVERY_S - 1
     step(growing_page)
-    assert len(drawn) == 2
-    clock.now += 10 * EVERY_S
-    step(growing_page, {"news": ()})
-    assert len(drawn) == 2  # nothing is new
-    step(growing_page, finish(store, 1))
-    assert len(drawn) == 3
-    assert store.exists(page.key("sweep"))
+    assert store.get(page.key("sweep")) == empty  # it is not time yet
+    clock.now += 1
+    step(growing_page)
+    assert len(store.get(page.key("sweep"))) > len(empty)
     assert not is_drawn(store, "sweep")
 
 
@@ -78,7 +61,7 @@ def test_it_takes_no_more_than_its_share_of_the_time(store, growing_page, clock,
     step(growing_page)
     pause = 6.0 / MOST_SHARE
     clock.now += pause - 1
-    step(growing_page, finish(store, 0))
+    step(growing_page)
     assert clock.worked == 6.0
     clock.now += 2
     step(growing_page)
