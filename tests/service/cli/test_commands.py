@@ -9,7 +9,6 @@ import webbrowser
 import pytest
 import ray
 
-from service.cli import commands
 from service.store import keys
 from service.store.manifest import write_manifest
 from service.tables.reading import read_table, write_rows
@@ -28,17 +27,8 @@ def sweep(store):
 
 
 @pytest.fixture
-def run(store, capsys):
-    """Runs a command on the store; gives its exit code, its output and its errors."""
-
-    def run(*words, place=store.url):
-        try:
-            code = commands.main([*words, "--store", place])
-        except SystemExit as ended:  # of the parser
-            code = ended.code
-        return code, *capsys.readouterr()
-
-    return run
+def run(store, run_on):
+    return run_on(store)
 
 
 def test_status_counts_done_and_planned(sweep, run):

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from grokmodel.image.dit import DiT
-from service.cli import commands
 from service.results import open_sweep
 from service.settings import Settings
 from service.store.manifest import write_manifest
@@ -23,17 +22,8 @@ MINE = ("--sweep", "tiny")
 
 
 @pytest.fixture
-def run(trained_store, capsys):
-    """Runs a command on the trained store; gives its exit code, its output and its errors."""
-
-    def run(*words, place=trained_store.url):
-        try:
-            code = commands.main([*words, "--store", place])
-        except SystemExit as ended:  # of the parser
-            code = ended.code
-        return code, *capsys.readouterr()
-
-    return run
+def run(trained_store, run_on):
+    return run_on(trained_store)
 
 
 # --- show -----------------------------------------------------------------------------------------
