@@ -38,18 +38,19 @@ from service.tracking.client import Tracking
 def run_figures(settings: Settings, args: argparse.Namespace) -> int:
     """Figures for paper, into a folder."""
     store, trials = store_with(args.sweep, settings), args.trials
+    planes = _planes(args)
     known = TRIAL_FIGURES if trials else sweep_figures.NAMES
     for name in args.names:
         if name not in known:
             other = "a figure of trials: add --trials" if name in TRIAL_FIGURES else ""
             raise ConfigError("figure", name, other or f"one of {', '.join(known)}")
-    names = args.names or tuple(known)
+    names = args.names or (sweep_figures.OF_PLANES if planes else tuple(known))
     if trials:
-        if args.x or args.y:
+        if planes:
             raise ConfigError("--trials", trials, "left out when --x and --y are given")
         drawn = _of_trials(store, args.sweep, trials, names)
     else:
-        drawn = sweep_figures.draw(store, args.sweep, names, _planes(args))
+        drawn = sweep_figures.draw(store, args.sweep, names, planes)
     out = Path(args.out or f"figures/{args.sweep}")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +118,7 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
     failures = analyze_sweep(
         args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)
     )
-    print(f"report   {store.uri(page.key(args.sweep))}")
+    print(f"page     {store.uri(page.key(args.sweep))}")
     return 1 if failures else 0
 
 

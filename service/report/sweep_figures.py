@@ -20,8 +20,10 @@ from service.tables.reading import read_table
 
 MAX_PLANES = 6
 """Planes of two axes drawn by default; others by `grok figures --x --y`."""
-NAMES = ("phase", "grok-step", "curves", "heads", "measures", "alignment")
-"""Figures of a whole sweep; of the first two there is one per plane of two axes."""
+OF_PLANES = ("phase", "grok-step")
+"""Figures of which there is one per plane of two axes."""
+NAMES = (*OF_PLANES, "curves", "heads", "measures", "alignment")
+"""Figures of a whole sweep."""
 Plane = tuple[str, str]
 
 

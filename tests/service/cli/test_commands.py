@@ -104,11 +104,13 @@ def test_figures_over_chosen_axes_in_every_format(sweep, run, tmp_path):
     write_rows(sweep, "trials", "mine", [finished_row(tiny_config(P=p, width=w))
                                          for p in (7, 11) for w in (16, 32)])  # fmt: skip
     out = tmp_path / "drawn"
-    code, said, _ = run("figures", "phase", "--sweep", "mine", "--x", "P", "--y", "width",
+    code, said, _ = run("figures", "--sweep", "mine", "--x", "P", "--y", "width",
                         "--format", "png", "svg", "pdf", "--out", str(out))  # fmt: skip
     assert code == 0
     starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
-    assert {path.suffix for path in out.iterdir()} == starts.keys()
+    assert {path.name for path in out.iterdir()} == {
+        f"{name}-P-width{kind}" for name in ("phase", "grok-step") for kind in starts
+    }
     for path in out.iterdir():
         assert str(path) in said
         assert path.read_bytes().startswith(starts[path.suffix])
