@@ -49,10 +49,6 @@ KIND_TAG = "grok.kind"
 T = TypeVar("T")
 
 
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""By it MLflow shows runs, and not pages for language models, wherever one comes from."""
-
-
 class TrackingError(UserError, RuntimeError):
     """MLflow cannot be reached. Names its URI, what it said and what would help."""
 
@@ -155,9 +151,7 @@ class Experiment:
         check_reachable(self.uri)  # MLflow itself would try for minutes
         found = self.client.get_experiment_by_name(sweep)
         if found is None:
-            self.experiment_id = self.client.create_experiment(
-                sweep, artifact_location=artifacts, tags=KIND
-            )
+            self.experiment_id = self.client.create_experiment(sweep, artifact_location=artifacts)
             self.is_new = True
         else:
             if is_elsewhere(found.artifact_location, artifacts):

@@ -13,6 +13,7 @@ from typing import Any
 from mlflow.entities import Metric
 
 from grokmodel.core.outcome import EVALUATION_FIELDS, PHASES
+from service.tables.headlines import TITLES
 
 CURVE_METRICS = EVALUATION_FIELDS[1:]
 OUTCOME_METRICS = (
@@ -33,15 +34,6 @@ OUTCOME_METRICS = (
     "val_acc_heldout_final",
     "val_acc_strict_heldout_final",
 )
-ANALYSIS_METRICS = (
-    "critical_observed",
-    "critical_predicted",
-    "rule_fve",
-    "key_frequencies",
-    "specialized_heads",
-    "llc",
-)
-"""See `tables/headlines.py`."""
 
 
 def curve_metrics(curve: Sequence[Mapping[str, Any]], start_ms: int) -> list[Metric]:
@@ -52,7 +44,7 @@ def curve_metrics(curve: Sequence[Mapping[str, Any]], start_ms: int) -> list[Met
 def outcome_metrics(row: Mapping[str, Any], start_ms: int) -> list[Metric]:
     """A row of the `trials` table, and what is known of its analyses, as metrics without a step."""
     whole = {**row, "lag": _difference(row["val_step_strict"], row["train_step"])}
-    return _metrics(whole, OUTCOME_METRICS + ANALYSIS_METRICS, 0, start_ms)
+    return _metrics(whole, (*OUTCOME_METRICS, *TITLES), 0, start_ms)
 
 
 def progress_metrics(phases: Mapping[str, int], total: int, start_ms: int) -> list[Metric]:

@@ -89,7 +89,8 @@ def test_a_plane_has_the_axes_that_are_named_and_else_those_that_vary_most(store
         assert axes_of(draw(x="train_fraction")) == (fraction, decay)
         assert axes_of(draw(y="weight_decay")) == (fraction, decay)
         assert axes_of(draw("seed", "train_fraction")) == (seed, fraction)
-        assert axes_of(draw("seed", "seed")) == (seed, seed)
+        with pytest.raises(ConfigError, match=r"y = 'seed' .*another axis than x"):
+            draw("seed", "seed")
         with pytest.raises(ConfigError, match=r"y = 'width' .*varies: weight_decay, train_fr"):
             draw(y="width")
 
