@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -39,26 +39,26 @@ class Spectrum:
     cross: float
     """Share explained by products of unequal k."""
 
-    @property
+    @cached_property
     def fve(self) -> np.ndarray:
         """(K,) all that frequency k explains."""
         return self.fve_a + self.fve_b + self.fve_ab
 
-    @property
+    @cached_property
     def share(self) -> np.ndarray:
         """(K,) the same as a share of the in-frequency power; 0 if there is none."""
         power = self.fve
         total = power.sum()
         return power / total if total > RELATIVE_ZERO else np.zeros_like(power)
 
-    @property
+    @cached_property
     def leading(self) -> tuple[int, ...]:
         """All frequencies, the one that explains most first; () if none explains anything."""
         if self.fve.sum() <= RELATIVE_ZERO:
             return ()
         return tuple(int(k) for k in self.frequencies[np.argsort(-self.fve, kind="stable")])
 
-    @property
+    @cached_property
     def dominant(self) -> tuple[int, ...]:
         """Smallest set with DOMINANT_SHARE of the in-frequency power, ascending, of any size."""
         reached = np.cumsum(np.sort(self.share)[::-1]) >= DOMINANT_SHARE * (1 - 1e-12)
@@ -112,13 +112,14 @@ def spectrum_of_centered(grid: np.ndarray) -> Spectrum:
     """Spectrum of what `centered` returns."""
     P = len(grid)
     vectors, frequency = basis(P)
-    coefficient = np.einsum("ai,abd,bj->ijd", vectors, grid, vectors, optimize=True)
+    of_a = (vectors.T @ grid.reshape(P, -1)).reshape(grid.shape)
+    coefficient = vectors.T @ of_a  # over b, for every frequency of a
     power = np.square(coefficient).sum(-1)
     power[0, 0] = 0.0  # the constant, zero but for rounding
     total = power.sum()
     share = power / total if total > 0 else power
     is_k = frequency == np.arange(1, P // 2 + 1)[:, None]  # (K, P)
-    fve_ab = np.einsum("ki,ij,kj->k", is_k, share, is_k, optimize=True)
+    fve_ab = ((is_k @ share) * is_k).sum(1)  # both of frequency k
     unequal = (frequency[:, None] != frequency) & (frequency[:, None] > 0) & (frequency > 0)
     cross = float(share[unequal].sum())
     return Spectrum(np.arange(1, P // 2 + 1), is_k @ share[:, 0], is_k @ share[0], fve_ab, cross)

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,18 +45,15 @@ class SpectrumWithNull(Spectrum):
 
     null_RK: np.ndarray
     """(R, K) shares of the in-frequency power in each random order, the largest first."""
-
-    @property
-    def null_q95(self) -> float:
-        """95 % quantile of the strongest frequency's share in random orders."""
-        return float(np.quantile(self.null_RK[:, 0], 0.95))
+    null_q95: float
+    """95 % quantile of the strongest frequency's share in random orders."""
 
     @property
     def p_values(self) -> np.ndarray:
         """(K,) for each frequency: is the strongest of a random order as strong?"""
-        return np.array([self._p(share, 1) for share in self.share])
+        return _p_value(self.null_RK[:, :1], self.share)
 
-    @property
+    @cached_property
     def p_dominant(self) -> float:
         """Do as many frequencies of a random order together hold as much as the dominant ones?
 
@@ -81,7 +80,7 @@ class SpectrumWithNull(Spectrum):
 
     def _p(self, share: float, count: int) -> float:
         """Do the `count` strongest of a random order have this share or more?"""
-        return _p_value(self.null_RK[:, :count].sum(1), share)
+        return float(_p_value(self.null_RK[:, :count].sum(1), share))
 
     def _p_of_rest(self, stronger: int) -> float:
         """Behind some stronger ones, is the next of a random order as large a part of the rest?"""
@@ -90,12 +89,12 @@ class SpectrumWithNull(Spectrum):
             of[:, stronger] / np.maximum(of[:, stronger:].sum(1), ROUNDING)
             for of in (self.null_RK, share_1K)
         )
-        return _p_value(part_R, float(part_1[0]))
+        return float(_p_value(part_R, part_1[0]))
 
 
-def _p_value(null_R: np.ndarray, value: float) -> float:
+def _p_value(null_R: np.ndarray, value: Any) -> Any:
     """(1 + random orders that have this value or more) / (1 + orders)."""
-    return float((1 + (null_R >= value - ROUNDING).sum()) / (1 + len(null_R)))
+    return (1 + (null_R >= value - ROUNDING).sum(0)) / (1 + len(null_R))
 
 
 def random_orders(n: int, *seed: int) -> np.ndarray:
@@ -115,8 +114,13 @@ def against_null(grids: Sequence[np.ndarray], orders_Rn: np.ndarray) -> list[Spe
     total_RG = power_RKG.sum(1)
     share_RKG = power_RKG / np.where(total_RG > 0, total_RG, 1)[:, None]
     null_RKG = -np.sort(-share_RKG, axis=1)
-    found = (spectrum_of_centered(grid) for grid in grids)
-    return [SpectrumWithNull(**vars(s), null_RK=null_RKG[..., i]) for i, s in enumerate(found)]
+    q95_G = np.quantile(null_RKG[:, 0], 0.95, axis=0)
+    return [
+        SpectrumWithNull(
+            **vars(spectrum_of_centered(grid)), null_RK=null_RKG[..., i], null_q95=float(q95_G[i])
+        )
+        for i, grid in enumerate(grids)
+    ]
 
 
 def _random_powers(grids: Sequence[np.ndarray], orders_Rn: np.ndarray) -> np.ndarray:
