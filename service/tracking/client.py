@@ -11,7 +11,7 @@ wait; the others are made by a `Publisher`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from service.tracking.view import VIEW_TAG, view_state
 __all__ = ["Overview", "Tracking", "TrackingError"]
 TRIAL_TAG = "trial_id"
 CURVE_TAG = "grok.curve"
-"""On a run that has the whole curve of a trial: which (`run_id`)."""
+"""On a run that has the whole curve of a trial, and its files: which (`run_id`)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Tracking(Experiment):
         self.client.set_experiment_tag(
             self.experiment_id, VIEW_TAG, view_state(axes, parent.info.start_time)
         )
-        self.log_files(self.parent_id, files)
+        self.log_files(parent.info, files)
         # MLflow takes no other value of a param: of an axis that grows, the tag has all values
         new = {name: text for name, text in axes.items() if name not in parent.data.params}
         tags = {f"axis.{name}": text for name, text in axes.items()}
@@ -123,25 +123,26 @@ class Tracking(Experiment):
         self,
         row: Mapping[str, Any],
         curve: Sequence[Mapping[str, Any]],
-        files: Mapping[str, bytes],
+        files: Callable[[], Mapping[str, bytes]],
     ) -> None:
         """All of a finished trial: params, curve, outcome, files. Whatever is there stays.
 
         Args:
             row: of `trials`, with what is known of its analyses (`tables/headlines.py`).
+            files: reads them, if they are not there.
         """
         config = config_of(row)
         watched, sent = self._watched.pop(config.trial_id, (None, set()))
         run = self.trial_run(config)
-        info = run.info
-        rest = thinned(curve)
+        info, rest = run.info, thinned(curve)
         if run.data.tags.get(CURVE_TAG) == row["run_id"]:
             rest = []
-        elif watched is not None and watched.run_id == info.run_id:
-            rest = [point for point in rest if int(point["step"]) not in sent]
+        else:
+            self.log_files(info, files())
+            if watched is not None and watched.run_id == info.run_id:
+                rest = [point for point in rest if int(point["step"]) not in sent]
         metrics = curve_metrics(rest, info.start_time) + outcome_metrics(row, info.start_time)
         tags = {"phase": row["phase"], "device": row["device"], CURVE_TAG: row["run_id"]}
         self.log(info.run_id, metrics, config.to_dict(), tags)
-        self.log_files(info.run_id, files)
         if info.status != "FINISHED":
             self.client.set_terminated(info.run_id)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, Run, RunInfo, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from sqlalchemy.exc import SQLAlchemyError
 
 from grokmodel.errors import UserError
@@ -111,16 +112,18 @@ class Experiment:
                 "MLFLOW_TRACKING_URI to one that runs"
             ) from error
 
-    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+    def log_files(self, run: RunInfo, files: Mapping[str, bytes]) -> None:
         """Artifacts from memory, under their relative paths."""
         if not files:
             return
+        # the client's own call would load the whole run to find out where its files are
+        place = get_artifact_repository(run.artifact_uri, tracking_uri=self.uri)
         with tempfile.TemporaryDirectory() as folder:
             for name, data in files.items():
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-            self.client.log_artifacts(run_id, folder)
+            place.log_artifacts(folder)
 
     def log(
         self,
@@ -184,13 +187,13 @@ class Experiment:
         """The one run with a tag.
 
         Args:
-            is_new: it cannot be there yet.
+            is_new: it cannot be there yet, and is looked for again later.
         """
         found = [] if is_new else self._find(tag, value)
         if not found:
             made = self._create(name, {tag: value, **tags})
             # a request that was given up, or another process, may have made one too
-            found = self._find(tag, value) or [made]
+            found = ([] if is_new else self._find(tag, value)) or [made]
         for extra in found[1:]:
             self.client.delete_run(extra.info.run_id)
         return found[0]

@@ -50,11 +50,12 @@ def send_trial(
     marks = store.list(keys.outbox_prefix(sweep, row["trial_id"]))
     if not marks:
         return
-    files: dict[str, bytes] = {}
     step = int(row["steps_run"])
-    snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step, row["run_id"]))
-    if snapshot is not None:
-        files[f"checkpoint/step={step}.safetensors"] = snapshot
+
+    def files() -> dict[str, bytes]:
+        snapshot = store.get_or_none(keys.snapshot_key(row["trial_id"], step, row["run_id"]))
+        return {} if snapshot is None else {f"checkpoint/step={step}.safetensors": snapshot}
+
     rows = curve.to_dict("records") if isinstance(curve, pd.DataFrame) else curve
     tracking.log_trial(row, rows, files)
     _unmark(store, marks)

@@ -21,7 +21,7 @@ def send(config, tracking):
     curve = finished_curve(config)
     for part in (curve[:40], curve):
         tracking.log_curve(config, part)
-    tracking.log_trial(finished_row(config), curve, {})
+    tracking.log_trial(finished_row(config), curve, dict)
 
 
 @pytest.mark.parametrize("through", ["server", "database"])

@@ -50,7 +50,7 @@ def test_a_folder_that_no_uri_leads_to_is_refused_before_anything_is_made(tmp_pa
 def test_databases_and_artifacts_lie_in_a_store_of_any_other_name(tmp_path, plane):
     settings = load_settings(str(tmp_path / ODD))
     tracking = Tracking.start(settings.tracking_uri, "sweep", settings.artifacts)
-    tracking.log_files(tracking.parent_id, {"x/y.bin": b"12"})
+    tracking.log_files(tracking.client.get_run(tracking.parent_id).info, {"x/y.bin": b"12"})
     BoundaryStudy("wall", plane, 1, storage_url(settings))
     assert [path.name for path in tmp_path.iterdir()] == [ODD]
     store = tmp_path / ODD

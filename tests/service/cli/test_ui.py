@@ -28,7 +28,7 @@ def moved(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     first = load_settings(str(tmp_path / "first"))
     tracking = Tracking.start(first.tracking_uri, "mine", first.artifacts)
-    tracking.log_files(tracking.parent_id, {"report.html": b"words"})
+    tracking.log_files(tracking.client.get_run(tracking.parent_id).info, {"report.html": b"words"})
     Store(first).put(keys.sweep_key("mine", "1"), b'{"experiment_id": "1", "trials": {}}')
     return load_settings(shutil.move(first.store, f"{tmp_path}/it's & moved")), tracking.parent_id
 

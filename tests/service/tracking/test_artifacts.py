@@ -39,10 +39,12 @@ def original(tmp_path):
     settings = load_settings(str(tmp_path / "original"))
     for sweep in ("mine", "other"):
         tracking = start(settings, sweep)
-        tracking.log_files(tracking.parent_id, {"report.html": sweep.encode()})
+        tracking.log_files(
+            tracking.client.get_run(tracking.parent_id).info, {"report.html": sweep.encode()}
+        )
         tracking.client.set_terminated(tracking.parent_id)
     run = tracking.trial_run(tiny_config())
-    tracking.log_files(run.info.run_id, {"figures/curve.png": b"png"})
+    tracking.log_files(run.info, {"figures/curve.png": b"png"})
     return settings
 
 
@@ -71,8 +73,8 @@ def test_a_sweep_in_a_copy_leaves_the_original_as_it_is(original):
     before = content(original.store)
     settings = copied(original)
     tracking = start(settings)
-    tracking.log_files(tracking.parent_id, {"report.html": b"newer"})
-    tracking.log_files(tracking.trial_run(tiny_config()).info.run_id, {"figures/new.png": b"new"})
+    tracking.log_files(tracking.client.get_run(tracking.parent_id).info, {"report.html": b"newer"})
+    tracking.log_files(tracking.trial_run(tiny_config()).info, {"figures/new.png": b"new"})
     assert content(original.store) == before
     assert shown(tracking) == {"report.html": b"newer", "figures/new.png": b"new"}
     assert shown(start(original)) == {"report.html": b"mine"}
@@ -82,7 +84,7 @@ def test_a_moved_store_shows_its_files_and_does_not_come_back(original):
     settings = moved(original)
     tracking = start(settings, "other")
     assert shown(tracking) == {"report.html": b"other", "figures/curve.png": b"png"}
-    tracking.log_files(tracking.parent_id, {"more.html": b"more"})
+    tracking.log_files(tracking.client.get_run(tracking.parent_id).info, {"more.html": b"more"})
     assert not Path(original.store).exists()
     assert len(list(Path(settings.store).rglob("more.html"))) == 1
 
@@ -100,7 +102,7 @@ def test_sweeps_of_another_store_in_the_same_database_stay_where_they_are(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", original.tracking_uri)
     guest = load_settings(str(tmp_path / "guest"))
     tracking = start(guest, "theirs")
-    tracking.log_files(tracking.parent_id, {"report.html": b"theirs"})
+    tracking.log_files(tracking.client.get_run(tracking.parent_id).info, {"report.html": b"theirs"})
     assert list(Path(guest.store).rglob("report.html"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert shown(start(moved(original)))["report.html"] == b"mine"
