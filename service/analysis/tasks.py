@@ -8,7 +8,6 @@ call has waited for, is the end: it is no failure of an analysis, and takes no r
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import time
@@ -38,7 +37,10 @@ from service.tracking.marks import mark
 
 log = logging.getLogger("grok")
 
-TRIALS_A_TASK = {"cpu": 3, "gpu": 32}
+TASKS_PER_SLOT = 4
+"""So that no slot waits long for the others at the end."""
+MOST_TRIALS = {"cpu": 16, "gpu": 32}
+"""Trials per task, at most: of small ones, what a task costs by itself is most of the time."""
 FLOATS_AT_ONCE = {"cpu": 20e6, "cuda": 1e9}
 """Members times triplets times width that go through the model together, at most."""
 
@@ -61,8 +63,12 @@ class Job:
     wish: Wish
 
 
-def analyze(job: Job, todo: Sequence[Todo], gpus: float) -> Iterator[Report]:
+def analyze(job: Job, todo: Sequence[Todo], slots: int, gpus: float) -> Iterator[Report]:
     """Do what is missing by Ray tasks; yields a report of each task as it ends.
+
+    Args:
+        slots: tasks that run at a time.
+        gpus: of each.
 
     Raises:
         StoreError: the store cannot be used.
@@ -72,7 +78,8 @@ def analyze(job: Job, todo: Sequence[Todo], gpus: float) -> Iterator[Report]:
     from service.ray_tasks import results
 
     warn_of_what_is_left_out(todo)
-    size = TRIALS_A_TASK["gpu" if gpus else "cpu"]
+    balanced = math.ceil(len(todo) / (slots * TASKS_PER_SLOT))
+    size = max(1, min(balanced, MOST_TRIALS["gpu" if gpus else "cpu"]))
     task = ray.remote(num_cpus=1, num_gpus=gpus)(analysis_task)
     running = {task.remote(job, batch): batch for batch in batches(todo, size)}
     while running:
@@ -175,7 +182,7 @@ class Worker:
             for member, mine in zip(members, found[table], strict=True):
                 trial_id = member.config.trial_id
                 of = {"trial_id": trial_id, "run_id": run_of[trial_id], "step": member.step}
-                rows += [without_nan({**of, **dataclasses.asdict(row)}) for row in mine]
+                rows += [without_nan({**of, **vars(row)}) for row in mine]
             write_rows(self.store, table, sweep, rows)
         marks = [
             {

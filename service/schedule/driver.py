@@ -222,7 +222,7 @@ def _analyze(
         say(f"analyses of {len(todo)} trials")
     with TaskProgress(len(todo), "trials analyzed", say) as progress:
         heartbeat.watch(ANALYZING, progress.facts)
-        for report in tasks.analyze(job, todo, resources.gpus):
+        for report in tasks.analyze(job, todo, resources.slots, resources.gpus):
             progress.add(report.trials)
             failures += report.failures
     failures += draw(store, sweep, settings)

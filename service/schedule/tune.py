@@ -13,10 +13,10 @@ from typing import Any
 from ray import tune
 from ray.tune.execution import class_cache
 
-from service.schedule.growing import GrowingPage
 from service.schedule.plan import Plan, Resources
 from service.schedule.progress import SweepProgress
 from service.schedule.starts import Starts
+from service.schedule.upkeep import Upkeep
 from service.settings import Settings, without_password
 from service.store.heartbeat import TRAINING, Heartbeat, StoppedError
 from service.store.keys import state_key
@@ -74,7 +74,7 @@ def train_packs(
     progress, starts = SweepProgress(plan), Starts()
     heartbeat.watch(TRAINING, progress.facts, packs=len(jobs), slots=resources.slots)
     store = Store(settings)
-    growing = GrowingPage(store, plan.sweep, settings, progress.line)
+    upkeep = Upkeep(store, plan.sweep, settings, progress.line)
     name = f"{plan.sweep}-{time.time_ns()}"  # a name used again would overwrite (ray#35812)
     notes = tempfile.TemporaryDirectory(prefix="grok-tune-", ignore_cleanup_errors=True)
     trainable = tune.with_parameters(PackTrainable, jobs=jobs)
@@ -90,7 +90,7 @@ def train_packs(
             # packs have checkpoints of their own
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[progress, starts, growing, Shown(store, plan, publisher)],
+            callbacks=[progress, starts, upkeep, Shown(store, plan, publisher)],
             stop=starts,
             verbose=0,
         ),
@@ -102,7 +102,7 @@ def train_packs(
         if signal.getsignal(signal.SIGINT) is not ctrl_c:  # Tune keeps it for itself
             signal.signal(signal.SIGINT, ctrl_c)
         progress.close()
-        growing.close()
+        upkeep.close()
         notes.cleanup()
     say(progress.line())
     if starts.is_over:

@@ -1,4 +1,5 @@
-"""The page of a sweep while it is trained: drawn anew now and then, at next to no cost."""
+"""What is done for readers while a sweep is trained, now and then and at next to no cost: its page
+is drawn anew, and many small parts of its tables become few."""
 
 from __future__ import annotations
 
@@ -14,17 +15,18 @@ from service import page
 from service.analysis.drawing import links, put_page
 from service.settings import Settings
 from service.store.store import Store
+from service.tables.compaction import merge_small
 
 log = logging.getLogger("grok")
 
 EVERY_S = 30.0
 MOST_SHARE = 0.02
-"""Share of a sweep's time that its page may take."""
+"""Share of a sweep's time that this may take."""
 
 
-class GrowingPage(Callback):  # type: ignore[misc]
-    """Draws in a thread of its own, so that Tune goes on; at most every EVERY_S, and as much more
-    rarely as a page takes long."""
+class Upkeep(Callback):  # type: ignore[misc]
+    """Works in a thread of its own, so that Tune goes on; at most every EVERY_S, and as much more
+    rarely as it takes long."""
 
     def __init__(
         self, store: Store, sweep: str, settings: Settings, state: Callable[[], str]
@@ -36,21 +38,25 @@ class GrowingPage(Callback):  # type: ignore[misc]
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         is_idle = self._thread is None or not self._thread.is_alive()
         if is_idle and time.monotonic() >= self._due:
-            self._thread = threading.Thread(target=self._draw, name="page", daemon=True)
+            self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Wait for a page that is being drawn: a later one must not be overwritten by it."""
+        """Wait for what is being done: a later page must not be overwritten by this one."""
         if self._thread is not None:
             self._thread.join()
 
-    def _draw(self) -> None:
+    def _work(self) -> None:
         started = time.thread_time()
+        self._draw()
+        merge_small(self.store, self.sweep)
+        took = time.thread_time() - started
+        self._due = time.monotonic() + max(EVERY_S, took / MOST_SHARE)
+
+    def _draw(self) -> None:
         try:
             where = links(self.store, self.sweep, self.settings)
             html = page.page(self.store, self.sweep, self.state(), where, with_analyses=False)
             put_page(self.store, self.sweep, html)
         except Exception:  # the next one may succeed; the sweep must not wait for it
             log.warning("the page of sweep %s cannot be drawn", self.sweep, exc_info=True)
-        took = time.thread_time() - started
-        self._due = time.monotonic() + max(EVERY_S, took / MOST_SHARE)

@@ -16,8 +16,9 @@ succeeds (`analysis.failures.Failures`). So are parts with columns that this ver
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,10 @@ log = logging.getLogger("grok")
 MAX_ROWS, MAX_BYTES = 100_000, 128 * 2**20
 """Rows and bytes of a merged part, at most; twice that where parts share trials."""
 MANY_PARTS = 64
-"""Parts of a table's sweep that are worth merging when a sweep ends."""
+"""Parts of a table's sweep that are worth merging when a sweep ends, or while it goes on."""
+SMALL_BYTES = 2**20
+"""Parts above it stay as they are while a sweep goes on, or their rows would be written again and
+again."""
 SETTLED_S = 60.0
 """Seconds after which a part may be merged; longer than a reader's two listings take."""
 LEFT_OUT = frozenset({"failures"})
@@ -105,18 +109,40 @@ def compact(
 def tidy(store: Store, sweep: str, settled_s: float = SETTLED_S) -> int:
     """Merge what has become many parts, or has rows twice; for a sweep that ends.
 
-    What goes wrong is logged and harms nothing: every row is where it was.
+    What goes wrong is logged and harms nothing.
     """
     fewer = 0
     for table_name in COMPACTED:
-        try:
+        with _logged(table_name):
             for entries in partitions(store, table_name, sweep).values():
                 parts = parts_of(store, table_name, settled(entries, settled_s))
                 if len(entries) > MANY_PARTS or _share_trials(parts):
                     fewer += _compact(store, table_name, sweep, parts, log.info)
-        except (TableError, StoreError, OSError) as error:
-            log.warning("the parts of table %s stay as they are: %s", table_name, error)
     return fewer
+
+
+def merge_small(store: Store, sweep: str, settled_s: float = SETTLED_S) -> int:
+    """Merge small parts of which there are many, while a sweep goes on: readers open few files, and
+    a row is written a few times. What goes wrong is logged, as in `tidy`.
+    """
+    fewer = 0
+    for table_name in COMPACTED:
+        with _logged(table_name):
+            for entries in partitions(store, table_name, sweep).values():
+                small = [e for e in settled(entries, settled_s) if e.size <= SMALL_BYTES]
+                if len(small) > MANY_PARTS:
+                    parts = parts_of(store, table_name, small)
+                    fewer += _compact(store, table_name, sweep, parts, log.debug)
+    return fewer
+
+
+@contextlib.contextmanager
+def _logged(table_name: str) -> Iterator[None]:
+    """What goes wrong harms nothing: every row is where it was."""
+    try:
+        yield
+    except (TableError, StoreError, OSError) as error:
+        log.warning("the parts of table %s stay as they are: %s", table_name, error)
 
 
 def partitions(store: Store, table_name: str, sweep: str | None) -> dict[str, list[Entry]]:

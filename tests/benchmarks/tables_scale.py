@@ -28,7 +28,7 @@ from service.report import figures, sweep_figures
 from service.schedule.plan import Plan, Resources, expand, make_plan
 from service.settings import Settings
 from service.store.store import Store
-from service.tables.compaction import compact
+from service.tables.compaction import MANY_PARTS, compact, merge_small
 from service.tables.reading import read_table, write_rows
 from service.tables.schema import TABLES
 from tests.benchmarks import machine
@@ -88,8 +88,7 @@ def measured(store: Store, rows: int, part_rows: int) -> Iterator[Measure]:
     seconds, configs = timed(lambda: grid(rows))
     yield Measure("expand the grid", seconds)
     made_up = finished_rows(configs)
-    seconds, _ = timed(lambda: write(store, made_up, part_rows))
-    yield Measure("write the rows", seconds)
+    yield from written(store, made_up, part_rows)
     yield from asked(store, rows)
     seconds, fewer = timed(lambda: compact(store, say=str, settled_s=-1.0))
     parts = len(store.list("tables/trials"))
@@ -162,9 +161,17 @@ def finished_rows(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
     return rows
 
 
-def write(store: Store, rows: Sequence[dict[str, Any]], part_rows: int) -> None:
-    for start in range(0, len(rows), part_rows):
-        write_rows(store, "trials", SWEEP, rows[start : start + part_rows])
+def written(store: Store, rows: Sequence[dict[str, Any]], part_rows: int) -> Iterator[Measure]:
+    """Write the rows, and merge small parts now and then, as a sweep does."""
+    writing = merging = 0.0
+    for i in range(0, len(rows), part_rows):
+        seconds, _ = timed(lambda i=i: write_rows(store, "trials", SWEEP, rows[i : i + part_rows]))
+        writing += seconds
+        if i // part_rows % MANY_PARTS == 0:
+            merging += timed(lambda: merge_small(store, SWEEP, settled_s=-1.0))[0]
+    parts = len(store.list("tables/trials"))
+    yield Measure(f"write the rows, {-(-len(rows) // part_rows)} parts", writing)
+    yield Measure(f"merge them meanwhile: {parts} parts are left", merging)
 
 
 def draw_phases(store: Store) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from service.store.keys import table_key
 from service.store.store import Entry, Store, StoreError
 from service.tables import compaction, reading
-from service.tables.compaction import MANY_PARTS, compact, tidy
+from service.tables.compaction import MANY_PARTS, compact, merge_small, tidy
 from service.tables.reading import TableError, read_table, write_rows
 from tests.service.parts import keys_of, now, parts, write_curves
 from tests.service.rows import curve_row, finished_row
@@ -104,6 +104,20 @@ def test_tidy_waits_until_it_pays(store):
     assert tidy(store, "one", settled_s=-1.0) == MANY_PARTS
     write_rows(store, "curves", "one", [curve_row("u", 0)])  # there twice
     assert tidy(store, "one", settled_s=-1.0) == 1
+
+
+def test_while_a_sweep_goes_on_small_parts_are_merged_and_large_ones_are_left(store, monkeypatch):
+    expected = write_curves(store, [f"t{i:03}" for i in range(MANY_PARTS)])
+    assert merge_small(store, "one", settled_s=-1.0) == 0
+    expected |= write_curves(store, ["u"])
+    assert merge_small(store, "one") == 0  # nothing has settled
+    assert merge_small(store, "one", settled_s=-1.0) == MANY_PARTS
+    (large,) = parts(store)
+    monkeypatch.setattr(compaction, "SMALL_BYTES", len(store.get(large)) - 1)
+    expected |= write_curves(store, [f"v{i:03}" for i in range(MANY_PARTS + 1)])
+    assert merge_small(store, "one", settled_s=-1.0) == MANY_PARTS
+    assert large in parts(store)
+    assert sorted(keys_of(read_table(store, "curves"))) == sorted(expected)
 
 
 def test_tidy_never_raises_what_a_store_raises(store, caplog):
