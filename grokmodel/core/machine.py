@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -45,3 +47,12 @@ def cpu_name() -> str:
         return platform.processor() or platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+@functools.cache
+def source_hash() -> str:
+    """16 hexadecimal digits: a hash of the source of `grokmodel`, on which results depend."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "grokmodel").rglob("*.py")):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
