@@ -7,7 +7,7 @@ trained for a few steps, and the search stops at the first that is not worth its
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -17,10 +17,7 @@ import torch
 from grokmodel.core.execution import allow_tf32
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Banks, Member, Pack
-from grokmodel.image.shape import PackShape
 
-MOST_ON_GPU = 256
-"""Members of a pack there, at most."""
 WORTH = 1.05
 """A doubling that brings less than this in member-steps a second is the last."""
 MEMORY_SHARE = 0.8
@@ -97,21 +94,6 @@ def measure_pack(
     seconds = median(after - before for before, after in pairwise(ticks)) / STRETCH
     peak = torch.cuda.max_memory_allocated(device) if on_gpu else 0
     return Measured(members, seconds, peak)
-
-
-def by_shape(configs: Sequence[TrialConfig]) -> dict[PackShape, list[TrialConfig]]:
-    """Trials that can train as one program, those of most steps first."""
-    groups: dict[PackShape, list[TrialConfig]] = {}
-    for config in configs:
-        groups.setdefault(config.shape, []).append(config)
-    return {shape: sorted(group, key=lambda c: -c.steps) for shape, group in groups.items()}
-
-
-def evenly(group: Sequence[TrialConfig], count: int) -> list[tuple[TrialConfig, ...]]:
-    """So many packs of about equal size. Members of one pack should stop at the same time, so
-    neighbors in budget stay together."""
-    bounds = [round(i * len(group) / count) for i in range(count + 1)]
-    return [tuple(group[i:j]) for i, j in pairwise(bounds)]
 
 
 def synchronized_clock(device: torch.device) -> float:

@@ -6,7 +6,7 @@ The plan is from `sweeps/grok_phase.py ... --export plan.zip`. The same command 
 it stopped: because the time was up, by SIGTERM or Ctrl-C (after the evaluation that it is at), or
 killed (up to --save-every seconds are lost). `grok import-results DIR` takes what is finished into
 a store. One run at a time per folder. Exit code 0: all trials are done; 1: some are left; 2: bad
-input.
+input; 3: it failed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import platform
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,6 +53,9 @@ def main(argv: Sequence[str] | None = None, started: float | None = None) -> int
     except UserError as error:
         print(f"grokmodel.run: {error}", file=sys.stderr)
         return 2
+    except Exception:  # which Python would end with the code of trials that are left
+        traceback.print_exc()
+        return 3
 
 
 def _run(args: argparse.Namespace, started: float) -> int:
@@ -118,7 +122,8 @@ def _say_what_is_there(args: argparse.Namespace, output: Output, is_done: bool) 
     for line in output.said.values():
         say(line)
     files, size = total(args.out)
-    say(f"{args.out}: {len(output.done)} finished trials, {files} files, {size / MIB:.1f} MiB")
+    said = f"{files} file{'s' * (files != 1)}, {size / MIB:.1f} MiB"
+    say(f"{args.out}: {len(output.done)} of {len(output.outline.configs)} trials done, {said}")
     if not is_done:
         say("trials are left: the same command goes on")
     if output.done:

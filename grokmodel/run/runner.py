@@ -15,8 +15,9 @@ from grokmodel.core.execution import default_mode
 from grokmodel.core.training import Round
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack
-from grokmodel.image.pack_size import MOST_ON_GPU, best_size, by_shape, evenly, measure_pack
+from grokmodel.image.pack_size import best_size, measure_pack
 from grokmodel.image.rows import curve_rows, finish, samples_of
+from grokmodel.image.shape import MOST_ON_GPU, by_shape, evenly
 from grokmodel.image.training import train
 from grokmodel.run.output import Output
 from grokmodel.run.plan import Plan

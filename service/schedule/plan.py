@@ -10,8 +10,7 @@ from typing import Any
 
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack_size import MOST_ON_GPU, by_shape, evenly
-from grokmodel.image.shape import PackShape
+from grokmodel.image.shape import MOST_ON_GPU, PackShape, by_shape, evenly
 from service.store.store import Store
 from service.tables.reading import done_here_and_elsewhere
 
