@@ -83,10 +83,10 @@ class Runner:
             todo = [c for c in configs if c.trial_id not in self.output.done]
             if todo and (self._is_late() or not self._train(todo)):
                 self.output.save(at_end=True)
-                self._progress()
+                self._progress(at_end=True)
                 return False
         self.output.clear()
-        self._progress()
+        self._progress(at_end=True)
         return True
 
     # --- packs -----------------------------------------------------------------------------------
@@ -156,8 +156,7 @@ class Runner:
         seconds, self.round_at = time.monotonic() - self.round_at, time.monotonic()
         self.spent += seconds
         self.longest = max(self.longest, seconds)
-        if self.round_at - self.said_at > SAY_S:
-            self._progress()
+        self._progress()
 
     def _finish(self, members: Sequence[Member]) -> None:
         if not members:
@@ -207,8 +206,10 @@ class Runner:
         over = time.monotonic() + SLACK * self.longest > self.limits.until
         return self.longest > 0 and (over or self.stopping())
 
-    def _progress(self) -> None:
-        """One line: what is done, how fast it goes, what is left."""
+    def _progress(self, at_end: bool = False) -> None:
+        """Now and then one line: what is done, how fast it goes, what is left."""
+        if not at_end and time.monotonic() - self.said_at < SAY_S:
+            return
         self.said_at = time.monotonic()
         configs, done = self.plan.configs, self.output.done
         phases = ", ".join(f"{n} {phase}" for phase, n in sorted(Counter(done.values()).items()))
