@@ -53,6 +53,9 @@ def main(argv: Sequence[str] | None = None, started: float | None = None) -> int
     except UserError as error:
         print(f"grokmodel.run: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # the second
+        print("grokmodel.run: stopped at once; the same command goes on", file=sys.stderr)
+        return 130
     except Exception:  # which Python would end with the code of trials that are left
         traceback.print_exc()
         return 3

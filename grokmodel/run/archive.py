@@ -1,6 +1,7 @@
 """Named parts in one zip file, which is written whole or not at all; never pickle.
 
-The same parts give the same bytes. Weights are stored as they are, all else is compressed.
+The same parts give the same bytes. Weights and what is compressed are stored as they are, all else
+is compressed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from pathlib import Path
 
 from grokmodel.errors import UserError
 
-STORED = ".safetensors"
-"""Ending of parts that hardly shrink."""
+WEIGHTS = ".safetensors"
+STORED = (WEIGHTS, ".gz")
+"""Endings of parts that hardly shrink."""
 OVERHEAD = 128
 """Bytes that a part takes beside its name, which stands there twice, and its content."""
 UNFINISHED = ".unfinished-"

@@ -49,6 +49,7 @@ class Output:
         self._facts, self._earlier = facts, list[Facts]()
         self._begun = time.monotonic()
         self._number, self._parts, self._left_out = 1, dict[str, bytes](), 0
+        self._size = archive.size_of(self._about())
         self._prepare()
         for path in results.files_in(folder):
             self._open(path)
@@ -62,36 +63,44 @@ class Output:
         for trial_id, trial in finished.items():
             parts = trial.to_parts(trial_id)
             if not self._fits(parts):
-                bare = {n: data for n, data in parts.items() if not n.endswith(archive.STORED)}
+                bare = {n: data for n, data in parts.items() if not n.endswith(archive.WEIGHTS)}
                 if self.most_files and self._number >= self.most_files - 1 and bare != parts:
                     self._left_out += 1  # one file is for resume points
                     parts = bare
                 if not self._fits(parts):
                     self._write()
                     self._number, self._parts, self._earlier = self._number + 1, {}, []
+                    self._size = archive.size_of(self._about())
             self._parts |= parts
+            self._size += archive.size_of(parts)
             self.done[trial_id] = str((trial.row or {})["phase"])
         self._write()
         for trial_id in finished:
             self.unfinished.pop(trial_id, None)
         if self._left_out:
             self.said["weights"] = (
-                f"the weights of {self._left_out} trials do not fit in {self.most_files} files and "
-                "are left out; their rows are there. --files 0 sets no limit"
+                f"weights of {self._left_out} of {len(self.done)} trials do not fit in "
+                f"{self.most_files} files and are left out; their rows are there. --files 0 sets "
+                "no limit"
             )
 
-    def _fits(self, parts: dict[str, bytes]) -> bool:
-        return not self._parts or archive.size_of(self._whole() | parts) <= LIMIT
+    def _fits(self, parts: Mapping[str, bytes]) -> bool:
+        return not self._parts or self._size + archive.size_of(parts) <= LIMIT
 
-    def _whole(self) -> dict[str, bytes]:
-        seconds = f"{time.monotonic() - self._begun:.0f}"
-        facts = [*self._earlier, self._facts | {"seconds": seconds}]
-        about = {PLAN: self.outline.data, TRAINED_ON: json.dumps(facts, indent=1).encode()}
-        return about | self._parts
+    def _about(self) -> dict[str, bytes]:
+        """The plan, and on what the trials of a file were trained; runs on the same are one."""
+        others, seconds = [], time.monotonic() - self._begun
+        for facts in self._earlier:
+            if facts | {"seconds": ""} == self._facts | {"seconds": ""}:
+                seconds += float(facts["seconds"])
+            else:
+                others.append(facts)
+        known = [*others, self._facts | {"seconds": f"{seconds:.0f}"}]
+        return {PLAN: self.outline.data, TRAINED_ON: json.dumps(known, indent=1).encode()}
 
     def _write(self) -> None:
         if self._parts:
-            self._put(f"results-{self._number}.zip", self._whole())
+            self._put(f"results-{self._number}.zip", self._about() | self._parts)
 
     # --- resume points ---------------------------------------------------------------------------
 
@@ -108,8 +117,9 @@ class Output:
         if at_end and self.most_files and len(files) > max(1, room):
             lost = sum(name.endswith(STATE) for parts in files[max(1, room) :] for name in parts)
             self.said["states"] = (
-                f"the states of {lost} trials do not fit in {self.most_files} files: these start "
-                "again. Smaller packs by --members leave fewer; --files 0 sets no limit"
+                f"resume points of {lost} of {len(self.unfinished)} unfinished trials do not fit "
+                f"in {self.most_files} files: these trials start again. Smaller packs by --members "
+                "leave fewer; --files 0 sets no limit"
             )
             files = files[: max(1, room)]
         for n, parts in enumerate(files, first):
@@ -171,9 +181,11 @@ class Output:
         about = (PLAN, TRAINED_ON)
         self._parts = {n: found.archive.read(n) for n in found.archive.names if n not in about}
         self._earlier = list(found.trained_on)
+        self._size = archive.size_of(self._about() | self._parts)
 
     def _check(self, path: Path, other: Outline) -> None:
-        if other.data != self.outline.data:
+        mine = self.outline
+        if (other.sweep, other.configs) != (mine.sweep, mine.configs):
             problem = f"is of another plan (sweep {other.sweep}); need an empty folder"
             raise ArchiveError(path, f"{problem}, or that of this plan")
 

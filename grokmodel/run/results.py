@@ -1,16 +1,18 @@
 """What a run leaves of a trial, as parts of a zip file, and back.
 
-plan.json                    of the plan that was trained
-trained_on.json              facts of every run that wrote to the file
-<trial>/rows.json            rows of `trials` (null as long as it trains), `curves`, `samples`
-<trial>/images.bin           the images of its samples, each once
+plan.json                       of the plan that was trained
+trained_on.json                 facts of every run that wrote to the file
+<trial>/rows.json.gz            rows of `trials` (null as long as it trains), `curves`, `samples`
+<trial>/images.gz               the images of its samples, each once
 <trial>/step=<n>.safetensors    averaged weights, as a store has them
-<trial>/state.safetensors    what resuming needs, of a trial that is not finished
+<trial>/state.safetensors       what resuming needs, of a trial that is not finished
 """
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,16 @@ from typing import Any
 from grokmodel.core.checkpoint import CheckpointError, load_snapshot
 from grokmodel.image.pack import Member
 from grokmodel.image.rows import Row, curve_rows
-from grokmodel.run.archive import Archive
+from grokmodel.run.archive import WEIGHTS, Archive
 from grokmodel.run.plan import PLAN, Outline, outline_of
 
 KIND = "results of python -m grokmodel.run"
 TRAINED_ON, STATE = "trained_on.json", "state.safetensors"
-IMAGES = ("image_a", "image_b", "image_c", "image")
+ROWS, IMAGES = "rows.json.gz", "images.gz"
+IMAGE_COLUMNS = ("image_a", "image_b", "image_c", "image")
 """Columns of `samples` that are bytes; operands are the same at every step."""
+NOT_ITS = (ValueError, LookupError, TypeError, RecursionError)
+"""What JSON of another form raises."""
 Facts = dict[str, str]
 
 
@@ -43,13 +48,13 @@ class Trial:
         """Inverse of `trial_of`."""
         images: dict[bytes, int] = {}
         samples = [
-            row | {name: images.setdefault(row[name], len(images)) for name in IMAGES}
+            row | {name: images.setdefault(row[name], len(images)) for name in IMAGE_COLUMNS}
             for row in self.samples
         ]
         rows = {"trial": self.row, "curves": self.curve, "samples": samples}
         sizes = [len(image) for image in images]
-        data = {"rows.json": json.dumps(rows | {"sizes": sizes}).encode()}
-        data["images.bin"] = b"".join(images)
+        data = {ROWS: json.dumps(rows | {"sizes": sizes}).encode(), IMAGES: b"".join(images)}
+        data = {name: gzip.compress(part, mtime=0) for name, part in data.items()}
         return {f"{trial_id}/{name}": part for name, part in (data | self.weights).items()}
 
 
@@ -124,11 +129,11 @@ def read_results(path: Path) -> Results:
     for trial_id, trial in trials.items():
         config = outline.configs.get(trial_id)
         if config is None or trial.row is None:
-            raise found.damaged(f"{trial_id}/rows.json", f"no finished trial of {PLAN}")
+            raise found.damaged(f"{trial_id}/{ROWS}", f"no finished trial of {PLAN}")
         if trial.row != trial.row | config.to_dict() | {"trial_id": trial_id}:
-            raise found.damaged(f"{trial_id}/rows.json", "its row is of another config")
+            raise found.damaged(f"{trial_id}/{ROWS}", "its row is of another config")
         if any(row.get("trial_id") != trial_id for row in (*trial.curve, *trial.samples)):
-            raise found.damaged(f"{trial_id}/rows.json", "it has rows of another trial")
+            raise found.damaged(f"{trial_id}/{ROWS}", "it has rows of another trial")
     return Results(found, outline, trained_on, trials)
 
 
@@ -146,21 +151,21 @@ def trial_of(found: Archive, trial_id: str, weights: bool = False) -> Trial:
     Raises:
         ArchiveError: it is damaged.
     """
-    name = f"{trial_id}/rows.json"
-    data, images = found.read(name), found.read(f"{trial_id}/images.bin")
+    name = f"{trial_id}/{ROWS}"
+    data, packed = found.read(name), found.read(f"{trial_id}/{IMAGES}")
     try:
-        rows = json.loads(data)
+        rows, images = json.loads(gzip.decompress(data)), gzip.decompress(packed)
         parts, start = [], 0
         for size in rows["sizes"]:
             parts.append(images[start : start + size])
             start += size
         if start != len(images):
-            raise ValueError(f"images.bin has {len(images)} bytes; need {start}")
-        samples = [dict(row) | {n: parts[row[n]] for n in IMAGES} for row in rows["samples"]]
+            raise ValueError(f"{IMAGES} has {len(images)} bytes; need {start}")
+        samples = [dict(row) | {n: parts[row[n]] for n in IMAGE_COLUMNS} for row in rows["samples"]]
         row = None if rows["trial"] is None else dict(rows["trial"])
         curve = [dict(each) for each in rows["curves"]]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (*NOT_ITS, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise found.damaged(name, f"{type(error).__name__}: {error}") from error
-    names = [n for n in found.names if n.startswith(f"{trial_id}/") and n.endswith(".safetensors")]
+    names = [n for n in found.names if n.startswith(f"{trial_id}/") and n.endswith(WEIGHTS)]
     kept: dict[str, Any] = {n.split("/")[1]: found.read(n) for n in names} if weights else {}
     return Trial(row, curve, samples, kept)

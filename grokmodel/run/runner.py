@@ -66,8 +66,9 @@ class Runner:
         self.plan, self.output, self.device, self.limits = plan, output, device, limits
         self.stopping, self.say = stopping, say
         self.round_at = self.saved_at = self.said_at = time.monotonic()
-        self.longest = self.spent = 0.0
-        """Seconds of a round, at most, and of all rounds."""
+        self.longest = self.spent = self.saving = 0.0
+        """Seconds of a round, at most; of all rounds; and of saving, at most."""
+        self.rounds = 0
         self.made = 0
         """Steps made in this run, by all trials together."""
         self.step_of = {
@@ -114,6 +115,7 @@ class Runner:
             most, free,
         )  # fmt: skip
         torch.cuda.empty_cache()
+        self.longest = max(self.longest, found.seconds * config.eval_every)
         return found.members
 
     def _train(self, configs: Sequence[TrialConfig]) -> bool:
@@ -145,16 +147,17 @@ class Runner:
     def _record(self, round_: Round[Pack]) -> None:
         self._finish([m for m in round_.evaluated if m.finished])
         self._sample(round_)
-        now = time.monotonic()
-        if now - self.saved_at > self.limits.save_s:
+        if (begun := time.monotonic()) - self.saved_at > self.limits.save_s:
             self._keep(round_)
             self.output.save()
             self.saved_at = time.monotonic()
+            self.saving = max(self.saving, self.saved_at - begun)
         for member in round_.evaluated:
             self.made += member.step - self.step_of.get(member.config.trial_id, 0)
             self.step_of[member.config.trial_id] = member.step
         seconds, self.round_at = time.monotonic() - self.round_at, time.monotonic()
         self.spent += seconds
+        self.rounds += 1
         self.longest = max(self.longest, seconds)
         self._progress()
 
@@ -203,8 +206,9 @@ class Runner:
 
     def _is_late(self) -> bool:
         """Whether there is no time for another round; never before the first."""
-        over = time.monotonic() + SLACK * self.longest > self.limits.until
-        return self.longest > 0 and (over or self.stopping())
+        needed = SLACK * self.longest + self.saving
+        over = time.monotonic() + needed > self.limits.until
+        return self.rounds > 0 and (over or self.stopping())
 
     def _progress(self, at_end: bool = False) -> None:
         """Now and then one line: what is done, how fast it goes, what is left."""

@@ -124,7 +124,7 @@ def test_files_are_few_and_small_and_rows_are_never_left_out(
     assert left(tmp_path / "no").keys() == left(whole).keys()
     assert run(plan, tmp_path / "two", "--files", 2) == 0
     said = capsys.readouterr().out
-    assert "the weights of 3 trials do not fit in 2 files" in said
+    assert "weights of 3 of 4 trials do not fit in 2 files" in said
     found = left(tmp_path / "two")
     for trial_id, parts in left(whole).items():
         assert found[trial_id][:3] == parts[:3]
@@ -135,7 +135,10 @@ def test_states_that_do_not_fit_start_again(plan, whole, tmp_path, monkeypatch, 
     monkeypatch.setattr(output, "LIMIT", 60_000)
     assert run(plan, tmp_path, "--minutes", "1e-9", "--files", 2) == 1
     said = capsys.readouterr().out
-    assert "the states of 1 trials do not fit in 2 files: these start again" in said
+    assert (
+        "resume points of 1 of 3 unfinished trials do not fit in 2 files: these trials start again"
+        in said
+    )
     assert len(names(tmp_path)) == 2
     assert run(plan, tmp_path, "--checkpoints", "all", "--files", 0) == 0
     rows = {i: parts[:3] for i, parts in left(whole).items()}

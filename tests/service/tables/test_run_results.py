@@ -1,5 +1,6 @@
 """What was trained far from the store is in it as if it had been trained there."""
 
+import gzip
 import json
 
 import pandas as pd
@@ -9,7 +10,7 @@ from grokmodel.core.config import SCIENCE_VERSION
 from grokmodel.errors import UserError
 from grokmodel.image.decoder import CnnDecoder
 from grokmodel.image.pack import bank_key
-from grokmodel.run import archive
+from grokmodel.run import archive, results
 from grokmodel.run.archive import Archive
 from grokmodel.run.plan import PLAN
 from service.analysis.pending import Wish, missing
@@ -158,10 +159,10 @@ def of_version(parts):
 
 def of_rows(change):
     def changed_rows(parts):
-        name = next(n for n in parts if n.endswith("rows.json"))
-        body = json.loads(parts[name])
+        name = next(n for n in parts if n.endswith(results.ROWS))
+        body = json.loads(gzip.decompress(parts[name]))
         change(body)
-        return {name: json.dumps(body).encode()}
+        return {name: gzip.compress(json.dumps(body).encode())}
 
     return changed_rows
 
