@@ -38,6 +38,7 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
 from grokmodel.image.training import train
+from grokmodel.run.__main__ import LEFT
 from grokmodel.run.plan import write_plan
 
 STEPS = 20
@@ -251,8 +252,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write()
     wrong = [check.name for check in checks if not check.is_right]
     print(f"{len(checks) - len(wrong)} of {len(checks)} checks are right; {parts}")
-    trained = parts.get("run", 1) in (0, 1)  # 1: trials are left
-    return int(bool(wrong) or parts.get("fused_training", 1) != 0 or not trained)
+    trained = parts.get("run") in (0, LEFT)
+    return int(bool(wrong) or parts.get("fused_training") != 0 or not trained)
 
 
 def toy_plan(path: Path, config: TrialConfig) -> Path:

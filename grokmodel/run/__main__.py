@@ -5,8 +5,8 @@
 The plan is from `sweeps/grok_phase.py ... --export plan.zip`. The same command again goes on where
 it stopped: because the time was up, by SIGTERM or Ctrl-C (after the evaluation that it is at), or
 killed (up to --save-every seconds are lost). `grok import-results DIR` takes what is finished into
-a store. One run at a time per folder. Exit code 0: all trials are done; 1: some are left; 2: bad
-input; 3: it failed.
+a store. One run at a time per folder. Exit code 0: all trials are done; 75: some are left; 2:
+bad input; 1: it failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import platform
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,6 +37,9 @@ from grokmodel.run.results import Facts
 from grokmodel.run.runner import CHECKPOINTS, FINAL, NONE, Limits, Runner
 
 MOST_FILES = 8
+LEFT = 75
+"""Exit code when trials are left: "try again", as in sysexits.h. Python itself ends with 1 when
+something fails, which is no reason to try again."""
 MIB = 2**20
 
 
@@ -56,9 +58,6 @@ def main(argv: Sequence[str] | None = None, started: float | None = None) -> int
     except KeyboardInterrupt:  # the second
         print("grokmodel.run: stopped at once; the same command goes on", file=sys.stderr)
         return 130
-    except Exception:  # which Python would end with the code of trials that are left
-        traceback.print_exc()
-        return 3
 
 
 def _run(args: argparse.Namespace, started: float) -> int:
@@ -80,7 +79,7 @@ def _run(args: argparse.Namespace, started: float) -> int:
     finally:
         stopping.end()
     _say_what_is_there(args, output, is_done)
-    return 0 if is_done else 1
+    return 0 if is_done else LEFT
 
 
 def describe(device: torch.device, outline: Outline) -> Facts:

@@ -212,7 +212,7 @@ class Runner:
 
     def _progress(self, at_end: bool = False) -> None:
         """Now and then one line: what is done, how fast it goes, what is left."""
-        if not at_end and time.monotonic() - self.said_at < SAY_S:
+        if time.monotonic() - self.said_at < (1.0 if at_end else SAY_S):
             return
         self.said_at = time.monotonic()
         configs, done = self.plan.configs, self.output.done
@@ -227,7 +227,8 @@ class Runner:
         if rate and left:
             words.append(f"{left / rate / 60:,.1f} min of training left at most")
             if self.limits.until < math.inf:
-                words.append(f"{max(0.0, self.limits.until - self.said_at) / 60:.1f} min of time")
+                minutes = max(0.0, self.limits.until - self.said_at) / 60
+                words.append(f"{minutes:.1f} min until it stops")
         self.say(", ".join(words))
 
 

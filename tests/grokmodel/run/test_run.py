@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from grokmodel.run import archive, output, results
+from grokmodel.run.__main__ import LEFT
 from grokmodel.run.plan import PLAN
 from tests.environment import ROOT, TIMEOUT_S, user_environment
 from tests.grokmodel.runs import left, names, plan_of, run
@@ -84,7 +85,7 @@ def test_stopped_after_every_round_it_ends_as_if_it_had_not_been(plan, whole, tm
     while not codes or codes[-1]:
         codes.append(run(plan, tmp_path, "--minutes", "1e-9", "--checkpoints", "all"))
         assert len(names(tmp_path)) <= 2
-    assert codes[:-1] == [1] * (len(codes) - 1)
+    assert codes[:-1] == [LEFT] * (len(codes) - 1)
     assert len(codes) > 8
     assert left(tmp_path) == left(whole)
     assert "the same command goes on" in capsys.readouterr().out
@@ -108,7 +109,7 @@ def test_killed_then_told_to_stop_it_ends_as_if_it_had_not_been(tmp_path):
     assert "a pack of 2" in told.stdout.readline() + told.stdout.readline()
     told.send_signal(signal.SIGTERM)
     said, _ = told.communicate(timeout=TIMEOUT_S)
-    assert (told.returncode, "trials are left" in said) == (1, True), said
+    assert (told.returncode, "trials are left" in said) == (LEFT, True), said
     assert len(names(out)) == 1
     assert run(plan, out) == 0
     assert run(plan, tmp_path / "whole") == 0
@@ -133,7 +134,7 @@ def test_files_are_few_and_small_and_rows_are_never_left_out(
 
 def test_states_that_do_not_fit_start_again(plan, whole, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(output, "LIMIT", 60_000)
-    assert run(plan, tmp_path, "--minutes", "1e-9", "--files", 2) == 1
+    assert run(plan, tmp_path, "--minutes", "1e-9", "--files", 2) == LEFT
     said = capsys.readouterr().out
     assert (
         "resume points of 1 of 3 unfinished trials do not fit in 2 files: these trials start again"
@@ -205,7 +206,7 @@ def test_damaged_results_are_named_and_kept(plan, whole, tmp_path, capsys):
 
 
 def test_a_resume_point_of_another_config_means_a_fresh_start(plan, whole, tmp_path, caplog):
-    assert run(plan, tmp_path, "--minutes", "1e-9") == 1
+    assert run(plan, tmp_path, "--minutes", "1e-9") == LEFT
     path = next(tmp_path.glob("resume-*"))
     found = archive.Archive(path, "")
     parts = {name: found.read(name) for name in found.names}

@@ -11,6 +11,7 @@ from grokmodel.errors import UserError
 from grokmodel.image.decoder import CnnDecoder
 from grokmodel.image.pack import bank_key
 from grokmodel.run import archive, results
+from grokmodel.run.__main__ import LEFT
 from grokmodel.run.archive import Archive
 from grokmodel.run.plan import PLAN
 from service.analysis.pending import Wish, missing
@@ -104,7 +105,7 @@ def test_what_is_finished_is_taken_while_the_rest_is_not(far, store, settings, t
     short = bind_images([tiny_config(seed=9, steps=20)], "")
     export_plan(plan, "sweep", [*short, *configs], settings)
     while not (out / "results-1.zip").exists():
-        assert run(plan, out, "--minutes", "1e-9", "--members", 4) == 1
+        assert run(plan, out, "--minutes", "1e-9", "--members", 4) == LEFT
     assert take_runs(store, out) == ["sweep: 1 of 1 trials imported"]
     assert len(read_manifest(store, "sweep").trials) == 4
     said = export_plan(tmp_path / "rest.zip", "sweep", [*short, *configs], settings)
