@@ -4,10 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STORE  ?= runs
 PORT   ?= 5000
+PLAN   ?= plan.zip
+OUT    ?= gpu-results
 # to the shell, in which each is one word whatever is in it
-export STORE PORT
+export STORE PORT PLAN OUT
 
-.PHONY: demo smoke reproduce ui up down test test-cluster slow faults check lint format docs bench bench-gpu lock audit clean
+.PHONY: demo smoke reproduce ui up down test test-cluster slow faults check lint format docs bench bench-gpu gpu lock audit clean
 
 demo: $(VENV)/.run          ## train 8 small models, draw what their heads learned and their phases
 	$(BIN)/python sweeps/grok_phase.py --preset demo --store "$$STORE"
@@ -62,6 +64,9 @@ bench: $(VENV)/.dev         ## speed on this machine's CPU: about half an hour
 
 bench-gpu:                  ## speed on a GPU: 8 minutes, with torch and numpy alone
 	$(PYTHON) tests/benchmarks/fused_training.py --device cuda --json fused_training_cuda.json
+
+gpu:                        ## a borrowed GPU, 14 minutes: is it right, how fast, then train PLAN; torch alone
+	$(PYTHON) infra/gpu_check.py --minutes 14 --plan "$$PLAN" --out "$$OUT"
 
 lock: $(VENV)/.dev          ## requirements.lock, with hashes, from pyproject.toml and constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8

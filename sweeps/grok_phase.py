@@ -32,7 +32,7 @@ from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    return exit_code("grok_phase", lambda: run(args), is_answer=args.dry_run)
+    return exit_code("grok_phase", lambda: run(args), is_answer=bool(args.dry_run or args.export))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,6 +46,11 @@ def run(args: argparse.Namespace) -> int:
         say(warning)
     if args.dry_run:
         print(dry_run(name, configs, settings))
+        return 0
+    if args.export:
+        from service.schedule.export import export_plan  # Ray: only when it is needed
+
+        print(export_plan(args.export, name, configs, settings))
         return 0
     # Ray and MLflow: only when they are needed
     from service.analysis.pending import Wish
@@ -78,7 +83,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="after training: all of every trial, the expensive ones of a typical trial of each "
         "phase only, or none (default: that of the preset, all)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--dry-run", action="store_true", help="print the plan and its cost")
+    instead.add_argument(
+        "--export", type=Path, metavar="PLAN.zip",
+        help="write what is left to train to a plan file, with images and decoders, and train "
+        "nothing: python -m grokmodel.run trains it where only torch, numpy and safetensors are, "
+        "and grok import-results takes in what it leaves (docs/cluster.md)",
+    )  # fmt: skip
     parser.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1")
     flags.add_fields(parser, "axes, one or more values each", nargs="+")
     return parser

@@ -10,6 +10,7 @@ Shapes: n parameters of a member, E evaluations.
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from grokmodel.core.config import SCIENCE_VERSION, Config
 from grokmodel.core.member import Member
 from grokmodel.core.optim import OptimState, slow_size
 from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
+
+log = logging.getLogger("grok")
 
 FORMAT = "grok-member-3"
 STATE_ROWS = ("weights", "first", "second", "slow", "average")
@@ -81,6 +84,28 @@ def load_snapshot(kind: type[M_], data: bytes, origin: str | Path = "checkpoint"
     state = OptimState.start(average)
     state.step += curve[-1].step if curve else 0
     return kind(config, state, curve, wall_s)
+
+
+def resumed(kind: type[M_], config: Config, data: bytes, origin: str | Path) -> M_:
+    """The trial at its resume point; at its start, with a warning, if that cannot be used."""
+    try:
+        member = load_state(kind, data, origin)
+    except CheckpointError as error:
+        log.warning("starting trial %s afresh: %s", config.trial_id, error)
+        return kind.start(config)
+    if member.config != config:
+        log.warning("starting trial %s afresh: %s is of another config", config.trial_id, origin)
+        return kind.start(config)
+    return member
+
+
+def is_snapshot_step(step: int, every: int) -> bool:
+    """Log-spaced steps at which weights are kept: two an octave, 0, 1, 2, 3, 4, 6, 8, 12, ...
+    times `every`."""
+    rounds = step // every
+    while rounds > 3 and rounds % 2 == 0:
+        rounds //= 2
+    return rounds <= 3
 
 
 def _dump(member: Member[Any], tensors: dict[str, Tensor]) -> bytes:

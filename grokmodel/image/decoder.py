@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grokmodel.core import checksummed
 from grokmodel.data.bank import SymbolBank
 from grokmodel.errors import UserError
 
@@ -141,6 +142,35 @@ def train_decoder(bank: SymbolBank) -> CnnDecoder:
     model = fit_decoder(bank, last)
     _accept(model, bank)
     return model
+
+
+def dump_decoder(model: CnnDecoder) -> bytes:
+    """Inverse of `load_decoder`."""
+    return checksummed.dump(model.state_dict(), {"recipe": model.recipe})
+
+
+def load_decoder(data: bytes, P: int, side: int) -> CnnDecoder:
+    """The CNN of a file.
+
+    Raises:
+        DamagedError: it is not one of P classes at this side, or has changed since it was written.
+    """
+    found = checksummed.load(data)
+    recipe = str(checksummed.header(data).get("recipe"))
+    if recipe not in RECIPES:
+        raise checksummed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
+    model = CnnDecoder(P, side, recipe)
+    needed = model.state_dict()
+    kinds = [{name: (t.shape, t.dtype) for name, t in x.items()} for x in (found, needed)]
+    if kinds[0] != kinds[1]:
+        odd = sorted(name for name in found | needed if kinds[0].get(name) != kinds[1].get(name))
+        raise checksummed.DamagedError(
+            f"{', '.join(odd[:3])} are missing, unknown or of another shape"
+        )
+    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+        raise checksummed.DamagedError("it has weights that are not finite")
+    model.load_state_dict(found)
+    return model.eval()
 
 
 def fit_decoder(bank: SymbolBank, name: str) -> CnnDecoder:

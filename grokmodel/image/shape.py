@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
+
+MOST_ON_GPU = 256
+"""Members of a pack there, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +59,30 @@ SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(PackShape))
 def pack_shape(*values: Any) -> PackShape:
     """One object for all configs with these values of the shape's fields."""
     return PackShape(**dict(zip(SHAPE_FIELDS, values)))
+
+
+class Shaped(Protocol):
+    """What of a config says with which others it can train."""
+
+    @property
+    def shape(self) -> PackShape: ...
+    @property
+    def steps(self) -> int: ...
+
+
+C = TypeVar("C", bound=Shaped)
+
+
+def by_shape(configs: Sequence[C]) -> dict[PackShape, list[C]]:
+    """Trials that can train as one program, those of most steps first."""
+    groups: dict[PackShape, list[C]] = {}
+    for config in configs:
+        groups.setdefault(config.shape, []).append(config)
+    return {shape: sorted(group, key=lambda c: -c.steps) for shape, group in groups.items()}
+
+
+def evenly(group: Sequence[C], count: int) -> list[tuple[C, ...]]:
+    """So many packs of about equal size. Members of one pack should stop at the same time, so
+    neighbors in budget stay together."""
+    bounds = [round(i * len(group) / count) for i in range(count + 1)]
+    return [tuple(group[i:j]) for i, j in pairwise(bounds)]

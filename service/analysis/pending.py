@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.image.config import TrialConfig, config_of
+from grokmodel.image.rows import Row
 from grokmodel.image.shape import PackShape
 from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
 from service.store.keys import snapshot_key
 from service.store.origins import imported_runs
 from service.store.store import Store
 from service.tables.reading import read_rows, read_table, write_rows
-from service.tables.rows import Row
 from service.tables.typical import representatives
 from service.text import config_value, count
 

@@ -22,6 +22,7 @@ from grokmodel.core.checkpoint import CheckpointError
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.decoder import Decoder
 from grokmodel.image.pack import BankKey, Member, bank_key
+from grokmodel.image.rows import Row, without_nan
 from service.analysis.failures import WORKER, Failures
 from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
@@ -32,7 +33,6 @@ from service.settings import Settings
 from service.store import keys
 from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
-from service.tables.rows import Row, without_nan
 from service.tracking.marks import mark
 
 log = logging.getLogger("grok")

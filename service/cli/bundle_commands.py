@@ -42,7 +42,10 @@ def add(verbs: Any) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         "import-results", help="take exported rows into a store, as if trained there"
     )
     importing.add_argument(
-        "folders", nargs="+", metavar="DIR", help="a bundle, or a folder of bundles"
+        "folders",
+        nargs="+",
+        metavar="DIR",
+        help="a bundle, a folder of bundles, or what python -m grokmodel.run left",
     )
     importing.set_defaults(run=run_import)
     return exporting, importing
@@ -67,11 +70,19 @@ def run_export(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def run_import(settings: Settings, args: argparse.Namespace) -> int:
-    folders = [(folder, find(Path(folder))) for folder in args.folders]
-    for folder, found in folders:
-        if not found:
-            raise BundleError(f"{folder}: no {INDEX} there; need a bundle of grok export-results")
-    bundles = [read(path) for _, found in folders for path in found]
+    from service.tables import run_results  # torch: only when it is needed
+
+    bundles = []
+    for name in args.folders:
+        path = Path(name)
+        folders, runs = find(path), run_results.find(path)
+        if not folders and not runs:
+            raise BundleError(
+                f"{path}: neither {INDEX} nor results-1.zip there; need a bundle of grok "
+                "export-results, or results of python -m grokmodel.run"
+            )
+        bundles += [read(folder) for folder in folders]
+        bundles += [bundle for files in runs for bundle in run_results.read(files)]
     for line in import_bundles(Store(settings), bundles):
         print(line)
     return 0

@@ -12,11 +12,11 @@ from grokmodel.core import checksummed
 from grokmodel.data.bank import SymbolBank
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import (
-    RECIPES,
-    CnnDecoder,
     Decoder,
     MeanDecoder,
     decoder_key,
+    dump_decoder,
+    load_decoder,
     needs_training,
     train_decoder,
 )
@@ -50,41 +50,12 @@ def get_decoder(store: Store, key: BankKey, bank: SymbolBank) -> Decoder:
     data = store.get_or_none(path)
     if data is not None:
         try:
-            return _loaded(data, P, side)
+            return load_decoder(data, P, side)
         except checksummed.DamagedError as error:
             log.warning("training a decoder again: %s: damaged (%s)", store.uri(path), error)
     model = train_decoder(bank)
-    store.put(path, checksummed.dump(model.state_dict(), {"recipe": model.recipe}))
+    store.put(path, dump_decoder(model))
     return model
-
-
-def _loaded(data: bytes, P: int, side: int) -> CnnDecoder:
-    """The CNN of a file.
-
-    Raises:
-        DamagedError: it is not one of P classes at this side, or has changed since it was written.
-    """
-    found = checksummed.load(data)
-    model = CnnDecoder(P, side, _recipe(data))
-    needed = model.state_dict()
-    kinds = [{name: (t.shape, t.dtype) for name, t in x.items()} for x in (found, needed)]
-    if kinds[0] != kinds[1]:
-        odd = sorted(name for name in found | needed if kinds[0].get(name) != kinds[1].get(name))
-        raise checksummed.DamagedError(
-            f"{', '.join(odd[:3])} are missing, unknown or of another shape"
-        )
-    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
-        raise checksummed.DamagedError("it has weights that are not finite")
-    model.load_state_dict(found)
-    return model.eval()
-
-
-def _recipe(data: bytes) -> str:
-    """Name of the recipe by which the CNN of a file was trained."""
-    recipe = str(checksummed.header(data).get("recipe"))
-    if recipe not in RECIPES:
-        raise checksummed.DamagedError(f"recipe {recipe!r}; known are {', '.join(RECIPES)}")
-    return recipe
 
 
 def _prepare(key: BankKey, settings: Settings) -> None:

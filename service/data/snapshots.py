@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grokmodel.core.checkpoint import CheckpointError, load_snapshot
 from grokmodel.image.pack import Member
+from grokmodel.image.rows import run_id
 from service.store import keys
 from service.store.store import Store
-from service.tables.rows import run_id
 
 
 def load(store: Store, trial_id: str, step: int, run: str) -> Member:

@@ -19,8 +19,9 @@ import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from grokmodel.core.config import SCIENCE_VERSION
+from grokmodel.core.machine import cpu_name
 from grokmodel.core.outcome import HELD_FOR, LEARNED
-from service.provenance import cpu_name, git_commit
+from service.provenance import git_commit
 from service.reproduction import mirror
 from service.reproduction.claims import CLAIMS, ClaimVerdict, judge
 from service.reproduction.evidence import STEPS_FINAL, VERDICTS, Evidence

@@ -11,6 +11,7 @@ from functools import partial
 
 import pandas as pd
 
+from grokmodel.core.machine import today
 from grokmodel.errors import UserError
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.training import train
@@ -185,7 +186,7 @@ def _begin(store: Store, plan: Plan, tracking: Tracking) -> None:
     """What the store says of a sweep before anything of it is trained."""
     write_manifest(store, plan.sweep, plan.configs, tracking.experiment_id)
     if plan.todo:
-        origins.add_driver(store, plan.sweep, {"date": provenance.today(), **provenance.describe()})
+        origins.add_driver(store, plan.sweep, {"date": today(), **provenance.describe()})
     tracking.axes = sweep_axes(store, plan.sweep)
     store.delete_folder(keys.figures_prefix(plan.sweep))  # figures that are there show the whole
     adopt(store, plan)

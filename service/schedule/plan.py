@@ -10,13 +10,13 @@ from typing import Any
 
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.shape import PackShape
+from grokmodel.image.shape import MOST_ON_GPU, PackShape, by_shape, evenly
 from service.store.store import Store
 from service.tables.reading import done_here_and_elsewhere
 
 PACKS_PER_SLOT = 4
 """CPU packs per slot: members cost their full time there, so small packs balance the load."""
-MAX_MEMBERS = {"cpu": 16, "gpu": 256}
+MAX_MEMBERS = {"cpu": 16, "gpu": MOST_ON_GPU}
 """Members per pack, at most. On a GPU a measurement says how many of them pay: see `pack_size`."""
 MeasureMost = Callable[[Sequence[TrialConfig]], Mapping[PackShape, int]]
 """One config of each shape -> members of the best pack of that shape."""
@@ -123,6 +123,12 @@ def make_plan(
     return Plan(sweep, tuple(configs), tuple(done), tuple(shared), packs)
 
 
+def left_to_train(store: Store, sweep: str, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
+    """Those that neither this sweep nor another has trained."""
+    here, elsewhere = done_here_and_elsewhere(store, sweep)
+    return [c for c in unique(configs) if c.trial_id not in here | elsewhere]
+
+
 def pack(
     configs: Sequence[TrialConfig],
     resources: Resources,
@@ -133,22 +139,15 @@ def pack(
     Args:
         most: members per pack of a shape, at most, where that is known.
     """
-    shapes: dict[PackShape, list[TrialConfig]] = {}
-    for config in configs:
-        shapes.setdefault(config.shape, []).append(config)
     per_slot = 1 if resources.gpus else PACKS_PER_SLOT
     balanced = max(1, math.ceil(len(configs) / (resources.slots * per_slot)))
     packs: list[tuple[TrialConfig, ...]] = []
-    for shape, group in shapes.items():
-        group = sorted(group, key=lambda c: -c.steps)
+    for shape, group in by_shape(configs).items():
         limit = (most or {}).get(shape, MAX_MEMBERS[resources.kind])
         count = math.ceil(len(group) / min(balanced, limit))
         if count > resources.slots:  # so that no slot waits for the others at the end
             count = math.ceil(count / resources.slots) * resources.slots
-        count = min(count, len(group))
-        # members of one pack should stop at the same time, so neighbors in budget stay together
-        bounds = [round(i * len(group) / count) for i in range(count + 1)]
-        packs += [tuple(group[i:j]) for i, j in itertools.pairwise(bounds)]
+        packs += evenly(group, min(count, len(group)))
     return tuple(sorted(packs, key=lambda p: -sum(step_cost(c) * c.steps for c in p)))
 
 

@@ -6,11 +6,10 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 
-from grokmodel.core.checkpoint import dump_snapshot
+from grokmodel.core.checkpoint import dump_snapshot, is_snapshot_step
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member
 from grokmodel.image.shape import PackShape
-from service.store.keys import is_snapshot_step
 from service.store.store import Store, StoreError
 from service.text import byte_size
 

@@ -40,15 +40,6 @@ def snapshots(store: Store, trial_id: str) -> list[tuple[int, str]]:
     return sorted((int(match[1]), match[2]) for match in found if match)
 
 
-def is_snapshot_step(step: int, every: int) -> bool:
-    """Log-spaced steps at which weights are kept: two an octave, 0, 1, 2, 3, 4, 6, 8, 12, ...
-    times `every`."""
-    rounds = step // every
-    while rounds > 3 and rounds % 2 == 0:
-        rounds //= 2
-    return rounds <= 3
-
-
 def decoder_key(key: str) -> str:
     return f"decoders/{key}.safetensors"
 

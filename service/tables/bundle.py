@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ class Bundle:
     """Of all trials that the sweep was asked for, by id."""
     tables: dict[str, pa.Table]
     trained_on: tuple[Facts, ...]
+    checkpoints: Mapping[tuple[str, str], Callable[[], bytes]] = field(default_factory=dict)
+    """Trial and key in a store -> what reads a checkpoint; a folder of tables has none."""
 
     @property
     def runs(self) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """The rows of bundles into a store, as if their trials had been trained there.
 
 Every bundle is checked before anything is written. Then, sweep by sweep, come the manifest, a note
-that the trials were imported, the tables, the marks of analyses and last the `trials` rows: killed
-at any moment, the same command completes it. A trial that the store has of another run is left
-alone; of one that it has of the same run it gets what it lacks.
+that the trials were imported, checkpoints if there are any, the tables, the marks of analyses and
+last the `trials` rows: killed at any moment, the same command completes it. A trial that the store
+has of another run is left alone; of one that it has of the same run it gets what it lacks.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def _import(store: Store, bundle: Bundle) -> Imported:
     known = dict(zip(trials["trial_id"], trials["run_id"]))
     here = done_ids(store, sweep)
     mine = {i for i, run in runs.items() if known.get(i, run) == run}
-    due = (mine - here) | (mine & _lacking_marks(store, bundle))
+    checkpoints = [place for place in bundle.checkpoints if not store.exists(place[1])]
+    lacking = _lacking_marks(store, bundle) | {trial_id for trial_id, _ in checkpoints}
+    due = (mine - here) | (mine & lacking)
     if due:
         manifest = read_manifest(store, sweep)
         experiment_id = manifest.experiment_id if manifest else ""
@@ -74,6 +76,9 @@ def _import(store: Store, bundle: Bundle) -> Imported:
         imported = {i: runs[i] for i in due if i not in known or (i, runs[i]) in elsewhere}
         if imported:
             add_import(store, sweep, imported, bundle.trained_on)
+        for trial_id, key in checkpoints:
+            if trial_id in mine:
+                store.put(key, bundle.checkpoints[trial_id, key]())
         for name in (*(n for n in bundle.tables if n not in LAST), *LAST):
             write_rows(store, name, sweep, _lacking(store, bundle, name, due).to_pylist())
     return Imported(sweep, len(runs), len(mine - here))

@@ -18,8 +18,8 @@ from typing import Any
 from mlflow.entities import Run, RunInfo
 
 from grokmodel.image.config import TrialConfig, config_of
+from grokmodel.image.rows import thinned
 from service.tables.names import axes_of, trial_name
-from service.tables.rows import thinned
 from service.tracking.experiment import KIND_TAG, Experiment, TrackingError
 from service.tracking.inputs import bank_inputs, source_tags
 from service.tracking.metrics import curve_metrics, outcome_metrics, progress_metrics

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from grokmodel.core.checkpoint import CheckpointError, load_state
+from grokmodel.core.checkpoint import resumed
 from grokmodel.core.training import Round
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.evaluate import Decoders
@@ -23,8 +22,6 @@ from service.store.store import Store
 from service.tables.reading import read_table
 from service.worker.recorder import News, Recorder
 from service.worker.writer import Writer
-
-log = logging.getLogger("grok")
 
 REPORT_S = 5.0
 """Seconds between reports of a pack that is trained and waits for its rows to be written."""
@@ -127,15 +124,4 @@ def restore(store: Store, config: TrialConfig) -> Member:
     """The trial at its resume point, or at its start if there is none that can be read."""
     key = keys.state_key(config.trial_id)
     data = store.get_or_none(key)
-    if data is None:
-        return Member.start(config)
-    try:
-        member = load_state(Member, data, store.uri(key))
-    except CheckpointError as error:
-        log.warning("starting trial %s afresh: %s", config.trial_id, error)
-        return Member.start(config)
-    if member.config != config:
-        where = store.uri(key)
-        log.warning("starting trial %s afresh: %s is of another config", config.trial_id, where)
-        return Member.start(config)
-    return member
+    return Member.start(config) if data is None else resumed(Member, config, data, store.uri(key))

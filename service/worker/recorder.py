@@ -22,15 +22,14 @@ from queue import SimpleQueue
 
 import torch
 
-from grokmodel.core.checkpoint import dump_snapshot, dump_state
+from grokmodel.core.checkpoint import dump_snapshot, dump_state, is_snapshot_step
 from grokmodel.core.training import Round
-from grokmodel.image.evaluate import Accuracy, Decoders, accuracy
+from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Banks, Member, Pack
-from grokmodel.image.samples import Sample, draw_samples
+from grokmodel.image.rows import Finished, Row, curve_rows, finish, run_id, samples_of, thinned
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import write_rows
-from service.tables.rows import Row, curve_rows, run_id, sample_rows, thinned, trial_row
 from service.tracking.marks import mark
 from service.worker.writer import Writer
 
@@ -48,10 +47,6 @@ class News:
     """Its curve so far, thinned."""
     row: Row | None = None
     """Of `trials`, once it is written."""
-
-
-Finished = tuple[Member, Accuracy, Accuracy]
-"""A member; its accuracies by many steps and by one."""
 
 
 class Recorder:
@@ -106,23 +101,16 @@ class Recorder:
         due = [
             m
             for m in round_.evaluated
-            if not m.finished and keys.is_snapshot_step(m.step, m.config.eval_every)
+            if not m.finished and is_snapshot_step(m.step, m.config.eval_every)
         ]
         if not due:
             return
-        self._keep_samples(round_.pack, due)
+        for rows in samples_of(due, round_.pack, self.banks, self.decoders).values():
+            self._samples += rows
         for member in due:
             round_.pack.write_back(member)
             copy = frozen(member)
             self.writer.submit(partial(self._write_snapshot, copy), nbytes(copy))
-
-    def _keep_samples(self, pack: Pack, members: Sequence[Member]) -> None:
-        found: dict[str, list[Sample]] = {
-            member.config.trial_id: samples
-            for member, samples in zip(pack.members, draw_samples(pack, self.decoders, self.banks))
-        }
-        for member in members:
-            self._samples += sample_rows(member, found[member.config.trial_id])
 
     def _take_samples(self) -> list[Row]:
         taken, self._samples = self._samples, []
@@ -138,15 +126,11 @@ class Recorder:
         if not members:
             return
         copies = [frozen(member) for member in members]
-        pack = Pack(copies, self.banks, self.device)
-        finals = accuracy(pack, self.decoders, self.banks, pack.shape.final_sample_steps)
-        one_steps = accuracy(pack, self.decoders, self.banks, 1)
-        self._keep_samples(pack, copies)
-        samples = self._take_samples()
-        found = list(zip(copies, finals, one_steps, strict=True))
+        found = finish(copies, self.banks, self.decoders, self.device)
+        samples = [*self._take_samples(), *(row for done in found for row in done.samples)]
         for i in range(0, len(found), FINISHED_AT_ONCE):
             some = found[i : i + FINISHED_AT_ONCE]
-            size = sum(nbytes(member) for member, *_ in some)
+            size = sum(nbytes(done.member) for done in some)
             self.writer.submit(partial(self._write_finished, some, samples), size)
             samples = []
 
@@ -164,20 +148,17 @@ class Recorder:
             self._show(member)
 
     def _write_finished(self, found: Sequence[Finished], samples: Sequence[Row]) -> None:
-        device = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
-        rows = [trial_row(member, final, one, device) for member, final, one in found]
-        curves = [curve_rows(member) for member, *_ in found]
-        for member, *_ in found:
-            self._write_snapshot(member)
+        for done in found:
+            self._write_snapshot(done.member)
         write_rows(self.store, "samples", self.sweep, samples)
-        ids = [row["trial_id"] for row in rows]
-        mark(self.store, self.sweep, ids)
-        write_rows(self.store, "curves", self.sweep, [row for curve in curves for row in curve])
-        write_rows(self.store, "trials", self.sweep, rows)
-        self.phases = self.phases | {row["trial_id"]: row["phase"] for row in rows}  # another one
-        for trial_id, row, curve in zip(ids, rows, curves, strict=True):
+        rows = {done.trial["trial_id"]: done.trial for done in found}
+        mark(self.store, self.sweep, list(rows))
+        write_rows(self.store, "curves", self.sweep, [row for done in found for row in done.curve])
+        write_rows(self.store, "trials", self.sweep, list(rows.values()))
+        self.phases = self.phases | {i: row["phase"] for i, row in rows.items()}  # another one
+        for (trial_id, row), done in zip(rows.items(), found, strict=True):
             self.store.delete(keys.state_key(trial_id))
-            self.news.put(News(trial_id, thinned(curve), row))
+            self.news.put(News(trial_id, thinned(done.curve), row))
 
     def _show(self, member: Member) -> None:
         """The curve so far of a trial in training."""

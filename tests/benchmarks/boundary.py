@@ -36,6 +36,7 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member, bank_key
+from grokmodel.image.rows import trial_row
 from grokmodel.image.training import train
 from service.boundary.lattice import Bools, Floats, edges, unresolved
 from service.boundary.plane import SIDES, Plane, make_plane, spaced_axis
@@ -45,7 +46,6 @@ from service.boundary.study import storage_url
 from service.settings import load_settings
 from service.store.store import Store
 from service.tables.reading import read_table, write_rows
-from service.tables.rows import trial_row
 from sweeps.recipes import FAST
 from tests.benchmarks import machine
 from tests.benchmarks.boundary_truths import PACK, SIZE, distance, distances, searched, truths

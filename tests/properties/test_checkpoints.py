@@ -19,10 +19,9 @@ from grokmodel.core.checkpoint import (
     load_state,
 )
 from grokmodel.image.config import FIELDS
-from grokmodel.image.decoder import RECIPES, CnnDecoder, decoder_key
+from grokmodel.image.decoder import RECIPES, CnnDecoder, decoder_key, load_decoder
 from grokmodel.image.pack import Member
 from service.data import decoders
-from service.data.decoders import _loaded
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
@@ -175,7 +174,7 @@ def test_members_of_any_shape_read_back_as_written(fields):
 @given(damages())
 def test_a_damaged_decoder_is_noticed_or_what_was_written(damage):
     try:
-        found = _loaded(damage(SEALED), 5, 9)
+        found = load_decoder(damage(SEALED), 5, 9)
     except checksummed.DamagedError:
         return
     for name, tensor in DECODER.state_dict().items():
@@ -185,7 +184,7 @@ def test_a_damaged_decoder_is_noticed_or_what_was_written(damage):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_decoder_comes_back_by_the_recipe_that_made_it_and_reads_alike(recipe):
     model = CnnDecoder(5, 9, recipe).eval()
-    back = _loaded(checksummed.dump(model.state_dict(), {"recipe": recipe}), 5, 9)
+    back = load_decoder(checksummed.dump(model.state_dict(), {"recipe": recipe}), 5, 9)
     assert back.recipe == recipe
     images = torch.rand(3, 9, 9)
     assert torch.equal(back(images), model(images))  # in training a CNN reads batches, and drops
@@ -205,7 +204,7 @@ def test_a_decoder_comes_back_by_the_recipe_that_made_it_and_reads_alike(recipe)
 )
 def test_a_decoder_of_another_kind_is_noticed(data, words):
     with pytest.raises(checksummed.DamagedError, match=words):
-        _loaded(data, 5, 9)
+        load_decoder(data, 5, 9)
 
 
 def test_a_damaged_decoder_is_trained_again(tmp_path, monkeypatch, caplog):

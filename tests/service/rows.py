@@ -3,11 +3,11 @@
 from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.pack import Member
+from grokmodel.image.rows import curve_rows, trial_row
 from service.analysis.registry import ANALYSES
 from service.store import keys
 from service.store.manifest import write_manifest
 from service.tables.reading import write_rows
-from service.tables.rows import curve_rows, trial_row
 from service.tables.schema import TABLES
 
 NAN = float("nan")

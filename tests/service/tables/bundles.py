@@ -1,6 +1,7 @@
 """A sweep and its bundle, for the tests of export and import."""
 
 from service.analysis.registry import ANALYSES
+from service.tables import run_results
 from service.tables.bundle import read
 from service.tables.importing import import_bundles
 from tests.service.tiny import tiny_config
@@ -12,6 +13,13 @@ TABLES_OF = {analysis.name: analysis.tables for analysis in ANALYSES}
 
 def take(store, *folders):
     return import_bundles(store, [read(folder) for folder in folders])
+
+
+def take_runs(store, *paths):
+    """Import what runs of plans left; what is said of it."""
+    runs = [files for path in paths for files in run_results.find(path)]
+    bundles = [bundle for files in runs for bundle in run_results.read(files)]
+    return [str(line) for line in import_bundles(store, bundles)]
 
 
 def files(store):

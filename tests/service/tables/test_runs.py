@@ -6,10 +6,10 @@ import itertools
 import pandas as pd
 import pytest
 
+from grokmodel.image.rows import curve_rows, run_id
 from service.schedule.plan import Plan
 from service.schedule.reuse import adopt
 from service.tables.reading import read_table, write_rows
-from service.tables.rows import curve_rows, run_id
 from service.tables.schema import TABLES
 from tests.service.parts import now
 from tests.service.rows import finished_member, finished_row

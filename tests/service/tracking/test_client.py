@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 from mlflow import MlflowClient
 
+from grokmodel.image.rows import MAX_POINTS, thinned
 from service.data.banks import bind_images
-from service.tables.rows import MAX_POINTS, thinned
 from service.tracking.client import Overview, Tracking
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config

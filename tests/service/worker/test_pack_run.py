@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from grokmodel.core.checkpoint import dump_state, load_snapshot, load_state
+from grokmodel.core.checkpoint import dump_state, is_snapshot_step, load_snapshot, load_state
 from grokmodel.core.outcome import Evaluation
 from grokmodel.data.pairs import split_pairs
 from grokmodel.image.pack import Member
@@ -182,7 +182,7 @@ def test_told_to_stop_it_saves_what_it_has_and_ends(store, make_job):
 
 
 def test_snapshot_steps_are_log_spaced():
-    steps = [s for s in range(0, 2001, 10) if keys.is_snapshot_step(s, 10)]
+    steps = [s for s in range(0, 2001, 10) if is_snapshot_step(s, 10)]
     assert steps == [0, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920]
 
 

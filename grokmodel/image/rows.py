@@ -1,4 +1,7 @@
-"""What is known of a member, as rows of the tables."""
+"""What is known of a member, as rows of the tables; `finish` makes all of a finished trial.
+
+Whoever trains writes these rows, to a store or to a file that is imported later.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,66 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from grokmodel.core.outcome import Evaluation, outcome
 from grokmodel.data.pairs import split_pairs
-from grokmodel.image.evaluate import Accuracy
-from grokmodel.image.pack import Member
-from grokmodel.image.samples import Sample
+from grokmodel.image.evaluate import Accuracy, Decoders, accuracy
+from grokmodel.image.pack import Banks, Member, Pack
+from grokmodel.image.samples import Sample, draw_samples
 
 Row = dict[str, Any]
 T = TypeVar("T")
 
 MAX_POINTS = 200
 """Points of a thinned curve, at most."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished member and its rows."""
+
+    member: Member
+    trial: Row
+    """Of `trials`."""
+    curve: list[Row]
+    """Of `curves`."""
+    samples: list[Row]
+    """Of `samples`, at its last step."""
+
+
+def finish(
+    members: Sequence[Member], banks: Banks, decoders: Decoders, device: torch.device
+) -> list[Finished]:
+    """Measure and draw what is asked of finished members, all of one PackShape."""
+    pack = Pack(members, banks, device)
+    finals = accuracy(pack, decoders, banks, pack.shape.final_sample_steps)
+    one_steps = accuracy(pack, decoders, banks, 1)
+    samples = samples_of(members, pack, banks, decoders)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return [
+        Finished(
+            member, trial_row(member, final, one_step, name), curve_rows(member),
+            samples[member.config.trial_id],
+        )
+        for member, final, one_step in zip(members, finals, one_steps, strict=True)
+    ]  # fmt: skip
+
+
+def samples_of(
+    members: Sequence[Member], pack: Pack, banks: Banks, decoders: Decoders
+) -> dict[str, list[Row]]:
+    """The `samples` rows of members of a pack at their step, by trial."""
+    drawn = zip(pack.members, draw_samples(pack, decoders, banks), strict=True)
+    return {
+        member.config.trial_id: sample_rows(member, samples)
+        for member, samples in drawn
+        if member in members
+    }
 
 
 def trial_row(member: Member, final: Accuracy, one_step: Accuracy, device: str) -> Row:

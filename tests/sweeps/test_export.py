@@ -1,0 +1,35 @@
+"""grok_phase.py --export, as a user gives it."""
+
+import pytest
+
+from grokmodel.run.plan import read_plan
+from sweeps import grok_phase
+from tests.grokmodel.runs import run
+from tests.service.tables.bundles import take_runs
+
+FLAGS = ["--name", "far", "--P", "7", "--side", "8", "--width", "16", "--ffn", "16", "--seeds", "2"]
+FLAGS += ["--batch", "32", "--t-levels", "8", "--steps", "20", "--eval-every", "10"]
+
+
+def test_a_plan_is_written_trained_and_done(settings, store, tmp_path, capsys):
+    plan = tmp_path / "a plan.zip"
+    command = [*FLAGS, "--store", settings.store, "--export", str(plan)]
+    assert grok_phase.main(command) == 0
+    said = capsys.readouterr().out
+    assert f"{plan}: 2 trials of 1 pack shape, 1 image bank" in said
+    assert "    python -m grokmodel.run 'a plan.zip' --out far-results\n" in said
+    assert f"    grok import-results far-results --store {settings.store}\n" in said
+    assert store.list("") == []
+    assert len(read_plan(plan).configs) == 2
+    assert run(plan, tmp_path / "out") == 0
+    take_runs(store, tmp_path / "out")
+    plan.unlink()
+    assert grok_phase.main(command) == 0
+    assert "all 2 trials are done already; no plan is written" in capsys.readouterr().out
+    assert not plan.exists()
+
+
+def test_a_plan_instead_of_a_dry_run(capsys, tmp_path):
+    with pytest.raises(SystemExit, match="2"):
+        grok_phase.main([*FLAGS, "--dry-run", "--export", str(tmp_path / "plan.zip")])
+    assert "not allowed with argument" in capsys.readouterr().err
