@@ -36,6 +36,8 @@ from service.worker.writer import Writer
 FINISHED_AT_ONCE = 16
 """Trials that get their rows together: enough to keep files few, not so many that a kill costs
 much."""
+SHOWN_AFTER_S = 5.0
+"""Seconds in training after which a trial is shown: one that is done sooner is shown as a whole."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Recorder:
         self.news: SimpleQueue[News] = SimpleQueue()
         """For the driver: what is written, and curves so far."""
         self.banks, self.decoders, self.device = banks, decoders, device
-        self.saved_at = time.monotonic()
+        self.began = self.saved_at = time.monotonic()
+        self.shown = False
+        """Whether those who watch were told of its trials."""
         self.saving: Future[None] | None = None
         self.phases: dict[str, str] = {}
         """Phase of every trial whose row is written, by id."""
@@ -75,9 +79,7 @@ class Recorder:
         """That no row or resume point needs yet."""
 
     def begin(self, members: Sequence[Member]) -> None:
-        """Show the trials that are to be trained; finish those that a kill left unfinished."""
-        for member in members:
-            self._show(member)
+        """Finish what a kill left unfinished."""
         self._finish([m for m in members if m.finished])
 
     def record(self, round_: Round[Pack], at_once: bool = False) -> None:
@@ -89,6 +91,11 @@ class Recorder:
         self.writer.check()
         self._finish([m for m in round_.evaluated if m.finished])
         self._save_snapshots(round_)
+        if not self.shown and time.monotonic() - self.began > SHOWN_AFTER_S:
+            self.shown = True
+            for member in round_.evaluated:
+                if not member.finished:
+                    self._show(member)
         is_due = time.monotonic() - self.saved_at > self.checkpoint_s
         # a store that is slower than that gets fewer resume points, not a queue of them
         if at_once or (is_due and (self.saving is None or self.saving.done())):

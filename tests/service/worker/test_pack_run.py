@@ -16,7 +16,7 @@ from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table
 from service.tracking import marks
-from service.worker import pack_run
+from service.worker import pack_run, recorder
 from service.worker.pack_run import PackJob, PreemptedError, pack_rounds
 from service.worker.recorder import frozen
 from tests.service.packs import run_pack
@@ -221,9 +221,19 @@ def test_curves_so_far_are_news_whenever_a_resume_point_is_saved(make_job):
 
     job = dataclasses.replace(make_job(config), trainer=slow_trainer)
     run_pack(job, lambda p: seen.extend(len(n.curve) for n in p.news if n.row is None))
-    assert seen[0] == 0  # that it is in training
     assert seen == sorted(set(seen))
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize(("after_s", "is_shown"), [(0.0, True), (60.0, False)])
+def test_a_trial_is_shown_once_it_has_been_trained_for_a_while(
+    make_job, monkeypatch, after_s, is_shown
+):
+    monkeypatch.setattr(recorder, "SHOWN_AFTER_S", after_s)
+    job, seen = make_job(tiny_config()), []
+    job = dataclasses.replace(job, settings=dataclasses.replace(job.settings, checkpoint_s=1e9))
+    run_pack(job, lambda p: seen.extend(len(n.curve) for n in p.news if n.row is None))
+    assert seen == [1] * is_shown
 
 
 def test_no_resume_point_comes_back_after_the_row(store, make_job, monkeypatch):
