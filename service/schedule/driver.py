@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -105,7 +106,7 @@ def run_sweep(
                 marks.mark(store, sweep, [marks.SWEEP])  # of which MLflow says so
             outbox.publish(settings, sweep, say, status="FINISHED")
             return _result(store, sweep, known.experiment_id, started, ())
-        tracking = Tracking.start(settings.tracking_uri, sweep, settings.artifacts)
+        tracking = _start(sweep, settings)
         plan, resources = _plan(store, sweep, configs, settings, say, gpus)
         prepare_decoders(plan.todo, settings)
         with shown(store, sweep, tracking, say) as publisher:
@@ -163,6 +164,14 @@ def shown(
             raise
 
 
+def _start(sweep: str, settings: Settings) -> Tracking:
+    """MLflow and Ray at the same time: both are waited for, for seconds."""
+    with ThreadPoolExecutor(1) as pool:
+        tracking = pool.submit(Tracking.start, settings.tracking_uri, sweep, settings.artifacts)
+        start_ray()  # in the main thread, the only one that may handle signals
+        return tracking.result()
+
+
 def _plan(
     store: Store,
     sweep: str,
@@ -171,8 +180,7 @@ def _plan(
     say: Callable[[str], None],
     gpus: int | None,
 ) -> tuple[Plan, Resources]:
-    """What is to be done on the cluster that there is, or that is started here."""
-    start_ray()
+    """What is to be done on the cluster."""
     warn_unless_shared(settings)
     resources = cluster_resources(gpus)
     measure = partial(pack_size.most_members, data_root=settings.data_root)
