@@ -16,6 +16,8 @@ from service.tables.reading import done_here_and_elsewhere
 
 PACKS_PER_SLOT = 4
 """CPU packs per slot: members cost their full time there, so small packs balance the load."""
+FEW_MEMBERS = 3
+"""Members from which on a pack on a CPU gains little more (docs/performance.md)."""
 MAX_MEMBERS = {"cpu": 16, "gpu": MOST_ON_GPU}
 """Members per pack, at most. On a GPU a measurement says how many of them pay: see `pack_size`."""
 MeasureMost = Callable[[Sequence[TrialConfig]], Mapping[PackShape, int]]
@@ -140,7 +142,9 @@ def pack(
         most: members per pack of a shape, at most, where that is known.
     """
     per_slot = 1 if resources.gpus else PACKS_PER_SLOT
-    balanced = max(1, math.ceil(len(configs) / (resources.slots * per_slot)))
+    balanced = math.ceil(len(configs) / (resources.slots * per_slot))
+    # a CPU too is used better by a few members at a time, as long as each slot gets a pack
+    balanced = max(balanced, min(FEW_MEMBERS, math.ceil(len(configs) / resources.slots)), 1)
     packs: list[tuple[TrialConfig, ...]] = []
     for shape, group in by_shape(configs).items():
         limit = (most or {}).get(shape, MAX_MEMBERS[resources.kind])

@@ -1,6 +1,6 @@
 """How much a pack gains over one plain PyTorch model per process.
 
-    python tests/benchmarks/fused_training.py                  this CPU, the shape of `fast`
+    python tests/benchmarks/fused_training.py                  this CPU, the default shape
     python tests/benchmarks/fused_training.py --device cuda    a GPU, within 8 minutes
 
 Every row of the table is measured in a process of its own, in `--rounds` rounds over all rows; the
@@ -32,20 +32,30 @@ from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack, bank_key
 from grokmodel.image.pack_size import synchronized_clock
 from tests.benchmarks import machine
-from tests.benchmarks.plain import OpByOp, PlainTrial, random_bank
+from tests.benchmarks.plain import (
+    CompiledTrial,
+    GraphTrial,
+    OpByOp,
+    PlainTrial,
+    VmapTrials,
+    random_bank,
+)
 
 Cell = dict[str, Any]
 
 SHAPES: dict[str, dict[str, Any]] = {
-    "cpu": {"P": 31, "side": 16, "batch": 384, "t_levels": 48, "heads": 1, "norm": "ffn",
-            "input_gate": True, "loss": "x0"},
-    "cuda": {"P": 23, "side": 32, "batch": 512, "t_levels": 64},
+    "cpu": {"P": 23, "side": 16, "batch": 512, "t_levels": 64, "heads": 8},
+    "cuda": {"P": 23, "side": 32, "batch": 512, "t_levels": 64, "heads": 8},
 }  # fmt: skip
-"""The shape of the preset `fast`, and the paper's."""
-WIDTHS = {"cpu": [64, 128], "cuda": [128, 512]}
+"""The default shape, and the paper's side."""
+PEERS = {"cpu": ["plain, compiled", "vmap"], "cuda": ["plain, graph", "plain, compiled", "vmap"]}
+"""What others would do."""
+ALONE = {"plain": PlainTrial, "plain, compiled": CompiledTrial, "plain, graph": GraphTrial}
+"""One model at a time."""
+WIDTHS = {"cpu": [64, 128], "cuda": [128, 256, 512]}
 MEMBERS = {"cpu": [1, 3, 6], "cuda": [1, 8, 64, 256]}
 PROGRAMS = {"cpu": ["eager"], "cuda": ["graph"]}
-WITHOUT = ("image table", "levels of t", "fused AdamW")
+WITHOUT = ("levels of t", "fused AdamW")
 """Levers that a row of the table does without."""
 LEVER_MEMBERS = {"cpu": 3, "cuda": 64}
 CELL_LIMIT_S = 150
@@ -70,7 +80,11 @@ def cells(args: argparse.Namespace) -> list[Cell]:
     """All rows of the table, the widest and its levers first, and its yardstick before all."""
     out: list[Cell] = []
     for width in sorted(args.widths, reverse=True):
-        out.append({"kind": "plain", "width": width, "members": 1, "precision": "float32"})
+        alone: Cell = {"kind": "plain", "width": width, "members": 1, "precision": "float32"}
+        out.append(alone)
+        for kind in args.peers:
+            many = LEVER_MEMBERS[args.device] if kind in ("vmap", "modelbatch") else 1
+            out.append({**alone, "kind": kind, "members": many})
         grid = itertools.product(args.members, args.precisions, args.programs)
         out += [
             {"kind": "pack", "width": width, "members": m, "precision": p, "program": program}
@@ -92,8 +106,9 @@ def measure(cell: Cell, device: torch.device, seconds: float, threads: int) -> C
         torch.cuda.reset_peak_memory_stats()
     config = config_of(cell, device)
     flops = 0
-    if cell["kind"] == "plain":
-        step: Callable[[], Any] = PlainTrial(config, random_bank(config), device).step
+    step: Callable[[], Any]
+    if cell["kind"] != "pack":
+        step = peer(cell, config, device)
     else:
         pack = make_pack(cell, config, device)
         flops = products_of(pack)
@@ -112,9 +127,16 @@ def measure(cell: Cell, device: torch.device, seconds: float, threads: int) -> C
     }
 
 
+def peer(cell: Cell, config: TrialConfig, device: torch.device) -> Callable[[], Any]:
+    """The step of what is not a pack."""
+    bank, kind = random_bank(config), cell["kind"]
+    if kind in ALONE:
+        return ALONE[kind](config, bank, device).step
+    return VmapTrials(config, bank, device, cell["members"], kind == "modelbatch").step
+
+
 def config_of(cell: Cell, device: torch.device) -> TrialConfig:
     shape = SHAPES[device.type] | {"width": cell["width"], "ffn": cell["width"]}
-    shape["heads"] = 4 if cell["width"] >= 512 else 1
     if cell.get("lever") == "levels of t":
         shape["t_levels"] = shape["batch"]
     return TrialConfig(**shape, precision=cell["precision"])
@@ -124,8 +146,6 @@ def make_pack(cell: Cell, config: TrialConfig, device: torch.device) -> Pack:
     member = Member.start(config)
     banks = {bank_key(config): random_bank(config)}
     pack = Pack([member] * cell["members"], banks, device, cell["program"])
-    if cell.get("lever") == "image table":
-        pack.tables = None
     if cell.get("lever") == "fused AdamW":
         pack.optimizer = OpByOp(pack.state, pack.hyper)
     return pack
@@ -218,18 +238,34 @@ def summarize(cell: Cell, found: list[Cell]) -> Cell:
 
 def report(rows: list[Cell]) -> str:
     plain = {r["width"]: r.get("member_steps_per_s") for r in rows if r["kind"] == "plain"}
-    head = ["model", "width", "M", "precision", "program", "member-steps/s", "to plain"]
+    best: Cell = {}
+    for r in rows:
+        if r["kind"] in ALONE and "error" not in r:
+            best[r["width"]] = max(best.get(r["width"], 0.0), r["member_steps_per_s"])
+    head = [
+        "model",
+        "width",
+        "M",
+        "precision",
+        "program",
+        "member-steps/s",
+        "to plain",
+        "to best alone",
+    ]
     head += ["of ceiling", "peak MiB", "ready s"]
     lines = []
     for r in rows:
         name = r["kind"] + (f", no {r['lever']}" if "lever" in r else "")
         line = [name, str(r["width"]), str(r["members"]), r["precision"], r.get("program", "eager")]
         if "error" in r:
-            lines.append([*line, r["error"], "", "", "", ""])
+            lines.append([*line, r["error"], "", "", "", "", ""])
             continue
         rate, base, share = r["member_steps_per_s"], plain.get(r["width"]), r["share_of_ceiling"]
         r["ratio_to_plain"] = rate / base if base else None
-        line += [f"{rate:.1f}", f"{rate / base:.2f}x" if base else "-"]
+        r["ratio_to_best_alone"] = rate / best[r["width"]] if r["width"] in best else None
+        line += [f"{rate:.1f}"]
+        for ratio in (r["ratio_to_plain"], r["ratio_to_best_alone"]):
+            line.append(f"{ratio:.2f}x" if ratio else "-")
         line += [f"{100 * share:.1f} %" if share else "-", f"{r['peak_mib']:.0f}"]
         lines.append([*line, f"{r['ready_s']:.1f}"])
     return machine.table(head, lines)
@@ -238,10 +274,16 @@ def report(rows: list[Cell]) -> str:
 def main() -> int:
     parser = machine.parser_of(__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--widths", type=int, nargs="+", help="default: 64 128; on a GPU 128 512")
+    parser.add_argument(
+        "--widths", type=int, nargs="+", help="default: 64 128; on a GPU 128 256 512"
+    )
     parser.add_argument("--members", type=int, nargs="+", help="default: 1 3 6; on a GPU 1 ... 256")
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--programs", nargs="+", help="default: eager; on a GPU graph")
+    parser.add_argument(
+        "--peers", nargs="*", choices=[*PEERS["cuda"], "modelbatch"],
+        help="what else is measured (default: all but modelbatch, which is a package on PyPI)",
+    )  # fmt: skip
     parser.add_argument("--no-levers", dest="levers", action="store_false")
     parser.add_argument("--seconds", type=float, default=2.0, help="measuring time of a cell")
     parser.add_argument("--rounds", type=int, help="default: 3; on a GPU 1")
@@ -258,6 +300,7 @@ def main() -> int:
         return 0
     args.widths = args.widths or WIDTHS[args.device]
     args.members = args.members or MEMBERS[args.device]
+    args.peers = PEERS[args.device] if args.peers is None else args.peers
     args.programs = args.programs or PROGRAMS[args.device]
     rounds = args.rounds or (1 if args.device == "cuda" else 3)
     todo = cells(args)

@@ -8,11 +8,14 @@ device and are gathered by index, as in a pack.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from grokmodel.core.execution import CapturedStep
 from grokmodel.core.optim import EPS, Optimizer
 from grokmodel.data.bank import SymbolBank
 from grokmodel.data.pairs import result_table, split_pairs
@@ -53,17 +56,22 @@ class PlainTrial:
 
     def step(self) -> torch.Tensor:
         """One training step; returns the loss."""
-        c = self.config
-        a, b = self.pairs[torch.randint(len(self.pairs), (c.batch,), device=self.device)].T
-        x0 = self.images[self.table[a, b]]
-        t = torch.sigmoid(c.t_mean + c.t_std * torch.randn(c.batch, device=self.device))
-        x_t = torch.lerp(x0, torch.randn_like(x0), t[:, None, None])
-        loss = (self.model(self.images[a], self.images[b], x_t, t) - x0).square().mean()
+        a, b, x0, x_t, t = self.batch()
+        loss = (self.model(a, b, x_t, t) - x0).square().mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self.average.update_parameters(self.model)
         return loss.detach()
+
+    def batch(self) -> tuple[Tensor, ...]:
+        """Images a and b, result, noisy result, noise level of every row."""
+        c = self.config
+        a, b = self.pairs[torch.randint(len(self.pairs), (c.batch,), device=self.device)].T
+        x0 = self.images[self.table[a, b]]
+        t = torch.sigmoid(c.t_mean + c.t_std * torch.randn(c.batch, device=self.device))
+        x_t = torch.lerp(x0, torch.randn_like(x0), t[:, None, None])
+        return self.images[a], self.images[b], x0, x_t, t
 
     @torch.no_grad()
     def accuracy(self, pairs: torch.Tensor) -> float:
@@ -75,6 +83,94 @@ class PlainTrial:
             x = torch.lerp(x, self.average(self.images[a], self.images[b], x, t), 1 / k)
         found = torch.cdist(x.flatten(1), self.images.flatten(1)).argmin(1)
         return float((found == self.table[a, b]).float().mean())
+
+
+class CompiledTrial(PlainTrial):
+    """The best of a single model without code of one's own: forward and backward compiled, the
+    optimizer fused."""
+
+    def __init__(self, config: TrialConfig, bank: SymbolBank, device: torch.device) -> None:
+        super().__init__(config, bank, device)
+        self.optimizer = fused_adamw(self.model.parameters(), config)
+        self.model.compile(dynamic=False)
+
+
+class GraphTrial(PlainTrial):
+    """A single model on a GPU whose whole step is one CUDA graph."""
+
+    WARMUP_STEPS = 3
+
+    def __init__(self, config: TrialConfig, bank: SymbolBank, device: torch.device) -> None:
+        super().__init__(config, bank, device)
+        self.optimizer = fused_adamw(self.model.parameters(), config, capturable=True)
+        self.captured = CapturedStep(device)
+
+    def step(self) -> torch.Tensor:
+        self.captured(self._step)
+        return torch.zeros(())
+
+    def _step(self) -> None:
+        a, b, x0, x_t, t = self.batch()
+        loss = (self.model(a, b, x_t, t) - x0).square().mean()
+        grads = torch.autograd.grad(loss, list(self.model.parameters()))
+        for p, grad in zip(self.model.parameters(), grads, strict=True):
+            p.grad = grad
+        self.optimizer.step()
+        averages, weights = list(self.average.module.parameters()), list(self.model.parameters())
+        torch._foreach_lerp_([p.data for p in averages], [p.data for p in weights],
+                             1 - self.config.ema)  # fmt: skip
+
+
+class VmapTrials:
+    """M trials by `torch.func.vmap` over the plain model, as libraries for ensembles do it, with
+    one fused optimizer for all.
+
+    Args:
+        forward: in place of vmap, M outputs from M inputs: `modelbatch.ModelBatch`, if it is to be
+            measured itself.
+    """
+
+    def __init__(
+        self, config: TrialConfig, bank: SymbolBank, device: torch.device, members: int,
+        library: bool = False,
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.trials = [PlainTrial(config, bank, device) for _ in range(members)]
+        models = [trial.model for trial in self.trials]
+        if library:
+            from modelbatch import ModelBatch  # pip install modelbatch
+
+            self.batched = ModelBatch(models, shared_input=False)
+            self.params = dict(self.batched.named_parameters())
+        else:
+            self.params, buffers = torch.func.stack_module_state(models)
+            base = models[0]
+
+            def forward(params: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+                return torch.func.functional_call(base, (params, buffers), inputs)  # type: ignore[no-any-return]
+
+            self.batched = lambda *inputs: torch.func.vmap(forward)(self.params, *inputs)
+        self.average = [p.detach().clone() for p in self.params.values()]
+        self.optimizer = fused_adamw(self.params.values(), config)
+
+    def step(self) -> torch.Tensor:
+        a, b, x0, x_t, t = map(torch.stack, zip(*(trial.batch() for trial in self.trials)))
+        loss = (self.batched(a, b, x_t, t) - x0).square().mean((1, 2, 3)).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        weights = [p.detach() for p in self.params.values()]
+        torch._foreach_lerp_(self.average, weights, 1 - self.config.ema)
+        return loss.detach()
+
+
+def fused_adamw(
+    params: Iterable[Tensor], c: TrialConfig, capturable: bool = False
+) -> torch.optim.AdamW:
+    return torch.optim.AdamW(
+        params, lr=c.lr, betas=(c.beta1, c.beta2), weight_decay=c.weight_decay, fused=True,
+        capturable=capturable,
+    )  # fmt: skip
 
 
 class OpByOp(Optimizer):

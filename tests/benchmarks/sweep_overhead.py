@@ -1,7 +1,8 @@
 """What the service adds to the work of its trials, and what it saves against the ordinary way.
 
-    python tests/benchmarks/sweep_overhead.py                 within 10 minutes on two cores
+    python tests/benchmarks/sweep_overhead.py                 within 20 minutes on two cores
     python tests/benchmarks/sweep_overhead.py --steps 2750    real training as long as `fast`
+    python tests/benchmarks/sweep_overhead.py --only cost     CPU seconds of a tiny trial
 
 *Overhead*: `--trials` trials that sleep `--seconds` go the whole way, plan, Tune, MLflow, tables,
 on `--slots` slots; set against the sum of their sleep over the slots. Sleep stands for a GPU at
@@ -11,11 +12,15 @@ work: the service has the processor to itself.
 Ray's MLflowLoggerCallback, a plain PyTorch model (`plain.py`), an evaluation as often and a
 checkpoint at the end. Same configs, same machine, in turn; each from the start of its process to
 its last result. Both ways stop at `--steps`; analyses are left out on both sides.
+
+*Cost*: CPU seconds of all processes per trial of the preset `smoke`, training included: the slope
+between `--few` and `--many` trials, with quick analyses, without, and the ordinary way.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
@@ -23,12 +28,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+import psutil
 import torch
 
 from grokmodel.core.outcome import Evaluation
@@ -42,6 +49,7 @@ from sweeps.presets import preset_configs
 from tests.benchmarks import machine
 
 TARGET_OVERHEAD, TARGET_RATIO = 0.15, 2.0
+TARGET_NONE, TARGET_QUICK = 0.2, 0.35
 
 
 def quiet(line: str) -> None:
@@ -82,6 +90,52 @@ def run_sleeping(args: argparse.Namespace, folder: str) -> None:
     )
     if len(result.trials) != args.trials:
         raise SystemExit(f"{len(result.trials)} rows; need {args.trials}")
+
+
+# --- cost ----------------------------------------------------------------------------------------
+
+
+def run_tiny(args: argparse.Namespace, folder: str) -> None:
+    from service.analysis.pending import Wish
+    from service.schedule.driver import run_sweep
+
+    configs = tiny_configs(args.trials)
+    result = run_sweep("tiny", configs, load_settings(folder), quiet, Wish(scope=args.analyses))
+    if len(result.trials) != len(configs):
+        raise SystemExit(f"{len(result.trials)} rows; need {len(configs)}")
+
+
+def tiny_configs(trials: int) -> list[TrialConfig]:
+    return preset_configs("smoke", {"seed": list(range(trials)), "weight_decay": [1.0]})
+
+
+def bare_seconds(members: int = 16) -> float:
+    """CPU seconds of the training steps of one tiny trial, in a pack as large as a sweep's."""
+    torch.set_num_threads(1)
+    configs = tiny_configs(members)
+    bank = load_bank(*bank_key(configs[0]), root="data")
+    pack = Pack([Member.start(c) for c in configs], {bank_key(configs[0]): bank},
+                torch.device("cpu"))  # fmt: skip
+    started = time.process_time()
+    for _ in range(configs[0].steps):
+        pack.step()
+    return (time.process_time() - started) / members
+
+
+def cost(args: argparse.Namespace) -> dict[str, float]:
+    """CPU seconds per trial, by what is done with it."""
+    found = {"bare_s": bare_seconds()}
+    ways = {"none_s": ("tiny", "none"), "quick_s": ("tiny", "quick"),
+            "ordinary_s": ("tiny-ordinary", "none")}  # fmt: skip
+    for name, (part, analyses) in ways.items():
+        few, many = args.few, args.many if part == "tiny" else 2 * args.few
+        least, most = (
+            used_by(part, argparse.Namespace(**vars(args) | {"trials": n, "analyses": analyses}))
+            for n in (few, many)
+        )
+        found[name] = (most.cpu_s - least.cpu_s) / (many - few)
+        found[name.replace("_s", "_fixed_s")] = least.cpu_s - few * found[name]
+    return found
 
 
 # --- the ordinary way ----------------------------------------------------------------------------
@@ -138,6 +192,14 @@ def _checkpoint(trial: Any) -> Any:
 
 
 def run_ordinary(args: argparse.Namespace, folder: str) -> None:
+    run_one_by_one(real_configs(args), folder)
+
+
+def run_tiny_ordinary(args: argparse.Namespace, folder: str) -> None:
+    run_one_by_one(tiny_configs(args.trials), folder)
+
+
+def run_one_by_one(trials: Sequence[TrialConfig], folder: str) -> None:
     import ray
     from ray import tune
     from ray.air.integrations.mlflow import MLflowLoggerCallback
@@ -149,7 +211,7 @@ def run_ordinary(args: argparse.Namespace, folder: str) -> None:
     callback = MLflowLoggerCallback(
         tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="ordinary"
     )
-    configs = [c.to_dict() for c in real_configs(args)]
+    configs = [c.to_dict() for c in trials]
 
     def trainable(config: dict[str, Any]) -> None:
         train_ordinarily(configs[config["trial"]])
@@ -165,24 +227,44 @@ def run_ordinary(args: argparse.Namespace, folder: str) -> None:
 
 # --- parts, each in a process of its own ----------------------------------------------------------
 
-PARTS = {"sleeping": run_sleeping, "service": run_service, "ordinary": run_ordinary}
+PARTS = {
+    "sleeping": run_sleeping, "service": run_service, "ordinary": run_ordinary,
+    "tiny": run_tiny, "tiny-ordinary": run_tiny_ordinary,
+}  # fmt: skip
+POLL_S = 0.1
 
 
-def seconds_of(part: str, args: argparse.Namespace) -> float:
-    """Wall seconds of one part in a process and a folder of its own."""
+@dataclass(frozen=True)
+class Used:
+    """What a part took."""
+
+    wall_s: float
+    cpu_s: float
+    """Of all its processes."""
+
+
+def used_by(part: str, args: argparse.Namespace) -> Used:
+    """What one part takes in a process and a folder of its own."""
     command = [sys.executable, __file__, "--part", part]
-    for name in ("trials", "seconds", "slots", "real_trials", "steps"):
+    for name in ("trials", "seconds", "slots", "real_trials", "steps", "analyses"):
         command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     with tempfile.TemporaryDirectory() as folder:
         env = os.environ | {"GROK_BENCHMARK_FOLDER": folder, "PYTHONPATH": str(ROOT)}
         env.pop("RAY_ADDRESS", None)
         started = time.perf_counter()
-        done = subprocess.run(command, env=env, stdout=subprocess.DEVNULL)
-        wall = time.perf_counter() - started
-    if done.returncode:
-        raise SystemExit(f"sweep_overhead: part {part} ended with exit code {done.returncode}")
-    quiet(f"{part}: {wall:.1f} s")
-    return wall
+        process = psutil.Popen(command, env=env, stdout=subprocess.DEVNULL)
+        cpu_s: dict[psutil.Process, float] = {}
+        while process.poll() is None:
+            for each in (process, *process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):  # it has ended since
+                    times = each.cpu_times()
+                    cpu_s[each] = times.user + times.system
+            time.sleep(POLL_S)
+        used = Used(time.perf_counter() - started, sum(cpu_s.values()))
+    if process.returncode:
+        raise SystemExit(f"sweep_overhead: part {part} ended with exit code {process.returncode}")
+    quiet(f"{part}: {used.wall_s:.1f} s, {used.cpu_s:.1f} CPU s")
+    return used
 
 
 def run_part(args: argparse.Namespace) -> None:
@@ -198,7 +280,7 @@ def run_part(args: argparse.Namespace) -> None:
 
 
 def overhead(args: argparse.Namespace) -> dict[str, float]:
-    wall = seconds_of("sleeping", args)
+    wall = used_by("sleeping", args).wall_s
     work = args.trials * args.seconds / args.slots
     return {"sleeping_s": wall, "work_s": work, "overhead_fraction": wall / work - 1}
 
@@ -207,7 +289,7 @@ def comparison(args: argparse.Namespace) -> dict[str, Any]:
     walls: dict[str, list[float]] = {"service": [], "ordinary": []}
     for _ in range(args.rounds):
         for part, found in walls.items():
-            found.append(seconds_of(part, args))
+            found.append(used_by(part, args).wall_s)
     ratios = [o / s for s, o in zip(walls["service"], walls["ordinary"])]
     medians = {part: statistics.median(found) for part, found in walls.items()}
     return {
@@ -237,6 +319,13 @@ def report(args: argparse.Namespace, found: dict[str, Any]) -> str:
             f"{found['ratio_to_ordinary']:.2f}x (target {TARGET_RATIO:g}x; {args.real_trials} "
             f"trials of {args.steps} steps, {args.rounds} rounds)"
         )
+    if "none_s" in found:
+        lines.append(
+            f"cost       {found['none_s']:.2f} CPU s per tiny trial without analyses (target "
+            f"{TARGET_NONE:g}), {found['quick_s']:.2f} with quick ones (target {TARGET_QUICK:g}), "
+            f"{found['ordinary_s']:.2f} the ordinary way; its training steps alone "
+            f"{found['bare_s']:.2f}; a sweep itself {found['none_fixed_s']:.0f} CPU s"
+        )
     return "\n".join(lines)
 
 
@@ -248,23 +337,26 @@ def main() -> int:
     parser.add_argument("--real-trials", type=int, default=8, help="trials that train")
     parser.add_argument("--steps", type=int, default=1000, help="steps of a trial that trains")
     parser.add_argument("--rounds", type=int, default=1, help="times that both ways are run")
-    parser.add_argument("--only", choices=("overhead", "ordinary"), help="one half of it")
+    parser.add_argument("--only", choices=("overhead", "ordinary", "cost"), help="one of them")
+    parser.add_argument("--few", type=int, default=30, help="tiny trials whose cost is measured")
+    parser.add_argument("--many", type=int, default=330, help="the same, for the slope")
+    parser.add_argument("--analyses", default="none", help=argparse.SUPPRESS)
     parser.add_argument("--part", choices=sorted(PARTS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
         run_part(args)
         return 0
     found: dict[str, Any] = {}
-    if args.only != "ordinary":
-        found |= overhead(args)
-    if args.only != "overhead":
-        found |= comparison(args)
+    for name, measured in (("overhead", overhead), ("ordinary", comparison), ("cost", cost)):
+        if args.only in (None, name):
+            found |= measured(args)
     print(report(args, found))
     asked = {k: v for k, v in vars(args).items() if k not in ("json", "part", "only")}
     machine.write_json(args.json, {"machine": machine.describe("cpu"), "asked": asked} | found)
     late = found.get("overhead_fraction", 0) > TARGET_OVERHEAD
     slow = found.get("ratio_to_ordinary", TARGET_RATIO) < TARGET_RATIO
-    return int(late or slow)
+    dear = found.get("none_s", 0) > TARGET_NONE or found.get("quick_s", 0) > TARGET_QUICK
+    return int(late or slow or dear)
 
 
 if __name__ == "__main__":

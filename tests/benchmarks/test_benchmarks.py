@@ -23,9 +23,20 @@ def run(*command):
 def test_fused_training_sets_packs_against_the_plain_model(tmp_path):
     out = tmp_path / "fused.json"
     sizes = ["--widths", "16", "--members", "1", "4", "--seconds", "0.1", "--rounds", "1"]
-    printed = run(SCRIPT, *sizes, "--precisions", "float32", "--no-levers", "--json", str(out))
-    plain, one, four = json.loads(out.read_text())["rows"]
+    printed = run(
+        SCRIPT,
+        *sizes,
+        "--precisions",
+        "float32",
+        "--no-levers",
+        "--peers",
+        "vmap",
+        "--json",
+        str(out),
+    )
+    plain, vmap, one, four = json.loads(out.read_text())["rows"]
     assert (plain["kind"], one["members"], four["members"]) == ("plain", 1, 4)
+    assert vmap["member_steps_per_s"] > 0
     assert plain["ratio_to_plain"] == 1.0
     assert four["ratio_to_plain"] == four["member_steps_per_s"] / plain["member_steps_per_s"]
     assert 0 < four["share_of_ceiling"] < 1

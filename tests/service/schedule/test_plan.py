@@ -44,6 +44,9 @@ def test_packs_hold_every_trial_once_and_one_shape_each():
 def test_cpu_packs_are_small_enough_to_balance_and_never_too_large():
     configs = [tiny_config(seed=s) for s in range(24)]
     assert [len(p) for p in pack(configs, CPU)] == [3] * 8
+    few = [tiny_config(seed=s) for s in range(8)]  # a member alone would waste a CPU
+    assert [len(p) for p in pack(few, CPU)] == [2] * 4
+    assert [len(p) for p in pack(few[:2], CPU)] == [1, 1]  # but no slot is left without
     many = [tiny_config(seed=s) for s in range(1000)]
     assert max(map(len, pack(many, CPU))) <= planning.MAX_MEMBERS["cpu"]
     assert [len(p) for p in pack(configs, Resources(1, 8.0, 1.0))] == [24]  # a GPU: one of all
@@ -76,7 +79,8 @@ def test_cost_is_bounded_by_the_longest_pack_and_the_slots():
     plan = planning.Plan("s", tuple(configs), (), (), pack(configs, CPU))
     seconds = {configs[0].shape: 0.01}
     assert cost(plan, seconds, CPU) == pytest.approx(8 * 40 * 0.01 / 2)
-    assert cost(plan, seconds, Resources(100, 1.0, 0.0)) == pytest.approx(40 * 0.01)
+    longest = max(map(len, plan.packs))
+    assert cost(plan, seconds, Resources(100, 1.0, 0.0)) == pytest.approx(longest * 40 * 0.01)
 
 
 @pytest.mark.parametrize("trials", [1, 2, 3, 7, 50, 129, 1000])
