@@ -84,18 +84,18 @@ def mechanism() -> None:
     neurons = dict(list(rows[rows["hook"] == "block0.ffn.pre"].groupby("trial_id")))
     waves = read("identities").query("control < 0 and direction == 'cos'")
     head = (
-        "heads | seed | phase | strict | specialized heads | a head's strongest frequency: share | "
-        "by chance, 95 % | key frequencies of ffn.pre (share) | p | best of them: cos cos, sin "
-        "sin, FVE | non-key over key coefficient, ffn.pre | ffn.post"
+        "P | heads | seed | phase | strict | specialized heads | a head's strongest frequency: "
+        "share | by chance, 95 % | key frequencies of ffn.pre (share) | p | best of them: cos cos, "
+        "sin sin, FVE | non-key over key coefficient, ffn.pre | ffn.post"
     )
     print(f"\n**The paper's mechanism, trial by trial**\n\n| {head} |")
     print("|---" * (head.count("|") + 1) + "|")
-    for _, trial in trials.sort_values(["heads", "seed"]).iterrows():
+    for _, trial in trials.sort_values(["P", "heads", "seed"]).iterrows():
         i = trial["trial_id"]
         mine, pre = strongest.loc[i], neurons[i]
         key = pre[pre["is_key"]].sort_values("share", ascending=False)
         listed = ", ".join(f"{r.frequency} ({r.share:.2f})" for r in key.itertuples()) or "none"
-        cells = [trial["heads"], trial["seed"], trial["phase"], f"{trial['val_acc_strict']:.2f}",
+        cells = [*trial[["P", "heads", "seed", "phase"]], f"{trial['val_acc_strict']:.2f}",
                  f"{mine['special'].sum()} of {len(mine)}", spread(mine["share"]),
                  spread(mine["null_q95"]), listed, f"{pre['p_dominant'].iloc[0]:.2f}",
                  *_waves(waves[waves["trial_id"] == i])]  # fmt: skip
