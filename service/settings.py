@@ -17,6 +17,8 @@ ARTIFACTS = "mlartifacts"
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#]+)*/*$")
 SQLITE = re.compile(r"(sqlite(?:\+\w+)?://)(?:/([^?]*))?(\?.*)?", re.DOTALL)
 """Scheme, file and query."""
+PROGRAMS = ("eager", "graph", "compiled")
+"""As in `grokmodel.core.execution`, which loads torch."""
 SECRETS = (
     # a user alone is a token on the web; of a database, which may ask for no password, it is a name
     (re.compile(r"(https?://)[^:/?#\s]+:?@"), r"\1***@"),
@@ -45,6 +47,8 @@ class Settings:
     """Seconds between resume points, the work that a kill can cost; GROK_CHECKPOINT_S."""
     optuna: str = ""
     """Database of Optuna's studies; GROK_OPTUNA, by default SQLite inside a folder store."""
+    program: str = ""
+    """How steps are run, one of PROGRAMS; GROK_PROGRAM, by default what suits the device."""
 
     @property
     def artifacts(self) -> str:
@@ -100,6 +104,7 @@ def load_settings(
         s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
         optuna=_database(env.get("GROK_OPTUNA", "")),
         checkpoint_s=_seconds("GROK_CHECKPOINT_S", Settings.checkpoint_s),
+        program=_program("GROK_PROGRAM"),
     )
 
 
@@ -184,6 +189,13 @@ def _seconds(name: str, default: float) -> float:
     if not 0 <= seconds < math.inf:
         raise SettingsError(f"{name} = {text!r}: need seconds, 0 or more")
     return seconds
+
+
+def _program(name: str) -> str:
+    text = os.environ.get(name, "")
+    if text and text not in PROGRAMS:
+        raise SettingsError(f"{name} = {text!r}: need one of {', '.join(PROGRAMS)}")
+    return text
 
 
 def default_store() -> str:

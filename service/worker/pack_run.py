@@ -11,8 +11,7 @@ import torch
 from grokmodel.core.checkpoint import resumed
 from grokmodel.core.training import Round
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import Banks, Member, Pack, bank_key
+from grokmodel.image.pack import Member, Pack, bank_key
 from grokmodel.image.training import train
 from service.data.banks import bank_of
 from service.data.decoders import get_decoder
@@ -26,8 +25,8 @@ from service.worker.writer import Writer
 REPORT_S = 5.0
 """Seconds between reports of a pack that is trained and waits for its rows to be written."""
 
-Trainer = Callable[[Sequence[Member], Banks, Decoders, torch.device], Iterator[Round[Pack]]]
-"""What trains a pack: `grokmodel.image.training.train`, or what a benchmark puts in its place."""
+Trainer = Callable[..., Iterator[Round[Pack]]]
+"""What trains a pack: `grokmodel.image.training.train`, or what takes its place in a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
             return Progress(steps_made(job, members), restored, phases, store.waiting, news)
 
         recorder.begin(members)
-        for round_ in job.trainer(members, banks, decoders, device):
+        program = {"mode": job.settings.program} if job.settings.program else {}
+        for round_ in job.trainer(members, banks, decoders, device, **program):
             recorder.record(round_, at_once=stopping.is_set())
             if stopping.is_set():
                 break

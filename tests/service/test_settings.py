@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
+from grokmodel.core.execution import MODES
 from service.boundary.study import BoundaryStudy, storage_url
-from service.settings import SettingsError, load_settings, sqlite_file, sqlite_uri
+from service.settings import PROGRAMS, SettingsError, load_settings, sqlite_file, sqlite_uri
 from service.tracking.client import Tracking
 from tests.environment import ROOT
 
@@ -90,3 +91,12 @@ def test_a_database_that_others_would_not_find_is_refused(monkeypatch, tmp_path,
 def test_what_is_absolute_stays_as_it_is(monkeypatch, tmp_path, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert load_settings(str(tmp_path)).tracking_uri == uri
+
+
+def test_a_program_is_one_of_three(monkeypatch, tmp_path):
+    assert set(PROGRAMS) == set(MODES)
+    monkeypatch.setenv("GROK_PROGRAM", "compiled")
+    assert load_settings(str(tmp_path)).program == "compiled"
+    monkeypatch.setenv("GROK_PROGRAM", "fast")
+    with pytest.raises(SettingsError, match=r"GROK_PROGRAM = 'fast': need one of eager, graph"):
+        load_settings(str(tmp_path))
