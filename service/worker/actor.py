@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -18,12 +19,15 @@ from ray.tune.result import DONE
 from service.settings import without_password
 from service.store.store import StoreError
 from service.worker.pack_run import PackJob, PreemptedError, Progress, pack_rounds
+from service.worker.recorder import News
 
 log = logging.getLogger("grok")
 
 PASSING = (OSError, StoreError, torch.AcceleratorError, torch.OutOfMemoryError)
 """Errors after which another process may succeed, so that Tune tries again. What else a pack raises
 is a function of its configs and would be raised again."""
+STEP_S = 2.0
+"""Seconds after which an actor reports, once the round is over that it is at."""
 
 
 class PackTrainable(tune.Trainable):  # type: ignore[misc]
@@ -50,13 +54,17 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """One round of evaluations."""
+        """Rounds of evaluations for STEP_S, at least one: short ones must not wait for the driver
+        each time."""
         self.is_training = True
-        self.last = dataclasses.replace(self.last, news=())  # it has been told
+        until, news = time.monotonic() + STEP_S, list[News]()
+        ending: dict[str, Any] = {}
         try:
-            self.last = next(self.rounds)
+            while time.monotonic() < until:
+                self.last = next(self.rounds)
+                news += self.last.news
         except StopIteration:
-            return vars(self.last) | {DONE: True}
+            ending = {DONE: True}
         except PreemptedError:
             sys.exit(1)
         except PASSING:
@@ -64,10 +72,10 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             log.exception("a pack cannot be trained")
             said = without_password(f"{type(error).__name__}: {error}")
-            return vars(self.last) | {"error": said, DONE: True}
+            ending = {"error": said, DONE: True}
         finally:
             self.is_training = False
-        return dict(vars(self.last))
+        return vars(self.last) | {"news": tuple(news)} | ending
 
     def cleanup(self) -> None:
         self.rounds.close()
