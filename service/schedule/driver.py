@@ -13,7 +13,7 @@ from functools import partial
 import pandas as pd
 
 from grokmodel.core.machine import today
-from grokmodel.errors import UserError
+from grokmodel.errors import ConfigError, UserError
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.training import train
 from service import provenance
@@ -186,8 +186,17 @@ def _plan(
     measure = partial(pack_size.most_members, data_root=settings.data_root)
     plan = make_plan(store, sweep, configs, resources, measure)
     say(summary_line(plan, resources))
+    check_program(settings.program, plan.todo, resources)
     check_space(store, plan.todo)
     return plan, resources
+
+
+def check_program(program: str, configs: Sequence[TrialConfig], resources: Resources) -> None:
+    """Raise a ConfigError if torch cannot run steps in this way."""
+    in_bfloat16 = any(config.precision == "bfloat16" for config in configs)
+    if program == "compiled" and in_bfloat16 and not resources.gpus:
+        need = "eager for trials in bfloat16 on CPUs, for which torch 2.13 writes faulty C++"
+        raise ConfigError("GROK_PROGRAM", program, need)
 
 
 def _begin(store: Store, plan: Plan, tracking: Tracking) -> None:
