@@ -74,3 +74,27 @@ def values_of(value: Any, key: str) -> Iterator[Any]:
     elif isinstance(value, list):
         for item in value:
             yield from values_of(item, key)
+
+
+DOCUMENTS = documents()
+CLUSTERS = [d for d in DOCUMENTS if d["kind"] in RAY_KINDS]
+PODS = [(f"{name_of(d)}, {where}", t) for d in DOCUMENTS for where, t in templates(d)]
+RAY_PODS = [(where, t) for d in CLUSTERS for where, t in templates(d)]
+CONTAINERS = [
+    *((f"{where}, {c['name']}", c) for where, t in PODS for c in containers(t)),
+    # the operator makes a container of it, in the head's pod
+    *((f"{name_of(d)}, autoscaler", cluster_of(d)["autoscalerOptions"]) for d in CLUSTERS),
+]
+NEEDS_TOKEN = {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
+NEEDS_CLIENT = {
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+}
+
+
+def find(name):
+    return next(d for d in DOCUMENTS if name_of(d) == name)
+
+
+def environment(container):
+    return {entry["name"]: entry for entry in container.get("env", [])}
