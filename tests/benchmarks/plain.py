@@ -98,8 +98,6 @@ class CompiledTrial(PlainTrial):
 class GraphTrial(PlainTrial):
     """A single model on a GPU whose whole step is one CUDA graph."""
 
-    WARMUP_STEPS = 3
-
     def __init__(self, config: TrialConfig, bank: SymbolBank, device: torch.device) -> None:
         super().__init__(config, bank, device)
         self.optimizer = fused_adamw(self.model.parameters(), config, capturable=True)
@@ -126,8 +124,7 @@ class VmapTrials:
     one fused optimizer for all.
 
     Args:
-        forward: in place of vmap, M outputs from M inputs: `modelbatch.ModelBatch`, if it is to be
-            measured itself.
+        library: by `modelbatch.ModelBatch`, which calls vmap itself.
     """
 
     def __init__(

@@ -20,263 +20,18 @@ between `--few` and `--many` trials, with quick analyses, without, and the ordin
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import psutil
-import torch
-
-from grokmodel.core.outcome import Evaluation
-from grokmodel.core.training import Round
-from grokmodel.data.load import load_bank
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import Banks, Member, Pack, bank_key
-from service.settings import load_settings
-from sweeps.presets import preset_configs
 from tests.benchmarks import machine
+from tests.benchmarks.sweep_parts import bare_seconds, used_by
 
-TARGET_OVERHEAD, TARGET_RATIO = 0.15, 2.0
+TARGET_OVERHEAD, TARGET_RATIO = 0.08, 2.0
 TARGET_NONE, TARGET_QUICK = 0.2, 0.35
-
-
-def quiet(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-# --- overhead ------------------------------------------------------------------------------------
-
-
-def sleeping_configs(trials: int) -> list[TrialConfig]:
-    trivial = {"weight_decay": [1.0], "sample_steps": [1], "final_sample_steps": [1]}
-    return preset_configs("smoke", {"seed": list(range(trials)), **trivial})
-
-
-def sleeper(seconds: float) -> Callable[..., Iterator[Round]]:
-    """A trainer whose members sleep, one after another, and learn nothing."""
-
-    def train(
-        members: Sequence[Member], banks: Banks, decoders: Decoders, device: torch.device
-    ) -> Iterator[Round]:
-        for member in members:
-            time.sleep(seconds)
-            for step in (0, member.config.steps):
-                member.curve.append(Evaluation(step, 1.0, 0.1, 0.1, 0.1, float("nan"), 1.0))
-            yield Round([member], Pack([member], banks, device))
-
-    return train
-
-
-def run_sleeping(args: argparse.Namespace, folder: str) -> None:
-    from service.analysis.pending import NONE, Wish
-    from service.schedule.driver import run_sweep
-
-    settings = load_settings(folder)
-    trainer = sleeper(args.seconds)
-    result = run_sweep(
-        "sleep", sleeping_configs(args.trials), settings, quiet, Wish(scope=NONE), trainer=trainer
-    )
-    if len(result.trials) != args.trials:
-        raise SystemExit(f"{len(result.trials)} rows; need {args.trials}")
-
-
-# --- cost ----------------------------------------------------------------------------------------
-
-
-def run_tiny(args: argparse.Namespace, folder: str) -> None:
-    from service.analysis.pending import Wish
-    from service.schedule.driver import run_sweep
-
-    configs = tiny_configs(args.trials)
-    result = run_sweep("tiny", configs, load_settings(folder), quiet, Wish(scope=args.analyses))
-    if len(result.trials) != len(configs):
-        raise SystemExit(f"{len(result.trials)} rows; need {len(configs)}")
-
-
-def tiny_configs(trials: int) -> list[TrialConfig]:
-    return preset_configs("smoke", {"seed": list(range(trials)), "weight_decay": [1.0]})
-
-
-def bare_seconds(members: int = 16) -> float:
-    """CPU seconds of the training steps of one tiny trial, in a pack as large as a sweep's."""
-    torch.set_num_threads(1)
-    configs = tiny_configs(members)
-    bank = load_bank(*bank_key(configs[0]), root="data")
-    pack = Pack([Member.start(c) for c in configs], {bank_key(configs[0]): bank},
-                torch.device("cpu"))  # fmt: skip
-    started = time.process_time()
-    for _ in range(configs[0].steps):
-        pack.step()
-    return (time.process_time() - started) / members
-
-
-def cost(args: argparse.Namespace) -> dict[str, float]:
-    """CPU seconds per trial, by what is done with it."""
-    found = {"bare_s": bare_seconds()}
-    ways = {"none_s": ("tiny", "none"), "quick_s": ("tiny", "quick"),
-            "ordinary_s": ("tiny-ordinary", "none")}  # fmt: skip
-    for name, (part, analyses) in ways.items():
-        few, many = args.few, args.many if part == "tiny" else 2 * args.few
-        least, most = (
-            used_by(part, argparse.Namespace(**vars(args) | {"trials": n, "analyses": analyses}))
-            for n in (few, many)
-        )
-        found[name] = (most.cpu_s - least.cpu_s) / (many - few)
-        found[name.replace("_s", "_fixed_s")] = least.cpu_s - few * found[name]
-    return found
-
-
-# --- the ordinary way ----------------------------------------------------------------------------
-
-
-def real_configs(args: argparse.Namespace) -> list[TrialConfig]:
-    """Trials of the preset's shape that do not stop before `--steps`."""
-    axes = {"seed": list(range(args.real_trials)), "steps": [args.steps]}
-    axes |= {"weight_decay": [1.0], "train_fraction": [0.6]}
-    return preset_configs("fast", axes)
-
-
-def run_service(args: argparse.Namespace, folder: str) -> None:
-    from service.analysis.pending import NONE, Wish
-    from service.schedule.driver import run_sweep
-
-    configs = real_configs(args)
-    result = run_sweep("real", configs, load_settings(folder), quiet, Wish(scope=NONE))
-    if len(result.trials) != len(configs):
-        raise SystemExit(f"{len(result.trials)} rows; need {len(configs)}")
-
-
-def train_ordinarily(values: dict[str, Any]) -> None:
-    """One Tune trial."""
-    from ray import tune
-
-    from tests.benchmarks.plain import PlainTrial
-
-    config = TrialConfig.from_dict(values)
-    torch.set_num_threads(1)
-    trial = PlainTrial(config, load_bank(*bank_key(config), root="data"), torch.device("cpu"))
-    train, val = (torch.from_numpy(pairs) for pairs in (trial.split.train, trial.split.val))
-    losses = []
-    for step in range(1, config.steps + 1):
-        losses.append(trial.step())
-        if step % config.eval_every == 0:
-            metrics = {
-                "step": step,
-                "loss": float(torch.stack(losses).mean()),
-                "train_acc": trial.accuracy(train[: config.eval_pairs]),
-                "val_acc": trial.accuracy(val[: config.eval_pairs]),
-            }
-            losses.clear()
-            checkpoint = _checkpoint(trial) if step == config.steps else None
-            tune.report(metrics, checkpoint=checkpoint)
-
-
-def _checkpoint(trial: Any) -> Any:
-    from ray import tune
-
-    folder = tempfile.mkdtemp()
-    torch.save(trial.average.state_dict(), Path(folder) / "model.pt")
-    return tune.Checkpoint.from_directory(folder)
-
-
-def run_ordinary(args: argparse.Namespace, folder: str) -> None:
-    run_one_by_one(real_configs(args), folder)
-
-
-def run_tiny_ordinary(args: argparse.Namespace, folder: str) -> None:
-    run_one_by_one(tiny_configs(args.trials), folder)
-
-
-def run_one_by_one(trials: Sequence[TrialConfig], folder: str) -> None:
-    import ray
-    from ray import tune
-    from ray.air.integrations.mlflow import MLflowLoggerCallback
-
-    ray.init(
-        address="local", runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
-        include_dashboard=False, logging_level="warning",
-    )  # fmt: skip
-    callback = MLflowLoggerCallback(
-        tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="ordinary"
-    )
-    configs = [c.to_dict() for c in trials]
-
-    def trainable(config: dict[str, Any]) -> None:
-        train_ordinarily(configs[config["trial"]])
-
-    results = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": 1}),
-        param_space={"trial": tune.grid_search(list(range(len(configs))))},
-        run_config=tune.RunConfig(storage_path=folder, callbacks=[callback], verbose=0),
-    ).fit()
-    if results.errors or len(results) != len(configs):
-        raise SystemExit(f"{len(results.errors)} of {len(configs)} ordinary trials failed")
-
-
-# --- parts, each in a process of its own ----------------------------------------------------------
-
-PARTS = {
-    "sleeping": run_sleeping, "service": run_service, "ordinary": run_ordinary,
-    "tiny": run_tiny, "tiny-ordinary": run_tiny_ordinary,
-}  # fmt: skip
-POLL_S = 0.1
-
-
-@dataclass(frozen=True)
-class Used:
-    """What a part took."""
-
-    wall_s: float
-    cpu_s: float
-    """Of all its processes."""
-
-
-def used_by(part: str, args: argparse.Namespace) -> Used:
-    """What one part takes in a process and a folder of its own."""
-    command = [sys.executable, __file__, "--part", part]
-    for name in ("trials", "seconds", "slots", "real_trials", "steps", "analyses"):
-        command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
-    with tempfile.TemporaryDirectory() as folder:
-        env = os.environ | {"GROK_BENCHMARK_FOLDER": folder, "PYTHONPATH": str(ROOT)}
-        env.pop("RAY_ADDRESS", None)
-        started = time.perf_counter()
-        process = psutil.Popen(command, env=env, stdout=subprocess.DEVNULL)
-        cpu_s: dict[psutil.Process, float] = {}
-        while process.poll() is None:
-            for each in (process, *process.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):  # it has ended since
-                    times = each.cpu_times()
-                    cpu_s[each] = times.user + times.system
-            time.sleep(POLL_S)
-        used = Used(time.perf_counter() - started, sum(cpu_s.values()))
-    if process.returncode:
-        raise SystemExit(f"sweep_overhead: part {part} ended with exit code {process.returncode}")
-    quiet(f"{part}: {used.wall_s:.1f} s, {used.cpu_s:.1f} CPU s")
-    return used
-
-
-def run_part(args: argparse.Namespace) -> None:
-    import ray
-
-    folder = os.environ["GROK_BENCHMARK_FOLDER"]
-    if args.part == "sleeping":
-        # more slots than cores: those who sleep need none
-        ray.init(
-            address="local", num_cpus=args.slots, include_dashboard=False, logging_level="warning"
-        )
-    PARTS[args.part](args, folder)
 
 
 def overhead(args: argparse.Namespace) -> dict[str, float]:
@@ -301,6 +56,19 @@ def comparison(args: argparse.Namespace) -> dict[str, Any]:
         "ratio_lowest": min(ratios),
         "ratio_highest": max(ratios),
     }
+
+
+def cost(args: argparse.Namespace) -> dict[str, float]:
+    """CPU seconds per trial, by what is done with it."""
+    found = {"bare_s": bare_seconds()}
+    ways = {"none_s": ("tiny", "none"), "quick_s": ("tiny", "quick"),
+            "ordinary_s": ("tiny-ordinary", "none")}  # fmt: skip
+    for name, (part, analyses) in ways.items():
+        few, many = args.few, args.many if part == "tiny" else 2 * args.few
+        least, most = (used_by(part, args, trials=n, analyses=analyses) for n in (few, many))
+        found[name] = (most.cpu_s - least.cpu_s) / (many - few)
+        found[name.replace("_s", "_fixed_s")] = least.cpu_s - few * found[name]
+    return found
 
 
 def report(args: argparse.Namespace, found: dict[str, Any]) -> str:
@@ -340,23 +108,18 @@ def main() -> int:
     parser.add_argument("--only", choices=("overhead", "ordinary", "cost"), help="one of them")
     parser.add_argument("--few", type=int, default=30, help="tiny trials whose cost is measured")
     parser.add_argument("--many", type=int, default=330, help="the same, for the slope")
-    parser.add_argument("--analyses", default="none", help=argparse.SUPPRESS)
-    parser.add_argument("--part", choices=sorted(PARTS), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.part:
-        run_part(args)
-        return 0
     found: dict[str, Any] = {}
     for name, measured in (("overhead", overhead), ("ordinary", comparison), ("cost", cost)):
         if args.only in (None, name):
             found |= measured(args)
     print(report(args, found))
-    asked = {k: v for k, v in vars(args).items() if k not in ("json", "part", "only")}
+    asked = {k: v for k, v in vars(args).items() if k not in ("json", "only")}
     machine.write_json(args.json, {"machine": machine.describe("cpu"), "asked": asked} | found)
     late = found.get("overhead_fraction", 0) > TARGET_OVERHEAD
     slow = found.get("ratio_to_ordinary", TARGET_RATIO) < TARGET_RATIO
-    dear = found.get("none_s", 0) > TARGET_NONE or found.get("quick_s", 0) > TARGET_QUICK
-    return int(late or slow or dear)
+    costly = found.get("none_s", 0) > TARGET_NONE or found.get("quick_s", 0) > TARGET_QUICK
+    return int(late or slow or costly)
 
 
 if __name__ == "__main__":
