@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from head_shares import shares, strongest
 
 PHASES = ["confusion", "memorization", "grokking", "comprehension"]
 STORE, SWEEP = sys.argv[1:3]
@@ -74,13 +75,9 @@ def spectra() -> None:
 
 def mechanism() -> None:
     """Trial by trial what the paper's claims on frequencies are about."""
-    rows = read("spectra").query("shown == 'nothing'")
-    rows["power"] = rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1)
-    total = rows.groupby(["trial_id", "hook", "head"])["power"].transform("sum")
-    rows["share"] = rows["power"] / total
-    score = rows[rows["hook"] == "block0.score[a]"].sort_values("share")
-    strongest = score.groupby(["trial_id", "head"]).last()
-    strongest["special"] = (strongest["share"] >= 0.5) & (strongest["p_value"] <= 0.05)
+    rows = shares(read("spectra"))
+    heads = strongest(rows)
+    heads["special"] = (heads["share"] >= 0.5) & (heads["p_value"] <= 0.05)
     neurons = dict(list(rows[rows["hook"] == "block0.ffn.pre"].groupby("trial_id")))
     waves = read("identities").query("control < 0 and direction == 'cos'")
     head = (
@@ -92,7 +89,7 @@ def mechanism() -> None:
     print("|---" * (head.count("|") + 1) + "|")
     for _, trial in trials.sort_values(["P", "heads", "seed"]).iterrows():
         i = trial["trial_id"]
-        mine, pre = strongest.loc[i], neurons[i]
+        mine, pre = heads.loc[i], neurons[i]
         key = pre[pre["is_key"]].sort_values("share", ascending=False)
         listed = ", ".join(f"{r.frequency} ({r.share:.2f})" for r in key.itertuples()) or "none"
         cells = [*trial[["P", "heads", "seed", "phase"]], f"{trial['val_acc_strict']:.2f}",

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+from head_shares import shares, strongest
 
 from service.settings import load_settings
 from service.store.store import Store
@@ -24,18 +25,12 @@ def read(name: str) -> pd.DataFrame:
     return pd.concat([read_table(store, name, sweep) for sweep in SWEEPS], ignore_index=True)
 
 
-def strongest() -> pd.DataFrame:
-    """Frequency of every head, and its share in the scores."""
-    rows = read("spectra").query("shown == 'nothing'")
-    rows["power"] = rows[["fve_a", "fve_b", "fve_ab"]].sum(axis=1)
-    rows["share"] = rows["power"] / rows.groupby(["trial_id", "hook", "head"])["power"].transform(
-        "sum"
-    )
-    score = rows[rows["hook"] == "block0.score[a]"].sort_values("share")
-    heads = score.groupby(["trial_id", "head"]).last().reset_index()
-    pre = rows[rows["hook"] == "block0.ffn.pre"]
-    pre = pre[["trial_id", "frequency", "share"]].rename(columns={"share": "in_ffn"})
-    return heads[["trial_id", "head", "frequency"]].merge(pre, on=["trial_id", "frequency"])
+def of_heads() -> pd.DataFrame:
+    """Frequency of every head, and its share in `ffn.pre`."""
+    rows = shares(read("spectra"))
+    pre = rows[rows["hook"] == "block0.ffn.pre"].rename(columns={"share": "in_ffn"})
+    heads = strongest(rows).reset_index()[["trial_id", "head", "frequency"]]
+    return heads.merge(pre[["trial_id", "frequency", "in_ffn"]], on=["trial_id", "frequency"])
 
 
 def margin(P: int, share: pd.Series) -> float:
@@ -60,7 +55,7 @@ def spread(values: pd.Series) -> str:
 
 
 trials = read("trials")[["trial_id", "P"]]
-heads = read("heads").merge(strongest(), on=["trial_id", "head"]).merge(trials, on="trial_id")
+heads = read("heads").merge(of_heads(), on=["trial_id", "head"]).merge(trials, on="trial_id")
 heads["on it"] = heads.groupby(["trial_id", "frequency"])["head"].transform("count")
 heads["without head"] = heads["margin_ablated"] / heads["margin"]
 heads["patched"] = heads["margin_patched"] / heads["margin"]
