@@ -47,7 +47,7 @@ class Settings:
     """Seconds between resume points, the work that a kill can cost; GROK_CHECKPOINT_S."""
     optuna: str = ""
     """Database of Optuna's studies; GROK_OPTUNA, by default SQLite inside a folder store."""
-    program: str = ""
+    program: str | None = None
     """How steps are run, one of PROGRAMS; GROK_PROGRAM, by default what suits the device."""
 
     @property
@@ -191,8 +191,8 @@ def _seconds(name: str, default: float) -> float:
     return seconds
 
 
-def _program(name: str) -> str:
-    text = os.environ.get(name, "")
+def _program(name: str) -> str | None:
+    text = os.environ.get(name) or None
     if text and text not in PROGRAMS:
         raise SettingsError(f"{name} = {text!r}: need one of {', '.join(PROGRAMS)}")
     return text

@@ -191,7 +191,9 @@ def _plan(
     return plan, resources
 
 
-def check_program(program: str, configs: Sequence[TrialConfig], resources: Resources) -> None:
+def check_program(
+    program: str | None, configs: Sequence[TrialConfig], resources: Resources
+) -> None:
     """Raise a ConfigError if torch cannot run steps in this way."""
     in_bfloat16 = any(config.precision == "bfloat16" for config in configs)
     if program == "compiled" and in_bfloat16 and not resources.gpus:

@@ -11,7 +11,8 @@ import torch
 from grokmodel.core.checkpoint import resumed
 from grokmodel.core.training import Round
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack import Member, Pack, bank_key
+from grokmodel.image.evaluate import Decoders
+from grokmodel.image.pack import Banks, Member, Pack, bank_key
 from grokmodel.image.training import train
 from service.data.banks import bank_of
 from service.data.decoders import get_decoder
@@ -25,7 +26,9 @@ from service.worker.writer import Writer
 REPORT_S = 5.0
 """Seconds between reports of a pack that is trained and waits for its rows to be written."""
 
-Trainer = Callable[..., Iterator[Round[Pack]]]
+Trainer = Callable[
+    [Sequence[Member], Banks, Decoders, torch.device, str | None], Iterator[Round[Pack]]
+]
 """What trains a pack: `grokmodel.image.training.train`, or what takes its place in a benchmark."""
 
 
@@ -94,8 +97,7 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
             return Progress(steps_made(job, members), restored, phases, store.waiting, news)
 
         recorder.begin(members)
-        program = {"mode": job.settings.program} if job.settings.program else {}
-        for round_ in job.trainer(members, banks, decoders, device, **program):
+        for round_ in job.trainer(members, banks, decoders, device, job.settings.program):
             recorder.record(round_, at_once=stopping.is_set())
             if stopping.is_set():
                 break

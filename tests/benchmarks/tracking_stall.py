@@ -59,7 +59,7 @@ def trials(count: int, steps: int) -> list[TrialConfig]:
     ]  # fmt: skip
 
 
-def sleeping_trainer(members, banks, decoders, device):
+def sleeping_trainer(members, banks, decoders, device, mode):
     """Real training, with a pause a round: a GPU that works while its process waits."""
     for round_ in train(members, banks, decoders, device):
         time.sleep(float(os.environ["STALL_PAUSE_S"]))

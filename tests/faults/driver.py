@@ -31,7 +31,7 @@ def configs(count, steps=STEPS):
     return bind_images(trials, "data")
 
 
-def paced_trainer(folder, members, banks, decoders, device):
+def paced_trainer(folder, members, banks, decoders, device, mode):
     """`train`, noting for every round which step each trial has reached."""
     path = Path(folder, f"{os.getpid()}-{time.time_ns()}.jsonl")
     with path.open("a", buffering=1) as trace:

@@ -24,7 +24,7 @@ from tests.service.tiny import tiny_config
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server
 
 
-def slow_trainer(members, banks, decoders, device):
+def slow_trainer(members, banks, decoders, device, mode):
     """Trains for about two seconds, however fast the machine."""
     for round_ in train(members, banks, decoders, device):
         time.sleep(0.4)
