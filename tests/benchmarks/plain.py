@@ -137,8 +137,9 @@ class VmapTrials:
         if library:
             from modelbatch import ModelBatch  # pip install modelbatch
 
-            self.batched = ModelBatch(models, shared_input=False)
-            self.params = dict(self.batched.named_parameters())
+            batch = ModelBatch([OneInput(model) for model in models], shared_input=False)
+            self.params = batch.stacked_params
+            self.batched = lambda *inputs: batch(packed(*inputs))
         else:
             self.params, buffers = torch.func.stack_module_state(models)
             base = models[0]
@@ -159,6 +160,23 @@ class VmapTrials:
         weights = [p.detach() for p in self.params.values()]
         torch._foreach_lerp_(self.average, weights, 1 - self.config.ema)
         return loss.detach()
+
+
+class OneInput(torch.nn.Module):
+    """The plain model for who hands a model one tensor."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, packed: Tensor) -> Tensor:
+        a, b, x_t, level = packed.unbind(-3)
+        return self.model(a, b, x_t, level[..., 0, 0])  # type: ignore[no-any-return]
+
+
+def packed(a: Tensor, b: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+    """Images (..., S, S) and their levels (...) as one tensor (..., 4, S, S)."""
+    return torch.stack([a, b, x_t, t[..., None, None].expand_as(a)], dim=-3)
 
 
 def fused_adamw(
