@@ -76,6 +76,7 @@ def peer(cell: Cell, config: TrialConfig, device: torch.device) -> Callable[[], 
 
 def config_of(cell: Cell, device: torch.device) -> TrialConfig:
     shape = SHAPES[device.type] | {"width": cell["width"], "ffn": cell["width"]}
+    shape |= {"batch": cell["batch"]} if "batch" in cell else {}
     if cell.get("lever") == "levels of t":
         shape["t_levels"] = shape["batch"]
     return TrialConfig(**shape, precision=cell["precision"])

@@ -70,6 +70,8 @@ def cells(args: argparse.Namespace) -> list[Cell]:
         ]
         if args.levers and width == max(args.widths):
             out += levers(args.device, width)
+    if args.batch:
+        out = [cell | {"batch": args.batch} for cell in out]
     return [dict(items) for items in dict.fromkeys(tuple(cell.items()) for cell in out)]
 
 
@@ -159,6 +161,7 @@ def main() -> int:
         "--widths", type=int, nargs="+", help="default: 64 128; on a GPU 128 256 512"
     )
     parser.add_argument("--members", type=int, nargs="+", help="default: 1 3 6; on a GPU 1 ... 256")
+    parser.add_argument("--batch", type=int, help="(default: 512)")
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--programs", nargs="+", help="default: eager; on a GPU graph")
     parser.add_argument(
