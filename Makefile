@@ -55,7 +55,7 @@ format: $(VENV)/.dev        ## mend style and format
 docs: $(VENV)/.run          ## docs/tables.md from the schema
 	$(BIN)/grok columns > docs/tables.md
 
-bench: $(VENV)/.dev         ## speed on this machine's CPU: about half an hour
+bench: $(VENV)/.dev         ## speed on this machine's CPU: about an hour
 	$(BIN)/python tests/benchmarks/fused_training.py --json fused_training.json
 	$(BIN)/python tests/benchmarks/sweep_overhead.py --json sweep_overhead.json
 	$(BIN)/python tests/benchmarks/tables_scale.py --json tables_scale.json
