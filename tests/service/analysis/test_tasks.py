@@ -122,11 +122,11 @@ def test_without_pybdm_one_line_says_what_is_left_out(monkeypatch, caplog):
 # --- other runs, other sweeps --------------------------------------------------------------------
 
 
-def other_run(members, banks, decoders, device):
+def other_run(members, banks, decoders, device, mode):
     """Trains as a device does that rounds otherwise, only more so."""
     for member in members:
         member.state.weights *= 1.01
-    yield from train(members, banks, decoders, device)
+    yield from train(members, banks, decoders, device, mode)
 
 
 def test_analyses_are_of_the_run_that_the_row_is_of(trained, store, settings, tmp_path):
