@@ -32,12 +32,13 @@ from torch import Tensor
 
 from grokmodel.core.checkpoint import dump_state, load_state
 from grokmodel.core.execution import EAGER, GRAPH, allow_tf32
-from grokmodel.core.machine import device_name
 from grokmodel.data.bank import SymbolBank
+from grokmodel.families import train
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.family import ImageInputs
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
-from grokmodel.image.training import train
+from grokmodel.machine import device_name
 from grokmodel.run.__main__ import LEFT
 from grokmodel.run.plan import write_plan
 
@@ -145,7 +146,8 @@ class Checks:
     def _trained(self, members: list[Member], rounds: int) -> list[Member]:
         """After so many rounds of evaluations; of new members the first is before any step."""
         decoders = {key: MeanDecoder(bank) for key, bank in self.banks.items()}
-        for n, round_ in enumerate(train(members, self.banks, decoders, self.device), 1):
+        inputs = ImageInputs(self.banks, decoders)
+        for n, round_ in enumerate(train(members, inputs, self.device), 1):
             if n == rounds:
                 round_.write_back()
                 break
@@ -260,7 +262,8 @@ def toy_plan(path: Path, config: TrialConfig) -> Path:
     """A plan to try the script with."""
     bank, key = random_bank(config), bank_key(config)
     configs = [replace(config, seed=seed) for seed in range(3)]
-    write_plan(path, "gpu-check", configs, {key: bank}, {key: MeanDecoder(bank)}, "unknown")
+    inputs = ImageInputs({key: bank}, {key: MeanDecoder(bank)})
+    write_plan(path, "gpu-check", configs, inputs, "unknown")
     return path
 
 

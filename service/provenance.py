@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from grokmodel.core.config import SCIENCE_VERSION
-from grokmodel.core.machine import cpu_name, device_name, source_commit
+from grokmodel.machine import cpu_name, device_name, source_commit
 
 PACKAGES = ("torch", "ray", "mlflow", "optuna", "numpy", "pyarrow", "pandas", "matplotlib")
 

@@ -20,13 +20,14 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from grokmodel.core.config import Config
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import needs_training
 from grokmodel.image.pack import bank_key
 from grokmodel.image.shape import PackShape
 from service.schedule import pack_size
-from service.schedule.plan import Plan, Resources, pack, step_cost
+from service.schedule.plan import Plan, Resources, pack
 from service.store.store import Store
 from service.text import duration
 from sweeps.bundled import NO_BUNDLES, Bundled
@@ -188,9 +189,7 @@ class Costs:
         mine = [v for k, v in self.known.items() if k.startswith(f"per weight, {self.kind}")]
         guess = min(mine, default=0.0) / EFFICIENCY
         return {
-            config.shape: self.known.get(
-                self._name(config.shape, trials), guess * step_cost(config)
-            )
+            config.shape: self.known.get(self._name(config.shape, trials), guess * config.cost)
             for config, trials in _shapes(self._paid(scale))
         }
 
@@ -200,9 +199,7 @@ class Costs:
             name = self._name(config.shape, trials)
             if name not in self.known:
                 self.known[name] = self._measure(config, trials)
-                self.known[f"per weight, {self.kind}, {name}"] = self.known[name] / step_cost(
-                    config
-                )
+                self.known[f"per weight, {self.kind}, {name}"] = self.known[name] / config.cost
                 data = json.dumps(self.known, indent=1, sort_keys=True)
                 self.store.put(COSTS_KEY, data.encode())
             found[config.shape] = self.known[name]
@@ -211,7 +208,7 @@ class Costs:
     def _measure(self, config: TrialConfig, trials: int) -> float:
         """In a pack as large as that many trials make."""
         torch.set_num_threads(max(1, int(self.resources.cpus)))
-        members: tuple[TrialConfig, ...] = (config,)
+        members: tuple[Config, ...] = (config,)
         if self.resources.gpus:  # members are nearly free there, if there are any
             most = pack_size.most_members_here([config], self.data_root)
             members = pack([config] * trials, self.resources, most)[0]

@@ -32,7 +32,8 @@ class Bundled:
     @cached_property
     def hashes(self) -> dict[BankKey, str]:
         """Hash of the images of every bank, of whatever images, that a trial was trained on."""
-        configs = [bundle.configs[i] for bundle in self.bundles for i in bundle.runs]
+        found = (bundle.configs[i] for bundle in self.bundles for i in bundle.runs)
+        configs = [config for config in found if isinstance(config, TrialConfig)]
         return {_any_images(config): config.images_hash for config in reversed(configs)}
 
     def has(self, scale: Scale) -> bool:

@@ -22,8 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+from grokmodel.core.config import Config
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import TrialConfig
 from service.boundary.plane import (
     SIDES,
     Axis,
@@ -90,10 +90,11 @@ def find(
     from service.schedule.cluster import cluster_resources, start_ray
     from service.schedule.driver import run_sweep
     from service.schedule.tune import SweepError
+    from service.store import marks
     from service.store.store import Store
-    from service.tracking import marks, outbox
+    from service.tracking import outbox
 
-    def train(configs: Sequence[TrialConfig]) -> None:
+    def train(configs: Sequence[Config]) -> None:
         run_sweep(search.name, configs, settings, flags.say, Wish(scope=NONE), gpus=gpus)
 
     def pack() -> int:
@@ -162,7 +163,7 @@ def _add_plane(parser: argparse.ArgumentParser) -> None:
 
 def plane_of(args: argparse.Namespace) -> Plane:
     """The plane that the flags describe."""
-    fixed = flags.given_fields(args)
+    fixed = flags.family_fields(args) | flags.given_fields(args)
     some = None if args.seeds is None else flags.seeds(args.seeds, fixed)
     seeds = some or [fixed.pop("seed", 0)]
     x, y = (axis_of(name, args, cells) for name, cells in zip("xy", args.cells))

@@ -18,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+from grokmodel.errors import ConfigError
 from service.cli.commands import exit_code
 from service.cli.parser import Parser
 from service.schedule.preview import check_data, dry_run
@@ -27,7 +28,7 @@ from service.tables.summary import closing_words, phase_table
 from service.text import grok_command
 from sweeps import flags
 from sweeps.flags import say
-from sweeps.presets import PRESET_ANALYSES, PRESETS, preset_configs
+from sweeps.presets import PRESET_ANALYSES, PRESETS, family_of_preset, preset_configs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,9 +97,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def preset_family(args: argparse.Namespace) -> str:
+    """The family of the preset's trials, which `--family` may name but not change."""
+    family = family_of_preset(args.preset)
+    if args.preset and args.family not in (None, family):
+        raise ConfigError("--family", args.family, f"{family}: preset {args.preset} is of it")
+    return family
+
+
 def overrides(args: argparse.Namespace) -> dict[str, list[Any]]:
     """The axes that were given as flags, and what a recipe sets."""
+    family = flags.family_fields(args, preset_family(args))
     axes = flags.recipe_fields(args) | flags.given_fields(args)
+    axes |= {name: [value] for name, value in family.items()}
     if args.seeds is not None:
         axes["seed"] = flags.seeds(args.seeds, axes)
     return axes

@@ -3,7 +3,7 @@ config fields to lists of values and stands for their grid."""
 
 from __future__ import annotations
 
-from grokmodel.image.config import TrialConfig
+from grokmodel.core.config import FIRST_FAMILY, Config
 from service.schedule.plan import expand, unique
 from sweeps.paper import full_blocks, small_blocks
 from sweeps.recipes import FAST, FORERUNNER, Block
@@ -95,16 +95,34 @@ baseline, as it is and with as many hidden units, and what heads do at N = 1 (do
 GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]
 """The sandwich of MANY with fewer images per symbol (docs/diverse.md)."""
 
+TOKENS: list[Block] = [{
+    "family": ["tokens"], "P": [53], "train_fraction": [0.3, 0.4, 0.5, 0.6], "seed": [0, 1],
+    "steps": [10_000],
+}]  # fmt: skip
+"""The one-layer transformer on tokens, over the training fraction (docs/families.md)."""
+
+PARITY: list[Block] = [{
+    "family": ["parity"], "gain": [0.1, 1.0], "train_fraction": [0.5, 1.0], "seed": [0, 1],
+}]  # fmt: skip
+"""The streaming-parity network, over initial weights and data (docs/families.md)."""
+
 PRESETS: dict[str, list[Block]] = {
     "smoke": SMOKE, "demo": DEMO, "fast": FAST_GRID, "paper": PAPER,
     "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "variants": VARIANTS,
     "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
+    "tokens": TOKENS, "parity": PARITY,
 }  # fmt: skip
 PRESET_ANALYSES = {"demo": "quick", "fast": "quick", "smoke": "quick"}
 """Analyses that follow the training of a preset, where they are not `all`."""
 
 
-def preset_configs(name: str | None, overrides: Block) -> list[TrialConfig]:
+def family_of_preset(name: str | None) -> str:
+    """Of its trials."""
+    block = PRESETS[name][0] if name else {}
+    return str(block.get("family", [FIRST_FAMILY])[0])
+
+
+def preset_configs(name: str | None, overrides: Block) -> list[Config]:
     """Configs of a preset with some axes replaced; without a preset, the grid of the overrides."""
     blocks = PRESETS[name] if name else [{}]
     return unique(config for block in blocks for config in expand({**block, **overrides}))

@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from grokmodel.image.model import Layout
-from grokmodel.image.pack import Member
+from grokmodel.core.member import Member
 from grokmodel.probing.fourier import entropy
 
 BLOCK = 4
@@ -40,10 +39,10 @@ class ComplexityRow:
     norm: float
 
 
-def complexity(member: Member) -> list[ComplexityRow]:
+def complexity(member: Member[Any]) -> list[ComplexityRow]:
     """Rows of a member: every weight matrix of its averaged weights."""
     out = []
-    for name, value in Layout(member.config.shape).views(member.state.average).items():
+    for name, value in member.views(member.config, member.state.average).items():
         if not name.endswith(".w"):
             continue
         weight = value[0].numpy().astype(np.float64)

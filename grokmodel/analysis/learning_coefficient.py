@@ -10,15 +10,17 @@ Shapes: M chains, n parameters of a member (w_Mn), N samples of the data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from grokmodel.core import noise
 from grokmodel.core.config import MAX_SEED
-from grokmodel.image.pack import Banks, Member, Pack
+from grokmodel.core.member import Member
+from grokmodel.core.training import Pack
 
 LossAndGrad = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 """(w (M, n), step) -> loss (M,) and its gradient (M, n), on the batch of that step."""
@@ -53,25 +55,27 @@ class LearningCoefficientRow:
 
 
 def learning_coefficient(
-    member: Member, banks: Banks, device: torch.device, how: Langevin | None = None
+    member: Member[Any],
+    fuse: Callable[[Sequence[Member[Any]]], Pack[Any]],
+    samples: int,
+    how: Langevin | None = None,
 ) -> list[LearningCoefficientRow]:
     """One row a chain, with the training loss of the member.
 
-    The data are the noisy images that it was trained on; no two are alike, so n is their number.
+    Args:
+        fuse: makes a pack of copies of the member.
+        samples: different examples that it was trained on.
     """
     how = how or Langevin()
-    copies = [member] * (how.chains + 1)  # the last one stays at w*
-    pack = Pack(copies, banks, device)
-    entries = pack.layout.entries
+    pack = fuse([member] * (how.chains + 1))  # the last one stays at w*
 
     def loss_and_grad(w_Mn: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        leaves = [v.detach().requires_grad_() for v in pack.layout.views(w_Mn).values()]
-        params = dict(zip(entries, leaves))
-        loss_M = pack.loss_of(params, torch.full_like(pack.state.step, step))
-        return loss_M.detach(), pack.layout.join(torch.autograd.grad(loss_M.sum(), leaves))
+        w_Mn = w_Mn.detach().requires_grad_()
+        loss_M = pack.loss(w_Mn, torch.full_like(pack.state.step, step))
+        (grad_Mn,) = torch.autograd.grad(loss_M.sum(), w_Mn)
+        return loss_M.detach(), grad_Mn
 
     start_n = pack.state.average[0]
-    samples = max(member.step, 1) * member.config.batch
     return estimate(loss_and_grad, start_n, samples, how, seed=member.config.seed)
 
 

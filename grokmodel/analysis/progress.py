@@ -106,10 +106,10 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
                 gini_output=gini(spectra[OUTPUT][i].fve),
             )
         )
-    return rows if probe.order.sign else [_without_rule(row) for row in rows]
+    return rows if probe.order.sign else [without_rule(row) for row in rows]
 
 
-def _without_rule(row: ProgressRow) -> ProgressRow:
+def without_rule(row: ProgressRow) -> ProgressRow:
     """Multiplication modulo a composite number has no cyclic rule to restrict the output to."""
     nan = float("nan")
     return replace(row, restricted_loss=nan, excluded_loss=nan, restricted_acc=nan,

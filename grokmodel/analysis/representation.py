@@ -71,14 +71,32 @@ def representation(
     pictures: list[list[PcaRow]] = [[] for _ in probe.members]
     for t in LEVELS_T:
         for i, grids in enumerate(collect(probe, t)):
-            defined = probe.defined_MQ[i].cpu().numpy()
-            c_Q = probe.c_MQ[i].cpu().numpy()[defined]
-            for grid in grids:
-                x_Qd = grid.values.reshape(probe.P**2, -1)[defined].astype(np.float64)
-                scalars[i].append(_scalars(grid.point, t, x_Qd, c_Q))
-                if pictured[i] and grid.point.kind in PICTURED:
-                    pairs = np.argwhere(defined.reshape(probe.P, probe.P))
-                    pictures[i] += _pca(grid, t, x_Qd, c_Q, pairs)
+            defined, c_Q = probe.defined_MQ[i].cpu().numpy(), probe.c_MQ[i].cpu().numpy()
+            mine, points = of_grids(grids, t, defined, c_Q, pictured[i])
+            scalars[i] += mine
+            pictures[i] += points
+    return scalars, pictures
+
+
+def of_grids(
+    grids: Sequence[Grid], t: float, defined_Q: np.ndarray, c_Q: np.ndarray, is_pictured: bool
+) -> tuple[list[RepresentationRow], list[PcaRow]]:
+    """Rows of one member at one noise level.
+
+    Args:
+        defined_Q: the pairs that have a result.
+        c_Q: results of all pairs.
+        is_pictured: whether principal components are wanted too.
+    """
+    scalars: list[RepresentationRow] = []
+    pictures: list[PcaRow] = []
+    for grid in grids:
+        P = len(grid.values)
+        x_Qd = grid.values.reshape(P**2, -1)[defined_Q].astype(np.float64)
+        scalars.append(_scalars(grid.point, t, x_Qd, c_Q[defined_Q]))
+        if is_pictured and grid.point.kind in PICTURED:
+            pairs = np.argwhere(defined_Q.reshape(P, P))
+            pictures += _pca(grid, t, x_Qd, c_Q[defined_Q], pairs)
     return scalars, pictures
 
 

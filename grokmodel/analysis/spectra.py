@@ -60,10 +60,12 @@ def spectra(probe: Probe, levels_t: Sequence[float]) -> list[list[SpectrumRow]]:
                 values = [probe.order.arrange(grid.values) for grid in grids]
                 found = against_null(values, probe.random_orders[i])
                 for grid, one in zip(grids, found, strict=True):
-                    rows[i] += _rows(probe, one, grid.point.label, grid.point.head, t, shown)
+                    rows[i] += rows_of(
+                        one, probe.order.ordering, grid.point.label, grid.point.head, t, shown
+                    )
     for i, target in enumerate(target_grids(probe)):
         (one,) = against_null([target], probe.random_orders[i])
-        rows[i] += _rows(probe, one, TARGET, NO_HEAD, 0.0, RIGHT)
+        rows[i] += rows_of(one, probe.order.ordering, TARGET, NO_HEAD, 0.0, RIGHT)
     return rows
 
 
@@ -75,18 +77,19 @@ def target_grids(probe: Probe) -> np.ndarray:
     return templates_MPX[:, c_PP[np.ix_(symbols, symbols)]]
 
 
-def _rows(
-    probe: Probe, found: SpectrumWithNull, point: str, head: int, t: float, shown: str
+def rows_of(
+    found: SpectrumWithNull, ordering: str, hook: str, head: int, t: float, shown: str
 ) -> list[SpectrumRow]:
+    """A row per frequency."""
     key, p_values, p_dominant = found.key_frequencies, found.p_values, found.p_dominant
     null_q95, entropy = found.null_q95, found.entropy
     return [
         SpectrumRow(
-            hook=point,
+            hook=hook,
             head=head,
             t=float(t),
             shown=shown,
-            ordering=probe.order.ordering,
+            ordering=ordering,
             frequency=int(k),
             fve_a=float(found.fve_a[i]),
             fve_b=float(found.fve_b[i]),

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from grokmodel.core import checksummed
-from grokmodel.core.config import SCIENCE_VERSION, Config
+from grokmodel.core.config import FIRST_FAMILY, SCIENCE_VERSION, Config
 from grokmodel.core.member import Member
 from grokmodel.core.optim import OptimState, slow_size
-from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
+from grokmodel.core.outcome import EVALUATION_FIELDS, NEEDED_FIELDS, Evaluation
 
 log = logging.getLogger("grok")
 
@@ -84,6 +84,16 @@ def load_snapshot(kind: type[M_], data: bytes, origin: str | Path = "checkpoint"
     state = OptimState.start(average)
     state.step += curve[-1].step if curve else 0
     return kind(config, state, curve, wall_s)
+
+
+def family_in(data: bytes, origin: str | Path = "checkpoint") -> object:
+    """The name of the family that a checkpoint says it is of.
+
+    Raises:
+        CheckpointError: it is no checkpoint of this version.
+    """
+    config = _header(data, origin).get("config")
+    return config.get("family", FIRST_FAMILY) if isinstance(config, dict) else None
 
 
 def resumed(kind: type[M_], config: Config, data: bytes, origin: str | Path) -> M_:
@@ -154,7 +164,9 @@ def _curve(
     curve: Tensor, fields: tuple[object, ...], config: Config, origin: str | Path
 ) -> list[Evaluation]:
     """Evaluations, whose steps ascend and are within the trial's budget."""
-    shaped = fields == EVALUATION_FIELDS and curve.ndim == 2 and curve.shape[1] == len(fields)
+    # a curve from before a field was there lacks the last ones
+    known = fields == EVALUATION_FIELDS[: len(fields)] and len(fields) >= NEEDED_FIELDS
+    shaped = known and curve.ndim == 2 and curve.shape[1] == len(fields)
     if not shaped or curve.dtype != torch.float64:
         raise CheckpointError(origin, f"curve of {fields}; need float64 of {EVALUATION_FIELDS}")
     steps = curve[:, 0]

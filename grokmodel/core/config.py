@@ -1,109 +1,47 @@
-"""A config field is declared once: its type, default, range, unit and meaning.
-
-From the declaration come validation, the identity of a trial, its flag and help text, its MLflow
-param and its table column. Standard library only, because a command that prints help loads this.
-"""
+"""What the config of any trial has, whatever its model: identity, optimizer, budget and seed."""
 
 from __future__ import annotations
 
-import dataclasses
+import abc
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Self, cast
 
+from grokmodel.core.fields import (
+    BELOW_UNIT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Range,
+    declare,
+    fields_of,
+    typed,
+)
 from grokmodel.errors import ConfigError
 
 SCIENCE_VERSION = 3
 """Raised whenever the meaning of a result changes; part of every `trial_id`."""
 
-SMALLEST, LARGEST, BELOW_ONE = 2.0**-126, (2 - 2.0**-23) * 2.0**127, 1 - 2.0**-24
-"""Training is in float32: what is smaller is 0 there or imprecise, what is larger infinite, what is
-nearer to 1 is 1."""
-OPTIMIZERS = ("adamw", "grokfast", "muon")
+FIRST_FAMILY = "image"
+"""The family of trials from before there were others."""
+OPTIMIZERS = ("adamw", "grokfast", "muon", "sgd")
 MAX_STEPS = 2**31 - 1
 """Noise is keyed by the step as an int32."""
 MAX_SEED = 2**31 - 2
 """Noise is keyed by the seed as an int32."""
 
 
-@dataclass(frozen=True)
-class Range:
-    """Smallest and largest value of a number, and both in words."""
-
-    low: float
-    high: float
-    words: str
-
-    @classmethod
-    def whole(cls, low: int, high: int) -> Range:
-        return cls(low, high, f"from {low} to {high}")
-
-
-_AS_FLOAT32 = ", as float32 too"
-INSIDE_UNIT = Range(SMALLEST, BELOW_ONE, f"inside (0, 1){_AS_FLOAT32}")
-UP_TO_ONE = Range(SMALLEST, 1.0, f"in (0, 1]{_AS_FLOAT32}")
-BELOW_UNIT = Range(0.0, BELOW_ONE, f"in [0, 1){_AS_FLOAT32}")
-POSITIVE = Range(SMALLEST, LARGEST, f"above 0 and finite{_AS_FLOAT32}")
-NOT_NEGATIVE = Range(0.0, LARGEST, f"0 or more and finite{_AS_FLOAT32}")
-FINITE = Range(-LARGEST, LARGEST, f"finite{_AS_FLOAT32}")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One declared field of a config."""
-
-    meaning: str
-    """One sentence, without a full stop."""
-    unit: str = ""
-    choices: tuple[str, ...] = ()
-    bounds: Range | None = None
-    is_axis: bool = True
-    """Users may set it: it is a flag and an axis of sweeps."""
-    name: str = ""
-    type: type[Any] = object
-    default: Any = None
-
-    @property
-    def allowed(self) -> str:
-        """The values it may have, in words."""
-        if self.choices:
-            return f"one of {', '.join(self.choices)}"
-        return self.bounds.words if self.bounds else "true or false"
-
-
-def declare(
-    default: Any,
-    meaning: str,
-    *,
-    unit: str = "",
-    choices: tuple[str, ...] = (),
-    bounds: Range | None = None,
-    is_axis: bool = True,
-) -> Any:
-    """Declare a field of a Config; see `Field`."""
-    declared = Field(meaning, unit, choices, bounds, is_axis)
-    return dataclasses.field(default=default, metadata={"declared": declared})
-
-
-_TYPES: dict[str, type[Any]] = {"int": int, "float": float, "bool": bool, "str": str}
-
-
-@functools.cache
-def fields_of(config_class: Any) -> dict[str, Field]:
-    """Name -> declaration of all fields of a config class: its own first, then the inherited."""
-    bases = filter(dataclasses.is_dataclass, config_class.__bases__)
-    inherited = {f.name for base in bases for f in dataclasses.fields(base)}
-    fields = sorted(dataclasses.fields(config_class), key=lambda f: f.name in inherited)
-    return {
-        f.name: dataclasses.replace(
-            f.metadata["declared"], name=f.name, type=_TYPES[str(f.type)], default=f.default
-        )
-        for f in fields
-    }
+def declare_family(name: str) -> Any:
+    """Declare the field that says of which family the trials of a config class are."""
+    return declare(
+        name,
+        "kind of trial, with data and a model of its own",
+        choices=(name,),
+        is_axis=False,
+        before=FIRST_FAMILY,
+    )
 
 
 @functools.cache
@@ -116,12 +54,13 @@ def _checks(config_class: Any) -> list[tuple[str, type[Any], Any, Any, tuple[str
 
 
 @functools.cache
-def _sorted(config_class: Any) -> list[str]:
-    return sorted(fields_of(config_class))
+def _identity(config_class: Any) -> list[tuple[str, Any]]:
+    """Every field by name, and the value at which it is no part of the identity."""
+    return sorted((f.name, f.before) for f in fields_of(config_class).values())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(abc.ABC):
     """Everything that can change the outcome of one trial, of whatever model: the base of them.
 
     Two configs with equal fields have the same `trial_id` and the same result, so running a trial
@@ -132,11 +71,12 @@ class Config:
         ConfigError: on construction, naming the first field at fault, its value, what is allowed.
     """
 
+    family: str = declare_family(FIRST_FAMILY)
     optimizer: str = declare(
         "adamw",
         "`adamw`, which is Adam at weight decay 0; `grokfast`: AdamW on gradients whose slow part "
         "is amplified; `muon`: orthogonalized momentum for the matrices inside the blocks, AdamW "
-        "for the rest",
+        "for the rest; `sgd`: the gradient as it is, with decoupled decay",
         choices=OPTIMIZERS,
     )
     grokfast_decay: float = declare(
@@ -208,11 +148,35 @@ class Config:
         for name, kind, low, high, choices in _checks(kind_of):
             value = values[name]
             if type(value) is not kind or (kind is float and not value > 0):
-                values[name] = value = _typed(name, kind, value)
+                values[name] = value = typed(name, kind, value)
             if (low is not None and not low <= value <= high) or (choices and value not in choices):
                 raise ConfigError(name, value, fields_of(kind_of)[name].allowed)
         self.check()
         values.update(self.canonical())
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> Hashable:
+        """What must be equal for trials to train as one fused program."""
+
+    @property
+    @abc.abstractmethod
+    def activations(self) -> int:
+        """Numbers of a wide activation over all examples that analyses look at."""
+
+    def strict_evaluated(self) -> int | None:
+        """Strict pairs that an evaluation reads; None where trials are not about pairs."""
+        return None
+
+    @property
+    def kind(self) -> Hashable:
+        """What must be equal for trials to be analyzed together."""
+        return self.shape
+
+    @property
+    @abc.abstractmethod
+    def cost(self) -> float:
+        """Relative cost of one step, to order packs: multiplications of one forward pass."""
 
     def check(self) -> None:
         """Raise ConfigError for the first field that does not go with another."""
@@ -232,13 +196,17 @@ class Config:
             out |= {"grokfast_decay": 0.98, "grokfast_gain": 2.0}
         if self.optimizer != "muon":
             out["muon_momentum"] = 0.95
+        if self.optimizer == "sgd":
+            out |= {"beta1": 0.9, "beta2": 0.98}
         return out
 
     @functools.cached_property
     def trial_id(self) -> str:
-        """16 hex digits: a hash of SCIENCE_VERSION and of every field."""
+        """16 hex digits: a hash of SCIENCE_VERSION and of every field that is not as it was before
+        there was the field."""
         values, kind_of = vars(self), cast(Any, type(self))
-        identity = {"science_version": SCIENCE_VERSION} | {n: values[n] for n in _sorted(kind_of)}
+        fields = {n: values[n] for n, before in _identity(kind_of) if values[n] != before}
+        identity = {"science_version": SCIENCE_VERSION} | fields
         return hashlib.sha256(_compact_json(identity).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -266,22 +234,3 @@ def check_divides(values: Mapping[str, Any], field: str, of: str) -> None:
     """Raise ConfigError unless a field divides another."""
     if values[of] % values[field]:
         raise ConfigError(field, values[field], f"a divisor of {of} = {values[of]}")
-
-
-def _typed(name: str, wanted: type[Any], value: object) -> Any:
-    """Coerce lossless numbers (3 -> 3.0, numpy scalars) so that equal configs hash equally."""
-    if wanted is bool or wanted is str:
-        if not isinstance(value, wanted):
-            raise ConfigError(name, value, f"a {wanted.__name__}")
-        return value
-    # numpy's scalars are registered as real numbers, its booleans are not
-    same = False
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            number = wanted(value)
-            same = bool(number == value)  # false of NaN, and of 1.5 where an int is wanted
-        except (TypeError, ValueError, OverflowError):
-            same = False
-    if not same:
-        raise ConfigError(name, value, f"of type {wanted.__name__}")
-    return number + 0.0 if wanted is float else number  # -0.0 becomes 0.0

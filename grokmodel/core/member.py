@@ -48,6 +48,12 @@ class Member(ABC, Generic[C]):
         """Where the matrices inside the model lie in the weights: what Muon updates and a clip of
         weights clips."""
 
+    @staticmethod
+    @abstractmethod
+    def views(config: Any, rows_Mn: Tensor) -> dict[str, Tensor]:
+        """Parameters (M, ...) by name from weights or their average; those of matrices end in
+        `.w`."""
+
     @property
     @abstractmethod
     def divergence_ratio(self) -> float:

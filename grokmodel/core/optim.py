@@ -1,4 +1,5 @@
-"""AdamW, Grokfast or Muon, whose hyper-parameters differ per member; the average of the weights.
+"""AdamW, Grokfast, Muon or SGD, whose hyper-parameters differ per member; the average of the
+weights.
 
 All parameters of a member lie in one row of a matrix (M, n): torch's fused kernel goes over it
 once, and a member is stopped, moved or saved as one row.
@@ -23,7 +24,7 @@ from torch import Tensor
 from grokmodel.core.config import OPTIMIZERS
 
 EPS = 1e-8
-ADAMW, GROKFAST, MUON = OPTIMIZERS
+ADAMW, GROKFAST, MUON, SGD = OPTIMIZERS
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of Muon's iteration, which takes all singular values to about 1 in five rounds."""
 MUON_RMS = 0.2
@@ -67,7 +68,7 @@ class OptimState:
     first: Tensor
     second: Tensor
     slow: Tensor
-    """Average gradients of Grokfast, or momentum of Muon; (M, 0) for AdamW."""
+    """Average gradients of Grokfast, or momentum of Muon; (M, 0) for the others."""
     average: Tensor
     """Exponential moving average of the weights: what is evaluated and saved for analysis."""
     step: Tensor
@@ -83,7 +84,7 @@ class OptimState:
 
 def slow_size(n: int, optimizer: str) -> int:
     """Numbers in the row `slow` of a member of n weights."""
-    return 0 if optimizer == ADAMW else n
+    return n if optimizer in (GROKFAST, MUON) else 0
 
 
 class Optimizer:
@@ -145,7 +146,9 @@ class Optimizer:
         if self.kind == GROKFAST:
             grad = self._amplified(grad)
         directions = self._take_matrices(grad) if self.kind == MUON else []
-        for rows, rest in self.groups:
+        if self.kind == SGD:
+            self._descend(grad)
+        for rows, rest in self.groups if self.kind != SGD else ():
             # the kernel of torch.optim.AdamW(fused=True): the class itself takes two seconds to
             # import torch's compiler, in every worker
             weights = [self.state.weights[i] for i in rows]
@@ -157,6 +160,11 @@ class Optimizer:
         # early averages would remember the random start: the decay grows with the steps made
         decay_M = torch.minimum(self.hyper.ema, self.step_M / (self.step_M + 10.0))
         self.state.average.lerp_(self.state.weights, (1.0 - decay_M)[:, None])
+
+    def _descend(self, grad: Tensor) -> None:
+        """SGD: decay, then the gradient as it is; the moments stay 0."""
+        lr_M1 = self.lr_M[:, None]
+        self.state.weights.mul_(1.0 - lr_M1 * self.hyper.weight_decay[:, None]).sub_(lr_M1 * grad)
 
     def _amplified(self, grad: Tensor) -> Tensor:
         """Grokfast: the gradient plus a multiple of its slow part."""

@@ -54,9 +54,13 @@ class Evaluation:
     """Like `val_acc`, with operands shown by images that never train; NaN for N = 1."""
     val_acc_strict_heldout: float = math.nan
     """Like `val_acc_strict`, with operands shown by images that never train; NaN for N = 1."""
+    val_loss: float = math.nan
+    """Mean loss over all validation data; NaN where it is not measured."""
 
 
 EVALUATION_FIELDS = tuple(field.name for field in dataclasses.fields(Evaluation))
+NEEDED_FIELDS = sum(f.default is dataclasses.MISSING for f in dataclasses.fields(Evaluation))
+"""Of these so many first ones are always there."""
 
 
 @dataclass(frozen=True)

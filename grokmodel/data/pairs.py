@@ -37,7 +37,7 @@ def result_table(op: str, P: int) -> np.ndarray:
 
 
 class PairsConfig(Protocol):
-    """What of a config says which pairs there are, which train and which are evaluated."""
+    """What of a config says which pairs there are and which train."""
 
     @property
     def op(self) -> str: ...
@@ -47,8 +47,6 @@ class PairsConfig(Protocol):
     def train_fraction(self) -> float: ...
     @property
     def split(self) -> str: ...
-    @property
-    def eval_pairs(self) -> int: ...
     @property
     def seed(self) -> int: ...
 
@@ -92,11 +90,6 @@ def split_pairs(config: PairsConfig) -> Split:
     # neighbors in the order may belong together, so both sides are shuffled once more
     train, val = rng.permutation(train), rng.permutation(val)
     return Split(train=train, val=val, strict=~trains[val[:, 1], val[:, 0]])
-
-
-def strict_evaluated(config: PairsConfig) -> int:
-    """How many strict pairs are among those that are evaluated, the first `eval_pairs`."""
-    return int(split_pairs(config).strict[: config.eval_pairs].sum())
 
 
 def _whole_groups(keys: np.ndarray, n: int) -> int:

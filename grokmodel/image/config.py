@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from grokmodel.core.config import (
+from grokmodel.core.config import Config, check_divides
+from grokmodel.core.fields import (
     FINITE,
     INSIDE_UNIT,
     POSITIVE,
     UP_TO_ONE,
-    Config,
     Range,
-    check_divides,
     declare,
     fields_of,
 )
@@ -231,6 +230,28 @@ class TrialConfig(Config):
         """What must be equal for trials to train as one fused program."""
         return pack_shape(*(getattr(self, name) for name in SHAPE_FIELDS))
 
+    def strict_evaluated(self) -> int:
+        from grokmodel.data.pairs import split_pairs  # numpy: not to print help
+
+        return int(split_pairs(self).strict[: self.eval_pairs].sum())
+
+    @property
+    def kind(self) -> Hashable:
+        return self.shape, self.P, self.op
+
+    @property
+    def activations(self) -> int:
+        return self.P**2 * self.width
+
+    @property
+    def cost(self) -> float:
+        """Weights touched per row, times rows."""
+        per_block = 4 * self.width + 2 * self.ffn + 2 * self.patch**2
+        hidden = self.depth * per_block
+        if self.variant == "sandwich":
+            hidden += 2 * (self.sandwich_ffn or self.ffn)
+        return float(self.batch * 3 * self.tokens_per_image * self.width * hidden)
+
     @property
     def tokens_per_image(self) -> int:
         return (self.side // self.patch) ** 2
@@ -271,8 +292,3 @@ def _check_sizes(c: TrialConfig) -> None:
     if activations > MAX_NUMBERS:
         allowed = f"such that batch * tokens * width = {activations} is {most}"
         raise ConfigError("batch", c.batch, allowed)
-
-
-def config_of(row: Mapping[str, Any]) -> TrialConfig:
-    """The config of a row that has a column per field."""
-    return TrialConfig.from_dict({name: row[name] for name in FIELDS})

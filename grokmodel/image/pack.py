@@ -50,6 +50,10 @@ class Member(core_member.Member[TrialConfig]):
     def matrices(config: TrialConfig) -> Matrices:
         return Layout(config.shape).matrices
 
+    @staticmethod
+    def views(config: TrialConfig, rows_Mn: Tensor) -> Params:
+        return Layout(config.shape).views(rows_Mn)
+
     @property
     def divergence_ratio(self) -> float:
         return DIVERGENCE_RATIO[self.config.loss]

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from grokmodel.core import noise
-from grokmodel.data.pairs import UNDEFINED, result_table
+from grokmodel.data.pairs import UNDEFINED, Split, result_table
 from grokmodel.image import flow
 from grokmodel.image.evaluate import Decoders, reader
 from grokmodel.image.layers import Hook
@@ -172,6 +172,22 @@ class Probe:
         return torch.stack([x.unflatten(0, (self.P, -1)).mean(1) for x in images])
 
 
+class Splits(Protocol):
+    """What a pack knows of its members' pairs."""
+
+    splits: list[Split]
+
+
+class Grids(Protocol):
+    """Members of any family over the whole grid of pairs."""
+
+    P: int
+    order: CyclicOrder
+
+    @property
+    def pack(self) -> Splits: ...
+
+
 class Shares(NamedTuple):
     """Accuracies of one member over the grid; NaN where there are no such pairs."""
 
@@ -180,7 +196,7 @@ class Shares(NamedTuple):
     strict: float
 
 
-def shares(right_MQ: Tensor, probe: Probe, in_group: bool = False) -> list[Shares]:
+def shares(right_MQ: Tensor, probe: Grids, in_group: bool = False) -> list[Shares]:
     """Accuracies of each member, from what is right over the whole grid.
 
     Args:

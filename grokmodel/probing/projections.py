@@ -13,7 +13,7 @@ Shapes: M members, Q = n^2 pairs, n order of the group, K basis vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from grokmodel.data.pairs import Split
 from grokmodel.image.layers import Hook
+from grokmodel.probing.cyclic import CyclicOrder
 from grokmodel.probing.fourier import basis, coefficients_of
 from grokmodel.probing.hooks import HookPoint, editor
 from grokmodel.probing.probe import Probe, Shares
@@ -36,15 +37,23 @@ def projecting(
     points: Sequence[HookPoint], probe: Probe, frequencies: Frequencies, mode: str
 ) -> Hook:
     """A hook that removes each member's frequencies from hook points, or keeps only them."""
-    n = probe.order.n
+    edit = projected(probe.order, frequencies, mode, probe.device)
+    return editor(points, probe.shape, lambda _, part: edit(part))
+
+
+def projected(
+    order: CyclicOrder, frequencies: Frequencies, mode: str, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """What removes each member's frequencies from activations (M, P^2, ...), or keeps only them."""
+    n = order.n
     chosen = torch.from_numpy(np.stack([coefficients_of(n, f) for f in frequencies]))
     keep = chosen.clone() if mode == KEEP else ~chosen
     keep[:, 0, 0] = True  # the mean is no frequency
-    keep_Mnn = keep.to(probe.device, torch.float32)
-    basis_nn = torch.from_numpy(basis(n)[0]).to(probe.device, torch.float32)
-    pair_Q = torch.from_numpy(probe.order.pairs.reshape(-1)).to(probe.device)
+    keep_Mnn = keep.to(device, torch.float32)
+    basis_nn = torch.from_numpy(basis(n)[0]).to(device, torch.float32)
+    pair_Q = torch.from_numpy(order.pairs.reshape(-1)).to(device)
 
-    def edit(_: HookPoint, part: Tensor) -> Tensor:
+    def edit(part: Tensor) -> Tensor:
         x = part.flatten(2).clone()
         grid = x[:, pair_Q].unflatten(1, (n, n))
         coefficient = torch.einsum("ai,mabd,bj->mijd", basis_nn, grid, basis_nn)
@@ -53,7 +62,7 @@ def projecting(
         x[:, pair_Q] = kept.flatten(1, 2)
         return x.view(part.shape)
 
-    return editor(points, probe.shape, edit)
+    return edit
 
 
 def projecting_within_split(

@@ -25,11 +25,11 @@ import numpy as np
 import safetensors
 import torch
 
+from grokmodel import families
 from grokmodel.core.checkpoint import dump_snapshot
 from grokmodel.core.config import SCIENCE_VERSION
-from grokmodel.core.machine import cpu_name, device_name, source_commit, source_hash, today
 from grokmodel.errors import ConfigError, UserError
-from grokmodel.image.pack import Member
+from grokmodel.machine import cpu_name, device_name, source_commit, source_hash, today
 from grokmodel.run import STARTED
 from grokmodel.run.output import LIMIT, Output, total
 from grokmodel.run.plan import Outline, Plan, read_plan
@@ -112,7 +112,7 @@ def _warn_of_size(plan: Plan, args: argparse.Namespace) -> None:
     if args.checkpoints == NONE or not args.files:
         return
     of_shape = {c.shape: c for c in plan.configs}
-    size = {shape: len(dump_snapshot(Member.start(c))) for shape, c in of_shape.items()}
+    size = {shape: len(dump_snapshot(families.start(c))) for shape, c in of_shape.items()}
     need, room = sum(size[c.shape] for c in plan.configs), (args.files - 1) * LIMIT
     if need > room:
         say(f"note: the weights of all trials take {need / MIB:.0f} MiB, and {args.files} files "

@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from grokmodel.configs import config_from
 from grokmodel.core import checksummed
-from grokmodel.core.config import SCIENCE_VERSION
-from grokmodel.core.machine import source_hash
+from grokmodel.core.config import SCIENCE_VERSION, Config
+from grokmodel.core.family import Inputs
 from grokmodel.data.bank import SymbolBank
 from grokmodel.errors import ConfigError, shown
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import CnnDecoder, Decoder, MeanDecoder, dump_decoder, load_decoder
-from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import BankKey, Banks, bank_key
+from grokmodel.image.family import ImageInputs
+from grokmodel.image.pack import BankKey, bank_key
+from grokmodel.machine import source_hash
 from grokmodel.run import archive
 from grokmodel.run.archive import Archive, ArchiveError
 
@@ -40,7 +42,7 @@ class Outline:
     """What `plan.json` says: of a plan, and of the results that came of it."""
 
     sweep: str
-    configs: dict[str, TrialConfig]
+    configs: dict[str, Config]
     """By trial id."""
     commit: str
     """Of the source that exported it."""
@@ -57,20 +59,19 @@ class Plan:
     """A plan file in memory."""
 
     outline: Outline
-    banks: Banks
-    decoders: Decoders
+    inputs: Inputs
+    """Images and decoders of the trials that draw, or None."""
 
     @property
-    def configs(self) -> list[TrialConfig]:
+    def configs(self) -> list[Config]:
         return list(self.outline.configs.values())
 
 
 def write_plan(
     path: Path,
     sweep: str,
-    configs: Sequence[TrialConfig],
-    banks: Mapping[BankKey, SymbolBank],
-    decoders: Mapping[BankKey, Decoder],
+    configs: Sequence[Config],
+    inputs: ImageInputs | None,
     commit: str,
 ) -> int:
     """Write a plan file; returns its size.
@@ -78,6 +79,7 @@ def write_plan(
     Raises:
         ArchiveError: it cannot be written.
     """
+    banks = inputs.banks if inputs else {}
     said = {
         "format": FORMAT,
         "science_version": SCIENCE_VERSION,
@@ -91,7 +93,7 @@ def write_plan(
     for n, (key, bank) in enumerate(banks.items()):
         parts[f"banks/{n}/images.npy"] = _npy(bank.images)
         parts[f"banks/{n}/heldout.npy"] = _npy(bank.heldout)
-        decoder = decoders[key]
+        decoder = inputs.decoders[key] if inputs else None
         if isinstance(decoder, CnnDecoder):
             parts[f"banks/{n}/decoder.safetensors"] = dump_decoder(decoder)
     return archive.write(path, parts)
@@ -114,9 +116,10 @@ def read_plan(path: Path) -> Plan:
         # its decoder is there, so there is no need of more images to train one
         bank = banks[key] = SymbolBank(images, heldout, images, labels, fingerprint)
         decoders[key] = MeanDecoder(bank) if N == 1 else _decoder(found, n, P, side)
-    if lacking := [i for i, c in outline.configs.items() if bank_key(c) not in banks]:
+    drawing = {i: c for i, c in outline.configs.items() if isinstance(c, TrialConfig)}
+    if lacking := [i for i, c in drawing.items() if bank_key(c) not in banks]:
         raise found.damaged(PLAN, f"no image bank for trial {lacking[0]}")
-    return Plan(outline, banks, decoders)
+    return Plan(outline, ImageInputs(banks, decoders) if banks else None)
 
 
 def outline_of(found: Archive) -> Outline:
@@ -137,7 +140,7 @@ def outline_of(found: Archive) -> Outline:
     try:
         texts = [str(said[name]) for name in ("sweep", "commit", "sources")]
         banks = tuple((_key(*k), tuple(map(str, labels)), str(f)) for k, labels, f in said["banks"])
-        configs = {i: TrialConfig.from_dict(values) for i, values in said["trials"].items()}
+        configs = {i: config_from(values) for i, values in said["trials"].items()}
     except ConfigError as error:
         raise found.damaged(PLAN, error) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grokmodel.core.checkpoint import CheckpointError, load_snapshot
-from grokmodel.image.pack import Member
-from grokmodel.image.rows import Row, curve_rows
+from grokmodel.core.checkpoint import CheckpointError
+from grokmodel.core.member import Member
+from grokmodel.core.rows import Row, curve_rows
+from grokmodel.families import load_snapshot
 from grokmodel.run.archive import WEIGHTS, Archive
 from grokmodel.run.plan import PLAN, Outline, outline_of
 
@@ -72,7 +73,7 @@ class Results:
         """Parts that hold weights of a trial."""
         return [name for name in self.archive.names if name.startswith(f"{trial_id}/step=")]
 
-    def snapshot(self, name: str) -> tuple[Member, bytes]:
+    def snapshot(self, name: str) -> tuple[Member[Any], bytes]:
         """The member of a part, and its bytes.
 
         Raises:
@@ -80,7 +81,7 @@ class Results:
         """
         data, trial_id = self.archive.read(name), name.split("/")[0]
         try:
-            member = load_snapshot(Member, data)
+            member = load_snapshot(data)
         except CheckpointError as error:
             raise self.archive.damaged(name, error) from error
         known, mine = self.trials[trial_id].curve, curve_rows(member)

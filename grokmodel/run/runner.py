@@ -7,18 +7,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
-from grokmodel.core.checkpoint import dump_snapshot, dump_state, is_snapshot_step, resumed
+from grokmodel import families
+from grokmodel.core.checkpoint import dump_snapshot, dump_state, is_snapshot_step
+from grokmodel.core.config import Config
 from grokmodel.core.execution import default_mode
+from grokmodel.core.member import Member
+from grokmodel.core.pack_size import best_size, measure_pack
+from grokmodel.core.packing import MOST_ON_GPU, by_shape, evenly
+from grokmodel.core.rows import curve_rows
 from grokmodel.core.training import Round
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack import Member, Pack
-from grokmodel.image.pack_size import best_size, measure_pack
-from grokmodel.image.rows import curve_rows, finish, samples_of
-from grokmodel.image.shape import MOST_ON_GPU, by_shape, evenly
-from grokmodel.image.training import train
+from grokmodel.families import family_of
 from grokmodel.run.output import Output
 from grokmodel.run.plan import Plan
 from grokmodel.run.results import STATE, Trial
@@ -92,7 +94,7 @@ class Runner:
 
     # --- packs -----------------------------------------------------------------------------------
 
-    def _packs(self) -> Iterator[Sequence[TrialConfig]]:
+    def _packs(self) -> Iterator[Sequence[Config]]:
         """Packs of one shape after another, the longest trials first; always the same."""
         for n, group in enumerate(by_shape(self.plan.configs).values()):
             if all(c.trial_id in self.output.done for c in group):
@@ -101,7 +103,7 @@ class Runner:
             self.output.sizes[str(n)] = size
             yield from evenly(group, -(-len(group) // size))
 
-    def _best(self, group: Sequence[TrialConfig]) -> int:
+    def _best(self, group: Sequence[Config]) -> int:
         """Members of the best pack, measured on a GPU."""
         most = min(len(group), MOST_ON_GPU if self.device.type == "cuda" else ON_CPU)
         if self.device.type != "cuda" or most == 1:
@@ -110,7 +112,8 @@ class Runner:
         config, free = group[0], torch.cuda.mem_get_info(self.device)[0]
         found = best_size(
             lambda members: measure_pack(
-                config, self.plan.banks, self.device, members, default_mode(self.device)
+                family_of(config), config, self.plan.inputs, self.device, members,
+                default_mode(self.device),
             ),
             most, free,
         )  # fmt: skip
@@ -118,9 +121,8 @@ class Runner:
         self.longest = max(self.longest, found.seconds * config.eval_every)
         return found.members
 
-    def _train(self, configs: Sequence[TrialConfig]) -> bool:
+    def _train(self, configs: Sequence[Config]) -> bool:
         """Train a pack; whether it came to its end."""
-        banks, decoders = self.plan.banks, self.plan.decoders
         members = [self._restored(config) for config in configs]
         before = self.output.unfinished
         self.live = {
@@ -129,22 +131,22 @@ class Runner:
         self.say(f"a pack of {len(members)}, from step {min(m.step for m in members)}")
         self._finish([m for m in members if m.finished])
         self.round_at = time.monotonic()
-        for round_ in train(members, banks, decoders, self.device):
+        for round_ in families.train(members, self.plan.inputs, self.device):
             self._record(round_)
             if any(not m.finished for m in members) and self._is_late():
                 self._keep(round_)
                 return False
         return True
 
-    def _restored(self, config: TrialConfig) -> Member:
+    def _restored(self, config: Config) -> Member[Any]:
         trial = self.output.unfinished.get(config.trial_id)
         if trial is None:
-            return Member.start(config)
-        return resumed(Member, config, trial.weights[STATE], f"{self.output.folder}/resume-*.zip")
+            return families.start(config)
+        return families.resumed(config, trial.weights[STATE], f"{self.output.folder}/resume-*.zip")
 
     # --- what a round brings ---------------------------------------------------------------------
 
-    def _record(self, round_: Round[Pack]) -> None:
+    def _record(self, round_: Round[Any]) -> None:
         self._finish([m for m in round_.evaluated if m.finished])
         self._sample(round_)
         if (begun := time.monotonic()) - self.saved_at > self.limits.save_s:
@@ -161,11 +163,11 @@ class Runner:
         self.longest = max(self.longest, seconds)
         self._progress()
 
-    def _finish(self, members: Sequence[Member]) -> None:
+    def _finish(self, members: Sequence[Member[Any]]) -> None:
         if not members:
             return
         found = {}
-        for done in finish(members, self.plan.banks, self.plan.decoders, self.device):
+        for done in family_of(members[0].config).finish(members, self.plan.inputs, self.device):
             trial_id = done.member.config.trial_id
             before = self.live.pop(trial_id)
             weights = {n: data for n, data in before.weights.items() if n != STATE}
@@ -175,7 +177,7 @@ class Runner:
             found[trial_id] = Trial(done.trial, done.curve, samples, weights)
         self.output.add(found)
 
-    def _sample(self, round_: Round[Pack]) -> None:
+    def _sample(self, round_: Round[Any]) -> None:
         """Samples, and perhaps weights, of the log-spaced steps at which a sweep keeps them."""
         due = [
             m for m in round_.evaluated
@@ -183,7 +185,7 @@ class Runner:
         ]  # fmt: skip
         if not due:
             return
-        found = samples_of(due, round_.pack, self.plan.banks, self.plan.decoders)
+        found = family_of(due[0].config).samples(due, round_.pack, self.plan.inputs)
         for member in due:
             trial = self.live[member.config.trial_id]
             trial.samples = trial.samples + found[member.config.trial_id]
@@ -191,7 +193,7 @@ class Runner:
                 round_.pack.write_back(member)
                 trial.weights = trial.weights | snapshot(member)
 
-    def _keep(self, round_: Round[Pack]) -> None:
+    def _keep(self, round_: Round[Any]) -> None:
         """Resume points of the pack's trials, as they are now."""
         round_.write_back()
         for member in round_.evaluated:
@@ -232,6 +234,6 @@ class Runner:
         self.say(", ".join(words))
 
 
-def snapshot(member: Member) -> dict[str, bytes]:
+def snapshot(member: Member[Any]) -> dict[str, bytes]:
     """Averaged weights of a member at its step, by the name of their file."""
     return {f"step={member.step}.safetensors": dump_snapshot(member)}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
+from grokmodel.configs import config_of
+from grokmodel.core.config import Config
 from grokmodel.core.outcome import DIVERGED
-from grokmodel.image.config import TrialConfig, config_of
-from grokmodel.image.rows import Row
-from grokmodel.image.shape import PackShape
+from grokmodel.core.rows import Row
 from service.analysis.registry import BY_NAME, LEVELS_T, Analysis, chosen
 from service.store.keys import snapshot_key
 from service.store.origins import imported_runs
@@ -49,7 +49,7 @@ class Todo:
     """Analyses to be done."""
 
     @property
-    def config(self) -> TrialConfig:
+    def config(self) -> Config:
         return config_of(self.trial)
 
 
@@ -95,6 +95,7 @@ def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
         names = tuple(
             a.name
             for a in chosen(wish.names)
+            if row["family"] in a.families
             if wish.scope == ALL or (wish.scope == QUICK and (a.quick or row["trial_id"] in shown))
             if (row["trial_id"], a.name, wish.settings_of(a)) not in done
         )
@@ -128,11 +129,10 @@ def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> None:
 
 
 def batches(todo: Sequence[Todo], size: int) -> Iterator[list[Todo]]:
-    """Trials that can go together: one shape, P and operation; the most expensive first."""
-    groups: dict[tuple[PackShape, int, str, tuple[str, ...]], list[Todo]] = {}
+    """Trials that can go together, as one kind; the most expensive first."""
+    groups: dict[tuple[Hashable, tuple[str, ...]], list[Todo]] = {}
     for item in todo:
-        c = item.config
-        groups.setdefault((c.shape, c.P, c.op, item.names), []).append(item)
+        groups.setdefault((item.config.kind, item.names), []).append(item)
     for _, group in sorted(groups.items(), key=lambda g: -len(g[0][-1])):
         for i in range(0, len(group), size):
             yield group[i : i + size]

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
+from grokmodel.analysis import tokens
 from grokmodel.analysis.ablations import ablations, blocked
+from grokmodel.analysis.automata import automata
 from grokmodel.analysis.basins import STARTS, basins
 from grokmodel.analysis.complexity import complexity
 from grokmodel.analysis.heads import heads
@@ -22,11 +24,13 @@ from grokmodel.analysis.progress import progress
 from grokmodel.analysis.representation import representation
 from grokmodel.analysis.spectra import spectra
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, PAIRS, swaps, timesteps
+from grokmodel.core.family import Inputs
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import TrialConfig
+from grokmodel.families import family_of
 from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import Banks, Member
+from grokmodel.image.pack import Member
 from grokmodel.probing.probe import Probe
+from grokmodel.probing.token_probe import TokenProbe
 
 LEVELS_T = (0.0, 0.5, 1.0)
 """Noise levels of the spectra, unless others are asked for."""
@@ -38,13 +42,13 @@ Found = dict[str, list[list[Any]]]
 class Context:
     """What analyses need besides members."""
 
-    banks: Banks
-    decoders: Decoders
+    inputs: Inputs
     device: torch.device
     levels_t: tuple[float, ...] = LEVELS_T
 
 
-Run = Callable[[Sequence[Member], Context], Found]
+Run = Callable[[Sequence[Any], Context], Found]
+"""What computes an analysis: a function of members of one kind."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,34 @@ class Analysis:
 
     name: str
     tables: tuple[str, ...]
-    run: Run
     budget: str
     """Samples a checkpoint, in words."""
     over_training: bool = False
     """Over all snapshots of a trial rather than its last one."""
     quick: bool = False
     """Cheap enough for every trial of a quick sweep; the others are for one trial per phase."""
-    rows: Callable[[TrialConfig], int] = lambda c: c.P**2
-    """Triplets that the model sees at a time."""
+    floats: Callable[[Any], int] = lambda config: int(config.activations)
+    """Numbers of a wide activation of a checkpoint, all that it is shown at a time together."""
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those whose trials it is for."""
+        return tuple(name for name, runs in RUNS.items() if self.name in runs)
+
+    def run(self, members: Sequence[Any], context: Context) -> Found:
+        """Rows of members, all of one family and kind."""
+        return RUNS[members[0].config.family][self.name](members, context)
 
 
 def _grid(members: Sequence[Member], context: Context) -> Probe:
-    return Probe(members, context.banks, context.device)
+    return Probe(members, context.inputs.banks, context.device)
 
 
 def _decoded(table: str, measure: Callable[[Probe, Decoders], list[list[Any]]]) -> Run:
     """An analysis of a grid that decodes samples and fills one table."""
-    return lambda members, context: {table: measure(_grid(members, context), context.decoders)}
+    return lambda members, context: {
+        table: measure(_grid(members, context), context.inputs.decoders)
+    }
 
 
 def last_of_trial(members: Sequence[Member]) -> list[int]:
@@ -92,12 +106,12 @@ def _identities(members: Sequence[Member], context: Context) -> Found:
 
 
 def _progress(members: Sequence[Member], context: Context) -> Found:
-    rows = progress(_grid(members, context), context.decoders, last_of_trial(members))
+    rows = progress(_grid(members, context), context.inputs.decoders, last_of_trial(members))
     return {"progress": [[row] for row in rows]}
 
 
 def _timesteps(members: Sequence[Member], context: Context) -> Found:
-    by_level, in_all = timesteps(_grid(members, context), context.decoders)
+    by_level, in_all = timesteps(_grid(members, context), context.inputs.decoders)
     return {"timesteps": by_level, "critical": in_all}
 
 
@@ -107,69 +121,132 @@ def _representation(members: Sequence[Member], context: Context) -> Found:
     return {"representation": scalars, "pca": pictures}
 
 
-def _complexity(members: Sequence[Member], context: Context) -> Found:
+def _complexity(members: Sequence[Any], context: Context) -> Found:
+    """Of any family."""
     return {"complexity": [complexity(m) for m in members]}
 
 
-def _learning_coefficient(members: Sequence[Member], context: Context) -> Found:
-    rows = [learning_coefficient(m, context.banks, context.device) for m in members]
+def _learning_coefficient(members: Sequence[Any], context: Context) -> Found:
+    """Of any family."""
+    family = family_of(members[0].config)
+
+    def fuse(copies: Sequence[Any]) -> Any:
+        return family.fuse(copies, context.inputs, context.device)
+
+    rows = [learning_coefficient(m, fuse, family.examples(m)) for m in members]
     return {"learning_coefficient": rows}
+
+
+_IMAGE: dict[str, Run] = {
+    "spectra": _spectra,
+    "progress": _progress,
+    "basins": _decoded("basins", basins),
+    "heads": _decoded("heads", heads),
+    "identities": _identities,
+    "representation": _representation,
+    "ablations": _decoded("ablations", ablations),
+    "blocked": _decoded("blocked", blocked),
+    "timesteps": _timesteps,
+    "swaps": _decoded("swaps", swaps),
+}
+
+# --- of token models ------------------------------------------------------------------------------
+
+
+def _tokens(measure: Callable[..., Found]) -> Run:
+    """An analysis of token models over all pairs."""
+    return lambda members, context: measure(TokenProbe(members, context.device), members)
+
+
+_TOKENS: dict[str, Run] = {
+    "spectra": _tokens(lambda probe, _: {"spectra": tokens.spectra(probe)}),
+    "ablations": _tokens(lambda probe, _: {"ablations": tokens.ablations(probe)}),
+    "heads": _tokens(lambda probe, _: {"heads": tokens.heads(probe)}),
+    "progress": _tokens(lambda probe, members: {
+        "progress": [[row] for row in tokens.progress(probe, last_of_trial(members))]
+    }),
+    "representation": _tokens(lambda probe, members: dict(zip(
+        ("representation", "pca"),
+        tokens.representation(probe, [i == k for i, k in enumerate(last_of_trial(members))]),
+    ))),
+}  # fmt: skip
+
+
+# --- of parity networks ---------------------------------------------------------------------------
+
+
+def _automata(members: Sequence[Any], context: Context) -> Found:
+    return {"automata": [[row] for row in automata(members, context.device)]}
+
+
+_ANY: dict[str, Run] = {
+    "complexity": _complexity, "learning_coefficient": _learning_coefficient,
+}  # fmt: skip
+RUNS: dict[str, dict[str, Run]] = {
+    "image": _IMAGE | _ANY, "tokens": _TOKENS | _ANY, "parity": {"automata": _automata} | _ANY,
+}  # fmt: skip
+"""Family -> analysis -> what computes it."""
 
 
 _LEVEL_ROWS = LEVELS * PAIRS
 ANALYSES = (
     Analysis(
-        "spectra", ("spectra",), _spectra, quick=True,
+        "spectra", ("spectra",), quick=True,
         budget="all P² pairs at each t, shown the right and a wrong result, mean of 4 draws where "
         "images or noise vary; each in 100 random orders",
     ),
     Analysis(
-        "progress", ("progress",), _progress, quick=True, over_training=True,
+        "progress", ("progress",), quick=True, over_training=True,
         budget="all P² pairs at t = 1, each snapshot",
     ),
     Analysis(
-        "basins", ("basins",), _decoded("basins", basins), quick=True, over_training=True,
-        rows=lambda c: 2 * STARTS,
+        "basins", ("basins",), quick=True, over_training=True,
+        floats=lambda c: int(2 * STARTS * c.width),
         budget=f"{STARTS} starts for training and {STARTS} for strict pairs, each snapshot",
     ),
     Analysis(
-        "complexity", ("complexity",), _complexity, quick=True, over_training=True,
+        "complexity", ("complexity",), quick=True, over_training=True,
         budget="every weight matrix, each snapshot",
     ),
     Analysis(
-        "heads", ("heads",), _decoded("heads", heads), quick=True,
+        "heads", ("heads",), quick=True,
         budget="all P² pairs at t = 1: once as it is, twice a head",
     ),
     Analysis(
-        "identities", ("identities",), _identities,
+        "identities", ("identities",),
         budget="all P² pairs at t = 1; 5 random directions",
     ),
     Analysis(
-        "representation", ("representation", "pca"), _representation, over_training=True,
+        "representation", ("representation", "pca"), over_training=True,
         budget="all P² pairs at t = 0 and 1, each snapshot",
     ),
     Analysis(
-        "ablations", ("ablations",), _decoded("ablations", ablations),
+        "ablations", ("ablations",),
         budget="1-step samples of all P² pairs: 2 modes of 1 top, 5 random and 1 within-split set, "
         "for each hook point and size",
     ),
     Analysis(
-        "blocked", ("blocked",), _decoded("blocked", blocked),
+        "blocked", ("blocked",),
         budget="samples of all P² pairs, switched at each of `sample_steps` + 1 levels, 2 modes",
     ),
     Analysis(
-        "timesteps", ("timesteps", "critical"), _timesteps, rows=lambda c: _LEVEL_ROWS,
+        "timesteps", ("timesteps", "critical"),
+        floats=lambda c: int(_LEVEL_ROWS * c.width),
         budget=f"{LEVELS} levels; {PAIRS} pairs rectified, {FEW_PAIRS} recovered; entropy of all "
         "P² pairs",
     ),
     Analysis(
-        "swaps", ("swaps",), _decoded("swaps", swaps), rows=lambda c: LEVELS * FEW_PAIRS,
+        "swaps", ("swaps",),
+        floats=lambda c: int(LEVELS * FEW_PAIRS * c.width),
         budget=f"{LEVELS} levels, {FEW_PAIRS} pairs",
     ),
     Analysis(
-        "learning_coefficient", ("learning_coefficient",), _learning_coefficient,
-        rows=lambda c: 3 * c.batch,
+        "learning_coefficient", ("learning_coefficient",),
         budget="2 chains of 60 steps, of which 30 count",
+    ),
+    Analysis(
+        "automata", ("automata",), quick=True, over_training=True,
+        budget="all training lengths, each snapshot",
     ),
 )  # fmt: skip
 BY_NAME = {analysis.name: analysis for analysis in ANALYSES}

@@ -19,21 +19,19 @@ import torch
 
 from grokmodel.analysis.complexity import has_bdm
 from grokmodel.core.checkpoint import CheckpointError
-from grokmodel.data.bank import SymbolBank
-from grokmodel.image.decoder import Decoder
-from grokmodel.image.pack import BankKey, Member, bank_key
-from grokmodel.image.rows import Row, without_nan
+from grokmodel.core.family import Inputs
+from grokmodel.core.member import Member
+from grokmodel.core.rows import Row, without_nan
 from service.analysis.failures import WORKER, Failures
 from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
 from service.analysis.registry import BY_NAME, Analysis, Context
 from service.data import snapshots
-from service.data.banks import bank_of
-from service.data.decoders import get_decoder
+from service.data.inputs import inputs_of
 from service.settings import Settings
 from service.store import keys
+from service.store.marks import mark
 from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
-from service.tracking.marks import mark
 
 log = logging.getLogger("grok")
 
@@ -133,15 +131,14 @@ class Worker:
         self.job, self.store = job, store
         self.failures = Failures(store, job.sweep)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.members: dict[str, Member] = {}
-        self.banks: dict[BankKey, SymbolBank] = {}
-        self.decoders: dict[BankKey, Decoder] = {}
+        self.members: dict[str, Member[Any]] = {}
+        self.inputs: dict[tuple[str, ...], Inputs] = {}
         self.said: list[str] = []
         """What failed, a line each."""
 
     def run(self, analysis: Analysis, trials: Sequence[Row]) -> None:
         """Fill the tables of one analysis for the trials whose checkpoints can be read."""
-        loaded: list[tuple[Row, list[Member]]] = []
+        loaded: list[tuple[Row, list[Member[Any]]]] = []
         for trial in trials:
             try:
                 loaded.append((trial, self.checkpoints(trial, analysis.over_training)))
@@ -150,7 +147,7 @@ class Worker:
         for chunk in self.chunks(analysis, loaded):
             self.run_chunk(analysis, chunk)
 
-    def run_chunk(self, analysis: Analysis, chunk: Sequence[tuple[Row, list[Member]]]) -> None:
+    def run_chunk(self, analysis: Analysis, chunk: Sequence[tuple[Row, list[Member[Any]]]]) -> None:
         """Analyze some trials together; if that fails, each alone, so that one harms no other."""
         started = time.perf_counter()
         members = [member for _, mine in chunk for member in mine]
@@ -170,8 +167,8 @@ class Worker:
     def write(
         self,
         analysis: Analysis,
-        chunk: Sequence[tuple[Row, list[Member]]],
-        members: Sequence[Member],
+        chunk: Sequence[tuple[Row, list[Member[Any]]]],
+        members: Sequence[Member[Any]],
         found: dict[str, list[list[Any]]],
         seconds: float,
     ) -> None:
@@ -201,13 +198,13 @@ class Worker:
             self.failures.clear(analysis.name, trial["trial_id"])
 
     def chunks(
-        self, analysis: Analysis, loaded: Sequence[tuple[Row, list[Member]]]
-    ) -> Iterator[list[tuple[Row, list[Member]]]]:
+        self, analysis: Analysis, loaded: Sequence[tuple[Row, list[Member[Any]]]]
+    ) -> Iterator[list[tuple[Row, list[Member[Any]]]]]:
         """As many trials at a time as fit."""
-        chunk: list[tuple[Row, list[Member]]] = []
+        chunk: list[tuple[Row, list[Member[Any]]]] = []
         for trial, members in loaded:
             config = members[0].config
-            each = len(members) * analysis.rows(config) * config.width
+            each = len(members) * analysis.floats(config)
             most = max(1, math.floor(FLOATS_AT_ONCE[self.device.type] / each))
             chunk.append((trial, members))
             if len(chunk) >= most:
@@ -216,14 +213,15 @@ class Worker:
         if chunk:
             yield chunk
 
-    def context(self, members: Sequence[Member]) -> Context:
-        for key in {bank_key(m.config): None for m in members}:
-            if key not in self.banks:
-                self.banks[key] = bank_of(key, self.job.settings.data_root)
-                self.decoders[key] = get_decoder(self.store, key, self.banks[key])
-        return Context(self.banks, self.decoders, self.device, self.job.wish.levels_t)
+    def context(self, members: Sequence[Member[Any]]) -> Context:
+        configs = {m.config.trial_id: m.config for m in members}
+        key = tuple(configs)
+        if key not in self.inputs:  # of the last trials only: there may be many
+            root = self.job.settings.data_root
+            self.inputs = {key: inputs_of(list(configs.values()), self.store, root)}
+        return Context(self.inputs[key], self.device, self.job.wish.levels_t)
 
-    def checkpoints(self, trial: Row, over_training: bool) -> list[Member]:
+    def checkpoints(self, trial: Row, over_training: bool) -> list[Member[Any]]:
         """The last snapshot of a trial, or all of its run in the order of their steps.
 
         Raises:
@@ -236,7 +234,7 @@ class Worker:
         places = snapshots.of_run(self.store, last)
         return [*(self.load(trial_id, s, run) for s, run in places if s < step), last]
 
-    def load(self, trial_id: str, step: int, run: str) -> Member:
+    def load(self, trial_id: str, step: int, run: str) -> Member[Any]:
         key = keys.snapshot_key(trial_id, step, run)
         if key not in self.members:
             member = snapshots.load(self.store, trial_id, step, run)

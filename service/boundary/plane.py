@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from grokmodel.configs import FIELDS, config_from
+from grokmodel.core.config import Config
 from grokmodel.core.outcome import COMPREHENSION, GROKKING, MEMORIZATION
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import FIELDS, TrialConfig
 from service.boundary.lattice import Point
-from service.data.banks import bind_images
+from service.data import inputs
 
 LOG_FIELDS = ("weight_decay", "lr", "N", "init_scale", "batch", "steps", "width", "ffn")
 """Fields whose values people space by factors."""
@@ -77,15 +78,15 @@ class Plane:
     def _places(self) -> dict[tuple[float | None, ...], Point]:
         return {tuple(self.values(point).values()): point for point in np.ndindex(self.shape)}
 
-    def configs(self, point: Point) -> list[TrialConfig]:
+    def configs(self, point: Point) -> list[Config]:
         """The trials of a point, one per seed.
 
         Raises:
             ConfigError: the config of a trial here is not allowed.
         """
         values = {**self.fixed, **self.values(point)}
-        trials = [TrialConfig.from_dict({**values, "seed": seed}) for seed in self.seeds]
-        return trials if self.data_root is None else bind_images(trials, self.data_root)
+        trials = [config_from({**values, "seed": seed}) for seed in self.seeds]
+        return trials if self.data_root is None else inputs.bind(trials, self.data_root)
 
     @functools.cached_property
     def trial_ids(self) -> dict[Point, list[str]]:

@@ -19,7 +19,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from grokmodel.image.config import FIELDS
+from grokmodel.configs import FIELDS
 from service.boundary import lattice
 from service.boundary.lattice import Belief, Floats, Point
 from service.boundary.plane import Axis, Plane

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from grokmodel.image.config import TrialConfig
+from grokmodel.core.config import Config
 from service.boundary import figure as boundary_figure
 from service.boundary.plane import Plane
 from service.boundary.state import Found, Search, to_json
@@ -26,7 +26,7 @@ LEAST_ROUND = 4
 ROUNDS_OF_LATTICE = 8
 """A round asks at least so many points, and at most this part of the lattice."""
 
-Train = Callable[[Sequence[TrialConfig]], object]
+Train = Callable[[Sequence[Config]], object]
 """Bring a sweep of these trials to its end."""
 
 

@@ -70,7 +70,7 @@ def run_export(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def run_import(settings: Settings, args: argparse.Namespace) -> int:
-    from service.tables import run_results  # torch: only when it is needed
+    from service.results import run_results  # torch: only when it is needed
 
     bundles = []
     for name in args.folders:

@@ -23,6 +23,7 @@ from service.report.trial_figures import TRIAL_FIGURES
 from service.report.trial_figures import draw as draw_trial
 from service.schedule.preview import check_data
 from service.settings import Settings
+from service.store import marks
 from service.store.heartbeat import heartbeats
 from service.store.manifest import read_manifest, sweep_names
 from service.store.store import Store, StoreError
@@ -30,7 +31,7 @@ from service.tables.reading import read_table
 from service.tables.selection import by_prefix
 from service.tables.summary import PORT, ui_address
 from service.tables.typical import representatives
-from service.tracking import marks, outbox
+from service.tracking import outbox
 from service.tracking.artifacts import correct, goes_along, misplaced
 from service.tracking.client import Tracking
 

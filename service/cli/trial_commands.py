@@ -86,7 +86,7 @@ def run_sample(settings: Settings, args: argparse.Namespace) -> int:
 
 def _right(trial: Trial, a: int, b: int) -> int:
     """Class of the right result, or UNDEFINED."""
-    return int(result_table(trial.config.op, trial.config.P)[a, b])
+    return int(result_table(trial.images.op, trial.images.P)[a, b])
 
 
 def _picture(trial: Trial, a: int, b: int, images: Tensor, found: list[int]) -> bytes:
@@ -105,7 +105,7 @@ def _picture(trial: Trial, a: int, b: int, images: Tensor, found: list[int]) -> 
 def _words(trial: Trial, args: argparse.Namespace, found: list[int]) -> str:
     """What was drawn, and as what it is read."""
     right, labels = _right(trial, args.a, args.b), trial.bank.labels
-    asked = f"{args.a} {SIGNS[trial.config.op]} {args.b} mod {trial.config.P}"
+    asked = f"{args.a} {SIGNS[trial.images.op]} {args.b} mod {trial.images.P}"
     answer = "not defined" if right == UNDEFINED else f"{right} ({labels[right]})"
     read = (f"{c} ({labels[c]}) {count(n, 'time')}" for c, n in Counter(found).most_common())
     share = f"{sum(c == right for c in found)} of {len(found)} right"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from grokmodel.core.checkpoint import CheckpointError, load_snapshot
-from grokmodel.image.pack import Member
-from grokmodel.image.rows import run_id
+from typing import Any
+
+from grokmodel.core.checkpoint import CheckpointError
+from grokmodel.core.member import Member
+from grokmodel.core.rows import run_id
+from grokmodel.families import load_snapshot
 from service.store import keys
 from service.store.store import Store
 
 
-def load(store: Store, trial_id: str, step: int, run: str) -> Member:
+def load(store: Store, trial_id: str, step: int, run: str) -> Member[Any]:
     """The snapshot of a trial at a step: a member with averaged weights.
 
     Args:
@@ -22,7 +25,7 @@ def load(store: Store, trial_id: str, step: int, run: str) -> Member:
     where, data = store.uri(key), store.get_or_none(key)
     if data is None:
         raise CheckpointError(where, "not found; need the snapshot of a finished trial")
-    member = load_snapshot(Member, data, where)
+    member = load_snapshot(data, where)
     if member.config.trial_id != trial_id:
         found = member.config.trial_id
         raise CheckpointError(where, f"is of trial {found}; need one of {trial_id}")
@@ -32,7 +35,7 @@ def load(store: Store, trial_id: str, step: int, run: str) -> Member:
     return member
 
 
-def of_run(store: Store, last: Member) -> list[tuple[int, str]]:
+def of_run(store: Store, last: Member[Any]) -> list[tuple[int, str]]:
     """Step and run of every snapshot on the way to the last one, in the order of their steps; of
     other runs of the trial there may be more."""
     found = keys.snapshots(store, last.config.trial_id)

@@ -12,14 +12,15 @@ import pyarrow.dataset as ds
 
 from grokmodel.analysis.ablations import ALL
 from grokmodel.analysis.spectra import NOTHING
-from grokmodel.image.config import FIELDS, config_of
+from grokmodel.configs import config_of
+from grokmodel.image.config import TrialConfig
 from service.page.overview import columns_of, few, rounded
 from service.tables.names import changed_fields, train_command
 from service.text import config_value
 
 Detail = dict[str, Any]
 CURVE = ("step", "loss", "train_acc", "val_acc", "val_acc_strict", "val_acc_heldout",
-         "val_acc_strict_heldout")  # fmt: skip
+         "val_acc_strict_heldout", "val_loss")  # fmt: skip
 POINTS = 120
 LEVELS_OF_GRAY = 16
 """Two pixels go into a byte: the eye sees no difference, the page is half as long."""
@@ -42,11 +43,11 @@ def training(
     return {
         "command": train_command(config, sweep),
         "unusual": {name: config_value(value) for name, value in changed_fields(config).items()},
-        "config": {name: config_value(row[name]) for name in FIELDS},
+        "config": {name: config_value(value) for name, value in config.to_dict().items()},
         "train_step": _steps(row["train_step"]),
         "strict_step": _steps(row["val_step_strict"]),
         "curve": columns_of(curve, known),
-        "samples": _samples(samples, int(row["side"])),
+        "samples": _samples(samples, config.side) if isinstance(config, TrialConfig) else None,
     }
 
 
@@ -156,6 +157,7 @@ ANALYSES: dict[str, Draft] = {
     "blocked": _as_it_is("when", "t", "val_acc_strict"),
     "representation": _merger,
     "learning_coefficient": _as_it_is("llc"),
+    "automata": _by_step("states", "minimal_states", "merged", "acc_1000"),
 }  # fmt: skip
 """Table -> what the page needs of a trial's rows."""
 AT_NOISE = ds.field("t") == 1

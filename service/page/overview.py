@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from grokmodel.configs import AXES
 from grokmodel.core.outcome import PHASES
-from grokmodel.image.config import AXES
 from service.colors import PHASE_COLORS
 from service.store.store import Store
 from service.tables import clocks
@@ -67,9 +67,7 @@ def overview(
         "sweep": sweep,
         "phases": [{"name": p, "color": PHASE_COLORS[p]} for p in PHASES],
         "axes": [_axis(trials, name) for name in axes],
-        "fixed": {n: _plain(trials[n].iloc[0]) for n in AXES if n not in (*axes, "seed")}
-        if len(trials)
-        else {},
+        "fixed": _fixed(trials, axes),
         "numbers": numbers,
         "trial": list(trials["trial_id"]),
         "seed": [int(seed) for seed in trials["seed"]],
@@ -81,6 +79,15 @@ def overview(
         "typical": representatives(trials),
         "curve": _curves(store, sweep, trials),
     }
+
+
+def _fixed(trials: pd.DataFrame, axes: Sequence[str]) -> dict[str, Any]:
+    """The axes whose values are the same in all trials; those of other families have none."""
+    if not len(trials):
+        return {}
+    first = trials.iloc[0]
+    names = [n for n in AXES if n not in (*axes, "seed") and pd.notna(first[n])]
+    return {name: _plain(first[name]) for name in names}
 
 
 def _axis(trials: pd.DataFrame, name: str) -> dict[str, Any]:

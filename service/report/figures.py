@@ -20,8 +20,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as PlainFigure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from grokmodel.configs import config_class
 from grokmodel.core.outcome import LEARNED, PHASES
-from grokmodel.image.config import TrialConfig
 from service.colors import LOSS_COLOR, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.text import config_value
 
@@ -216,18 +216,24 @@ def _minor_steps(step: float, position: float = 0.0) -> str:
     return f"{step:,.0f}" if leading in "25" else ""
 
 
+IN_TITLES = {
+    "data": "", "P": "P=", "N": "N=", "width": "D=", "heads": "H=", "weight_decay": "wd=",
+    "train_fraction": "R=", "seed": "seed ",
+}  # fmt: skip
+"""Main settings of a trial, and what stands before their values."""
+
+
 def trial_title(row: Mapping[str, Any], about: str = "") -> str:
     """Which trial a figure shows: phase, main settings, id, and what else is not as by default."""
-    shown = ("data", "images_hash", "P", "N", "width", "heads", "weight_decay", "train_fraction",
-             "seed")  # fmt: skip
-    usual = TrialConfig().to_dict() | {"patch": row["side"]}
-    others = [f"{k}={config_value(row[k])}" for k in usual if k not in shown and row[k] != usual[k]]
-    decay, share = (config_value(row[name]) for name in ("weight_decay", "train_fraction"))
-    first = (
-        f"{row['data']} P={row['P']} N={row['N']} D={row['width']} H={row['heads']} "
-        f"wd={decay} R={share} "
-        f"seed {row['seed']} — {row['phase']}{about}"
-    )
+    usual = config_class(row["family"])().to_dict()
+    main = [f"{short}{config_value(row[k])}" for k, short in IN_TITLES.items() if k in usual]
+    silent = {*IN_TITLES, "images_hash", "family"}
+    if row.get("patch") == row.get("side"):
+        silent.add("patch")
+    others = [
+        f"{k}={config_value(row[k])}" for k in usual if k not in silent and row[k] != usual[k]
+    ]
+    first = f"{' '.join(main)} — {row['phase']}{about}"
     rest = textwrap.wrap(f"trial {row['trial_id']}: {' '.join(others) or 'else as by default'}", 90)
     return "\n".join([first, *rest])
 

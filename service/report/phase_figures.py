@@ -217,5 +217,5 @@ def _axes(ax: Axes, across: Scale, up: Scale, x: str, y: str) -> None:
 
 
 def _title(trials: pd.DataFrame) -> str:
-    data = ", ".join(sorted(trials["data"].unique()))
-    return f"{data}; {counted(trials)}"
+    data = trials["data"].fillna(trials["family"])  # of other families it is their own
+    return f"{', '.join(sorted(data.unique()))}; {counted(trials)}"

@@ -19,8 +19,8 @@ import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from grokmodel.core.config import SCIENCE_VERSION
-from grokmodel.core.machine import cpu_name
 from grokmodel.core.outcome import HELD_FOR, LEARNED
+from grokmodel.machine import cpu_name
 from service.provenance import git_commit
 from service.reproduction import mirror
 from service.reproduction.claims import CLAIMS, ClaimVerdict, judge

@@ -98,7 +98,7 @@ def _key_frequencies(trial: Trial) -> str:
             trial.store.url, "analyze", "--sweep", trial.sweep, "--only", "spectra"
         )
         return f"not analyzed: {command}"
-    last = f"block{trial.config.depth - 1}"
+    last = max(name.split(".")[0] for name in spectra["hook"] if name.startswith("block"))
     noisiest = spectra[(spectra["t"] == spectra["t"].max()) & (spectra["shown"] != "right")]
     said = []
     for hook in (*(f"{last}.{part}" for part in FREQUENCIES), "output"):

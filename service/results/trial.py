@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from grokmodel.configs import config_of
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import config_of
+from grokmodel.image.config import TrialConfig
 from service.results.errors import NoSnapshotError, ResultError
 from service.results.plots import TrialPlots
 from service.settings import Settings
@@ -24,9 +25,9 @@ if TYPE_CHECKING:  # torch: only when a model is asked for
     from numpy.typing import ArrayLike
     from torch import Tensor
 
+    from grokmodel.core.member import Member
     from grokmodel.data.bank import SymbolBank
     from grokmodel.image.dit import DiT
-    from grokmodel.image.pack import Member
 
 Row = Mapping[str, Any]
 
@@ -66,6 +67,18 @@ class Trial:
         """Steps of which there is a snapshot, in order; the last is the trial's result."""
         return list(self._runs)
 
+    @property
+    def images(self) -> TrialConfig:
+        """Its config, if it is a trial that draws images.
+
+        Raises:
+            ResultError: it is of another family.
+        """
+        if not isinstance(self.config, TrialConfig):
+            family = self.config.family
+            raise ResultError(f"trial {self.id} is of family {family}; need one that draws images")
+        return self.config
+
     def model(self, step: int | None = None) -> DiT:
         """The trial's model, a `torch.nn.Module`; another object each time, to be changed at will.
 
@@ -74,12 +87,17 @@ class Trial:
 
         Raises:
             ConfigError: there is no snapshot of this step.
-            ResultError: no snapshot is there, or it is damaged.
+            ResultError: no snapshot is there, or it is damaged; or it is no trial of images.
             DataError: the images that it was trained on are not there.
         """
         from grokmodel.image.dit import DiT
+        from grokmodel.image.pack import Member
 
-        return DiT.from_member(self._member(step), self.bank)
+        member = self._member(step)
+        if not isinstance(member, Member):
+            family = self.config.family
+            raise ResultError(f"trial {self.id} is of family {family}; need one that draws images")
+        return DiT.from_member(member, self.bank)
 
     @cached_property
     def bank(self) -> SymbolBank:
@@ -91,7 +109,7 @@ class Trial:
         from grokmodel.image.pack import bank_key
         from service.data.banks import bank_of
 
-        return bank_of(bank_key(self.config), self.settings.data_root)
+        return bank_of(bank_key(self.images), self.settings.data_root)
 
     # --- what it draws ---------------------------------------------------------------------------
 
@@ -119,7 +137,7 @@ class Trial:
         """
         import torch
 
-        P = self.config.P
+        P = self.images.P
         for name, value in (("a", a), ("b", b)):
             if value not in range(P):
                 raise ConfigError(name, value, f"from 0 to {P - 1}: the trial has P = {P}")
@@ -150,7 +168,7 @@ class Trial:
         from grokmodel.image.pack import bank_key
         from service.data.decoders import get_decoder  # Ray: only when it is needed
 
-        side = self.config.side
+        side = self.images.side
         images = torch.as_tensor(images, dtype=torch.float32)
         if images.ndim != 3 or tuple(images.shape[1:]) != (side, side):
             shape = tuple(images.shape)
@@ -158,9 +176,9 @@ class Trial:
         if not ((images >= 0) & (images <= 1)).all():
             low, high = float(images.min()), float(images.max())
             raise ResultError(f"images with values from {low:g} to {high:g}; need [0, 1]")
-        key = bank_key(self.config)
+        key = bank_key(self.images)
         decoders = {key: get_decoder(self.store, key, self.bank)}
-        return reader(self.config, decoders, {key: self.bank}, steps).classify(images)
+        return reader(self.images, decoders, {key: self.bank}, steps).classify(images)
 
     # --- how to have it again --------------------------------------------------------------------
 
@@ -172,7 +190,7 @@ class Trial:
     # --- snapshots -------------------------------------------------------------------------------
 
     @cached_property
-    def _last(self) -> Member:
+    def _last(self) -> Member[Any]:
         return self._load(int(self.row["steps_run"]), str(self.row["run_id"]))
 
     @cached_property
@@ -182,7 +200,7 @@ class Trial:
 
         return dict(snapshots.of_run(self.store, self._last))
 
-    def _member(self, step: int | None) -> Member:
+    def _member(self, step: int | None) -> Member[Any]:
         last = self._last
         if step is None or step == last.step:
             return last
@@ -191,7 +209,7 @@ class Trial:
             raise ConfigError("step", step, f"that of a snapshot of trial {self.id}: {known}")
         return self._load(step, self._runs[step])
 
-    def _load(self, step: int, run: str) -> Member:
+    def _load(self, step: int, run: str) -> Member[Any]:
         from grokmodel.core.checkpoint import CheckpointError
         from service.data import snapshots
 

@@ -12,16 +12,15 @@ from functools import partial
 
 import pandas as pd
 
-from grokmodel.core.machine import today
+from grokmodel.core.config import Config
 from grokmodel.errors import ConfigError, UserError
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.training import train
+from grokmodel.families import train
+from grokmodel.machine import today
 from service import provenance
-from service.analysis import drawing, tasks
+from service.analysis import tasks
 from service.analysis.pending import Wish, missing, out_of_reach
-from service.data.banks import bind_images
-from service.data.decoders import prepare_decoders
-from service.schedule import pack_size
+from service.data import inputs
+from service.schedule import drawing, pack_size
 from service.schedule.cluster import cluster_resources, start_ray, warn_unless_shared
 from service.schedule.plan import Plan, Resources, make_plan
 from service.schedule.progress import TaskProgress
@@ -29,7 +28,7 @@ from service.schedule.reuse import adopt
 from service.schedule.space import check_space
 from service.schedule.tune import SweepError, forget_resume_points, train_packs
 from service.settings import Settings
-from service.store import keys, origins
+from service.store import keys, marks, origins
 from service.store.heartbeat import (
     ANALYZING,
     FAILED,
@@ -44,7 +43,7 @@ from service.store.store import Store, StoreError
 from service.tables.compaction import tidy
 from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
-from service.tracking import marks, outbox
+from service.tracking import outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import Trainer
@@ -69,7 +68,7 @@ class SweepResult:
 
 def run_sweep(
     sweep: str,
-    configs: Sequence[TrialConfig],
+    configs: Sequence[Config],
     settings: Settings,
     say: Callable[[str], None],
     wish: Wish,
@@ -98,7 +97,7 @@ def run_sweep(
     _warn_of(others, sweep)
     started = time.monotonic()
     with Heartbeat(store, sweep) as heartbeat:
-        configs = bind_images(configs, settings.data_root)
+        configs = inputs.bind(configs, settings.data_root)
         known = read_manifest(store, sweep)
         if known and is_complete(store, sweep, configs, wish):
             say(f"sweep {sweep}: all {len(configs)} trials are done already")
@@ -108,7 +107,7 @@ def run_sweep(
             return _result(store, sweep, known.experiment_id, started, ())
         tracking = _start(sweep, settings)
         plan, resources = _plan(store, sweep, configs, settings, say, gpus)
-        prepare_decoders(plan.todo, settings)
+        inputs.prepare(plan.todo, settings)
         with shown(store, sweep, tracking, say) as publisher:
             _begin(store, plan, tracking)
             outbox.offer(store, sweep, publisher)  # what is known, while the rest is trained
@@ -175,7 +174,7 @@ def _start(sweep: str, settings: Settings) -> Tracking:
 def _plan(
     store: Store,
     sweep: str,
-    configs: Sequence[TrialConfig],
+    configs: Sequence[Config],
     settings: Settings,
     say: Callable[[str], None],
     gpus: int | None,
@@ -191,11 +190,9 @@ def _plan(
     return plan, resources
 
 
-def check_program(
-    program: str | None, configs: Sequence[TrialConfig], resources: Resources
-) -> None:
+def check_program(program: str | None, configs: Sequence[Config], resources: Resources) -> None:
     """Raise a ConfigError if torch cannot run steps in this way."""
-    in_bfloat16 = any(config.precision == "bfloat16" for config in configs)
+    in_bfloat16 = any(getattr(config, "precision", "") == "bfloat16" for config in configs)
     if program == "compiled" and in_bfloat16 and not resources.gpus:
         need = "eager for trials in bfloat16 on CPUs, for which torch 2.13 writes faulty C++"
         raise ConfigError("GROK_PROGRAM", program, need)
@@ -263,7 +260,7 @@ def draw(store: Store, sweep: str, settings: Settings) -> list[str]:
     return []
 
 
-def is_complete(store: Store, sweep: str, configs: Sequence[TrialConfig], wish: Wish) -> bool:
+def is_complete(store: Store, sweep: str, configs: Sequence[Config], wish: Wish) -> bool:
     """Every trial has its row and its analyses, and the figures are drawn."""
     trained = {c.trial_id for c in configs} <= done_ids(store, sweep)
     return trained and not missing(store, sweep, wish) and drawing.is_drawn(store, sweep)

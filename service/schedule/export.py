@@ -6,11 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack import bank_key
+from grokmodel.core.config import Config
 from grokmodel.run.plan import write_plan
-from service.data.banks import bank_of
-from service.data.decoders import get_decoder
+from service.data.inputs import inputs_of
 from service.provenance import git_commit
 from service.schedule.plan import left_to_train
 from service.settings import Settings
@@ -19,7 +17,7 @@ from service.store.store import Store
 from service.text import byte_size, count, grok_command
 
 
-def export_plan(path: Path, sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
+def export_plan(path: Path, sweep: str, configs: Sequence[Config], settings: Settings) -> str:
     """Write the plan file of what is left to train; returns what there is to say.
 
     Decoders that the store lacks are trained, and stay in it.
@@ -38,9 +36,9 @@ def export_plan(path: Path, sweep: str, configs: Sequence[TrialConfig], settings
     done = len(configs) - len(todo)
     if not todo:
         return f"sweep {sweep}: all {count(done, 'trial')} are done already; no plan is written"
-    banks = {key: bank_of(key, settings.data_root) for key in dict.fromkeys(map(bank_key, todo))}
-    decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
-    size = write_plan(path, sweep, todo, banks, decoders, git_commit())
+    inputs = inputs_of(todo, store, settings.data_root)
+    banks = inputs.banks if inputs else {}
+    size = write_plan(path, sweep, todo, inputs, git_commit())
     shapes = count(len({c.shape for c in todo}), "pack shape")
     out = shlex.quote(f"{sweep}-results")
     return "\n".join([

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 
 import torch
 
+from grokmodel.core.config import Config
 from grokmodel.core.execution import default_mode
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack import bank_key
-from grokmodel.image.pack_size import Measured, best_size, measure_pack
-from grokmodel.image.shape import PackShape
-from service.data.banks import bank_of
+from grokmodel.core.pack_size import Measured, best_size, measure_pack
+from grokmodel.families import family_of
+from service.data.inputs import inputs_of_steps
 from service.schedule.plan import MAX_MEMBERS, Plan
 
 
-def most_members(configs: Sequence[TrialConfig], data_root: str) -> dict[PackShape, int]:
+def most_members(configs: Sequence[Config], data_root: str) -> dict[Hashable, int]:
     """Members of the best pack of each config's shape, measured by a Ray task that holds a GPU."""
     import ray  # a dry run needs none
 
@@ -28,7 +26,7 @@ def most_members(configs: Sequence[TrialConfig], data_root: str) -> dict[PackSha
     return dict(found)
 
 
-def most_members_here(configs: Sequence[TrialConfig], data_root: str) -> dict[PackShape, int]:
+def most_members_here(configs: Sequence[Config], data_root: str) -> dict[Hashable, int]:
     """The same, measured on this machine's GPU (on its CPU if there is none)."""
     device = this_device()
     free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else float("inf")
@@ -39,10 +37,10 @@ def most_members_here(configs: Sequence[TrialConfig], data_root: str) -> dict[Pa
     }
 
 
-def step_seconds(plan: Plan, data_root: str) -> dict[PackShape, float]:
+def step_seconds(plan: Plan, data_root: str) -> dict[Hashable, float]:
     """Seconds per step and member of every shape of a plan, measured on a pack as large as its
     first."""
-    firsts: dict[PackShape, tuple[TrialConfig, ...]] = {}
+    firsts: dict[Hashable, tuple[Config, ...]] = {}
     for members in plan.packs:
         firsts.setdefault(members[0].shape, members)
     return {
@@ -51,14 +49,14 @@ def step_seconds(plan: Plan, data_root: str) -> dict[PackShape, float]:
     }
 
 
-def in_bfloat16(plan: Plan, seconds: Mapping[PackShape, float], data_root: str) -> float | None:
+def in_bfloat16(plan: Plan, seconds: Mapping[Hashable, float], data_root: str) -> float | None:
     """How many times faster the first shape would be in bfloat16; None if it is already."""
     if not plan.packs:
         return None
     config, members = plan.packs[0][0], len(plan.packs[0])
-    if config.precision == "bfloat16":
-        return None
-    rounded = dataclasses.replace(config, precision="bfloat16")
+    if getattr(config, "precision", "bfloat16") == "bfloat16":
+        return None  # or it has no choice
+    rounded = type(config).from_dict(config.to_dict() | {"precision": "bfloat16"})
     return seconds[config.shape] * _measure(rounded, data_root, members).rate
 
 
@@ -66,7 +64,7 @@ def this_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _measure(config: TrialConfig, data_root: str, members: int) -> Measured:
+def _measure(config: Config, data_root: str, members: int) -> Measured:
     device = this_device()
-    banks = {bank_key(config): bank_of(bank_key(config), data_root)}
-    return measure_pack(config, banks, device, members, default_mode(device))
+    inputs = inputs_of_steps([config], data_root)
+    return measure_pack(family_of(config), config, inputs, device, members, default_mode(device))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from grokmodel.configs import config_from
+from grokmodel.core.config import Config
+from grokmodel.core.packing import MOST_ON_GPU, by_shape, evenly
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.shape import MOST_ON_GPU, PackShape, by_shape, evenly
 from service.store.store import Store
 from service.tables.reading import done_here_and_elsewhere
+
+C = TypeVar("C")
 
 PACKS_PER_SLOT = 4
 """CPU packs per slot: members cost their full time there, so small packs balance the load."""
@@ -20,7 +23,7 @@ FEW_MEMBERS = 3
 """Members from which on a pack on a CPU gains little more (docs/performance.md)."""
 MAX_MEMBERS = {"cpu": 16, "gpu": MOST_ON_GPU}
 """Members per pack, at most. On a GPU a measurement says how many of them pay: see `pack_size`."""
-MeasureMost = Callable[[Sequence[TrialConfig]], Mapping[PackShape, int]]
+MeasureMost = Callable[[Sequence[Config]], Mapping[Hashable, int]]
 """One config of each shape -> members of the best pack of that shape."""
 MAX_TRIALS = 1_000_000
 """Trials per sweep: beyond it a grid is more likely a slip than a wish."""
@@ -68,22 +71,23 @@ class Plan:
     """What a sweep will do."""
 
     sweep: str
-    configs: tuple[TrialConfig, ...]
+    configs: tuple[Config, ...]
     """All trials of the sweep, each once."""
-    done: tuple[TrialConfig, ...]
+    done: tuple[Config, ...]
     """Those with a row in this sweep already."""
-    shared: tuple[TrialConfig, ...]
+    shared: tuple[Config, ...]
     """Those that another sweep has trained: their rows are copied, nothing is trained."""
-    packs: tuple[tuple[TrialConfig, ...], ...]
-    """The rest, in groups of one PackShape."""
+    packs: tuple[tuple[Config, ...], ...]
+    """The rest, in groups of one shape."""
 
     @property
-    def todo(self) -> list[TrialConfig]:
+    def todo(self) -> list[Config]:
         return [config for pack in self.packs for config in pack]
 
 
-def expand(axes: Mapping[str, Sequence[Any]]) -> list[TrialConfig]:
-    """The grid of all axes: every combination once, the last axis fastest.
+def expand(axes: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """The grid of all axes, of the family that is among them: every combination once, the last axis
+    fastest.
 
     Raises:
         ConfigError: for the first combination that is not a valid config.
@@ -93,11 +97,11 @@ def expand(axes: Mapping[str, Sequence[Any]]) -> list[TrialConfig]:
     if size > MAX_TRIALS:
         raise ConfigError("axes", f"a grid of {size} trials", f"at most {MAX_TRIALS} trials")
     grid = itertools.product(*(axes[name] for name in names))
-    configs = (TrialConfig.from_dict(dict(zip(names, values, strict=True))) for values in grid)
+    configs = (config_from(dict(zip(names, values, strict=True))) for values in grid)
     return unique(configs)
 
 
-def unique(configs: Any) -> list[TrialConfig]:
+def unique(configs: Iterable[C]) -> list[C]:
     """Without repetitions, in order."""
     return list(dict.fromkeys(configs))
 
@@ -105,7 +109,7 @@ def unique(configs: Any) -> list[TrialConfig]:
 def make_plan(
     store: Store,
     sweep: str,
-    configs: Sequence[TrialConfig],
+    configs: Sequence[Config],
     resources: Resources,
     measure: MeasureMost | None = None,
 ) -> Plan:
@@ -125,17 +129,17 @@ def make_plan(
     return Plan(sweep, tuple(configs), tuple(done), tuple(shared), packs)
 
 
-def left_to_train(store: Store, sweep: str, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
+def left_to_train(store: Store, sweep: str, configs: Sequence[Config]) -> list[Config]:
     """Those that neither this sweep nor another has trained."""
     here, elsewhere = done_here_and_elsewhere(store, sweep)
     return [c for c in unique(configs) if c.trial_id not in here | elsewhere]
 
 
 def pack(
-    configs: Sequence[TrialConfig],
+    configs: Sequence[Config],
     resources: Resources,
-    most: Mapping[PackShape, int] | None = None,
-) -> tuple[tuple[TrialConfig, ...], ...]:
+    most: Mapping[Hashable, int] | None = None,
+) -> tuple[tuple[Config, ...], ...]:
     """Group trials of equal shape; the longest packs come first, to leave none to the end.
 
     Args:
@@ -145,27 +149,17 @@ def pack(
     balanced = math.ceil(len(configs) / (resources.slots * per_slot))
     # a CPU too is used better by a few members at a time, as long as each slot gets a pack
     balanced = max(balanced, min(FEW_MEMBERS, math.ceil(len(configs) / resources.slots)), 1)
-    packs: list[tuple[TrialConfig, ...]] = []
+    packs: list[tuple[Config, ...]] = []
     for shape, group in by_shape(configs).items():
         limit = (most or {}).get(shape, MAX_MEMBERS[resources.kind])
         count = math.ceil(len(group) / min(balanced, limit))
         if count > resources.slots:  # so that no slot waits for the others at the end
             count = math.ceil(count / resources.slots) * resources.slots
         packs += evenly(group, min(count, len(group)))
-    return tuple(sorted(packs, key=lambda p: -sum(step_cost(c) * c.steps for c in p)))
+    return tuple(sorted(packs, key=lambda p: -sum(c.cost * c.steps for c in p)))
 
 
-def step_cost(config: TrialConfig) -> float:
-    """Relative cost of one step, to order packs: weights touched per row."""
-    tokens = 3 * config.tokens_per_image
-    per_block = 4 * config.width + 2 * config.ffn + 2 * config.patch**2
-    hidden = config.depth * per_block
-    if config.variant == "sandwich":
-        hidden += 2 * (config.sandwich_ffn or config.ffn)
-    return float(config.batch * tokens * config.width * hidden)
-
-
-def cost(plan: Plan, seconds: Mapping[PackShape, float], resources: Resources) -> float:
+def cost(plan: Plan, seconds: Mapping[Hashable, float], resources: Resources) -> float:
     """Wall seconds of the plan at most: settled trials stop before their budget is spent."""
     work = [sum(c.steps * seconds[c.shape] for c in pack) for pack in plan.packs]
     return max([sum(work) / resources.slots, *work], default=0.0)

@@ -9,10 +9,9 @@ from functools import partial
 
 import torch
 
+from grokmodel.core.config import Config
 from grokmodel.core.outcome import HELD_FOR
-from grokmodel.data.pairs import strict_evaluated
-from grokmodel.image.config import TrialConfig
-from service.data.banks import bind_images
+from service.data import inputs
 from service.schedule import pack_size
 from service.schedule.plan import Plan, Resources, cost, make_plan
 from service.schedule.space import bytes_needed
@@ -22,11 +21,13 @@ from service.text import byte_size, config_value, duration
 
 FEW_STRICT = 10
 """Fewer strict pairs than this tell little."""
+OF_SPLIT = ("P", "train_fraction", "seed")
+"""Fields that tell which pairs are strict."""
 WORTH_SAYING = 1.15
 """Gain by bfloat16 from which a dry run mentions it."""
 
 
-def check_data(configs: Sequence[TrialConfig], settings: Settings) -> tuple[list[TrialConfig], str]:
+def check_data(configs: Sequence[Config], settings: Settings) -> tuple[list[Config], str]:
     """Load every bank and make every split once.
 
     Returns:
@@ -35,10 +36,10 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> tuple[list
     Raises:
         DataError, ConfigError: the first config whose data are missing or too small.
     """
-    configs = bind_images(configs, settings.data_root)
-    pairs = {config: strict_evaluated(config) for config in configs}
-    untold = [config for config in configs if pairs[config] == 0]
-    few = [config for config in configs if 0 < pairs[config] < FEW_STRICT]
+    configs = inputs.bind(configs, settings.data_root)
+    strict = {config: config.strict_evaluated() for config in configs}
+    untold = [config for config, n in strict.items() if n == 0]
+    few = [config for config, n in strict.items() if n and n < FEW_STRICT]
     brief = [config for config in configs if config.steps // config.eval_every < HELD_FOR]
     of_all = f"of {len(configs)} trials"
     warnings = []
@@ -61,16 +62,17 @@ def check_data(configs: Sequence[TrialConfig], settings: Settings) -> tuple[list
     return configs, "\n".join(f"warning: {text}" for text in warnings)
 
 
-def _which(configs: Sequence[TrialConfig]) -> str:
+def _which(configs: Sequence[Config]) -> str:
     """The first of them, each split once."""
+    all_values = (c.to_dict() for c in configs)
     names = list(dict.fromkeys(
-        f"P = {c.P}, train_fraction = {config_value(c.train_fraction)}, seed = {c.seed}"
-        for c in configs
+        ", ".join(f"{k} = {config_value(values[k])}" for k in OF_SPLIT if k in values)
+        for values in all_values
     ))  # fmt: skip
     return "; ".join(names[:3]) + "; ..." * (len(names) > 3)
 
 
-def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> str:
+def dry_run(sweep: str, configs: Sequence[Config], settings: Settings) -> str:
     """The plan as text: trials, done, packs, resources and cost by a short measured calibration."""
 
     measure = partial(pack_size.most_members_here, data_root=settings.data_root)
@@ -87,10 +89,7 @@ def dry_run(sweep: str, configs: Sequence[TrialConfig], settings: Settings) -> s
         f"  a pack takes  {resources}; {resources.slots} at a time here",
     ]
     for shape, value in seconds.items():
-        name = f"width {shape.width}, FFN {shape.ffn}, side {shape.side}, {shape.variant}"
-        if shape.sandwich_ffn:
-            name += f" of FFN {shape.sandwich_ffn}"
-        lines.append(f"  measured      {1e3 * value:.1f} ms per step and member ({name})")
+        lines.append(f"  measured      {1e3 * value:.1f} ms per step and member ({shape})")
     _, likely = bytes_needed(plan.todo)
     free = store.free_bytes()
     there = "" if free is None else f", {byte_size(free)} are free"

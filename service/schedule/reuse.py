@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from service.schedule.plan import Plan
+from service.store import marks
 from service.store.manifest import sweep_names
 from service.store.origins import add_driver, trained_on
 from service.store.store import Store
 from service.tables.reading import done_ids, read_rows, write_rows
-from service.tracking import marks
 
 
 def adopt(store: Store, plan: Plan) -> None:

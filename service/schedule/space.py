@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
 
 from grokmodel.core.checkpoint import dump_snapshot, is_snapshot_step
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack import Member
-from grokmodel.image.shape import PackShape
+from grokmodel.core.config import Config
+from grokmodel.families import start
 from service.store.store import Store, StoreError
 from service.text import byte_size
 
@@ -21,7 +20,7 @@ COPIES = 2
 """Of a trial's pictures and last snapshot: in the store, and as MLflow's artifacts in it."""
 
 
-def check_space(store: Store, configs: Sequence[TrialConfig]) -> None:
+def check_space(store: Store, configs: Sequence[Config]) -> None:
     """Compare what is free with what training is going to write; warn if it may not suffice.
 
     Raises:
@@ -45,16 +44,16 @@ def check_space(store: Store, configs: Sequence[TrialConfig]) -> None:
         )  # fmt: skip
 
 
-def bytes_needed(configs: Sequence[TrialConfig]) -> tuple[int, int]:
+def bytes_needed(configs: Sequence[Config]) -> tuple[int, int]:
     """Bytes that trials leave at least, and about, if they train to the end of their budget.
 
     Left out are rows, which are small, analyses, and resume points, which do not stay.
     """
-    of_shape: dict[PackShape, int] = {}
+    of_shape: dict[Hashable, int] = {}
     least = likely = 0
     for config in configs:
         if config.shape not in of_shape:
-            of_shape[config.shape] = len(dump_snapshot(Member.start(config)))
+            of_shape[config.shape] = len(dump_snapshot(start(config)))
         size = of_shape[config.shape]
         before_last = _snapshots(config.steps, config.eval_every) - 1
         least += size

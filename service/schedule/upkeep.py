@@ -12,7 +12,7 @@ from typing import Any
 from ray.tune import Callback
 
 from service import page
-from service.analysis.drawing import links, put_page
+from service.schedule.drawing import links, put_page
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.compaction import merge_small

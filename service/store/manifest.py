@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from grokmodel.core.config import Config
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import TrialConfig
 from service.store.keys import sweep_key, sweep_prefix
 from service.store.store import Store, StoreError
 
@@ -53,9 +53,7 @@ def read_manifest(store: Store, sweep: str) -> Manifest | None:
     return Manifest(parts[-1].experiment_id, trials)  # of the MLflow that was used last
 
 
-def write_manifest(
-    store: Store, sweep: str, configs: Iterable[TrialConfig], experiment_id: str
-) -> None:
+def write_manifest(store: Store, sweep: str, configs: Iterable[Config], experiment_id: str) -> None:
     """Add trials to the sweep's manifest."""
     manifest = Manifest(experiment_id, {c.trial_id: c.to_dict() for c in configs})
     ids = "\n".join([experiment_id, *sorted(manifest.trials)])

@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from grokmodel.core.config import SCIENCE_VERSION
+from grokmodel.configs import config_from
+from grokmodel.core.config import SCIENCE_VERSION, Config
 from grokmodel.errors import ConfigError, UserError, shown
-from grokmodel.image.config import TrialConfig
 from service.store.manifest import SWEEP_NAME, Manifest, parsed, read_manifest
 from service.store.objects import Folder, StoreError
 from service.store.origins import Facts, check_facts, trained_on
@@ -56,7 +56,7 @@ class Bundle:
 
     where: str
     sweep: str
-    configs: dict[str, TrialConfig]
+    configs: dict[str, Config]
     """Of all trials that the sweep was asked for, by id."""
     tables: dict[str, pa.Table]
     trained_on: tuple[Facts, ...]
@@ -249,7 +249,7 @@ def _data(path: Path, sha256: str) -> bytes:
     return data
 
 
-def _configs(data: bytes, where: Path) -> dict[str, TrialConfig]:
+def _configs(data: bytes, where: Path) -> dict[str, Config]:
     try:
         manifest = parsed(data, str(where))
     except StoreError as error:
@@ -262,10 +262,10 @@ def _configs(data: bytes, where: Path) -> dict[str, TrialConfig]:
     return {i: config for i, config in configs.items() if config}
 
 
-def _config(trial_id: str, values: Mapping[str, Any]) -> TrialConfig | None:
+def _config(trial_id: str, values: Mapping[str, Any]) -> Config | None:
     """The config of a trial, unless it is one of another version, by whose fields it has its id."""
     try:
-        config = TrialConfig.from_dict(values)
+        config = config_from(values)
     except (ConfigError, TypeError):
         return None
     return config if config.trial_id == trial_id else None

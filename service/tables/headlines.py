@@ -107,6 +107,12 @@ def complexity(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
     return _at_the_end(rows, {"bdm": "bdm_ffn_up"})
 
 
+def automata(store: Store, sweep: str, ids: Collection[str]) -> pd.DataFrame:
+    """`automaton_states`, and `acc_1000` at length 1,000, of a parity network."""
+    columns = {"states": "automaton_states", "acc_1000": "acc_1000"}
+    return _at_the_end(read_table(store, "automata", sweep, ids), columns)
+
+
 def _at_the_end(rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """Columns of the last snapshot of each trial."""
     last = rows[rows["step"] == rows.groupby("trial_id")["step"].transform("max")]
@@ -121,6 +127,7 @@ HEADLINES = {
     "progress": progress,
     "representation": merger,
     "complexity": complexity,
+    "automata": automata,
 }
 """Analysis -> the numbers that it comes to, a column each, by trial."""
 TITLES = {
@@ -131,6 +138,8 @@ TITLES = {
     "gini_output": "Gini of the output's FVEs",
     "merger_output": "merger ratio of the output, t = 1",
     "bdm_ffn_up": "BDM of the FFN's input weights (bits per weight)",
+    "automaton_states": "states of the automaton",
+    "acc_1000": "accuracy at length 1,000",
     "llc": "learning coefficient",
     "critical_observed": "critical noise-step index, observed",
     "critical_predicted": "critical noise-step index, predicted",

@@ -8,9 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from grokmodel.configs import AXES
+from grokmodel.core.config import FIRST_FAMILY, Config
+from grokmodel.core.fields import fields_of
 from grokmodel.data.names import GLYPHS
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import AXES, FIELDS, TrialConfig
+from grokmodel.image.config import TrialConfig
 from service.store.manifest import read_manifest
 from service.store.store import Store
 from service.text import config_value
@@ -37,8 +40,10 @@ def distinct(values: Sequence[Any], digits: int = 6) -> list[str]:
 def varied_fields(trials: pd.DataFrame) -> list[str]:
     """Config columns with more than one value, seeds apart; a token as large as its image does not
     count beside the image."""
-    silent = {"seed", "patch"} if (trials["patch"] == trials["side"]).all() else {"seed"}
-    return [name for name in AXES if name not in silent and trials[name].nunique() > 1]
+    known = [name for name in AXES if name in trials]
+    follows = "patch" in trials and (trials["patch"] == trials["side"]).all()
+    silent = {"seed", "patch"} if follows else {"seed"}
+    return [name for name in known if name not in silent and trials[name].nunique() > 1]
 
 
 def sweep_axes(store: Store, sweep: str) -> dict[str, str]:
@@ -64,32 +69,35 @@ def values_in_words(values: Iterable[Any]) -> str:
     return f"{texts[0]} to {texts[-1]} ({len(known)} values)"
 
 
-def changed_fields(config: TrialConfig) -> dict[str, Any]:
-    """The least fields that make the config from the defaults; its images apart."""
-    values = {name: value for name, value in config.to_dict().items() if FIELDS[name].is_axis}
-    kept = {name: v for name, v in values.items() if v != FIELDS[name].default}
-    same = config.with_images("")
+def changed_fields(config: Config) -> dict[str, Any]:
+    """The least fields that make the config from the defaults of its family; its images apart."""
+    kind, fields = type(config), fields_of(type(config))
+    values = {name: value for name, value in config.to_dict().items() if fields[name].is_axis}
+    kept = {name: v for name, v in values.items() if v != fields[name].default}
+    same = config.with_images("") if isinstance(config, TrialConfig) else config
     for name in list(kept):
         rest = {other: value for other, value in kept.items() if other != name}
         try:
-            if TrialConfig(**rest) == same:
+            if kind(**rest) == same:
                 kept = rest
         except ConfigError:  # it needs this field
             continue
     return kept
 
 
-def train_command(config: TrialConfig, sweep: str, data_root: str = "") -> str:
+def train_command(config: Config, sweep: str, data_root: str = "") -> str:
     """The command that trains a trial again, in a store of its own: where it is done, it is not."""
     words = ["--name", sweep, "--store", "again"]
-    if config.data != GLYPHS:
+    if config.family != FIRST_FAMILY:
+        words += ["--family", config.family]
+    if isinstance(config, TrialConfig) and config.data != GLYPHS:
         words += ["--data-root", data_root or "DIR"]
     for name, value in changed_fields(config).items():
         words += [f"--{name.replace('_', '-')}", config_value(value)]
     return f"{SCRIPT} {shlex.join(words)}"
 
 
-def trial_name(config: TrialConfig, axes: Iterable[str]) -> str:
+def trial_name(config: Config, axes: Iterable[str]) -> str:
     """Short name for people: what varies, then the seed, such as `wd3 R0.8 lr=0.002 s1`. Where
     nothing but the seed varies, the seed and the main settings: `s1 P23 N1 w128 wd3 R0.8`.
 
@@ -99,9 +107,10 @@ def trial_name(config: TrialConfig, axes: Iterable[str]) -> str:
     """
     varied = set(axes) - {"seed"}
     values = {name: config_value(value) for name, value in config.to_dict().items()}
-    main = {field: f"{short}{values[field]}" for field, short in MAIN.items()}
+    main = {field: f"{short}{values[field]}" for field, short in MAIN.items() if field in values}
     parts = [text for field, text in main.items() if field in varied]
-    parts += [f"{field}={values[field]}" for field in AXES if field in varied - MAIN.keys()]
+    others = [field for field in AXES if field in varied - MAIN.keys() and field in values]
+    parts += [f"{field}={values[field]}" for field in others]
     seed = f"s{values['seed']}"
     name = " ".join([*parts, seed] if parts else [seed, *main.values()])
     if len(name) <= LONGEST:

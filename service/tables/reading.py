@@ -67,7 +67,8 @@ def arrow_of(table_name: str, rows: Sequence[Row]) -> pa.Table:
     """
     table = TABLES[table_name]
     columns = {c.name for c in table.columns}
-    full = [{"schema_version": SCHEMA_VERSION, **row} for row in rows]
+    usual = dict.fromkeys(table.optional) | {"schema_version": SCHEMA_VERSION}
+    full = [{**usual, **row} for row in rows]
     for row in full:
         if row.keys() != columns:
             odd = sorted(row.keys() ^ columns)
@@ -194,7 +195,7 @@ def _load(
         found = store.retry("read", f"tables/{table_name}", part, explain=False)
         if "trial_id" in found.column_names and found.column("trial_id").null_count:
             raise parquet.DamagedPartError("rows without a trial_id")
-        return found
+        return with_absent(found, table)
 
     def is_gone(error: Exception) -> bool:
         """A part that went while it was read is no error: its rows are in another."""
@@ -204,6 +205,15 @@ def _load(
         return retry(read, is_gone, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S, tries=LISTINGS)
     except (pa.ArrowException, parquet.DamagedPartError, UnicodeError, OSError) as error:
         raise _fault(store, table_name, keys, error) from error
+
+
+def with_absent(rows: pa.Table, table: Table) -> pa.Table:
+    """Rows with what those that are older than a column are read to have there."""
+    for column in table.columns:
+        if column.absent is not None and column.name in rows.column_names:
+            i, there = rows.column_names.index(column.name), rows.column(column.name)
+            rows = rows.set_column(i, column.name, pc.fill_null(there, column.absent))
+    return rows
 
 
 def _read(

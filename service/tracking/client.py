@@ -17,8 +17,9 @@ from typing import Any
 
 from mlflow.entities import Run, RunInfo
 
-from grokmodel.image.config import TrialConfig, config_of
-from grokmodel.image.rows import thinned
+from grokmodel.configs import config_of
+from grokmodel.core.config import Config
+from grokmodel.core.rows import thinned
 from service.tables.names import axes_of, trial_name
 from service.tracking.experiment import KIND_TAG, Experiment, TrackingError
 from service.tracking.inputs import bank_inputs, source_tags
@@ -85,7 +86,7 @@ class Tracking(Experiment):
         tags |= {name: text for name, text in self.source.items() if name not in parent.data.tags}
         progress = (overview.phases, len(overview.configs), parent.info.start_time)
         self.log(self.parent_id, progress_metrics(*progress), new, tags)
-        banks = {config["images_hash"]: bank_inputs(config) for config in overview.configs}
+        banks = {config.get("images_hash"): bank_inputs(config) for config in overview.configs}
         self.log_inputs(parent, [each for inputs in banks.values() for each in inputs])
         if status is not None:
             self.end_sweep(status)
@@ -99,7 +100,7 @@ class Tracking(Experiment):
         """How the sweep has ended: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(self.parent_id, status)
 
-    def trial_run(self, config: TrialConfig) -> Run:
+    def trial_run(self, config: Config) -> Run:
         """The trial's child run, made if it is not there."""
         tags = {KIND_TAG: "trial", "mlflow.parentRunId": self.parent_id, **self.source}
         is_new = self.is_new and config.trial_id not in self._asked
@@ -109,7 +110,7 @@ class Tracking(Experiment):
         self.log_inputs(run, bank_inputs(config.to_dict()))
         return run
 
-    def log_curve(self, config: TrialConfig, curve: Sequence[Mapping[str, Any]]) -> None:
+    def log_curve(self, config: Config, curve: Sequence[Mapping[str, Any]]) -> None:
         """What is new in the curve of a trial in training, for those who watch."""
         params = None
         run, sent = self._watched.get(config.trial_id, (None, set()))

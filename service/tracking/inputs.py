@@ -31,7 +31,7 @@ def source_tags(facts: Mapping[str, str]) -> dict[str, str]:
 def bank_inputs(config: Mapping[str, Any]) -> list[DatasetInput]:
     """The image bank of a trial, such as `emnist P23 N1 side16`, with its fingerprint; nothing if
     the trial is not bound to images."""
-    if not config["images_hash"]:
+    if not config.get("images_hash"):
         return []
     data, P, N, side, order = (config[name] for name in ("data", "P", "N", "side", "alphabet"))
     dataset = Dataset(

@@ -19,6 +19,7 @@ from service.settings import Settings
 from service.store import keys, origins
 from service.store.heartbeat import FAILED, STOPPED, heartbeats
 from service.store.manifest import read_manifest
+from service.store.marks import SWEEP, mark, marked
 from service.store.store import Store, StoreError
 from service.tables.headlines import headlines
 from service.tables.names import sweep_axes
@@ -27,7 +28,6 @@ from service.tables.summary import settings_table
 from service.text import grok_command
 from service.tracking.client import Overview, Tracking, TrackingError
 from service.tracking.inputs import source_tags
-from service.tracking.marks import SWEEP, mark, marked
 from service.tracking.publisher import Publisher
 
 LINE_EVERY_S = 30.0

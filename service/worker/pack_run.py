@@ -5,17 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from grokmodel.core.checkpoint import resumed
+from grokmodel import families
+from grokmodel.core.config import Config
+from grokmodel.core.family import Inputs
+from grokmodel.core.member import Member
 from grokmodel.core.training import Round
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import Banks, Member, Pack, bank_key
-from grokmodel.image.training import train
-from service.data.banks import bank_of
-from service.data.decoders import get_decoder
+from service.data.inputs import inputs_of
 from service.settings import Settings
 from service.store import keys
 from service.store.store import Store
@@ -26,10 +25,8 @@ from service.worker.writer import Writer
 REPORT_S = 5.0
 """Seconds between reports of a pack that is trained and waits for its rows to be written."""
 
-Trainer = Callable[
-    [Sequence[Member], Banks, Decoders, torch.device, str | None], Iterator[Round[Pack]]
-]
-"""What trains a pack: `grokmodel.image.training.train`, or what takes its place in a benchmark."""
+Trainer = Callable[[Sequence[Member[Any]], Inputs, torch.device, str | None], Iterator[Round[Any]]]
+"""What trains a pack: `families.train`, or what takes its place in a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,9 @@ class PackJob:
 
     sweep: str
     settings: Settings
-    configs: tuple[TrialConfig, ...]
+    configs: tuple[Config, ...]
     cpus: float
-    trainer: Trainer = train
+    trainer: Trainer = families.train
 
 
 @dataclass(frozen=True)
@@ -82,13 +79,9 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     done = phases_of(store, job)  # a retried pack has rows already
     members = [restore(store, c) for c in job.configs if c.trial_id not in done]
     restored = steps_made(job, members)
-    wanted = {bank_key(m.config): None for m in members}
-    banks = {key: bank_of(key, job.settings.data_root) for key in wanted}
-    decoders = {key: get_decoder(store, key, bank) for key, bank in banks.items()}
+    inputs = inputs_of([m.config for m in members], store, job.settings.data_root)
     with Writer() as writer:
-        recorder = Recorder(
-            store, job.sweep, writer, banks, decoders, device, job.settings.checkpoint_s
-        )
+        recorder = Recorder(store, job.sweep, writer, inputs, device, job.settings.checkpoint_s)
 
         def progress() -> Progress:
             phases = done | recorder.phases
@@ -97,7 +90,7 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
             return Progress(steps_made(job, members), restored, phases, store.waiting, news)
 
         recorder.begin(members)
-        for round_ in job.trainer(members, banks, decoders, device, job.settings.program):
+        for round_ in job.trainer(members, inputs, device, job.settings.program):
             recorder.record(round_, at_once=stopping.is_set())
             if stopping.is_set():
                 break
@@ -109,7 +102,7 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
     yield progress()
 
 
-def steps_made(job: PackJob, members: Sequence[Member]) -> int:
+def steps_made(job: PackJob, members: Sequence[Member[Any]]) -> int:
     """Steps of a pack that need no more work, given its trials that had no row."""
     left = sum(m.config.steps - m.step for m in members if not m.finished)
     return sum(c.steps for c in job.configs) - left
@@ -122,8 +115,10 @@ def phases_of(store: Store, job: PackJob) -> dict[str, str]:
     return dict(zip(rows["trial_id"], rows["phase"], strict=True))
 
 
-def restore(store: Store, config: TrialConfig) -> Member:
+def restore(store: Store, config: Config) -> Member[Any]:
     """The trial at its resume point, or at its start if there is none that can be read."""
     key = keys.state_key(config.trial_id)
     data = store.get_or_none(key)
-    return Member.start(config) if data is None else resumed(Member, config, data, store.uri(key))
+    if data is None:
+        return families.start(config)
+    return families.resumed(config, data, store.uri(key))

@@ -19,18 +19,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
+from typing import Any
 
 import torch
 
 from grokmodel.core.checkpoint import dump_snapshot, dump_state, is_snapshot_step
+from grokmodel.core.family import Inputs
+from grokmodel.core.member import Member
+from grokmodel.core.rows import Finished, Row, curve_rows, run_id, thinned
 from grokmodel.core.training import Round
-from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import Banks, Member, Pack
-from grokmodel.image.rows import Finished, Row, curve_rows, finish, run_id, samples_of, thinned
+from grokmodel.families import family_of
 from service.store import keys
+from service.store.marks import mark
 from service.store.store import Store
 from service.tables.reading import write_rows
-from service.tracking.marks import mark
 from service.worker.writer import Writer
 
 FINISHED_AT_ONCE = 16
@@ -59,8 +61,7 @@ class Recorder:
         store: Store,
         sweep: str,
         writer: Writer,
-        banks: Banks,
-        decoders: Decoders,
+        inputs: Inputs,
         device: torch.device,
         checkpoint_s: float,
     ) -> None:
@@ -68,7 +69,7 @@ class Recorder:
         self.writer = writer
         self.news: SimpleQueue[News] = SimpleQueue()
         """For the driver: what is written, and curves so far."""
-        self.banks, self.decoders, self.device = banks, decoders, device
+        self.inputs, self.device = inputs, device
         self.began = self.saved_at = time.monotonic()
         self.shown = False
         """Whether those who watch were told of its trials."""
@@ -78,11 +79,11 @@ class Recorder:
         self._samples: list[Row] = []
         """That no row or resume point needs yet."""
 
-    def begin(self, members: Sequence[Member]) -> None:
+    def begin(self, members: Sequence[Member[Any]]) -> None:
         """Finish what a kill left unfinished."""
         self._finish([m for m in members if m.finished])
 
-    def record(self, round_: Round[Pack], at_once: bool = False) -> None:
+    def record(self, round_: Round[Any], at_once: bool = False) -> None:
         """Take down what a round brought; raises what an earlier write raised.
 
         Args:
@@ -104,7 +105,7 @@ class Recorder:
 
     # --- in the thread that trains ---------------------------------------------------------------
 
-    def _save_snapshots(self, round_: Round[Pack]) -> None:
+    def _save_snapshots(self, round_: Round[Any]) -> None:
         due = [
             m
             for m in round_.evaluated
@@ -112,7 +113,8 @@ class Recorder:
         ]
         if not due:
             return
-        for rows in samples_of(due, round_.pack, self.banks, self.decoders).values():
+        family = family_of(due[0].config)
+        for rows in family.samples(due, round_.pack, self.inputs).values():
             self._samples += rows
         for member in due:
             round_.pack.write_back(member)
@@ -123,17 +125,17 @@ class Recorder:
         taken, self._samples = self._samples, []
         return taken
 
-    def _save_states(self, round_: Round[Pack]) -> None:
+    def _save_states(self, round_: Round[Any]) -> None:
         round_.write_back()
         live = [frozen(m) for m in round_.evaluated if not m.finished]
         samples = self._take_samples()
         self.saving = self.writer.submit(partial(self._write_states, live, samples))
 
-    def _finish(self, members: Sequence[Member]) -> None:
+    def _finish(self, members: Sequence[Member[Any]]) -> None:
         if not members:
             return
         copies = [frozen(member) for member in members]
-        found = finish(copies, self.banks, self.decoders, self.device)
+        found = family_of(copies[0].config).finish(copies, self.inputs, self.device)
         samples = [*self._take_samples(), *(row for done in found for row in done.samples)]
         for i in range(0, len(found), FINISHED_AT_ONCE):
             some = found[i : i + FINISHED_AT_ONCE]
@@ -143,11 +145,11 @@ class Recorder:
 
     # --- in the writer's thread ------------------------------------------------------------------
 
-    def _write_snapshot(self, member: Member) -> None:
+    def _write_snapshot(self, member: Member[Any]) -> None:
         key = keys.snapshot_key(member.config.trial_id, member.step, run_id(member.curve))
         self.store.put(key, dump_snapshot(member))
 
-    def _write_states(self, members: Sequence[Member], samples: Sequence[Row]) -> None:
+    def _write_states(self, members: Sequence[Member[Any]], samples: Sequence[Row]) -> None:
         """Resume points, and the curves so far for those who watch."""
         write_rows(self.store, "samples", self.sweep, samples)
         for member in members:
@@ -167,17 +169,17 @@ class Recorder:
             self.store.delete(keys.state_key(trial_id))
             self.news.put(News(trial_id, thinned(done.curve), row))
 
-    def _show(self, member: Member) -> None:
+    def _show(self, member: Member[Any]) -> None:
         """The curve so far of a trial in training."""
         rows = curve_rows(dataclasses.replace(member, curve=thinned(member.curve)))
         self.news.put(News(member.config.trial_id, rows))
 
 
-def frozen(member: Member) -> Member:
+def frozen(member: Member[Any]) -> Member[Any]:
     """The member as it is now; training replaces its state and lengthens its curve."""
     return dataclasses.replace(member, curve=list(member.curve))
 
 
-def nbytes(member: Member) -> int:
+def nbytes(member: Member[Any]) -> int:
     """Memory that the state of a member takes."""
     return sum(t.numel() * t.element_size() for t in vars(member.state).values())

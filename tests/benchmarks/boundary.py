@@ -31,13 +31,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from grokmodel.core.rows import trial_row
 from grokmodel.data.load import load_bank
+from grokmodel.families import train
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import Accuracy
+from grokmodel.image.family import ImageInputs, final_columns
 from grokmodel.image.pack import Member, bank_key
-from grokmodel.image.rows import trial_row
-from grokmodel.image.training import train
 from service.boundary.lattice import Bools, Floats, edges, unresolved
 from service.boundary.plane import SIDES, Plane, make_plane, spaced_axis
 from service.boundary.search import find_boundary
@@ -113,13 +114,13 @@ class Trainer:
         members = [Member.start(config) for config in configs]
         banks = {key: load_bank(*key, root="data") for key in {bank_key(c) for c in configs}}
         decoders = {key: MeanDecoder(bank) for key, bank in banks.items()}
-        for _ in train(members, banks, decoders, torch.device("cpu")):
+        for _ in train(members, ImageInputs(banks, decoders), torch.device("cpu")):
             pass
         rows = []
         for member in members:  # the last evaluation stands for the final one
             last = member.curve[-1]
             found = Accuracy(last.train_acc, last.val_acc, last.val_acc_strict, float("nan"))
-            rows.append(trial_row(member, found, found, "cpu"))
+            rows.append(trial_row(member, final_columns(member, found, found), "cpu"))
         write_rows(self.store, "trials", self.name, rows)
 
 

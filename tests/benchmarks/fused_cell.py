@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from grokmodel.core.execution import allow_tf32
+from grokmodel.core.pack_size import synchronized_clock
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack, bank_key
-from grokmodel.image.pack_size import synchronized_clock
 from tests.benchmarks.plain import (
     CompiledTrial,
     GraphTrial,

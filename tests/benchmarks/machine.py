@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from grokmodel.core.machine import cpu_name
+from grokmodel.machine import cpu_name
 
 
 def parser_of(doc: str | None) -> argparse.ArgumentParser:

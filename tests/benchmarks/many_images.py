@@ -24,10 +24,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from grokmodel.core.execution import allow_tf32
+from grokmodel.core.pack_size import synchronized_clock
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.device_bank import DeviceBank
 from grokmodel.image.pack import Member, Pack, bank_key
-from grokmodel.image.pack_size import synchronized_clock
 from tests.benchmarks import machine
 from tests.benchmarks.plain import random_bank
 

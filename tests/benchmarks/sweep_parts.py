@@ -25,8 +25,8 @@ from grokmodel.core.outcome import Evaluation
 from grokmodel.core.training import Round
 from grokmodel.data.load import load_bank
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.evaluate import Decoders
-from grokmodel.image.pack import Banks, Member, Pack, bank_key
+from grokmodel.image.family import ImageInputs
+from grokmodel.image.pack import Member, Pack, bank_key
 from sweeps.presets import preset_configs
 from tests.environment import user_environment
 
@@ -50,8 +50,7 @@ def sleeper(seconds: float) -> Callable[..., Iterator[Round]]:
 
     def train(
         members: Sequence[Member],
-        banks: Banks,
-        decoders: Decoders,
+        inputs: ImageInputs,
         device: torch.device,
         mode: str | None,
     ) -> Iterator[Round]:
@@ -59,7 +58,7 @@ def sleeper(seconds: float) -> Callable[..., Iterator[Round]]:
             time.sleep(seconds)
             for step in (0, member.config.steps):
                 member.curve.append(Evaluation(step, 1.0, 0.1, 0.1, 0.1, float("nan"), 1.0))
-            yield Round([member], Pack([member], banks, device))
+            yield Round([member], Pack([member], inputs.banks, device))
 
     return train
 

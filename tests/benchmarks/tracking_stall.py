@@ -29,14 +29,14 @@ import itertools
 
 import torch
 
+from grokmodel.families import train
 from grokmodel.image.config import TrialConfig
-from grokmodel.image.training import train
 from service.schedule.plan import Plan
 from service.schedule.tune import Shown
 from service.settings import Settings
+from service.store import marks
 from service.store.store import Store
 from service.tables.reading import done_ids
-from service.tracking import marks
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import PackJob, Progress
@@ -59,9 +59,9 @@ def trials(count: int, steps: int) -> list[TrialConfig]:
     ]  # fmt: skip
 
 
-def sleeping_trainer(members, banks, decoders, device, mode):
+def sleeping_trainer(members, inputs, device, mode):
     """Real training, with a pause a round: a GPU that works while its process waits."""
-    for round_ in train(members, banks, decoders, device):
+    for round_ in train(members, inputs, device):
         time.sleep(float(os.environ["STALL_PAUSE_S"]))
         yield round_
 

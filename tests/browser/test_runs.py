@@ -7,7 +7,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from grokmodel.image.config import config_of
+from grokmodel.configs import config_of
 from service.tables.names import trial_name
 
 pytestmark = pytest.mark.browser

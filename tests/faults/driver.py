@@ -11,7 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from grokmodel.image.training import train
+from grokmodel.families import train
 from service.analysis.pending import NONE, Wish
 from service.data.banks import bind_images
 from service.schedule.driver import run_sweep
@@ -31,12 +31,12 @@ def configs(count, steps=STEPS):
     return bind_images(trials, "data")
 
 
-def paced_trainer(folder, members, banks, decoders, device, mode):
+def paced_trainer(folder, members, inputs, device, mode):
     """`train`, noting for every round which step each trial has reached."""
     path = Path(folder, f"{os.getpid()}-{time.time_ns()}.jsonl")
     with path.open("a", buffering=1) as trace:
         note(trace, members)
-        for round_ in train(members, banks, decoders, device):
+        for round_ in train(members, inputs, device):
             time.sleep(PACE_S)
             note(trace, members)
             yield round_

@@ -4,6 +4,7 @@ import torch
 
 from grokmodel.core.checkpoint import load_snapshot
 from grokmodel.image.decoder import CnnDecoder, MeanDecoder
+from grokmodel.image.family import ImageInputs
 from grokmodel.image.pack import Member
 from grokmodel.run import results
 from grokmodel.run.__main__ import main
@@ -19,7 +20,7 @@ def plan_of(path, *configs, sweep="far"):
         key: MeanDecoder(bank) if key[2] == 1 else CnnDecoder(key[1], key[3]).eval()
         for key, bank in banks.items()
     }
-    write_plan(path, sweep, configs, banks, decoders, "abcdef0")
+    write_plan(path, sweep, configs, ImageInputs(banks, decoders), "abcdef0")
     return path
 
 

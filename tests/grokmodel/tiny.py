@@ -8,11 +8,12 @@ import torch
 
 from grokmodel.core.outcome import Evaluation
 from grokmodel.data.bank import SymbolBank
+from grokmodel.families import train
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.family import ImageInputs
 from grokmodel.image.model import Layout
 from grokmodel.image.pack import Member, bank_key
-from grokmodel.image.training import train
 
 CPU = torch.device("cpu")
 
@@ -77,10 +78,15 @@ def decoders_for(banks):
     return {key: MeanDecoder(bank) for key, bank in banks.items()}
 
 
+def inputs_for(*configs):
+    """Synthetic banks, and what reads samples of them."""
+    banks = banks_for(*configs)
+    return ImageInputs(banks, decoders_for(banks))
+
+
 def rounds(members):
     """The training generator over members with synthetic banks."""
-    banks = banks_for(*(m.config for m in members))
-    return train(members, banks, decoders_for(banks), CPU)
+    return train(members, inputs_for(*(m.config for m in members)), CPU)
 
 
 def train_together(*configs):

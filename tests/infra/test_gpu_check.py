@@ -8,7 +8,7 @@ import torch
 
 from infra import gpu_check
 from infra.gpu_check import Checks, call, difference, measured, small_config
-from service.tables import run_results
+from service.results import run_results
 from tests.environment import python
 
 

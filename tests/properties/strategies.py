@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from grokmodel.core.config import BELOW_ONE, LARGEST, MAX_SEED, MAX_STEPS, SMALLEST
+from grokmodel.core.config import MAX_SEED, MAX_STEPS
+from grokmodel.core.fields import BELOW_ONE, LARGEST, SMALLEST
 from grokmodel.image.config import AXES, FIELDS
 
 CHOICES = {name: field.choices for name, field in FIELDS.items() if field.choices}

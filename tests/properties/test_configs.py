@@ -7,10 +7,11 @@ import pickle
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from grokmodel.configs import config_of
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.data.pairs import split_pairs
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import FIELDS, TrialConfig, config_of
+from grokmodel.image.config import FIELDS, TrialConfig
 from tests.properties.strategies import ANYTHING, edge_fields, of_field, share, some_fields
 from tests.properties.trial_life import lives
 

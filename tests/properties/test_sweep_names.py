@@ -10,12 +10,11 @@ from service.cli import commands
 from service.health.garbage import find
 from service.health.status import status_of
 from service.settings import Settings
-from service.store import keys
+from service.store import keys, marks
 from service.store.heartbeat import Heartbeat, heartbeats
 from service.store.manifest import checked_name, read_manifest, sweep_names, write_manifest
 from service.store.store import Store
 from service.tables.reading import done_ids, write_rows
-from service.tracking import marks
 from sweeps import grok_boundary, grok_phase
 from tests.properties.strategies import share
 from tests.service.rows import finished_row

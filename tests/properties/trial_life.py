@@ -6,14 +6,15 @@ from pathlib import Path
 
 from grokmodel.data.load import load_bank
 from grokmodel.data.pairs import split_pairs
+from grokmodel.families import train
 from grokmodel.image.decoder import MeanDecoder
+from grokmodel.image.family import ImageInputs
 from grokmodel.image.pack import bank_key
-from grokmodel.image.training import train
-from service.analysis.drawing import draw_sweep
 from service.analysis.pending import Wish
-from service.analysis.registry import ANALYSES
+from service.analysis.registry import ANALYSES, Context
 from service.analysis.tasks import Job, Worker
 from service.report import figures, sweep_figures, trial_figures
+from service.schedule.drawing import draw_sweep
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.reading import read_table
@@ -32,8 +33,8 @@ class Life:
         split_pairs(config)  # what `check_data` asks before a sweep starts
         self.config = config
         self.store = Store(Settings(str(folder / "store"), "", "", None))
-        self.banks = {bank_key(config): self._bank(folder)}
-        self.decoders = {key: MeanDecoder(bank) for key, bank in self.banks.items()}
+        key, bank = bank_key(config), self._bank(folder)
+        self.inputs = ImageInputs({key: bank}, {key: MeanDecoder(bank)})
 
     def _bank(self, folder):
         c = self.config
@@ -45,10 +46,10 @@ class Life:
         """Until it has finished; half-way it is put down and taken up again."""
         member = restore(self.store, self.config)
         with Writer() as writer:
-            places = (self.store, SWEEP, writer, self.banks, self.decoders, CPU)
+            places = (self.store, SWEEP, writer, self.inputs, CPU)
             recorder = Recorder(*places, checkpoint_s=0.0)
             recorder.begin([member])
-            for round_ in train([member], self.banks, self.decoders, CPU):
+            for round_ in train([member], self.inputs, CPU):
                 recorder.record(round_)
                 if not member.finished:
                     recorder.saving.result()
@@ -62,11 +63,11 @@ class Life:
         analysis has to say; whatever else goes wrong in one is raised."""
         settings = Settings(self.store.url, "", "", None)
         worker = Worker(Job(SWEEP, settings, Wish()), self.store)
-        worker.banks, worker.decoders = self.banks, self.decoders
-        for analysis in ANALYSES:
+        context = Context(self.inputs, CPU)
+        for analysis in (a for a in ANALYSES if "image" in a.families):
             members = worker.checkpoints(self.trial_row, analysis.over_training)
             try:
-                found = analysis.run(members, worker.context(members))
+                found = analysis.run(members, context)
             except ValueError as error:
                 if "not finite" not in str(error):
                     raise

@@ -1,9 +1,10 @@
 """Rows of finished trials, and whole sweeps of them, made without training."""
 
 from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
+from grokmodel.core.rows import curve_rows, trial_row
 from grokmodel.image.evaluate import Accuracy
+from grokmodel.image.family import final_columns
 from grokmodel.image.pack import Member
-from grokmodel.image.rows import curve_rows, trial_row
 from service.analysis.registry import ANALYSES
 from service.store import keys
 from service.store.manifest import write_manifest
@@ -16,7 +17,7 @@ NAN = float("nan")
 def curve_row(trial_id, step, **fields):
     """One evaluation, its numbers made up; what only N > 1 has is missing."""
     row = {"run_id": "", **dict.fromkeys(EVALUATION_FIELDS, 0.5)}
-    row |= dict.fromkeys(("mem_share", "val_acc_heldout", "val_acc_strict_heldout"))
+    row |= dict.fromkeys(("mem_share", "val_acc_heldout", "val_acc_strict_heldout", "val_loss"))
     return {**row, "trial_id": trial_id, "step": step, **fields}
 
 
@@ -33,7 +34,8 @@ def finished_member(config, accuracy=1.0):
 
 def finished_row(config, accuracy=1.0, member=None):
     found = Accuracy(accuracy, accuracy, accuracy, NAN)
-    return trial_row(member or finished_member(config, accuracy), found, found, "cpu")
+    member = member or finished_member(config, accuracy)
+    return trial_row(member, final_columns(member, found, found), "cpu")
 
 
 def finished_curve(config):

@@ -118,7 +118,7 @@ WHOLE_WAY = """
 import argparse
 from service.store.heartbeat import heartbeats
 from service.store.origins import trained_on
-from service.tracking import marks
+from service.store import marks
 from sweeps import reproduce
 from sweeps.paper import Experiment, Scale
 from tests.sweeps.parents import parent_run

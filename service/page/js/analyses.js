@@ -31,7 +31,7 @@ const ANALYSIS = {
   heads(table) {
     const rows = rowsOf(table).flatMap(r => [["no intervention", r.acc_strict], ["patched from another pair", r.acc_strict_patched], ["replaced by its mean", r.acc_strict_ablated]]
       .map(([what, value]) => ({ head: `block${r.block} head ${r.head}`, what, value })));
-    return [chart("What each head does for the answer", "Accuracy on strict pairs, one-step samples, when one head's output is replaced.", {
+    return [chart("What each head does for the answer", "Accuracy on strict pairs (of images, by one-step samples) when one head's output is replaced.", {
       height: 40 + 22 * new Set(rows.map(r => r.head)).size, marginLeft: 90, x: { domain: [0, 1], label: "accuracy on strict pairs", grid: true }, y: { label: null },
       color: { domain: ["no intervention", "patched from another pair", "replaced by its mean"], range: [GRAY, RED, TRAIN], legend: true }, symbol: { domain: ["no intervention", "patched from another pair", "replaced by its mean"], range: ["plus", "circle", "square"] },
       marks: [Plot.dot(rows.filter(r => r.value !== null), { x: "value", y: "head", stroke: "what", symbol: "what", r: 4, tip: true })] })];
@@ -41,9 +41,9 @@ const ANALYSIS = {
     const losses = [["train_loss", "training pairs", TRAIN], ["strict_loss", "strict pairs", STRICT], ["restricted_loss", "restricted", ORANGE], ["excluded_loss", "excluded", SKY]];
     const accs = there(rows, [["strict_acc", "strict", STRICT], ["restricted_acc_within_split", "strict, restricted", ORANGE], ["excluded_acc", "training, excluded", SKY]]);
     return [
-      chart("Restricted and excluded loss", "Squared error per pixel at t = 1. Restricted: only the rule at the dominant frequencies is kept; excluded: it is removed.",
-        { x: stepAxis(), y: { type: "log", label: "squared error", grid: true, tickFormat: plain, ticks: 4 }, color: legend(losses), marks: [Plot.lineY(lines(rows, losses), { x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] }),
-      chart("Restricted and excluded accuracy", "One-step samples.",
+      chart("Restricted and excluded loss", "Squared error per pixel at t = 1; of token models cross-entropy. Restricted: only the rule at the dominant frequencies is kept; excluded: it is removed.",
+        { x: stepAxis(), y: { type: "log", label: "loss", grid: true, tickFormat: plain, ticks: 4 }, color: legend(losses), marks: [Plot.lineY(lines(rows, losses), { x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] }),
+      chart("Restricted and excluded accuracy", "Of images, by one-step samples.",
         { x: stepAxis(), y: { domain: [0, 1], label: "accuracy", grid: true }, color: legend(accs), marks: [Plot.lineY(lines(rows, accs), { x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] })];
   },
   identities(table) {
@@ -58,7 +58,7 @@ const ANALYSIS = {
     const rows = rowsOf(table), clean = rows.find(r => r.mode === "none");
     const mine = rows.filter(r => r.mode !== "none").map(r => ({ ...r, place: `${r.hook}: ${r.n_frequencies}` }));
     const places = new Set(mine.map(r => r.place)).size;
-    return [chart("Frequencies removed, or kept alone", "Accuracy on strict pairs, one-step samples, with the strongest frequencies of a hook point (how many stands behind it) removed or kept; gray: as many random ones, mean and range. A rule that uses them falls without them and stays with them alone.",
+    return [chart("Frequencies removed, or kept alone", "Accuracy on strict pairs (of images, by one-step samples) with the strongest frequencies of a hook point (how many stands behind it) removed or kept; gray: as many random ones, mean and range. A rule that uses them falls without them and stays with them alone.",
       { height: 60 + 17 * places, width: 600, marginLeft: 150, marginRight: 20, fx: { label: null }, x: { domain: [0, 1], label: "accuracy on strict pairs", grid: true }, y: { label: null },
         color: { domain: ["top", "random"], range: [TRAIN, GRAY], legend: true },
         marks: [...(clean ? [Plot.ruleX([clean.mean], { stroke: STRICT, strokeDasharray: "3 3" })] : []),
@@ -96,6 +96,15 @@ const ANALYSIS = {
   representation(table) {
     const rows = rowsOf(table).filter(r => r.step > 0 && r.merger !== null);
     return rows.length ? [chart("States of one result merge", "RMS distance of pairs with the same result over that of pairs with different ones, at t = 1: 0 merged.", { height: 190, x: stepAxis(), y: { label: "merger ratio", grid: true, zero: true }, color: { legend: true, scheme: "Observable10" }, marks: [Plot.lineY(rows, { x: "step", y: "merger", stroke: "hook", marker: "dot", tip: true })] })] : [];
+  },
+  automata(table) {
+    const states = [["states", "states", TRAIN], ["minimal_states", "of the smallest equal automaton", RED]], shares = [["merged", "pairs of equal parity that have merged", ORANGE], ["acc_1000", "accuracy at length 1,000", STRICT]];
+    const rows = rowsOf(table);
+    return [
+      chart("The automaton inside the network", "Hidden states after all training sequences that lie within 0.01 of the spread are one state. The smallest equal automaton is known once every state has its successors.",
+        { x: stepAxis(), y: { type: "log", label: "states", grid: true, ticks: 4, tickFormat: plain }, color: legend(states), marks: [Plot.lineY(lines(rows, states), { x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] }),
+      chart("States merge, and long sequences come right", "Sequences of equal parity have the same right answer whatever follows.",
+        { height: 170, x: stepAxis(), y: { domain: [0, 1], label: "share", grid: true }, color: legend(shares), marks: [Plot.lineY(lines(rows, shares), { x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] })];
   },
   learning_coefficient(table) {
     const values = table.llc.filter(v => v !== null);

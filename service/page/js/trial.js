@@ -46,6 +46,7 @@ function samplesOf(trial, data) {
   const blocks = [];
   const together = wanted => blocks.forEach(block => block.nearest?.(wanted));
   const other = pinned && pinned.id !== trial.trial_id ? pinned : null;
+  if (!data.samples) return blocks;   // it draws no images
   blocks.push(samplesBlock(data.samples, "Samples over training", null, together, !other));
   if (!other) return blocks;
   // held-out pairs alone, so that both trials are seen at once
@@ -60,6 +61,7 @@ function trainingCurve(trial, data) {
   if (!data.curve) return [];
   const figure = make("figure");
   const series = [["train_acc", "training pairs", TRAIN], ["val_acc", "validation pairs", VAL], ["val_acc_strict", "strict pairs", STRICT], ["val_acc_strict_heldout", "strict, unseen images", ORANGE]].filter(([name]) => data.curve[name]);
+  const losses = [["loss", "training", GRAY], ["val_loss", "validation", VAL]].filter(([name]) => data.curve[name]);
   const draw = () => {
     const rows = rowsOf(data.curve).filter(r => r.step > 0 || !trialLog), first = rows[0]?.step ?? 1, last = rows.at(-1)?.step ?? 1;
     const ends = [["confusion", first, data.train_step ?? last], ["memorization", data.train_step, data.strict_step ?? last], [trial.phase, data.strict_step, last]]
@@ -70,8 +72,8 @@ function trainingCurve(trial, data) {
       marks: [Plot.rect(ends, { x1: "from", x2: "to", y1: 0, y2: 1, fill: e => COLOR[e.phase], fillOpacity: 0.13 }),
         Plot.text(ends.filter(e => trialLog ? e.to / Math.max(e.from, 1) > 1.35 : e.to - e.from > last / 7), { x: e => trialLog ? Math.sqrt(Math.max(e.from, 1) * e.to) : (e.from + e.to) / 2, y: 1, dy: -8, text: "phase", fontSize: 10 }),
         Plot.ruleY([0.95], { strokeDasharray: "2 3" }), Plot.lineY(points, { x: "step", y: "value", stroke: "name", strokeWidth: 1.8, tip: true })] }),
-    Plot.plot({ width: 560, height: 110, marginLeft: 48, style: plotStyle, x: { type: trialLog ? "log" : "linear", label: null, tickFormat: d => d.toLocaleString("en"), ticks: 6 }, y: { type: "log", label: "training loss", grid: true, ticks: 3, tickFormat: plain },
-      marks: [Plot.lineY(rows.filter(r => r.loss > 0), { x: "step", y: "loss", stroke: GRAY, tip: true })] }),
+    Plot.plot({ width: 560, height: 110, marginLeft: 48, style: plotStyle, x: { type: trialLog ? "log" : "linear", label: null, tickFormat: d => d.toLocaleString("en"), ticks: 6 }, y: { type: "log", label: "loss", grid: true, ticks: 3, tickFormat: plain },
+      color: legend(losses), marks: [Plot.lineY(lines(rows, losses).filter(r => r.value > 0), { x: "step", y: "value", stroke: "name", tip: true })] }),
     make("figcaption", {}, "Shaded: training pairs not learned, only these learned, strict pairs learned. Dotted: 0.95, which counts as learned."));
   };
   draw();

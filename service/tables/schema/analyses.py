@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.tables.schema.columns import (
+    BOOL,
     FLOAT,
     HEAD,
     HOOK,
@@ -147,6 +148,23 @@ BASINS = analysis(
     Column("right_share", FLOAT, "decode to the right class, copies among them", "share"),
 )
 
+AUTOMATA = analysis(
+    "automata",
+    "The finite automaton inside a parity network: hidden states that lie together are one.",
+    "analysis/automata.py; van Rossem and Saxe, ICML 2025",
+    (),
+    Column("states", INT, "states of the automaton", "states"),
+    Column("minimal_states", INT, "of its smallest equal; null if it is not finite", "states"),
+    Column("is_finite", BOOL, "every state has a successor for both symbols"),
+    Column("computes_parity", BOOL, "it is finite and right about sequences of any length"),
+    Column("conflicts", INT, "transitions that depend on which sequence led to a state"),
+    Column("agreeing", FLOAT, "mean distance of sequences of equal parity", "spread"),
+    Column("disagreeing", FLOAT, "mean distance of those of unequal parity", "spread"),
+    Column("merged", FLOAT, "pairs of equal parity nearer than 0.01 of the spread", "share"),
+    Column("wrongly_merged", FLOAT, "the same of unequal parity", "share"),
+    Column("acc_1000", FLOAT, "accuracy on 20 random sequences of length 1,000", "share"),
+)
+
 ANALYSES = Table(
     "analyses",
     "One analysis of one trial, done. Written last: a row means that its rows are there.",
@@ -181,5 +199,6 @@ FAILURES = Table(
 
 ALL_ANALYSES = (
     *(SPECTRA, IDENTITIES, PROGRESS, ABLATIONS, BLOCKED, TIMESTEPS, CRITICAL, SWAPS),
-    *(REPRESENTATION, PCA, HEADS, COMPLEXITY, LEARNING_COEFFICIENT, BASINS, ANALYSES, FAILURES),
+    *(REPRESENTATION, PCA, HEADS, COMPLEXITY, LEARNING_COEFFICIENT, BASINS, AUTOMATA),
+    *(ANALYSES, FAILURES),
 )

@@ -23,6 +23,8 @@ class Column:
     unit: str = ""
     source: str = ""
     """Where the number comes from, if not from the source of its table."""
+    absent: str | None = None
+    """What rows that are older than the column are read to have."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Table:
     columns: tuple[Column, ...]
     source: str
     """Module that computes it, and where the measure comes from."""
+    optional: frozenset[str] = frozenset()
+    """Columns that a row may be written without, to have null there."""
 
     @property
     def is_by_run(self) -> bool:

@@ -1,8 +1,10 @@
-"""The tables that training fills. Every field of `TrialConfig` is a column of `trials`."""
+"""The tables that training fills. Every config field of every family is a column of `trials`."""
 
 from __future__ import annotations
 
-from grokmodel.image.config import FIELDS
+from grokmodel.configs import CONFIGS, FIELDS
+from grokmodel.core.config import FIRST_FAMILY
+from grokmodel.core.fields import fields_of
 from service.tables.schema.columns import (
     BOOL,
     FLOAT,
@@ -18,9 +20,23 @@ from service.tables.schema.columns import (
 
 ARROW = {str: STR, int: INT, float: FLOAT, bool: BOOL}
 CONFIG_COLUMNS = tuple(
-    Column(name, ARROW[field.type], field.meaning, field.unit, "config.py")
+    Column(
+        name, ARROW[field.type], field.meaning, field.unit, "config.py",
+        absent=FIRST_FAMILY if name == "family" else None,
+    )
     for name, field in FIELDS.items()
+)  # fmt: skip
+OF_SOME_FAMILIES = frozenset(
+    name for name in FIELDS if any(name not in fields_of(kind) for kind in CONFIGS.values())
 )
+"""Fields that not every family has: null in the rows of those that have not."""
+
+MEASURED_AT_END = frozenset(
+    f"{name}_{when}"
+    for name in ("train_acc", "val_acc", "val_acc_strict")
+    for when in ("final", "1step")
+) | {"val_acc_heldout_final", "val_acc_strict_heldout_final", "n_train", "n_val", "n_strict"}
+"""Of what a family does not measure, its rows have null."""
 
 TRIALS = Table(
     "trials",
@@ -68,6 +84,7 @@ TRIALS = Table(
         VERSION,
     ),
     source="outcome.py, evaluate.py; arXiv 2205.10343 (phases)",
+    optional=OF_SOME_FAMILIES | MEASURED_AT_END,
 )
 
 CURVES = Table(
@@ -86,6 +103,7 @@ CURVES = Table(
         Column("weight_norm", FLOAT, "Euclidean norm of all weights"),
         Column("val_acc_heldout", FLOAT, "val_acc by images that never train (N > 1)", "share"),
         Column("val_acc_strict_heldout", FLOAT, "strict by images that never train", "share"),
+        Column("val_loss", FLOAT, "mean loss over held-out data; null for images"),
         VERSION,
     ),
     source="evaluate.py",

@@ -9,8 +9,8 @@ from grokmodel.analysis.learning_coefficient import (
     estimate,
     learning_coefficient,
 )
-from grokmodel.image.pack import Pack
-from tests.grokmodel.tiny import CPU, banks_for, tiny, train_together
+from grokmodel.image.family import FAMILY
+from tests.grokmodel.tiny import CPU, inputs_for, tiny, train_together
 
 SAMPLES = 10_000
 CURVATURE = 4000.0
@@ -109,22 +109,28 @@ def test_the_loss_at_the_start_is_taken_away():
 @pytest.fixture(scope="module")
 def trained():
     (member,) = train_together(tiny(steps=200, eval_every=100, lr=3e-3, weight_decay=0.1))
-    return member, banks_for(member.config)
+    inputs = inputs_for(member.config)
+    return member, lambda copies: FAMILY.fuse(copies, inputs, CPU)
+
+
+def test_noisy_images_are_all_different(trained):
+    member, _ = trained
+    assert FAMILY.examples(member) == member.step * member.config.batch
 
 
 def test_the_loss_of_a_member_is_its_training_loss_with_the_averaged_weights(trained):
-    member, banks = trained
-    rows = learning_coefficient(member, banks, CPU, Langevin(chains=2, steps=6, burn_in=2))
-    pack = Pack([member], banks, CPU)
+    member, fuse = trained
+    rows = learning_coefficient(member, fuse, SAMPLES, Langevin(chains=2, steps=6, burn_in=2))
+    pack = fuse([member])
     params = pack.layout.views(pack.state.average)
     losses = [float(pack.loss_of(params, torch.tensor([step]))[0]) for step in range(2, 6)]
     assert [row.loss for row in rows] == pytest.approx([np.mean(losses)] * 2, rel=1e-5)
-    assert {row.samples for row in rows} == {member.step * member.config.batch}
+    assert {row.samples for row in rows} == {SAMPLES}
 
 
 def test_a_member_has_a_coefficient_between_nothing_and_half_of_its_parameters(trained):
-    member, banks = trained
-    rows = learning_coefficient(member, banks, CPU)
+    member, fuse = trained
+    rows = learning_coefficient(member, fuse, SAMPLES)
     assert len(rows) == Langevin().chains
     for row in rows:
         assert 0 < row.llc < member.state.weights.shape[1] / 2
@@ -132,8 +138,8 @@ def test_a_member_has_a_coefficient_between_nothing_and_half_of_its_parameters(t
 
 
 def test_measuring_does_not_change_the_member(trained):
-    member, banks = trained
+    member, fuse = trained
     before = {k: v.clone() for k, v in vars(member.state).items()}
-    first = learning_coefficient(member, banks, CPU, Langevin(steps=3, burn_in=1))
-    assert learning_coefficient(member, banks, CPU, Langevin(steps=3, burn_in=1)) == first
+    first = learning_coefficient(member, fuse, SAMPLES, Langevin(steps=3, burn_in=1))
+    assert learning_coefficient(member, fuse, SAMPLES, Langevin(steps=3, burn_in=1)) == first
     assert all(torch.equal(vars(member.state)[k], v) for k, v in before.items())

@@ -16,6 +16,7 @@ from grokmodel.core.checkpoint import (
     load_snapshot,
     load_state,
 )
+from grokmodel.core.outcome import EVALUATION_FIELDS
 from grokmodel.image.pack import Member
 from tests.grokmodel.checkpoints import assert_identical, rewritten
 from tests.grokmodel.pickles import MakesAFile
@@ -170,6 +171,18 @@ def test_tensors_that_do_not_go_together_are_refused(trained):
         load_state(Member, dump_snapshot(trained))
 
 
+def test_a_curve_from_before_a_field_is_read_and_one_without_its_needed_fields_is_not(trained):
+    data, kept = dump_state(trained), load(dump_state(trained))["curve"]
+    for fields, is_read in ((len(EVALUATION_FIELDS) - 1, True), (6, False)):
+        tensors = load(data) | {"curve": kept[:, :fields].contiguous()}
+        old = rewritten(data, tensors, curve_fields=EVALUATION_FIELDS[:fields])
+        if is_read:
+            assert [e.step for e in load_state(Member, old).curve] == kept[:, 0].tolist()
+        else:
+            with pytest.raises(CheckpointError, match="curve of"):
+                load_state(Member, old)
+
+
 def test_a_curve_that_makes_no_sense_is_refused(trained):
     data = dump_state(trained)
     kept = load(data)["curve"]
@@ -177,7 +190,7 @@ def test_a_curve_that_makes_no_sense_is_refused(trained):
     for curve, words in (
         (kept[0], "curve of"),
         (kept[:, :2], "curve of"),
-        (torch.full((2, 9), torch.nan), "need ascending"),
+        (torch.full((2, kept.shape[1]), torch.nan), "need ascending"),
         (backwards, "need ascending"),
         (kept.repeat_interleave(2, 0), "need ascending"),
         (beyond, "need ascending"),

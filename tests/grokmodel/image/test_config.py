@@ -44,7 +44,7 @@ def other_value(name):
     return value + 1 if field.type is int else 0.77 * (value or 1)
 
 
-OTHER_VALUE = {name: other_value(name) for name in FIELDS}
+OTHER_VALUE = {name: other_value(name) for name in FIELDS if name != "family"}
 NEEDS = {
     "sandwich_ffn": {"variant": "sandwich"},
     "sandwich_skip": {"variant": "sandwich"},
@@ -80,9 +80,10 @@ def test_a_config_has_the_trial_id_of_the_stored_results(fields, trial_id):
     assert TrialConfig(**fields).trial_id == trial_id, WHEN_TO_UPDATE
 
 
-def test_the_id_is_a_hash_of_all_fields():
+def test_the_id_is_a_hash_of_all_fields_but_those_that_are_as_before_there_was_the_field():
     config = tiny()
     fields = dict(sorted(dataclasses.asdict(config).items()))
+    assert fields.pop("family") == "image"
     text = json.dumps({"science_version": SCIENCE_VERSION, **fields}, separators=(",", ":"))
     assert config.trial_id == hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -94,7 +95,7 @@ def test_other_images_are_another_trial():
     assert bound.shape is tiny().shape
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", OTHER_VALUE)
 def test_the_id_changes_with_every_field_and_the_pack_shape_with_its_own(field):
     changed, base = changed_in(field)
     assert getattr(changed, field) == OTHER_VALUE[field] != getattr(base, field)

@@ -11,6 +11,7 @@ import torch
 from grokmodel.core.config import SCIENCE_VERSION
 from grokmodel.data.glyphs import glyph_bank
 from grokmodel.image.decoder import CnnDecoder
+from grokmodel.image.family import ImageInputs
 from grokmodel.image.pack import bank_key
 from grokmodel.run import archive
 from grokmodel.run.archive import Archive, ArchiveError
@@ -43,16 +44,17 @@ def test_a_plan_comes_back_with_images_as_a_model_sees_them(tmp_path):
     bank = dataclasses.replace(whole, images=whole.images[:, :2])  # a view, as of real data
     torch.manual_seed(0)
     decoder, key = CnnDecoder(6, 12).eval(), bank_key(config)
-    write_plan(tmp_path / "plan.zip", "far", [config], {key: bank}, {key: decoder}, "abc")
+    inputs = ImageInputs({key: bank}, {key: decoder})
+    write_plan(tmp_path / "plan.zip", "far", [config], inputs, "abc")
     found = read_plan(tmp_path / "plan.zip")
     assert (found.outline.sweep, found.configs, found.outline.commit) == ("far", [config], "abc")
-    back = found.banks[key]
+    back = found.inputs.banks[key]
     assert (back.labels, back.fingerprint) == (bank.labels, bank.fingerprint)
     assert back.std == bank.std
     for name in ("mean", "standardized", "standardized_heldout", "heldout"):
         np.testing.assert_array_equal(getattr(back, name), getattr(bank, name))
     images = torch.rand(9, 12, 12)
-    assert torch.equal(found.decoders[key](images), decoder(images))
+    assert torch.equal(found.inputs.decoders[key](images), decoder(images))
 
 
 def test_the_same_trials_give_the_same_bytes(plan, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from grokmodel.analysis import (
     ablations,
+    automata,
     basins,
     complexity,
     heads,
@@ -36,6 +37,7 @@ ROWS = {
     "complexity": complexity.ComplexityRow,
     "learning_coefficient": learning_coefficient.LearningCoefficientRow,
     "basins": basins.BasinRow,
+    "automata": automata.AutomatonRow,
 }
 TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 

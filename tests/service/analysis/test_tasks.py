@@ -5,18 +5,17 @@ import shutil
 
 import pandas as pd
 
-from grokmodel.image.training import train
+from grokmodel.families import train
 from service.analysis import tasks
 from service.analysis.pending import NONE, QUICK, Todo, Wish, missing
 from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, to_do
 from service.report import trial_figures
-from service.store import keys
+from service.store import keys, marks
 from service.store.store import Store
 from service.tables.reading import read_table
 from service.tables.schema import TABLES
 from service.tables.typical import representatives
-from service.tracking import marks
 from service.worker.pack_run import PackJob
 from tests.service.analysis.sweeps import CONFIGS, FAST, Sweep
 from tests.service.packs import run_pack
@@ -32,7 +31,7 @@ def parts(store):
 def test_all_analyses_of_a_trial_fill_all_tables_and_draw_all_figures(trained, store):
     (report,) = trained.analyze(Wish())
     assert (report.trials, report.failures) == (2, ())
-    for name in (table for a in ANALYSES for table in a.tables):
+    for name in (table for a in ANALYSES if "image" in a.families for table in a.tables):
         frame = read_table(store, name, "sweep")
         assert set(frame["trial_id"]) == set(trained.ids), name
         assert not frame.duplicated(list(TABLES[name].key)).any(), name
@@ -122,11 +121,11 @@ def test_without_pybdm_one_line_says_what_is_left_out(monkeypatch, caplog):
 # --- other runs, other sweeps --------------------------------------------------------------------
 
 
-def other_run(members, banks, decoders, device, mode):
+def other_run(members, inputs, device, mode):
     """Trains as a device does that rounds otherwise, only more so."""
     for member in members:
         member.state.weights *= 1.01
-    yield from train(members, banks, decoders, device, mode)
+    yield from train(members, inputs, device, mode)
 
 
 def test_analyses_are_of_the_run_that_the_row_is_of(trained, store, settings, tmp_path):

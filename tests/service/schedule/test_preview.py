@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from grokmodel.data.pairs import split_pairs, strict_evaluated
+from grokmodel.data.pairs import split_pairs
 from service.schedule.preview import FEW_STRICT, check_data
 from tests.service.tiny import tiny_config
 
@@ -30,7 +30,7 @@ def test_trials_without_a_strict_pair_are_named(settings):
 def test_few_strict_pairs_and_few_evaluations_are_told(settings):
     enough = tiny_config(P=23, train_fraction=0.8, steps=60, eval_every=20)
     few = [dataclasses.replace(enough, train_fraction=0.9, seed=seed) for seed in range(9)]
-    assert all(0 < strict_evaluated(c) < FEW_STRICT for c in few)
+    assert all(0 < c.strict_evaluated() < FEW_STRICT for c in few)
     assert check_data([enough], settings)[1] == ""
     warning = check_data([enough, *few], settings)[1]
     assert warning.startswith("warning: 9 of 10 trials evaluate fewer than 10 strict pairs (P = 23")

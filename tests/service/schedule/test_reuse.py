@@ -2,10 +2,9 @@
 
 from service.schedule.plan import Resources, make_plan
 from service.schedule.reuse import adopt
-from service.store import origins
+from service.store import marks, origins
 from service.store.manifest import write_manifest
 from service.tables.reading import done_ids, read_table
-from service.tracking import marks
 from tests.service.rows import finish
 from tests.service.tiny import tiny_config
 

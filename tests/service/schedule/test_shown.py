@@ -9,13 +9,14 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from grokmodel.image.training import train
+from grokmodel.families import train
 from service.schedule import tune
 from service.schedule.plan import Plan
 from service.schedule.tune import Shown
+from service.store import marks
 from service.store.manifest import write_manifest
 from service.tables.reading import read_table
-from service.tracking import experiment, marks, outbox
+from service.tracking import experiment, outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
 from service.worker.pack_run import PackJob
@@ -24,9 +25,9 @@ from tests.service.tiny import tiny_config
 from tests.tracking_servers import MlflowServer, dead_server, hanging_server
 
 
-def slow_trainer(members, banks, decoders, device, mode):
+def slow_trainer(members, inputs, device, mode):
     """Trains for about two seconds, however fast the machine."""
-    for round_ in train(members, banks, decoders, device):
+    for round_ in train(members, inputs, device):
         time.sleep(0.4)
         yield round_
 

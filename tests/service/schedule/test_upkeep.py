@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from service import page
-from service.analysis.drawing import is_drawn
 from service.schedule import upkeep as module
+from service.schedule.drawing import is_drawn
 from service.schedule.upkeep import EVERY_S, MOST_SHARE, Upkeep
 from service.tables import compaction
 from service.tables.compaction import merge_small

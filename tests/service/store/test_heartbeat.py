@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.health.status import status_of
-from service.store import heartbeat, keys
+from service.store import heartbeat, keys, marks
 from service.store.heartbeat import Heartbeat, heartbeat_key, heartbeats
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.reading import write_rows
-from service.tracking import marks
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 

@@ -1,7 +1,7 @@
 """A sweep and its bundle, for the tests of export and import."""
 
 from service.analysis.registry import ANALYSES
-from service.tables import run_results
+from service.results import run_results
 from service.tables.bundle import read
 from service.tables.importing import import_bundles
 from tests.service.tiny import tiny_config

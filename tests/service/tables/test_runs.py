@@ -6,7 +6,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from grokmodel.image.rows import curve_rows, run_id
+from grokmodel.core.rows import curve_rows, run_id
 from service.schedule.plan import Plan
 from service.schedule.reuse import adopt
 from service.tables.reading import read_table, write_rows

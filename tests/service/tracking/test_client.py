@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from mlflow import MlflowClient
 
-from grokmodel.image.rows import MAX_POINTS, thinned
+from grokmodel.core.rows import MAX_POINTS, thinned
 from service.data.banks import bind_images
 from service.tracking.client import Overview, Tracking
 from tests.service.rows import finished_curve, finished_row

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from service.analysis.drawing import draw_sweep
 from service.analysis.pending import NONE, Wish
 from service.cli.commands import main
 from service.data.banks import bind_images
+from service.schedule.drawing import draw_sweep
 from service.schedule.driver import run_sweep
+from service.store import marks
 from service.store.store import Store
-from service.tracking import marks, outbox
+from service.tracking import outbox
 from service.tracking.client import Tracking, TrackingError
 from service.tracking.publisher import Publisher
 from tests.service.rows import finish, finished_curve, finished_row

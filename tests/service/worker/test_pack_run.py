@@ -10,12 +10,11 @@ import pytest
 from grokmodel.core.checkpoint import dump_state, is_snapshot_step, load_snapshot, load_state
 from grokmodel.core.outcome import Evaluation
 from grokmodel.data.pairs import split_pairs
+from grokmodel.families import train
 from grokmodel.image.pack import Member
-from grokmodel.image.training import train
-from service.store import keys
+from service.store import keys, marks
 from service.store.store import Store
 from service.tables.reading import read_table
-from service.tracking import marks
 from service.worker import pack_run, recorder
 from service.worker.pack_run import PackJob, PreemptedError, pack_rounds
 from service.worker.recorder import frozen

@@ -14,9 +14,9 @@ from statistics import median
 
 import torch
 
+from grokmodel.core.config import Config
 from grokmodel.core.execution import allow_tf32
-from grokmodel.image.config import TrialConfig
-from grokmodel.image.pack import Banks, Member, Pack
+from grokmodel.core.family import Family, Inputs
 
 WORTH = 1.05
 """A doubling that brings less than this in member-steps a second is the last."""
@@ -71,7 +71,12 @@ def best_size(
 
 
 def measure_pack(
-    config: TrialConfig, banks: Banks, device: torch.device, members: int, program: str
+    family: Family,
+    config: Config,
+    inputs: Inputs,
+    device: torch.device,
+    members: int,
+    program: str,
 ) -> Measured:
     """Seconds and memory of a step of a pack of one config repeated.
 
@@ -83,7 +88,7 @@ def measure_pack(
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    pack = Pack([Member.start(config)] * members, banks, device, program)
+    pack = family.fuse([family.member.start(config)] * members, inputs, device, program)
     for _ in range(5):  # a captured step runs as a graph from the fourth on
         pack.step()
     ticks = [synchronized_clock(device)]

@@ -10,9 +10,9 @@ from service.report import figures, heads_figure, sweep_figures
 from service.settings import Settings
 from service.store import keys
 from service.store.manifest import read_manifest
+from service.store.marks import SWEEP, mark
 from service.store.store import Store
 from service.tables.summary import ui_address
-from service.tracking.marks import SWEEP, mark
 
 PICTURES = ("heads", "phase", "curves")
 """Figures that a sweep ends with; all others: `grok figures`."""

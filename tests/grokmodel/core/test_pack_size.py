@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from grokmodel.image.pack_size import MEMORY_SHARE, Measured, best_size, measure_pack
-from tests.grokmodel.tiny import CPU, banks_for, tiny
+from grokmodel.core.pack_size import MEMORY_SHARE, Measured, best_size, measure_pack
+from grokmodel.image.family import FAMILY
+from tests.grokmodel.tiny import CPU, inputs_for, tiny
 
 
 class Device:
@@ -38,7 +39,8 @@ def test_a_pack_that_might_not_fit_is_not_tried():
 
 def test_a_pack_is_measured_by_training_it():
     config = tiny()
-    one, many = (measure_pack(config, banks_for(config), CPU, m, "eager") for m in (1, 64))
+    inputs = inputs_for(config)
+    one, many = (measure_pack(FAMILY, config, inputs, CPU, m, "eager") for m in (1, 64))
     assert (one.members, many.members) == (1, 64)
     assert one.seconds < many.seconds < 64 * one.seconds
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from service.analysis.drawing import draw_sweep, is_drawn
-from service.store import keys
+from service.schedule.drawing import draw_sweep, is_drawn
+from service.store import keys, marks
 from service.tables.reading import write_rows
-from service.tracking import marks
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

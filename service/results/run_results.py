@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from grokmodel.image.rows import run_id
+from grokmodel.core.rows import run_id
 from grokmodel.run import results
 from grokmodel.run.results import Results, Trial
 from service.store.keys import snapshot_key
