@@ -1,0 +1,225 @@
+"""What is measured of a token model: the same tables as of the image model, by its logits.
+
+Restricted and excluded loss, and the spectra, are as in Nanda et al. 2023 (arXiv 2301.05217); heads
+are patched and ablated as in "Grokking From Abstraction to Intelligence".
+
+Shapes: M members, Q = P^2 pairs, P modulus, n order of the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokmodel.analysis.ablations import ALL, CLEAN, RANDOM, RANDOM_DRAWS, TOP, AblationRow
+from grokmodel.analysis.heads import HeadRow
+from grokmodel.analysis.progress import ProgressRow, without_rule
+from grokmodel.analysis.representation import PcaRow, RepresentationRow, of_grids
+from grokmodel.analysis.spectra import NOTHING, SpectrumRow, rows_of
+from grokmodel.probing.fourier import Spectrum, gini, rule_waves, spectrum
+from grokmodel.probing.hooks import HookPoint
+from grokmodel.probing.null import against_null
+from grokmodel.probing.probe import Shares, shares
+from grokmodel.probing.projections import KEEP, REMOVE, projected
+from grokmodel.probing.token_probe import NEURONS, OUTPUT, T, TokenProbe, editor
+from grokmodel.tokens.model import Hook
+from grokmodel.tokens.pack import cross_entropy
+
+EMBEDDING = HookPoint("embedding", "a")
+ABLATED = (EMBEDDING.name, "block0.attention", "block0.ffn.pre", NEURONS.name, OUTPUT.name)
+"""Activations that are projected."""
+
+
+def spectra(probe: TokenProbe) -> list[list[SpectrumRow]]:
+    """Rows of every member: all hook points, each against its null."""
+    rows: list[list[SpectrumRow]] = []
+    for i, orders_Rn in enumerate(probe.random_orders):
+        grids = probe.grids(i)
+        found = against_null([probe.order.arrange(g.values) for g in grids], orders_Rn)
+        rows.append([
+            row
+            for grid, one in zip(grids, found, strict=True)
+            for row in rows_of(one, probe.order.ordering, grid.point.label, grid.point.head, T,
+                               NOTHING)
+        ])  # fmt: skip
+    return rows
+
+
+# --- progress -------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def progress(probe: TokenProbe, last: Sequence[int]) -> list[ProgressRow]:
+    """One row per member; losses are cross-entropies.
+
+    Args:
+        probe: snapshots.
+        last: for each member, the index of the last snapshot of its trial, which names the
+            dominant frequencies of the logits.
+    """
+    points = (EMBEDDING, NEURONS, OUTPUT)
+    found = [
+        [spectrum(probe.order.arrange(g.values)) for g in probe.grids(i, points)]
+        for i in range(len(probe))
+    ]
+    dominant = [found[i][-1] for i in last]
+    logits = {"plain": probe.seen[OUTPUT.name].double()} | {
+        name: _restricted(probe, dominant, keep)
+        for name, keep in (("restricted", True), ("excluded", False))
+    }
+    losses = {name: cross_entropy(x, probe.c_MQ) for name, x in logits.items()}
+    right = {name: shares(probe.right(x), probe, in_group=True) for name, x in logits.items()}
+    group_Q = probe.order.pairs.reshape(-1)
+    rows = []
+    for i, split in enumerate(probe.pack.splits):
+        train, strict = (
+            np.intersect1d(pairs @ (probe.P, 1), group_Q)
+            for pairs in (split.train, split.val[split.strict])
+        )
+        gini_embedding, gini_neurons, gini_output = (gini(s.fve) for s in found[i])
+        rows.append(
+            ProgressRow(
+                n_dominant=len(dominant[i].dominant),
+                train_loss=float(losses["plain"][i, train].mean()),
+                strict_loss=float(losses["plain"][i, strict].mean()),
+                restricted_loss=float(losses["restricted"][i, group_Q].mean()),
+                excluded_loss=float(losses["excluded"][i, train].mean()),
+                strict_acc=right["plain"][i].strict,
+                restricted_acc=right["restricted"][i].strict,
+                restricted_acc_within_split=float("nan"),
+                excluded_acc=right["excluded"][i].train,
+                gini_embedding=gini_embedding,
+                gini_neurons=gini_neurons,
+                gini_output=gini_output,
+            )
+        )
+    return rows if probe.order.sign else [without_rule(row) for row in rows]
+
+
+def _restricted(probe: TokenProbe, dominant: Sequence[Spectrum], keep: bool) -> Tensor:
+    """Logits with their mean and the rule's waves, cos and sin of w_k (a + b), at the dominant
+    frequencies alone, or without these waves."""
+    order = probe.order
+    logits_MQP = probe.seen[OUTPUT.name].to(torch.float64, copy=True)
+    pair_Q = torch.from_numpy(order.pairs.reshape(-1)).to(probe.device)
+    for i, found in enumerate(dominant):
+        grid_QP = logits_MQP[i, pair_Q]
+        along_QP = torch.zeros_like(grid_QP)
+        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
+        if waves:
+            wave_WQ = torch.from_numpy(np.concatenate(waves)).to(grid_QP)
+            along_QP = wave_WQ.T @ (wave_WQ @ grid_QP)
+        logits_MQP[i, pair_Q] = grid_QP.mean(0) + along_QP if keep else grid_QP - along_QP
+    return logits_MQP
+
+
+# --- ablations ------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def ablations(probe: TokenProbe) -> list[list[AblationRow]]:
+    """Rows of every member: activations with their dominant frequencies, or as many random ones,
+    removed, or nothing but them kept."""
+    clean = _accuracies(probe, None)
+    rows = [[AblationRow("", CLEAN, "", 0, 0, ALL, "", False, *a)] for a in clean]
+    everything = np.arange(1, probe.order.n // 2 + 1)
+    for name in ABLATED:
+        points = [point for point in probe.points if point.name == name]
+        values = [np.concatenate([g.values for g in probe.grids(i, points)], -1)
+                  for i in range(len(probe))]  # fmt: skip
+        found = [
+            against_null([probe.order.arrange(grid)], orders)[0]
+            for grid, orders in zip(values, probe.random_orders, strict=True)
+        ]
+        top = [one.dominant for one in found]
+        rngs = [np.random.default_rng([m.config.seed, probe.P, len(f)])
+                for m, f in zip(probe.members, top, strict=True)]  # fmt: skip
+        sets = [(TOP, 0, top)] + [
+            (RANDOM, draw, [tuple(sorted(rng.choice(everything, len(f), replace=False).tolist()))
+                            for rng, f in zip(rngs, top, strict=True)])
+            for draw in range(RANDOM_DRAWS)
+        ]  # fmt: skip
+        for selection, draw, chosen in sets:
+            for mode in (REMOVE, KEEP):
+                edit = projected(probe.order, chosen, mode, probe.device)
+                accuracies = _accuracies(probe, editor(points, edit))
+                for mine, some, one, a in zip(rows, chosen, found, accuracies, strict=True):
+                    if some:
+                        is_key = set(some) <= set(one.key_frequencies)
+                        listed = " ".join(map(str, some))
+                        what = (name, mode, selection, len(some), draw, ALL, listed, is_key)
+                        mine.append(AblationRow(*what, *a))
+    return rows
+
+
+def _accuracies(probe: TokenProbe, hook: Hook | None) -> list[Shares]:
+    return shares(probe.right(probe.predict(hook)), probe, in_group=True)
+
+
+# --- heads and states -----------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def heads(probe: TokenProbe) -> list[list[HeadRow]]:
+    """Rows of every member; the margin is the right logit less the largest wrong one."""
+
+    def effect(hook: Hook | None) -> tuple[list[float], list[float]]:
+        logits_MQP = probe.predict(hook)
+        accuracy = [a.strict for a in shares(probe.right(logits_MQP), probe)]
+        return _margins(probe, logits_MQP), accuracy
+
+    member_M1 = torch.arange(len(probe), device=probe.device)[:, None]
+    other_MQ, defined_Q = _other_pairs(probe), probe.defined_MQ[0]
+
+    def at_other_pair(part: Tensor) -> Tensor:
+        return part[member_M1, other_MQ]
+
+    def mean(part: Tensor) -> Tensor:
+        return part[:, defined_Q].mean(1, keepdim=True).expand_as(part)
+
+    clean = effect(None)
+    rows: list[list[HeadRow]] = [[] for _ in probe.members]
+    for head in range(probe.shape.heads):
+        point = HookPoint("block0.head_output", head=head)
+        patched, ablated = (effect(editor([point], edit)) for edit in (at_other_pair, mean))
+        for i, mine in enumerate(rows):
+            margin, accuracy = ([e[k][i] for e in (clean, patched, ablated)] for k in (0, 1))
+            mine.append(HeadRow(0, head, *margin, *accuracy))
+    return rows
+
+
+def _margins(probe: TokenProbe, logits_MQP: Tensor) -> list[float]:
+    """Mean over the defined pairs of the right logit less the largest wrong one."""
+    c_MQ1 = probe.c_MQ[..., None]
+    wrong_MQ = logits_MQP.scatter(2, c_MQ1, -torch.inf).amax(-1)
+    margin_MQ = logits_MQP.gather(2, c_MQ1)[..., 0] - wrong_MQ
+    return [float(m[d].mean()) for m, d in zip(margin_MQ, probe.defined_MQ, strict=True)]
+
+
+def _other_pairs(probe: TokenProbe) -> Tensor:
+    """(M, Q) a random other pair for every defined pair: a cycle through all of them."""
+    defined = np.flatnonzero(probe.defined_MQ[0].cpu().numpy())
+    out = np.tile(np.arange(probe.P**2), (len(probe), 1))
+    for mine, member in zip(out, probe.members, strict=True):
+        order = np.random.default_rng([member.config.seed, probe.P, 3]).permutation(defined)
+        mine[order] = np.roll(order, 1)
+    return torch.from_numpy(out).to(probe.device)
+
+
+def representation(
+    probe: TokenProbe, pictured: Sequence[bool]
+) -> tuple[list[list[RepresentationRow]], list[list[PcaRow]]]:
+    """Rows of every member over the whole grid: are pairs with the same result together?
+
+    Args:
+        pictured: for each member, whether its principal components are wanted too.
+    """
+    found = [
+        of_grids(probe.grids(i), T, probe.defined_MQ[i].cpu().numpy(), probe.c_MQ[i].cpu().numpy(),
+                 pictured[i])
+        for i in range(len(probe))
+    ]  # fmt: skip
+    return [scalars for scalars, _ in found], [pictures for _, pictures in found]
