@@ -43,7 +43,9 @@ def of_tokens(sweep: Sweep) -> pd.DataFrame:
     progress, ablations = sweep.table("progress"), sweep.table("ablations")
     out = trials[["op", "P", "train_fraction", "optimizer", "seed", "phase"]].copy()
     out["train"], out["strict"] = trials["train_step"], trials["val_step_strict"]
-    out["keys"] = spectra.groupby("trial_id")["frequency"].apply(lambda k: " ".join(map(str, sorted(k))))
+    out["keys"] = spectra.groupby("trial_id")["frequency"].apply(
+        lambda k: " ".join(map(str, sorted(k)))
+    )
     out["restricted"] = first_step(progress, "restricted_acc")
     last = progress.sort_values("step").groupby("trial_id").last()
     out["strict_loss"], out["restricted_loss"] = last["strict_loss"], last["restricted_loss"]
@@ -52,7 +54,9 @@ def of_tokens(sweep: Sweep) -> pd.DataFrame:
     for name in ("top", "random"):
         mine = neurons[neurons["selection"] == name].groupby("trial_id")["val_acc_strict"]
         out[f"less_{name}"] = mine.median()
-    return out.reset_index(drop=True).sort_values(["op", "P", "train_fraction", "optimizer", "seed"])
+    return out.reset_index(drop=True).sort_values(
+        ["op", "P", "train_fraction", "optimizer", "seed"]
+    )
 
 
 def first_step(progress: pd.DataFrame, column: str) -> pd.Series:

@@ -18,7 +18,12 @@ ROWS = {
     "curves": [curve_row("a" * 16, step, loss=1 / (1 + step)) for step in range(9)],
     "trials": [finished_row(tiny_config(seed=s)) for s in range(2)],
 }
-ROWS = {n: [{**row, "schema_version": SCHEMA_VERSION} for row in rows] for n, rows in ROWS.items()}
+ROWS = {
+    n: [
+        dict.fromkeys(TABLES[n].optional) | row | {"schema_version": SCHEMA_VERSION} for row in rows
+    ]
+    for n, rows in ROWS.items()
+}
 PARTS = {}
 """Table -> the bytes of a part with these rows."""
 

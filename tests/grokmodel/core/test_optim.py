@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokmodel.core.optim import GROKFAST, MUON, Hyper, Optimizer, OptimState, orthogonalized
+from grokmodel.core.optim import GROKFAST, MUON, SGD, Hyper, Optimizer, OptimState, orthogonalized
 
 n, STEPS = 20, 50
 LR = (1e-3, 1e-2, 3e-2)
@@ -62,6 +62,29 @@ def run_by_torch(i, warmup=0, late=0, cooldown=0):
         optimizer.step()
         weights.append(p.detach().clone())
     return torch.stack(weights)
+
+
+@pytest.mark.parametrize("late", [NEVER, (20, 30, 0)])
+def test_sgd_is_that_of_torch_after_a_decoupled_decay(late):
+    state = OptimState.start(random(len(LR), n, seed=99), SGD)
+    assert state.slow.shape == (len(LR), 0)
+    optimizer = Optimizer(state, hyper((10, 1, 25), late=late), SGD)
+    others = [torch.nn.Parameter(w.clone()) for w in state.weights]
+    by_torch = [torch.optim.SGD([p], lr=1.0) for p in others]
+    for step in range(STEPS):
+        grad = gradient(state.weights, step)
+        optimizer.update(grad)
+        for i, (p, theirs) in enumerate(zip(others, by_torch, strict=True)):
+            lr = LR[i] * min(1, (step + 1) / (10, 1, 25)[i])
+            is_late = late[i] and step >= late[i]
+            decay = LATE_WEIGHT_DECAY[i] if is_late else WEIGHT_DECAY[i]
+            theirs.param_groups[0]["lr"], p.grad = lr, grad[i]
+            with torch.no_grad():
+                p.mul_(1 - lr * decay)
+            theirs.step()
+            torch.testing.assert_close(state.weights[i], p.detach(), rtol=1e-6, atol=1e-9)
+    assert not state.first.any()
+    assert not state.second.any()
 
 
 @pytest.mark.parametrize(
