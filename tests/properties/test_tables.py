@@ -20,7 +20,8 @@ ROWS = {
 }
 ROWS = {
     n: [
-        dict.fromkeys(TABLES[n].optional) | row | {"schema_version": SCHEMA_VERSION} for row in rows
+        dict.fromkeys(TABLES[n].arrow.names) | row | {"schema_version": SCHEMA_VERSION}
+        for row in rows
     ]
     for n, rows in ROWS.items()
 }
