@@ -1,5 +1,7 @@
 """However a sweep ends, MLflow and the heartbeat say so."""
 
+import pytest
+
 from tests.sweeps.scripts import run_script
 
 SWEEPS = """
@@ -57,6 +59,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.cluster
 def test_however_a_sweep_ends_mlflow_and_the_heartbeat_say_so(tmp_path):
     found = run_script(SWEEPS, tmp_path)
     assert found["figure"] == [["", "FINISHED", "ended"]]

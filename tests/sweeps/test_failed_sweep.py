@@ -28,6 +28,7 @@ except SweepError as error:
 """
 
 
+@pytest.mark.cluster
 def test_a_sweep_that_breaks_down_is_failed_in_mlflow(tmp_path):
     found = run_script(SWEEP, tmp_path)
     assert found["status"] == "FAILED"
@@ -81,6 +82,7 @@ except SweepError as error:
 """
 
 
+@pytest.mark.cluster
 def test_a_full_disk_is_the_reason_that_a_sweep_gives(tmp_path):
     """Whatever Tune wrote there."""
     with small_disk(tmp_path / "disk", 4 * 2**20):
@@ -90,6 +92,7 @@ def test_a_full_disk_is_the_reason_that_a_sweep_gives(tmp_path):
     assert any(line.startswith("0/4 trials (no phase yet)") for line in found["said"])
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:head", "nowhere"])
 def test_a_cluster_that_cannot_be_joined_is_named(address, tmp_path):
     done = python(GROK_PHASE, "--preset", "smoke", GROK_STORE=tmp_path, RAY_ADDRESS=address)

@@ -43,6 +43,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.cluster
 def test_a_measurement_without_its_data_names_what_is_missing(tmp_path):
     name, said = run_script(BELIEVE + WITHOUT_DATA, tmp_path)
     assert name == "DataError"

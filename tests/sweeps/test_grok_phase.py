@@ -81,6 +81,7 @@ def test_a_sweep_leaves_tables_figures_and_runs_and_is_not_run_twice(smoke_store
     assert len(runs(store, "smoke")) == 5
 
 
+@pytest.mark.cluster
 def test_the_rest_of_the_analyses_is_asked_for_and_done_once(swept):
     folder = swept / "tables"
     before = pd.read_parquet(folder / "analyses")
@@ -145,6 +146,7 @@ def workers_of(driver):
     return [pid for pid in name if "ray::analysis_task" in name[pid] and belongs(pid)]
 
 
+@pytest.mark.cluster
 def test_trials_of_another_sweep_are_taken_over_not_trained(swept):
     flags = ["--name", "again", "--seeds", "3", "--analyses", "none"]
     out = sweep(swept, "--preset", "smoke", *flags)
@@ -154,6 +156,7 @@ def test_trials_of_another_sweep_are_taken_over_not_trained(swept):
     assert len(runs(swept, "again")) == 7
 
 
+@pytest.mark.cluster
 def test_a_sweep_can_be_extended_under_its_name(smoke_store, swept):
     """In a copy of the store, so that nothing of the original changes."""
     before = {path: path.stat().st_mtime_ns for path in smoke_store.rglob("*")}

@@ -157,6 +157,7 @@ print(json.dumps({"dry": dry, "first": first, "again": again, "written": written
 """
 
 
+@pytest.mark.cluster
 def test_what_fits_is_run_once_and_written_the_same_from_the_tables(tmp_path):
     found = run_script(WHOLE_WAY, tmp_path)
     assert found["dry"] == [0, ""]

@@ -59,6 +59,7 @@ def test_a_server_that_dies_costs_nothing_and_gets_the_rest_later(server, tmp_pa
             assert [point.step for point in history] == list(range(0, 601, 50))
 
 
+@pytest.mark.cluster
 def test_a_sweep_does_not_start_without_its_server(tmp_path):
     uri = dead_server()
     begun = time.monotonic()

@@ -60,6 +60,7 @@ def test_without_any_stream_the_code_is_all_there_is():
     assert python(*GROK, "status", "--store", __file__, before=none).returncode == 2
 
 
+@pytest.mark.cluster
 def test_a_sweep_with_a_full_output_is_trained_to_its_end(tmp_path):
     done = python(*SWEEP, before=streams(">/dev/full"), GROK_STORE=tmp_path / "store")
     assert done.returncode == 0, done.stderr

@@ -80,6 +80,7 @@ def test_a_server_that_does_not_answer_costs_no_time(settings, store, kind):
     assert marks.marked(store, "sweep") == [configs[0].trial_id]
 
 
+@pytest.mark.cluster
 def test_a_server_killed_while_a_pack_trains_has_everything_in_the_end(settings, store, tmp_path):
     configs = [tiny_config(seed=s, steps=40 + 20 * s) for s in range(3)]
     with MlflowServer(tmp_path) as server:
