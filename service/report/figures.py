@@ -21,6 +21,7 @@ from matplotlib.figure import Figure as PlainFigure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from grokmodel.configs import config_class
+from grokmodel.core.config import FIRST_FAMILY
 from grokmodel.core.outcome import LEARNED, PHASES
 from service.colors import LOSS_COLOR, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.text import config_value
@@ -233,6 +234,8 @@ def trial_title(row: Mapping[str, Any], about: str = "") -> str:
     others = [
         f"{k}={config_value(row[k])}" for k in usual if k not in silent and row[k] != usual[k]
     ]
+    if row["family"] != FIRST_FAMILY:
+        main.insert(0, row["family"])
     first = f"{' '.join(main)} — {row['phase']}{about}"
     rest = textwrap.wrap(f"trial {row['trial_id']}: {' '.join(others) or 'else as by default'}", 90)
     return "\n".join([first, *rest])

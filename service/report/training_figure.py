@@ -18,6 +18,8 @@ STAGE_COLORS = {
     "circuit formation": "#E6F2EC",
     "clean-up": "#E4EEF6",
 }
+LOSS_OF = {"image": "squared error per pixel at t = 1", "tokens": "cross-entropy"}
+"""What the losses of a family are, on the axis."""
 Frames = Mapping[str, pd.DataFrame]
 """Table -> rows of one trial."""
 Row = Mapping[str, Any]
@@ -54,10 +56,13 @@ def training(row: Row, frames: Frames) -> Figure:
     figures.log_scale(ax, "y")
     figures.step_axis(ax)
     _stages(ax, row, progress)
-    ax.set_ylabel("squared error per pixel at t = 1")
+    ax.set_ylabel(LOSS_OF.get(row["family"], "loss"))
     legend(ax, 4)
     ax.set_title("restricted and excluded loss", fontsize=9, pad=13)
-    _basins(axes[1, 0], row, frames["basins"])
+    if frames["basins"].empty:  # it draws no samples
+        axes[1, 0].set_axis_off()
+    else:
+        _basins(axes[1, 0], row, frames["basins"])
     _complexity(axes[1, 1], frames["complexity"], progress)
     figure.suptitle(trial_title(row), fontsize=TITLE_SIZE)
     return figure
