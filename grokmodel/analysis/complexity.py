@@ -42,7 +42,7 @@ class ComplexityRow:
 def complexity(member: Member[Any]) -> list[ComplexityRow]:
     """Rows of a member: every weight matrix of its averaged weights."""
     out = []
-    for name, value in member.views(member.config, member.state.average).items():
+    for name, value in member.layout(member.config).views(member.state.average).items():
         if not name.endswith(".w"):
             continue
         weight = value[0].numpy().astype(np.float64)

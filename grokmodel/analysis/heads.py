@@ -19,7 +19,7 @@ from torch import Tensor
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Hook
 from grokmodel.probing.hooks import HookPoint, editor
-from grokmodel.probing.probe import Probe, shares
+from grokmodel.probing.probe import Grids, Probe, shares
 
 T = 1.0
 
@@ -50,7 +50,7 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
         return margins(x_MQX, templates_MPX, probe.c_MQ, probe.defined_MQ), accuracy
 
     member_M1 = torch.arange(len(probe), device=probe.device)[:, None]
-    other_MQ, defined_Q = _other_pairs(probe), probe.defined_MQ[0]
+    other_MQ, defined_Q = other_pairs(probe), probe.defined_MQ[0]
 
     def at_other_pair(_: HookPoint, part: Tensor) -> Tensor:
         return part[member_M1, other_MQ]
@@ -82,13 +82,13 @@ def margins(x_MQX: Tensor, templates_MPX: Tensor, c_MQ: Tensor, defined_MQ: Tens
     return [float(m[d].mean()) for m, d in zip(margin_MQ, defined_MQ, strict=True)]
 
 
-def _other_pairs(probe: Probe) -> Tensor:
+def other_pairs(probe: Grids) -> Tensor:
     """(M, Q) a random other pair for every defined pair: a cycle through all of them."""
     defined = np.flatnonzero(probe.defined_MQ[0].cpu().numpy())
     out = []
     for member in probe.members:
         order = np.random.default_rng([member.config.seed, probe.P, 3]).permutation(defined)
-        other = np.arange(probe.Q)
+        other = np.arange(len(probe.defined_MQ[0]))
         other[order] = np.roll(order, 1)
         out.append(other)
     return torch.from_numpy(np.stack(out)).to(probe.device)

@@ -25,7 +25,7 @@ from grokmodel.image.evaluate import Decoders
 from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import Spectrum, gini, rule_waves, spectrum
 from grokmodel.probing.hooks import HookPoint, last_ffn
-from grokmodel.probing.probe import Probe, shares
+from grokmodel.probing.probe import Grids, Probe, shares
 from grokmodel.probing.projections import OWN_AT_LEAST
 
 T = 1.0
@@ -72,7 +72,7 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
     dominant = [spectra[OUTPUT][i] for i in last]
     out_MQX = seen[OUTPUT.name].flatten(2)
     images = {"plain": out_MQX} | {
-        name: _projected(probe, out_MQX, dominant, keep)
+        name: with_rule(probe, out_MQX, dominant, keep)
         for name, keep in (("restricted", True), ("excluded", False))
     }
     # the loss against the mean image of the class: with N = 1 that is the training loss at t = 1
@@ -116,13 +116,13 @@ def without_rule(row: ProgressRow) -> ProgressRow:
                    restricted_acc_within_split=nan, excluded_acc=nan)  # fmt: skip
 
 
-def _waves(probe: Probe, found: Spectrum) -> list[np.ndarray]:
+def _waves(probe: Grids, found: Spectrum) -> list[np.ndarray]:
     """(w, Q) waves of the rule at every dominant frequency."""
     order = probe.order
     return [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
 
 
-def _projected(probe: Probe, out_MQX: Tensor, dominant: Sequence[Spectrum], keep: bool) -> Tensor:
+def with_rule(probe: Grids, out_MQX: Tensor, dominant: Sequence[Spectrum], keep: bool) -> Tensor:
     """The output with its mean and the rule's waves at the dominant frequencies alone, or without
     these waves."""
     pair_Q = torch.from_numpy(probe.order.pairs.reshape(-1)).to(probe.device)

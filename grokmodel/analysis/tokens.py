@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from grokmodel.analysis.ablations import ALL, CLEAN, RANDOM, RANDOM_DRAWS, TOP, AblationRow
-from grokmodel.analysis.heads import HeadRow
-from grokmodel.analysis.progress import ProgressRow, without_rule
+from grokmodel.analysis.heads import HeadRow, other_pairs
+from grokmodel.analysis.progress import ProgressRow, with_rule, without_rule
 from grokmodel.analysis.representation import PcaRow, RepresentationRow, of_grids
 from grokmodel.analysis.spectra import NOTHING, SpectrumRow, rows_of
-from grokmodel.probing.fourier import Spectrum, gini, rule_waves, spectrum
+from grokmodel.probing.fourier import gini, spectrum
 from grokmodel.probing.hooks import HookPoint
 from grokmodel.probing.null import against_null
 from grokmodel.probing.probe import Shares, shares
@@ -66,8 +66,9 @@ def progress(probe: TokenProbe, last: Sequence[int]) -> list[ProgressRow]:
         for i in range(len(probe))
     ]
     dominant = [found[i][-1] for i in last]
-    logits = {"plain": probe.seen[OUTPUT.name].double()} | {
-        name: _restricted(probe, dominant, keep)
+    plain = probe.seen[OUTPUT.name].double()
+    logits = {"plain": plain} | {
+        name: with_rule(probe, plain, dominant, keep)
         for name, keep in (("restricted", True), ("excluded", False))
     }
     losses = {name: cross_entropy(x, probe.c_MQ) for name, x in logits.items()}
@@ -97,23 +98,6 @@ def progress(probe: TokenProbe, last: Sequence[int]) -> list[ProgressRow]:
             )
         )
     return rows if probe.order.sign else [without_rule(row) for row in rows]
-
-
-def _restricted(probe: TokenProbe, dominant: Sequence[Spectrum], keep: bool) -> Tensor:
-    """Logits with their mean and the rule's waves, cos and sin of w_k (a + b), at the dominant
-    frequencies alone, or without these waves."""
-    order = probe.order
-    logits_MQP = probe.seen[OUTPUT.name].to(torch.float64, copy=True)
-    pair_Q = torch.from_numpy(order.pairs.reshape(-1)).to(probe.device)
-    for i, found in enumerate(dominant):
-        grid_QP = logits_MQP[i, pair_Q]
-        along_QP = torch.zeros_like(grid_QP)
-        waves = [rule_waves(order.n, k, order.sign).reshape(-1, order.n**2) for k in found.dominant]
-        if waves:
-            wave_WQ = torch.from_numpy(np.concatenate(waves)).to(grid_QP)
-            along_QP = wave_WQ.T @ (wave_WQ @ grid_QP)
-        logits_MQP[i, pair_Q] = grid_QP.mean(0) + along_QP if keep else grid_QP - along_QP
-    return logits_MQP
 
 
 # --- ablations ------------------------------------------------------------------------------------
@@ -172,7 +156,7 @@ def heads(probe: TokenProbe) -> list[list[HeadRow]]:
         return _margins(probe, logits_MQP), accuracy
 
     member_M1 = torch.arange(len(probe), device=probe.device)[:, None]
-    other_MQ, defined_Q = _other_pairs(probe), probe.defined_MQ[0]
+    other_MQ, defined_Q = other_pairs(probe), probe.defined_MQ[0]
 
     def at_other_pair(part: Tensor) -> Tensor:
         return part[member_M1, other_MQ]
@@ -197,16 +181,6 @@ def _margins(probe: TokenProbe, logits_MQP: Tensor) -> list[float]:
     wrong_MQ = logits_MQP.scatter(2, c_MQ1, -torch.inf).amax(-1)
     margin_MQ = logits_MQP.gather(2, c_MQ1)[..., 0] - wrong_MQ
     return [float(m[d].mean()) for m, d in zip(margin_MQ, probe.defined_MQ, strict=True)]
-
-
-def _other_pairs(probe: TokenProbe) -> Tensor:
-    """(M, Q) a random other pair for every defined pair: a cycle through all of them."""
-    defined = np.flatnonzero(probe.defined_MQ[0].cpu().numpy())
-    out = np.tile(np.arange(probe.P**2), (len(probe), 1))
-    for mine, member in zip(out, probe.members, strict=True):
-        order = np.random.default_rng([member.config.seed, probe.P, 3]).permutation(defined)
-        mine[order] = np.roll(order, 1)
-    return torch.from_numpy(out).to(probe.device)
 
 
 def representation(

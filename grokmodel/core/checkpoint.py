@@ -66,7 +66,7 @@ def load_state(kind: type[M_], data: bytes, origin: str | Path = "checkpoint") -
         CheckpointError: damaged, cut short, of another format or science version, or not a state.
     """
     config, tensors, curve, wall_s = _load(kind, data, origin)
-    n = kind.size(config)
+    n = kind.layout(config).n
     sizes = dict.fromkeys(STATE_ROWS, n) | {"slow": slow_size(n, config.optimizer)}
     rows = {name: _row(tensors, name, size, origin) for name, size in sizes.items()}
     step = tensors.get("step")
@@ -80,7 +80,7 @@ def load_state(kind: type[M_], data: bytes, origin: str | Path = "checkpoint") -
 def load_snapshot(kind: type[M_], data: bytes, origin: str | Path = "checkpoint") -> M_:
     """Member with averaged weights in `state.average`; reads states and snapshots alike."""
     config, tensors, curve, wall_s = _load(kind, data, origin)
-    average = _row(tensors, "average", kind.size(config), origin)
+    average = _row(tensors, "average", kind.layout(config).n, origin)
     state = OptimState.start(average)
     state.step += curve[-1].step if curve else 0
     return kind(config, state, curve, wall_s)

@@ -5,8 +5,10 @@ Shapes: n parameters of a member.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -17,6 +19,42 @@ from grokmodel.core.optim import Matrices, OptimState
 from grokmodel.core.outcome import CONFUSION, Evaluation, outcome, settled
 
 C = TypeVar("C", bound=Config)
+
+
+Params = dict[str, Tensor]
+"""Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
+
+
+class Layout(ABC):
+    """Where each parameter of one member lies in its row of the weight matrix."""
+
+    @cached_property
+    @abstractmethod
+    def entries(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of one member's parameter, in storage order; those of matrices, (in, out),
+        end in `.w`."""
+
+    @property
+    @abstractmethod
+    def matrices(self) -> Matrices:
+        """Where the matrices inside the model lie in a row: what Muon updates and a clip of weights
+        clips."""
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        return [math.prod(shape) for shape in self.entries.values()]
+
+    @property
+    def n(self) -> int:
+        """Parameters of one member."""
+        return sum(self.sizes)
+
+    def views(self, weights_Mn: Tensor) -> Params:
+        """Named (M, ...) views of a weight matrix (M, n); no copy."""
+        M = len(weights_Mn)
+        parts = weights_Mn.split(self.sizes, dim=1)
+        items = zip(self.entries.items(), parts, strict=True)
+        return {name: part.view(M, *shape) for (name, shape), part in items}
 
 
 @dataclass(eq=False)
@@ -39,20 +77,8 @@ class Member(ABC, Generic[C]):
 
     @staticmethod
     @abstractmethod
-    def size(config: Any) -> int:
-        """Number n of weights."""
-
-    @staticmethod
-    @abstractmethod
-    def matrices(config: Any) -> Matrices:
-        """Where the matrices inside the model lie in the weights: what Muon updates and a clip of
-        weights clips."""
-
-    @staticmethod
-    @abstractmethod
-    def views(config: Any, rows_Mn: Tensor) -> dict[str, Tensor]:
-        """Parameters (M, ...) by name from weights or their average; those of matrices end in
-        `.w`."""
+    def layout(config: Any) -> Layout:
+        """Where parameters lie in the weights."""
 
     @property
     @abstractmethod

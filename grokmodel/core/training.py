@@ -55,7 +55,7 @@ class Pack(ABC, Generic[M_]):
                for name in Hyper.__dataclass_fields__}
         )  # fmt: skip
         first = configs[0]
-        matrices = self.members[0].matrices(first)
+        matrices = self.members[0].layout(first).matrices
         self.optimizer = Optimizer(self.state, self.hyper, first.optimizer, matrices)
         self.seed_M = self.column([c.seed for c in configs])
         self.loss_sum_M = torch.zeros(len(configs), device=device)

@@ -1,5 +1,7 @@
 """Names that configs give to data sets, alphabets, operations and splits; loads nothing."""
 
+import functools
+
 OPERATIONS = ("add", "sub", "mul", "div")
 PRIME_OPERATIONS = ("div",)
 """Operations that are only defined when P is prime (every b != 0 has an inverse)."""
@@ -18,3 +20,8 @@ GLYPHS = "glyphs"
 DATASETS = (GLYPHS, *EMNIST_SETS, KUZUSHIJI, *OMNIGLOT_SETS)
 PLAIN, DISTINCT = "plain", "distinct"
 ALPHABETS = (PLAIN, DISTINCT)
+
+
+@functools.cache
+def is_prime(n: int) -> bool:
+    return n >= 2 and all(n % k for k in range(2, int(n**0.5) + 1))

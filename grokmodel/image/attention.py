@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from grokmodel.image.layers import Hook, Params, embed, hooked, hooked_parts, linear, norm
+from grokmodel.core.member import Params
+from grokmodel.image.layers import Hook, embed, hooked, hooked_parts, linear, norm
 from grokmodel.image.shape import PackShape
 
 FEW_TOKENS = 16

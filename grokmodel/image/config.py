@@ -21,7 +21,14 @@ from grokmodel.core.fields import (
     declare,
     fields_of,
 )
-from grokmodel.data.names import ALPHABETS, DATASETS, OPERATIONS, PRIME_OPERATIONS, SPLITS
+from grokmodel.data.names import (
+    ALPHABETS,
+    DATASETS,
+    OPERATIONS,
+    PRIME_OPERATIONS,
+    SPLITS,
+    is_prime,
+)
 from grokmodel.errors import ConfigError
 from grokmodel.image.shape import SHAPE_FIELDS, PackShape, pack_shape
 
@@ -270,11 +277,6 @@ FIELDS = fields_of(TrialConfig)
 """Name -> declaration of every field of TrialConfig, in order."""
 AXES = {name: field for name, field in FIELDS.items() if field.is_axis}
 """Those that users may set: the axes of sweeps."""
-
-
-@functools.cache
-def is_prime(n: int) -> bool:
-    return n >= 2 and all(n % k for k in range(2, int(n**0.5) + 1))
 
 
 def _check_sizes(c: TrialConfig) -> None:

@@ -11,10 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokmodel.core.member import Params
 from grokmodel.image.shape import PackShape
 
-Params = dict[str, Tensor]
-"""Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
 Hook = Callable[[str, Tensor], Tensor]
 """Called with the name and the value (M, B, ...) of every hook point; the model goes on with
 what it returns. It must not write to the value that it is given."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,10 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokmodel.core import member
+from grokmodel.core.member import Params
 from grokmodel.image.attention import ImageTable, attend, attend_to_table
 from grokmodel.image.layers import (
     Hook,
-    Params,
     embed,
     ffn,
     hooked,
@@ -39,7 +39,7 @@ from grokmodel.image.shape import PackShape
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(member.Layout):
     """Where each parameter of one member lies in its row of the weight matrix."""
 
     shape: PackShape
@@ -77,10 +77,6 @@ class Layout:
         add("final", D, s.token_dim)
         return out
 
-    @cached_property
-    def sizes(self) -> list[int]:
-        return [math.prod(shape) for shape in self.entries.values()]
-
     @property
     def matrices(self) -> list[tuple[int, int, int]]:
         """First number, rows and columns of every matrix of attention and FFN."""
@@ -90,22 +86,6 @@ class Layout:
             for start, (name, shape) in zip(starts, self.entries.items())
             if len(shape) == 2 and name.startswith(("block", "sandwich")) and ".mod" not in name
         ]
-
-    @property
-    def n(self) -> int:
-        """Parameters of one member."""
-        return sum(self.sizes)
-
-    def views(self, weights_Mn: Tensor) -> Params:
-        """Named (M, ...) views of a weight matrix (M, n); no copy."""
-        M = len(weights_Mn)
-        parts = weights_Mn.split(self.sizes, dim=1)
-        items = zip(self.entries.items(), parts, strict=True)
-        return {name: part.view(M, *shape) for (name, shape), part in items}
-
-    def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """Inverse of `views`, from (M, ...) tensors in storage order: (M, n)."""
-        return torch.cat([part.flatten(1) for part in parts], dim=1)
 
     def init(self, seed: int, scale: float, zero_output: bool = False) -> Tensor:
         """Fresh weights of one member, (n,): N(0, scale^2 / fan_in); biases and the maps from time

@@ -18,14 +18,14 @@ from torch import Tensor
 from grokmodel.core import member as core_member
 from grokmodel.core import noise, training
 from grokmodel.core.execution import EAGER
-from grokmodel.core.optim import Matrices
+from grokmodel.core.member import Params
 from grokmodel.data.bank import SymbolBank
 from grokmodel.data.pairs import Split, result_table, split_pairs
 from grokmodel.image import flow
 from grokmodel.image.attention import ImageTable
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.device_bank import DeviceBank
-from grokmodel.image.layers import Params, embed
+from grokmodel.image.layers import embed
 from grokmodel.image.model import Layout, denoise
 
 DIVERGENCE_RATIO = {"x0": 1.1, "velocity": 5.0}
@@ -43,16 +43,8 @@ class Member(core_member.Member[TrialConfig]):
         return Layout(config.shape).init(config.seed, config.init_scale, config.zero_output)
 
     @staticmethod
-    def size(config: TrialConfig) -> int:
-        return Layout(config.shape).n
-
-    @staticmethod
-    def matrices(config: TrialConfig) -> Matrices:
-        return Layout(config.shape).matrices
-
-    @staticmethod
-    def views(config: TrialConfig, rows_Mn: Tensor) -> Params:
-        return Layout(config.shape).views(rows_Mn)
+    def layout(config: TrialConfig) -> Layout:
+        return Layout(config.shape)
 
     @property
     def divergence_ratio(self) -> float:

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.parity.model import Params, hidden_of_tree, readout
+from grokmodel.core.member import Params
+from grokmodel.parity.model import hidden_of_tree, readout
 from grokmodel.parity.sequences import all_sequences
 
 MERGED = 0.01

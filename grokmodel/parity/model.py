@@ -17,15 +17,16 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from grokmodel.core import member
+from grokmodel.core.member import Params
 from grokmodel.parity.config import ParityShape
 
 SYMBOLS = 2
 OUTPUTS = 2
-Params = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(member.Layout):
     """Where each parameter of one member lies in its row of the weight matrix."""
 
     shape: ParityShape
@@ -43,27 +44,11 @@ class Layout:
             "out.b": (OUTPUTS,),
         }
 
-    @cached_property
-    def sizes(self) -> list[int]:
-        return [math.prod(shape) for shape in self.entries.values()]
-
     @property
     def matrices(self) -> list[tuple[int, int, int]]:
         """First number, rows and columns of the matrix inside the network, the recurrent one."""
         start = SYMBOLS * self.shape.hidden + self.shape.hidden
         return [(start, self.shape.hidden, self.shape.hidden)]
-
-    @property
-    def n(self) -> int:
-        """Parameters of one member."""
-        return sum(self.sizes)
-
-    def views(self, weights_Mn: Tensor) -> Params:
-        """Named (M, ...) views of a weight matrix (M, n); no copy."""
-        M = len(weights_Mn)
-        parts = weights_Mn.split(self.sizes, dim=1)
-        items = zip(self.entries.items(), parts, strict=True)
-        return {name: part.view(M, *shape) for (name, shape), part in items}
 
     def init(self, seed: int, gain: float) -> Tensor:
         """Fresh weights of one member, (n,): Xavier-normal matrices, biases 0."""

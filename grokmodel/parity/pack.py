@@ -20,9 +20,9 @@ from torch import Tensor
 from grokmodel.core import member as core_member
 from grokmodel.core import noise, training
 from grokmodel.core.execution import EAGER
-from grokmodel.core.optim import Matrices
+from grokmodel.core.member import Params
 from grokmodel.parity.config import ParityConfig
-from grokmodel.parity.model import Layout, Params, hidden_after, one_hot, readout
+from grokmodel.parity.model import Layout, hidden_after, one_hot, readout
 from grokmodel.parity.sequences import all_sequences, count
 
 SPLIT, ORDER, VALIDATION = 1, 2, 3
@@ -41,16 +41,8 @@ class Member(core_member.Member[ParityConfig]):
         return Layout(config.shape).init(config.seed, config.gain)
 
     @staticmethod
-    def size(config: ParityConfig) -> int:
-        return Layout(config.shape).n
-
-    @staticmethod
-    def matrices(config: ParityConfig) -> Matrices:
-        return Layout(config.shape).matrices
-
-    @staticmethod
-    def views(config: ParityConfig, rows_Mn: Tensor) -> Params:
-        return Layout(config.shape).views(rows_Mn)
+    def layout(config: ParityConfig) -> Layout:
+        return Layout(config.shape)
 
     @property
     def divergence_ratio(self) -> float:

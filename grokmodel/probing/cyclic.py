@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from grokmodel.image.config import is_prime
+from grokmodel.data.names import is_prime
 
 PLAIN, LOG = "plain", "log"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -183,7 +183,11 @@ class Grids(Protocol):
 
     P: int
     order: CyclicOrder
+    device: torch.device
+    defined_MQ: Tensor
 
+    @property
+    def members(self) -> Sequence[Any]: ...
     @property
     def pack(self) -> Splits: ...
 

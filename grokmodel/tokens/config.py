@@ -14,7 +14,7 @@ from typing import Any
 
 from grokmodel.core.config import MAX_STEPS, Config, check_divides, declare_family
 from grokmodel.core.fields import BELOW_UNIT, INSIDE_UNIT, POSITIVE, Range, declare, fields_of
-from grokmodel.data.names import OPERATIONS, PRIME_OPERATIONS, SPLITS
+from grokmodel.data.names import OPERATIONS, PRIME_OPERATIONS, SPLITS, is_prime
 from grokmodel.errors import ConfigError
 
 ACTIVATIONS = ("relu", "gelu")
@@ -102,7 +102,7 @@ class TokensConfig(Config):
     def check(self) -> None:
         super().check()
         check_divides(vars(self), "heads", "width")
-        if self.op in PRIME_OPERATIONS and any(self.P % k == 0 for k in range(2, self.P)):
+        if self.op in PRIME_OPERATIONS and not is_prime(self.P):
             raise ConfigError("P", self.P, f"a prime for op = {self.op!r}")
 
     @functools.cached_property

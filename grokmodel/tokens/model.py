@@ -27,10 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokmodel.core import member
+from grokmodel.core.member import Params
 from grokmodel.tokens.config import TokensShape
 
-Params = dict[str, Tensor]
-"""Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
 Hook = Callable[[str, Tensor], Tensor]
 """Called with the name and the value (M, Q, ...) of every hook point; the model goes on with
 what it returns. It must not write to the value that it is given."""
@@ -42,7 +42,7 @@ HOOK_POINTS = (
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(member.Layout):
     """Where each parameter of one member lies in its row of the weight matrix."""
 
     shape: TokensShape
@@ -62,10 +62,6 @@ class Layout:
             "unembed.w": (D, P),
         }
 
-    @cached_property
-    def sizes(self) -> list[int]:
-        return [math.prod(shape) for shape in self.entries.values()]
-
     @property
     def matrices(self) -> list[tuple[int, int, int]]:
         """First number, rows and columns of every matrix of attention and MLP."""
@@ -75,18 +71,6 @@ class Layout:
             for start, (name, shape) in zip(starts, self.entries.items())
             if name.endswith(".w") and "embed" not in name
         ]
-
-    @property
-    def n(self) -> int:
-        """Parameters of one member."""
-        return sum(self.sizes)
-
-    def views(self, weights_Mn: Tensor) -> Params:
-        """Named (M, ...) views of a weight matrix (M, n); no copy."""
-        M = len(weights_Mn)
-        parts = weights_Mn.split(self.sizes, dim=1)
-        items = zip(self.entries.items(), parts, strict=True)
-        return {name: part.view(M, *shape) for (name, shape), part in items}
 
     def init(self, seed: int, scale: float) -> Tensor:
         """Fresh weights of one member, (n,), as in the paper's code: N(0, scale^2 / D), the

@@ -17,10 +17,10 @@ from torch.nn.utils.rnn import pad_sequence
 from grokmodel.core import member as core_member
 from grokmodel.core import training
 from grokmodel.core.execution import EAGER
-from grokmodel.core.optim import Matrices
+from grokmodel.core.member import Params
 from grokmodel.data.pairs import Split, result_table, split_pairs
 from grokmodel.tokens.config import TokensConfig
-from grokmodel.tokens.model import Layout, Params, forward
+from grokmodel.tokens.model import Layout, forward
 
 DIVERGENCE_RATIO = 5.0
 
@@ -35,16 +35,8 @@ class Member(core_member.Member[TokensConfig]):
         return Layout(config.shape).init(config.seed, config.init_scale)
 
     @staticmethod
-    def size(config: TokensConfig) -> int:
-        return Layout(config.shape).n
-
-    @staticmethod
-    def matrices(config: TokensConfig) -> Matrices:
-        return Layout(config.shape).matrices
-
-    @staticmethod
-    def views(config: TokensConfig, rows_Mn: Tensor) -> Params:
-        return Layout(config.shape).views(rows_Mn)
+    def layout(config: TokensConfig) -> Layout:
+        return Layout(config.shape)
 
     @property
     def divergence_ratio(self) -> float:

@@ -109,8 +109,9 @@ def test_a_checkpoint_knows_of_which_family_it_is(config):
 @every_family
 def test_parameters_have_names_and_lie_one_after_another(config):
     member = families.start(config)
-    views = member.views(config, member.state.weights)
-    assert sum(v.numel() for v in views.values()) == type(member).size(config)
+    layout = member.layout(config)
+    views = layout.views(member.state.weights)
+    assert sum(v.numel() for v in views.values()) == layout.n
     assert any(name.endswith(".w") for name in views)
 
 

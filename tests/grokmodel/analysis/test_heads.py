@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.heads import _other_pairs, heads, margins
+from grokmodel.analysis.heads import heads, margins, other_pairs
 from grokmodel.image.model import Layout
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
@@ -51,7 +51,7 @@ def test_the_margin_is_the_distance_to_the_nearest_wrong_template_less_that_to_t
 
 def test_other_pairs_form_a_single_cycle_of_each_member_of_its_own():
     probe = probe_of(*(random_member(tiny(seed=s)) for s in (1, 2)))
-    others = _other_pairs(probe)
+    others = other_pairs(probe)
     assert not torch.equal(*others)
     for other in others.tolist():
         reached, at = set(), 0
@@ -77,7 +77,7 @@ def test_a_head_that_looks_at_another_pair_reads_that_pairs_operand():
     """Head 0 then gives a of the other pair: right only where that is the same a."""
     probe = follower_probe(pixels=True)
     _, strict = pairs_of(probe.members[0].config)
-    pair, other = np.arange(P**2), _other_pairs(probe)[0].numpy()
+    pair, other = np.arange(P**2), other_pairs(probe)[0].numpy()
     for row in heads_of(probe):
         operand = pair // P if row.head == 0 else pair % P
         same = operand[other] == operand

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from grokmodel.analysis.progress import _projected, progress
+from grokmodel.analysis.progress import progress, with_rule
 from grokmodel.image.pack import bank_key
 from grokmodel.probing.activations import collect
 from grokmodel.probing.cyclic import cyclic_order
@@ -72,7 +72,7 @@ def test_the_waves_of_the_rule_are_kept_and_excluded_at_the_dominant_alone(op, s
     dominant = [output_spectrum(probe, out)]
     assert dominant[0].dominant == (2,)
     restricted, excluded = (
-        _projected(probe, out, dominant, keep)[0, pairs, 0].view(n, n) for keep in (True, False)
+        with_rule(probe, out, dominant, keep)[0, pairs, 0].view(n, n) for keep in (True, False)
     )
     np.testing.assert_allclose(restricted, 7 + rule, atol=1e-4)
     np.testing.assert_allclose(excluded, 7 + sum(other.values()), atol=1e-4)
@@ -86,7 +86,7 @@ def test_restricted_and_excluded_make_up_the_whole_with_one_mean_too_many(op):
     dominant = [output_spectrum(probe, out, i) for i in (0, 1)]
     pairs = torch.from_numpy(probe.order.pairs.reshape(-1))
     outside = np.setdiff1d(np.arange(P**2), probe.order.pairs)
-    parts = [_projected(probe, out, dominant, keep) for keep in (True, False)]
+    parts = [with_rule(probe, out, dominant, keep) for keep in (True, False)]
     whole = out[:, pairs]
     both = sum(parts)[:, pairs]
     torch.testing.assert_close(both, whole + whole.mean(1, True), rtol=0, atol=1e-5)
@@ -181,7 +181,7 @@ def test_accuracies_are_of_strict_pairs_when_restricted_and_of_training_pairs_wh
     out = images_of(probe, memorizer_table(probe.members[0].config))
     dominant = [output_spectrum(probe, out)]
     restricted, excluded = (
-        shares(probe.right(_projected(probe, out, dominant, keep), decoders), probe)[0]
+        shares(probe.right(with_rule(probe, out, dominant, keep), decoders), probe)[0]
         for keep in (True, False)
     )
     assert len({restricted.train, restricted.val, restricted.strict}) == 3

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
+from grokmodel.data.names import is_prime
 from grokmodel.errors import ConfigError
-from grokmodel.image.config import FIELDS, is_prime
+from grokmodel.image.config import FIELDS
 from tests.grokmodel.tiny import fields_of_type, tiny
 
 CHOICES = {name: field.choices for name, field in FIELDS.items() if field.choices}
