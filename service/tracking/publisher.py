@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from mlflow.exceptions import MlflowException
@@ -27,6 +28,9 @@ FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
 """Seconds between tries: doubled from the first to the last."""
 AWAY_AFTER = 2
 """Failures in a row after which the server counts as away: one may be a connection gone stale."""
+REFUSALS = 3
+"""Refusals after which a message is given up: of two that write one row at the same moment, such as
+that of a data set, MLflow refuses one, and takes it the next time."""
 SERVER_THREADS = 8
 """Messages at a time to a server; a database gets one: SQLite has one lock."""
 
@@ -39,6 +43,7 @@ class Publisher:
         self._threads = SERVER_THREADS if tracking.uri.startswith("http") else 1
         self._waiting: dict[str, Send] = {}
         self._sending: set[str] = set()
+        self._refusals: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._failures = 0
         self._retry_at = 0.0
@@ -139,6 +144,7 @@ class Publisher:
     def _sent(self, key: str) -> None:
         with self._changed:
             self._sending.discard(key)
+            self._refusals.pop(key, None)
             self._answered()
             self._changed.notify_all()
 
@@ -152,12 +158,20 @@ class Publisher:
         with self._changed:
             self._sending.discard(key)
             if not self._closed and is_refusal(error):
-                log.warning("MLflow at %s refuses %s: %s", self.uri, key, reason(error))
+                self._refused(key, send, error)
                 self._answered()
             elif not self._closed:
                 self._waiting.setdefault(key, send)  # unless there is a newer one
                 self._back_off(error)
             self._changed.notify_all()
+
+    def _refused(self, key: str, send: Send, error: Exception) -> None:
+        self._refusals[key] += 1
+        if self._refusals[key] < REFUSALS:
+            self._waiting.setdefault(key, send)
+        else:
+            del self._refusals[key]
+            log.warning("MLflow at %s refuses %s: %s", self.uri, key, reason(error))
 
     def _back_off(self, error: Exception) -> None:
         if not self.trouble:

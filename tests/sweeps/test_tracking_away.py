@@ -48,7 +48,7 @@ def test_a_server_that_dies_costs_nothing_and_gets_the_rest_later(server, tmp_pa
     out, _ = again.communicate(timeout=TIMEOUT_S)
     assert again.returncode == 0, out
     assert "all 4 trials are done already" in out
-    assert not [path for path in (store / "outbox").rglob("*") if path.is_file()]
+    assert not [path for path in (store / "outbox").rglob("*") if path.is_file()], out
     client = MlflowClient(server.uri)
     runs = client.search_runs([client.get_experiment_by_name("smoke").experiment_id])
     assert len(runs) == 5

@@ -4,12 +4,14 @@ import threading
 import time
 
 import pytest
+from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 
 from service.tracking import publisher as module
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
+from tests.tracking_servers import MlflowServer
 
 URI = "http://user:secret@nowhere:1"
 
@@ -129,6 +131,44 @@ def test_what_the_server_refuses_is_dropped_with_a_line_and_holds_up_nothing(mak
     assert server.got == ["good"]
     assert "refuses bad: no such param" in caplog.text
     assert publisher.trouble == ""
+
+
+def test_what_is_refused_once_is_sent_again(make, caplog):
+    publisher, refusals, got = make(), [None] * (module.REFUSALS - 1), []
+
+    def send(tracking):
+        if refusals:
+            refusals.pop()
+            raise MlflowException("UNIQUE constraint failed", BAD_REQUEST)
+        got.append("sent")
+
+    publisher.offer("trial", send)
+    assert publisher.drain(10) == 0
+    assert got == ["sent"]
+    assert not caplog.records
+
+
+@pytest.mark.cluster
+def test_trials_of_one_data_set_are_all_sent_at_once_by_a_server(tmp_path, caplog):
+    data = Dataset("images", "digest", "local", "{}", "{}", "{}")
+    with MlflowServer(tmp_path) as server:
+        for sweep in range(8):  # MLflow refuses one of two in about one of four
+            tracking = Tracking.start(server.uri, f"sweep{sweep}", (tmp_path / "files").as_uri())
+            runs = [
+                tracking.run_of("name", str(i), str(i), {}) for i in range(module.SERVER_THREADS)
+            ]
+            with Publisher(tracking) as publisher:
+                for run in runs:
+                    publisher.offer(
+                        run.info.run_id,
+                        lambda tracking, run=run: tracking.log_inputs(
+                            run, [DatasetInput(data, [])]
+                        ),
+                    )
+                assert publisher.drain(60) == 0
+            for run in runs:
+                assert tracking.client.get_run(run.info.run_id).inputs.dataset_inputs
+    assert "refuses" not in caplog.text
 
 
 def test_a_call_that_hangs_keeps_nobody(make):
