@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,6 +21,8 @@ from service.store.store import Store
 from service.tables.reading import read_table
 from service.text import count
 
+DRAW_EVERY_S = 30.0
+"""Drawing takes a second: at most so often, and at the end."""
 MEMBERS = {"cpu": PACKS_PER_SLOT, "gpu": 64}
 """Trials per slot in one round: as many as keep it busy."""
 LEAST_ROUND = 4
@@ -56,7 +59,7 @@ def find_boundary(
         ConfigError: the name belongs to a search in another plane.
     """
     study = BoundaryStudy(search.name, search.plane, search.tolerance, url)
-    found, rounds = _look(search, study, store), 0
+    found, rounds, drawn_at = _look(search, study, store), 0, -math.inf
     while True:
         batch = study.running()  # of a driver that was killed
         if not batch:
@@ -65,19 +68,23 @@ def find_boundary(
         if batch:
             log(f"boundary: {count(len(batch), 'point')} to observe, {found.points} observed")
         elif rounds:
+            draw(found, store)
             return found
         # all of the sweep: what is trained already costs nothing, and the sweep is the whole
         train([config for point in study.asked() for config in search.plane.configs(point)])
         rounds += 1
         found = _look(search, study, store)
-        publish(found, store)
+        prefix = keys.boundary_prefix(search.name)
+        store.put(f"{prefix}/boundary.json", json.dumps(to_json(found), indent=1).encode())
+        if time.monotonic() - drawn_at > DRAW_EVERY_S:
+            draw(found, store)
+            drawn_at = time.monotonic()
         log(found.in_words())
 
 
-def publish(found: Found, store: Store) -> None:
-    """Write boundary.json and its picture."""
+def draw(found: Found, store: Store) -> None:
+    """Write the picture of what is known."""
     prefix, figure = keys.boundary_prefix(found.search.name), boundary_figure.draw(found)
-    store.put(f"{prefix}/boundary.json", json.dumps(to_json(found), indent=1).encode())
     store.put(f"{prefix}/boundary.png", figures.render(figure, "png"))
     store.put(f"{prefix}/boundary.svg", figures.render(figure, "svg"))
 
