@@ -33,6 +33,7 @@ WORKER_ENV = {
 QUIET_LOGGERS = (
     "ray._private.authentication",  # that a local cluster has a token is as it should be
     "ray.tune.analysis.experiment_analysis",  # Tune's own result files are switched off
+    "ray.tune.utils.util",  # that one of its operations took a second, on a machine that is busy
     "ray.tune.tune",  # its hint to restore: a sweep is resumed by running it again
 )
 QUIET_ENV = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
