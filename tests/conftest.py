@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.environment import GROK_PHASE, PRIORITY, python
 
@@ -32,6 +33,20 @@ at the end."""
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: rank(item.path.relative_to(Path(__file__).parent)))
+
+
+class ByServers(LoadFileScheduling):
+    """The tests of a file go to one process, and so do all that share the servers of a cluster."""
+
+    def _split_scope(self, nodeid):
+        return (
+            "tests/cluster" if nodeid.startswith("tests/cluster/") else super()._split_scope(nodeid)
+        )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return ByServers(config, log)
 
 
 def rank(path):

@@ -1,4 +1,4 @@
-"""Real servers with authentication on, started once for all tests here."""
+"""Real servers with authentication on, started once for all tests here, and stopped after them."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from service.settings import Settings
 from service.store.store import Store
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place():
     """A folder that PostgreSQL, which is never root, can enter."""
     folder = Path(tempfile.mkdtemp(prefix="grok-", dir="/tmp"))
@@ -21,7 +21,7 @@ def place():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(place):
     with running(place / "stack") as stack:
         yield stack
