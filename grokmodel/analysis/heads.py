@@ -10,6 +10,7 @@ Shapes: M members, Q pairs, P classes, X pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,10 @@ from grokmodel.probing.hooks import HookPoint, editor
 from grokmodel.probing.probe import Grids, Probe, shares
 
 T = 1.0
+Edit = Callable[[Tensor], Tensor]
+"""A head's output (M, Q, width) -> what stands in its place."""
+Effect = tuple[list[float], list[float]]
+"""Margin and strict accuracy of every member."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +49,45 @@ def heads(probe: Probe, decoders: Decoders) -> list[list[HeadRow]]:
     start, operands = probe.noise(), probe.operands()
     templates_MPX = probe.templates()
 
-    def effect(hook: Hook | None) -> tuple[list[float], list[float]]:
+    def effect(hook: Hook | None) -> Effect:
         x_MQX = probe.predict(start, T, operands, hook)
         accuracy = [a.strict for a in shares(probe.right(x_MQX, decoders, steps=1), probe)]
         return margins(x_MQX, templates_MPX, probe.c_MQ, probe.defined_MQ), accuracy
 
-    member_M1 = torch.arange(len(probe), device=probe.device)[:, None]
+    def hooked(point: HookPoint, edit: Edit) -> Hook:
+        return editor([point], probe.shape, lambda _, part: edit(part))
+
+    return rows_of(probe, probe.shape.depth, probe.shape.heads, effect, hooked)
+
+
+def rows_of(
+    probe: Grids,
+    depth: int,
+    heads: int,
+    effect: Callable[[Hook | None], Effect],
+    hooked: Callable[[HookPoint, Edit], Hook],
+) -> list[list[HeadRow]]:
+    """Rows of every member of any family.
+
+    Args:
+        effect: what is seen with a hook, or with none.
+        hooked: the hook that edits one head.
+    """
+    member_M1 = torch.arange(len(probe.members), device=probe.device)[:, None]
     other_MQ, defined_Q = other_pairs(probe), probe.defined_MQ[0]
 
-    def at_other_pair(_: HookPoint, part: Tensor) -> Tensor:
+    def at_other_pair(part: Tensor) -> Tensor:
         return part[member_M1, other_MQ]
 
-    def mean(_: HookPoint, part: Tensor) -> Tensor:
+    def mean(part: Tensor) -> Tensor:
         return part[:, defined_Q].mean(1, keepdim=True).expand_as(part)
 
     clean = effect(None)
     rows: list[list[HeadRow]] = [[] for _ in probe.members]
-    for block in range(probe.shape.depth):
-        for head in range(probe.shape.heads):
+    for block in range(depth):
+        for head in range(heads):
             point = HookPoint(f"block{block}.head_output", head=head)
-            patched, ablated = (
-                effect(editor([point], probe.shape, edit)) for edit in (at_other_pair, mean)
-            )
+            patched, ablated = (effect(hooked(point, edit)) for edit in (at_other_pair, mean))
             for i, mine in enumerate(rows):
                 margin, accuracy = ([e[k][i] for e in (clean, patched, ablated)] for k in (0, 1))
                 mine.append(HeadRow(block, head, *margin, *accuracy))

@@ -14,7 +14,7 @@ Shapes: M members (snapshots), P modulus, n order of the group, X pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from grokmodel.image.evaluate import Decoders
 from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import Spectrum, gini, rule_waves, spectrum
 from grokmodel.probing.hooks import HookPoint, last_ffn
-from grokmodel.probing.probe import Grids, Probe, shares
+from grokmodel.probing.probe import Grids, Probe, Shares, shares
 from grokmodel.probing.projections import OWN_AT_LEAST
 
 T = 1.0
@@ -62,19 +62,16 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
     neurons = last_ffn(probe.shape)
     names = (EMBEDDING.name, neurons.name, OUTPUT.name)
     seen = mean_activations(probe, T, names)
-    spectra = {
-        point: [
+    found = [
+        [
             spectrum(probe.order.arrange(grid_of(probe, seen[point.name], i, point)))
-            for i in range(len(probe))
+            for point in (EMBEDDING, neurons, OUTPUT)
         ]
-        for point in (EMBEDDING, neurons, OUTPUT)
-    }
-    dominant = [spectra[OUTPUT][i] for i in last]
+        for i in range(len(probe))
+    ]
+    dominant = [found[i][-1] for i in last]
     out_MQX = seen[OUTPUT.name].flatten(2)
-    images = {"plain": out_MQX} | {
-        name: with_rule(probe, out_MQX, dominant, keep)
-        for name, keep in (("restricted", True), ("excluded", False))
-    }
+    images = versions(probe, out_MQX, dominant)
     # the loss against the mean image of the class: with N = 1 that is the training loss at t = 1
     target = torch.stack([t[c] for t, c in zip(probe.templates(), probe.c_MQ, strict=True)])
     losses = {name: (x - target).square().mean(-1) for name, x in images.items()}
@@ -82,7 +79,39 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
         name: shares(probe.right(x, decoders, steps=1), probe, in_group=True)
         for name, x in images.items()
     }
+    rows = rows_of(probe, losses, right, dominant, found)
     own = _own_restricted(probe, out_MQX, dominant, decoders)
+    if not probe.order.sign:
+        return rows
+    return [
+        replace(row, restricted_acc_within_split=acc) for row, acc in zip(rows, own, strict=True)
+    ]
+
+
+def versions(probe: Grids, out_MQX: Tensor, dominant: Sequence[Spectrum]) -> dict[str, Tensor]:
+    """The output over all pairs as it is, with nothing but the rule's waves, and without them."""
+    return {
+        "plain": out_MQX,
+        "restricted": with_rule(probe, out_MQX, dominant, keep=True),
+        "excluded": with_rule(probe, out_MQX, dominant, keep=False),
+    }
+
+
+def rows_of(
+    probe: Grids,
+    losses: Mapping[str, Tensor],
+    right: Mapping[str, Sequence[Shares]],
+    dominant: Sequence[Spectrum],
+    found: Sequence[Sequence[Spectrum]],
+) -> list[ProgressRow]:
+    """A row per member of any family, without `restricted_acc_within_split`.
+
+    Args:
+        losses: of each of `versions` on every pair, (M, Q).
+        right: accuracies of each of `versions`.
+        dominant: per member, the spectrum that names its dominant frequencies.
+        found: per member, the spectra of embedding, neurons and output.
+    """
     group_Q = probe.order.pairs.reshape(-1)
     rows = []
     for i, split in enumerate(probe.pack.splits):
@@ -90,6 +119,7 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
             np.intersect1d(pairs @ (probe.P, 1), group_Q)
             for pairs in (split.train, split.val[split.strict])
         )
+        gini_embedding, gini_neurons, gini_output = (gini(s.fve) for s in found[i])
         rows.append(
             ProgressRow(
                 n_dominant=len(dominant[i].dominant),
@@ -99,21 +129,21 @@ def progress(probe: Probe, decoders: Decoders, last: Sequence[int]) -> list[Prog
                 excluded_loss=float(losses["excluded"][i, train].mean()),
                 strict_acc=right["plain"][i].strict,
                 restricted_acc=right["restricted"][i].strict,
-                restricted_acc_within_split=own[i],
+                restricted_acc_within_split=float("nan"),
                 excluded_acc=right["excluded"][i].train,
-                gini_embedding=gini(spectra[EMBEDDING][i].fve),
-                gini_neurons=gini(spectra[neurons][i].fve),
-                gini_output=gini(spectra[OUTPUT][i].fve),
+                gini_embedding=gini_embedding,
+                gini_neurons=gini_neurons,
+                gini_output=gini_output,
             )
         )
-    return rows if probe.order.sign else [without_rule(row) for row in rows]
+    return rows if probe.order.sign else [_without_rule(row) for row in rows]
 
 
-def without_rule(row: ProgressRow) -> ProgressRow:
+def _without_rule(row: ProgressRow) -> ProgressRow:
     """Multiplication modulo a composite number has no cyclic rule to restrict the output to."""
     nan = float("nan")
     return replace(row, restricted_loss=nan, excluded_loss=nan, restricted_acc=nan,
-                   restricted_acc_within_split=nan, excluded_acc=nan)  # fmt: skip
+                   excluded_acc=nan)  # fmt: skip
 
 
 def _waves(probe: Grids, found: Spectrum) -> list[np.ndarray]:

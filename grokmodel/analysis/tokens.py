@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from grokmodel.analysis.ablations import ALL, CLEAN, RANDOM, RANDOM_DRAWS, TOP, AblationRow
-from grokmodel.analysis.heads import HeadRow, other_pairs
-from grokmodel.analysis.progress import ProgressRow, with_rule, without_rule
+from grokmodel.analysis.heads import Edit, Effect, HeadRow
+from grokmodel.analysis.heads import rows_of as head_rows
+from grokmodel.analysis.progress import ProgressRow, versions
+from grokmodel.analysis.progress import rows_of as progress_rows
 from grokmodel.analysis.representation import PcaRow, RepresentationRow, of_grids
 from grokmodel.analysis.spectra import NOTHING, SpectrumRow, rows_of
-from grokmodel.probing.fourier import gini, spectrum
+from grokmodel.probing.fourier import spectrum
 from grokmodel.probing.hooks import HookPoint
 from grokmodel.probing.null import against_null
 from grokmodel.probing.probe import Shares, shares
@@ -66,38 +68,10 @@ def progress(probe: TokenProbe, last: Sequence[int]) -> list[ProgressRow]:
         for i in range(len(probe))
     ]
     dominant = [found[i][-1] for i in last]
-    plain = probe.seen[OUTPUT.name].double()
-    logits = {"plain": plain} | {
-        name: with_rule(probe, plain, dominant, keep)
-        for name, keep in (("restricted", True), ("excluded", False))
-    }
+    logits = versions(probe, probe.seen[OUTPUT.name].double(), dominant)
     losses = {name: cross_entropy(x, probe.c_MQ) for name, x in logits.items()}
     right = {name: shares(probe.right(x), probe, in_group=True) for name, x in logits.items()}
-    group_Q = probe.order.pairs.reshape(-1)
-    rows = []
-    for i, split in enumerate(probe.pack.splits):
-        train, strict = (
-            np.intersect1d(pairs @ (probe.P, 1), group_Q)
-            for pairs in (split.train, split.val[split.strict])
-        )
-        gini_embedding, gini_neurons, gini_output = (gini(s.fve) for s in found[i])
-        rows.append(
-            ProgressRow(
-                n_dominant=len(dominant[i].dominant),
-                train_loss=float(losses["plain"][i, train].mean()),
-                strict_loss=float(losses["plain"][i, strict].mean()),
-                restricted_loss=float(losses["restricted"][i, group_Q].mean()),
-                excluded_loss=float(losses["excluded"][i, train].mean()),
-                strict_acc=right["plain"][i].strict,
-                restricted_acc=right["restricted"][i].strict,
-                restricted_acc_within_split=float("nan"),
-                excluded_acc=right["excluded"][i].train,
-                gini_embedding=gini_embedding,
-                gini_neurons=gini_neurons,
-                gini_output=gini_output,
-            )
-        )
-    return rows if probe.order.sign else [without_rule(row) for row in rows]
+    return progress_rows(probe, losses, right, dominant, found)
 
 
 # --- ablations ------------------------------------------------------------------------------------
@@ -150,29 +124,15 @@ def _accuracies(probe: TokenProbe, hook: Hook | None) -> list[Shares]:
 def heads(probe: TokenProbe) -> list[list[HeadRow]]:
     """Rows of every member; the margin is the right logit less the largest wrong one."""
 
-    def effect(hook: Hook | None) -> tuple[list[float], list[float]]:
+    def effect(hook: Hook | None) -> Effect:
         logits_MQP = probe.predict(hook)
         accuracy = [a.strict for a in shares(probe.right(logits_MQP), probe)]
         return _margins(probe, logits_MQP), accuracy
 
-    member_M1 = torch.arange(len(probe), device=probe.device)[:, None]
-    other_MQ, defined_Q = other_pairs(probe), probe.defined_MQ[0]
+    def hooked(point: HookPoint, edit: Edit) -> Hook:
+        return editor([point], edit)
 
-    def at_other_pair(part: Tensor) -> Tensor:
-        return part[member_M1, other_MQ]
-
-    def mean(part: Tensor) -> Tensor:
-        return part[:, defined_Q].mean(1, keepdim=True).expand_as(part)
-
-    clean = effect(None)
-    rows: list[list[HeadRow]] = [[] for _ in probe.members]
-    for head in range(probe.shape.heads):
-        point = HookPoint("block0.head_output", head=head)
-        patched, ablated = (effect(editor([point], edit)) for edit in (at_other_pair, mean))
-        for i, mine in enumerate(rows):
-            margin, accuracy = ([e[k][i] for e in (clean, patched, ablated)] for k in (0, 1))
-            mine.append(HeadRow(0, head, *margin, *accuracy))
-    return rows
+    return head_rows(probe, 1, probe.shape.heads, effect, hooked)
 
 
 def _margins(probe: TokenProbe, logits_MQP: Tensor) -> list[float]:
