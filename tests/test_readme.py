@@ -44,7 +44,7 @@ def test_sweep_commands_are_valid_and_no_two_sweeps_share_a_name():
 
 def test_grok_commands_parse():
     verbs = (
-        "open|show|sample|export|status|figures|table|analyze|costs|publish|doctor|compact|gc|ui|"
+        "open|show|sample|examine|export|status|figures|table|analyze|costs|publish|doctor|compact|gc|ui|"
         r"reproduce|\w+-results"
     )
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")

@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from grokmodel.errors import UserError
-from service.cli import bundle_commands, output, store_commands, trial_commands
+from service.cli import (
+    bundle_commands,
+    checkpoint_commands,
+    output,
+    store_commands,
+    trial_commands,
+)
 from service.cli.parser import Parser
 from service.health.garbage import OLDER_THAN_H
 from service.settings import Settings, load_settings
@@ -154,6 +160,7 @@ def build_parser(extend: Extend | None = None) -> argparse.ArgumentParser:
     cleaning.set_defaults(run=store_commands.run_gc)
     bundles = bundle_commands.add(verbs)
     of_trials = trial_commands.add(verbs)
+    checkpoint_commands.add(verbs)
     every = (status, drawing, analyzing, publishing, costs, columns, table)
     for command in (*every, opening, doctor, merging, cleaning, pages, *bundles, *of_trials):
         command.add_argument("--store", help="folder or s3://bucket/prefix (default: GROK_STORE)")
