@@ -95,6 +95,12 @@ baseline, as it is and with as many hidden units, and what heads do at N = 1 (do
 GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]
 """The sandwich of MANY with fewer images per symbol (docs/diverse.md)."""
 
+WIDTHS: list[Block] = [
+    {**DEMO[0], "heads": [8], "train_fraction": [0.8], "width": [width], "ffn": [width]}
+    for width in (64, 128, 192)
+]
+"""The demo's shape at three widths: does importance transfer between them (docs/findings.md)?"""
+
 TOKENS: list[Block] = [{
     "family": ["tokens"], "P": [53], "train_fraction": [0.3, 0.4, 0.5, 0.6], "seed": [0, 1],
     "steps": [10_000],
@@ -110,7 +116,7 @@ PRESETS: dict[str, list[Block]] = {
     "smoke": SMOKE, "demo": DEMO, "fast": FAST_GRID, "paper": PAPER,
     "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "variants": VARIANTS,
     "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
-    "tokens": TOKENS, "parity": PARITY,
+    "widths": WIDTHS, "tokens": TOKENS, "parity": PARITY,
 }  # fmt: skip
 PRESET_ANALYSES = {"demo": "quick", "fast": "quick", "smoke": "quick"}
 """Analyses that follow the training of a preset, where they are not `all`."""

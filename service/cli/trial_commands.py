@@ -30,7 +30,10 @@ def add(verbs: Any) -> tuple[argparse.ArgumentParser, ...]:
         "export", help="a trial's model as a folder: config.json, model.safetensors"
     )
     sampling = verbs.add_parser("sample", help="draw a ∘ b by a trial's model, as a picture")
-    for command in (showing, exporting, sampling):
+    aligning = verbs.add_parser(
+        "transfer", help="does what matters in a trial's model say what matters in another's?"
+    )
+    for command in (showing, exporting, sampling, aligning):
         command.add_argument("trial", metavar="TRIAL", help="its id, or how that begins")
         command.add_argument("--sweep", help="look in this sweep only (default: in all)")
     exporting.add_argument("folder", metavar="DIR", help="gets the two files")
@@ -49,7 +52,9 @@ def add(verbs: Any) -> tuple[argparse.ArgumentParser, ...]:
     sampling.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
     sampling.add_argument("--out", metavar="FILE", help="PNG (default: TRIAL-aA-bB.png)")
     sampling.set_defaults(run=run_sample)
-    return showing, exporting, sampling
+    aligning.add_argument("other", metavar="OTHER", help="id of the other, of the same task")
+    aligning.set_defaults(run=run_transfer)
+    return showing, exporting, sampling, aligning
 
 
 def run_show(settings: Settings, args: argparse.Namespace) -> int:
@@ -81,6 +86,12 @@ def run_sample(settings: Settings, args: argparse.Namespace) -> int:
         raise ConfigError("--out", str(out), words) from error
     print(out)
     print(_words(trial, args, found))
+    return 0
+
+
+def run_transfer(settings: Settings, args: argparse.Namespace) -> int:
+    small, large = (find_trial(settings, x, args.sweep) for x in (args.trial, args.other))
+    print(small.transfer_to(large).to_string(index=False, float_format=lambda x: f"{x:.3f}"))
     return 0
 
 

@@ -28,11 +28,15 @@ if TYPE_CHECKING:  # torch: only when a model is asked for
     from grokmodel.core.member import Member
     from grokmodel.data.bank import SymbolBank
     from grokmodel.image.dit import DiT
+    from grokmodel.image.pack import Member as ImageMember
+    from grokmodel.probing.probe import Probe
 
 Row = Mapping[str, Any]
 
 SAMPLES, STEPS = 16, 50
 """Samples of a pair, and Euler steps that draw them, unless told otherwise."""
+TASK = ("op", "data", "images_hash", "P", "N", "side", "patch")
+"""Fields that say what a model is shown and what it has to draw."""
 
 
 class Trial:
@@ -91,13 +95,44 @@ class Trial:
             DataError: the images that it was trained on are not there.
         """
         from grokmodel.image.dit import DiT
+
+        return DiT.from_member(self._image_member(step), self.bank)
+
+    def probe(self, step: int | None = None) -> Probe:
+        """The same as a `Probe` over all pairs: what `grokmodel.analysis` and
+        `grokmodel.probing` take."""
+        import torch
+
+        from grokmodel.image.pack import bank_key
+        from grokmodel.probing.probe import Probe
+
+        banks = {bank_key(self.images): self.bank}
+        return Probe([self._image_member(step)], banks, torch.device("cpu"))
+
+    def _image_member(self, step: int | None) -> ImageMember:
         from grokmodel.image.pack import Member
 
         member = self._member(step)
         if not isinstance(member, Member):
             family = self.config.family
             raise ResultError(f"trial {self.id} is of family {family}; need one that draws images")
-        return DiT.from_member(member, self.bank)
+        return member
+
+    def transfer_to(self, other: Trial) -> pd.DataFrame:
+        """Does what matters in this trial's model say what matters in another's, of another width
+        perhaps? A row for heads and one for neurons: see `grokmodel.probing.transfer`.
+
+        Raises:
+            ResultError: the other's task is not the same; also see `model`.
+        """
+        from grokmodel.probing.transfer import transfer
+
+        for field in TASK:
+            mine, theirs = (getattr(trial.images, field) for trial in (self, other))
+            if mine != theirs:
+                words = f"{field} = {theirs!r}; need {mine!r}, as trial {self.id} has"
+                raise ResultError(f"trial {other.id} has {words}")
+        return pd.DataFrame([vars(row) for row in transfer(self.probe(), other.probe())])
 
     @cached_property
     def bank(self) -> SymbolBank:

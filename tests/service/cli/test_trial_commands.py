@@ -143,6 +143,20 @@ def test_no_trial_is_an_answer(run):
     assert csv(run("table", *MINE, "--where", "seed > 9", "--csv")[1]).empty
 
 
+# --- transfer -------------------------------------------------------------------------------------
+
+
+def test_transfer_of_a_trial_to_itself_is_right_in_every_rank(run):
+    code, out, _ = run("transfer", TRIAL[:6], TRIAL)
+    head, *rows = (line.split() for line in out.splitlines())
+    found = [dict(zip(head, row, strict=True)) for row in rows]
+    assert code == 0
+    assert [(row["units"], row["n_small"], row["n_large"]) for row in found] == [
+        ("heads", "8", "8"), ("neurons", "16", "16"),
+    ]  # fmt: skip
+    assert all(float(row["correlation"]) > 0.95 for row in found)
+
+
 # --- bad words ------------------------------------------------------------------------------------
 
 PAIR = ("--a", "0", "--b", "1")

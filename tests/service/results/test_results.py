@@ -1,5 +1,7 @@
 """A sweep opened again is what was trained: rows, models, samples; what is not there is named."""
 
+import copy
+import dataclasses
 import shlex
 import shutil
 
@@ -139,6 +141,13 @@ def test_samples_are_pictures_that_a_seed_gives_again(trial):
 def test_images_of_symbols_are_read_as_these(trial):
     images = torch.from_numpy(trial.bank.images[:, 0])
     assert trial.decode(images).tolist() == list(range(7))
+
+
+def test_importance_is_transferred_between_trials_of_one_task_only(trial):
+    other = copy.copy(trial)
+    other.config = dataclasses.replace(trial.config, P=11)
+    with pytest.raises(ResultError, match="has P = 11; need 7, as trial"):
+        trial.transfer_to(other)
 
 
 # --- having it again ------------------------------------------------------------------------------
