@@ -10,7 +10,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from grokmodel.probing.transfer import compared, units_of
-from service.results import open_sweep
+from service.results import Trial, open_sweep
 
 WIDE = ["width", "seed"]
 
@@ -31,10 +31,11 @@ def main() -> None:
         print(
             f"\n{kind}\n{found.drop(columns='units').to_string(index=False, float_format='%.2f')}"
         )
-        print("\nmedian", found.drop(columns=["units", "from", "to"]).median().to_dict())
+        numbers = found.drop(columns=["units", "from", "to"])
+        print(f"median {numbers.median().round(2).to_dict()}")
 
 
-def name(trial: object) -> str:
+def name(trial: Trial) -> str:
     return " ".join(f"{field} {getattr(trial.config, field)}" for field in WIDE)
 
 

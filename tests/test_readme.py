@@ -44,8 +44,8 @@ def test_sweep_commands_are_valid_and_no_two_sweeps_share_a_name():
 
 def test_grok_commands_parse():
     verbs = (
-        "open|show|sample|examine|export|status|figures|table|analyze|costs|publish|doctor|compact|gc|ui|"
-        r"reproduce|\w+-results"
+        "open|show|sample|examine|export|transfer|status|figures|table|analyze|costs|publish|"
+        r"doctor|compact|gc|ui|reproduce|\w+-results"
     )
     found = commands(rf"(?:^|[ `/])grok ((?:{verbs})\b.*)")
     assert found
