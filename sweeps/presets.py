@@ -97,7 +97,7 @@ GLYPH_COUNTS: list[Block] = [{**_MANY, "N": [64, 16, 4]}]
 
 WIDTHS: list[Block] = [
     {**DEMO[0], "heads": [8], "train_fraction": [0.8], "width": [width], "ffn": [width]}
-    for width in (64, 128, 192)
+    for width in (64, 96, 128)
 ]
 """The demo's shape at three widths: does importance transfer between them (docs/findings.md)?"""
 
