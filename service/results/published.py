@@ -94,11 +94,9 @@ def _neurons(probe: TokenProbe) -> Iterator[tuple[str, str]]:
 def _uses(probe: TokenProbe) -> Iterator[tuple[str, str]]:
     """What the frequencies do."""
     (row,) = tokens.progress(probe, [0])
-    yield (
-        "restricted",
-        f"loss {row.restricted_loss:.4g} with the {row.n_dominant} waves of the rule",
-    )
-    yield "excluded", f"loss {row.excluded_loss:.4g} on training pairs without them"
+    waves = f"the rule's waves at the logits' {row.n_dominant} frequencies"
+    yield "restricted", f"loss {row.restricted_loss:.4g} with nothing but {waves}, all pairs"
+    yield "excluded", f"loss {row.excluded_loss:.4g} without them, training pairs"
     found = [a for a in tokens.ablations(probe)[0] if (a.hook, a.mode) == (NEURONS.name, REMOVE)]
     top, other = (
         statistics.median(a.val_acc_strict for a in found if a.selection == selection)
