@@ -1,0 +1,38 @@
+"""What results say of the source that made them is true."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from grokmodel import machine
+from tests.environment import ROOT
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_the_commit_is_that_of_the_checkout():
+    head = subprocess.run(
+        ["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    )
+    assert machine.source_commit().removesuffix("+changes") == head.stdout.strip()
+
+
+def test_a_source_without_git_is_of_no_known_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    assert machine.source_commit() == "unknown"
+
+
+def test_the_hash_of_the_source_is_of_every_module_of_grokmodel(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "grokmodel", tmp_path / "grokmodel")
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    whole = hash_now()
+    module = tmp_path / "grokmodel" / "core" / "optim.py"
+    module.write_text(module.read_text() + "\n")
+    assert hash_now() != whole
+    monkeypatch.setattr(machine, "ROOT", ROOT)
+    assert hash_now() == whole
+
+
+def hash_now():
+    machine.source_hash.cache_clear()
+    return machine.source_hash()
