@@ -29,7 +29,7 @@ def test_the_hash_of_the_source_is_of_every_module_of_grokmodel(tmp_path, monkey
     module = tmp_path / "grokmodel" / "core" / "optim.py"
     module.write_text(module.read_text() + "\n")
     assert hash_now() != whole
-    monkeypatch.setattr(machine, "ROOT", ROOT)
+    monkeypatch.undo()
     assert hash_now() == whole
 
 
