@@ -2,6 +2,7 @@
 
     python docs/family_answers.py tokens --store STORE --sweep tokens
     python docs/family_answers.py parity --store STORE --sweep parity
+    python docs/family_answers.py rules --store STORE --sweep rules
 
 STORE is one that has the sweep: trained there, or by `grok import-results results/tokens`.
 """
@@ -12,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -23,13 +25,14 @@ LEARNED = 0.95
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("family", choices=("tokens", "parity"))
+    parser.add_argument("family", choices=tuple(ANSWERS))
     parser.add_argument("--store", required=True)
     parser.add_argument("--sweep", required=True)
     args = parser.parse_args()
     sweep = open_sweep(args.store, args.sweep)
-    rows = (of_tokens if args.family == "tokens" else of_parity)(sweep)
-    print(rows.to_string(index=False, float_format=short, na_rep="-"))
+    print(ANSWERS[args.family](sweep).to_string(index=False, float_format=short, na_rep="-"))
+    if args.family == "rules":
+        print(*exponents(sweep.trials), sep="\n")
 
 
 def short(x: float) -> str:
@@ -80,6 +83,44 @@ def of_parity(sweep: Sweep) -> pd.DataFrame:
         out[name] = last[name]
     return out.reset_index(drop=True).sort_values(["gain", "train_fraction", "seed"])
 
+
+SETTING = ["model", "group_size", "images", "width"]
+CLOCKS = ["tau_rule_groups", "tau_rule", "tau_mem_groups", "tau_mem", "window"]
+
+
+def of_rules(sweep: Sweep) -> pd.DataFrame:
+    """A row per setting: the clocks of its seeds, and the most new valid samples at an evaluation
+    of each."""
+    best = sweep.table("curves").groupby("trial_id")["novel_share"].max().rename("best_novel")
+    trials = sweep.trials.join(best, on="trial_id").sort_values([*SETTING, "seed"])
+    columns = [*CLOCKS, "best_novel", "steps_run", "phase"]
+    found = trials.groupby(SETTING)[columns].agg(lambda x: ", ".join(map(told, x)))
+    return found.reset_index()
+
+
+def told(x: str | float) -> str:
+    if isinstance(x, str):
+        return x
+    return "-" if pd.isna(x) else short(x)
+
+
+def exponents(trials: pd.DataFrame) -> list[str]:
+    """How tau_mem grows with the number of training images, at group size 3 and width 32: the slope
+    of a line through the logarithms, over all trials that got there."""
+    mine = trials[(trials["group_size"] == 3) & (trials["width"] == 32)].dropna(subset="tau_mem")
+    out = []
+    for model, some in mine.groupby("model"):
+        x, y = (np.log(some[name].astype(float)) for name in ("images", "tau_mem"))
+        slope, fit = np.polyfit(x, y, 1)[0], np.corrcoef(x, y)[0, 1] ** 2
+        sizes = sorted(set(some["images"].astype(int)))
+        out.append(
+            f"{model}: tau_mem ~ images^{slope:.2f}, R^2 {fit:.3f}, {len(some)} trials at "
+            f"{', '.join(map(str, sizes))} images"
+        )
+    return out
+
+
+ANSWERS = {"tokens": of_tokens, "parity": of_parity, "rules": of_rules}
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from grokmodel.core import noise
 from grokmodel.core.checkpoint import load_snapshot
 from grokmodel.data.load import load_bank
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.evaluate import sample_images
 from grokmodel.image.model import denoise, unpatchify

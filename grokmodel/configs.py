@@ -13,12 +13,14 @@ from grokmodel.core.fields import Field, fields_of
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import TrialConfig
 from grokmodel.parity.config import ParityConfig
+from grokmodel.rules.config import RulesConfig
 from grokmodel.tokens.config import TokensConfig
 
 CONFIGS: dict[str, type[Config]] = {
     "image": TrialConfig,
     "tokens": TokensConfig,
     "parity": ParityConfig,
+    "rules": RulesConfig,
 }
 """Config class by the name of its family."""
 

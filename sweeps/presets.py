@@ -112,11 +112,30 @@ PARITY: list[Block] = [{
 }]  # fmt: skip
 """The streaming-parity network, over initial weights and data (docs/families.md)."""
 
+_RULES: Block = {"family": ["rules"], "seed": [0, 1]}
+_PIXELS: Block = {**_RULES, "model": ["autoregressive"]}
+_FLOW: Block = {
+    **_RULES, "model": ["flow"], "depth": [2], "lr": [6e-3], "steps": [4000], "eval_every": [100],
+}  # fmt: skip
+RULES: list[Block] = [
+    {**_PIXELS, "images": [32, 64, 128, 256]},
+    {**_PIXELS, "images": [128], "group_size": [2, 4, 6]},
+    {**_PIXELS, "images": [512], "group_size": [4], "steps": [4000]},
+    {**_PIXELS, "images": [256], "width": [16], "ffn": [64]},
+    {**_PIXELS, "images": [256], "width": [64], "ffn": [256]},
+    {**_FLOW, "images": [8, 16, 32]},
+    {**_FLOW, "images": [16], "group_size": [2, 4, 6]},
+    {**_FLOW, "images": [16], "width": [16], "ffn": [64]},
+    {**_FLOW, "images": [16], "width": [64], "ffn": [256]},
+]
+"""Rule-valid images: both clocks over training images, group size and width, of a model that draws
+pixel by pixel and of a flow (docs/families.md)."""
+
 PRESETS: dict[str, list[Block]] = {
     "smoke": SMOKE, "demo": DEMO, "fast": FAST_GRID, "paper": PAPER,
     "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "variants": VARIANTS,
     "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
-    "widths": WIDTHS, "tokens": TOKENS, "parity": PARITY,
+    "widths": WIDTHS, "tokens": TOKENS, "parity": PARITY, "rules": RULES,
 }  # fmt: skip
 PRESET_ANALYSES = {"demo": "quick", "fast": "quick", "smoke": "quick"}
 """Analyses that follow the training of a preset, where they are not `all`."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.layers import Hook
 from grokmodel.probing.activations import grid_of, mean_activations

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from grokmodel.data.pairs import UNDEFINED, result_table
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.image.pack import Member
 from grokmodel.probing.activations import grid_of, mean_activations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -103,8 +104,12 @@ class Member(ABC, Generic[C]):
             return False
         spent = self.step >= self.config.steps
         last_phase = [e for e in self.curve if e.step >= self.config.late_decay_from]
-        done = self.config.cooldown == 0 and settled(last_phase)
+        done = self.config.cooldown == 0 and self.settled(last_phase)
         return spent or done or not np.isfinite(self.curve[-1].loss)
+
+    def settled(self, curve: Sequence[Evaluation]) -> bool:
+        """Nothing more is to be learned, by the curve of its last phase."""
+        return settled(curve)
 
     @property
     def phase(self) -> str:

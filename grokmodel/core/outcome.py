@@ -56,6 +56,12 @@ class Evaluation:
     """Like `val_acc_strict`, with operands shown by images that never train; NaN for N = 1."""
     val_loss: float = math.nan
     """Mean loss over all validation data; NaN where it is not measured."""
+    novel_share: float = math.nan
+    """Share of samples that are valid, no copy and drawn for the first time; NaN where samples are
+    of pairs."""
+    mem_groups: float = math.nan
+    """Share of groups of pixels that a training image has too, beyond chance; NaN where samples are
+    of pairs, or where chance is high."""
 
 
 EVALUATION_FIELDS = tuple(field.name for field in dataclasses.fields(Evaluation))
@@ -105,8 +111,8 @@ def outcome(curve: Sequence[Evaluation], divergence_ratio: float) -> Outcome:
         train_step=train_step,
         val_step=val_step,
         val_step_strict=strict_step,
-        tau_rule=_first(curve, "val_acc_strict", RULE_VALID),
-        tau_mem=_first(curve, "mem_share", MEMORIZED),
+        tau_rule=first(curve, "val_acc_strict", RULE_VALID),
+        tau_mem=first(curve, "mem_share", MEMORIZED),
     )
 
 
@@ -147,5 +153,6 @@ def settled(curve: Sequence[Evaluation]) -> bool:
     return is_full and first_lasting(curve, "train_acc") is not None
 
 
-def _first(curve: Sequence[Evaluation], field: str, level: float) -> int | None:
+def first(curve: Sequence[Evaluation], field: str, level: float) -> int | None:
+    """First step at which `field` is at least `level`."""
     return next((e.step for e in curve if getattr(e, field) >= level), None)

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from grokmodel.core.member import Params
-from grokmodel.image.layers import Hook, embed, hooked, hooked_parts, linear, norm
+from grokmodel.diffusion.layers import linear, norm
+from grokmodel.image.layers import Hook, embed, hooked, hooked_parts
 from grokmodel.image.shape import PackShape
 
 FEW_TOKENS = 16

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from grokmodel.core import noise
 from grokmodel.core.outcome import Evaluation
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import Decoder, MeanDecoder
 from grokmodel.image.device_bank import DeviceBank

@@ -1,4 +1,4 @@
-"""The pieces that a model of M members is made of: linear maps, adaLN, FFN, hooks.
+"""The pieces that a model of M members is made of: embedding, adaLN, FFN, hooks.
 
 Shapes: M members, T noise levels, G rows that share a level, L tokens, D width.
 """
@@ -12,19 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokmodel.core.member import Params
+from grokmodel.diffusion.layers import linear
 from grokmodel.image.shape import PackShape
 
 Hook = Callable[[str, Tensor], Tensor]
 """Called with the name and the value (M, B, ...) of every hook point; the model goes on with
 what it returns. It must not write to the value that it is given."""
-
-
-def linear(p: Params, name: str, x: Tensor) -> Tensor:
-    """x (M, ..., in) times the member's own matrix, plus its bias if it has one: (M, ..., out)."""
-    w, b = p[f"{name}.w"], p.get(f"{name}.b")
-    flat = x.reshape(x.shape[0], -1, x.shape[-1])
-    out = torch.bmm(flat, w) if b is None else torch.baddbmm(b[:, None, :], flat, w)
-    return out.view(*x.shape[:-1], w.shape[-1])
 
 
 def embed(p: Params, tokens: Tensor) -> Tensor:
@@ -49,15 +42,6 @@ def modulation(p: Params, name: str, shape: PackShape, time: Tensor, parts: int)
     start = (0.0, 1.0, 0.0 if shape.adaln_zero else 1.0)
     vectors = linear(p, name, time)[:, :, None, None].chunk(parts, dim=-1)
     return [v + start[i % 3] if start[i % 3] else v for i, v in enumerate(vectors)]
-
-
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    return torch.addcmul(shift, x, scale)
-
-
-def norm(x: Tensor, on: bool) -> Tensor:
-    """LayerNorm without weights of its own, or nothing."""
-    return F.layer_norm(x, x.shape[-1:]) if on else x
 
 
 def hooked(hook: Hook | None, name: str, value: Tensor) -> Tensor:

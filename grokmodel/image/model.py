@@ -23,18 +23,9 @@ from torch import Tensor
 
 from grokmodel.core import member
 from grokmodel.core.member import Params
+from grokmodel.diffusion.layers import linear, modulate, norm, time_features
 from grokmodel.image.attention import ImageTable, attend, attend_to_table
-from grokmodel.image.layers import (
-    Hook,
-    embed,
-    ffn,
-    hooked,
-    hooked_parts,
-    linear,
-    modulate,
-    modulation,
-    norm,
-)
+from grokmodel.image.layers import Hook, embed, ffn, hooked, hooked_parts, modulation
 from grokmodel.image.shape import PackShape
 
 
@@ -115,14 +106,6 @@ def unpatchify(tokens: Tensor, patch: int) -> Tensor:
     k = math.isqrt(C)
     tiles = tokens.reshape(*lead, k, k, patch, patch).transpose(-3, -2)
     return tiles.reshape(*lead, k * patch, k * patch)
-
-
-def time_features(t_MT: Tensor, width: int) -> Tensor:
-    """Sinusoids of 1000 t as in DiT, (M, T, D)."""
-    half = width // 2
-    index = torch.arange(half, device=t_MT.device, dtype=t_MT.dtype)
-    angle = 1000.0 * t_MT[..., None] * torch.exp(index * (-math.log(10_000.0) / half))
-    return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
 def time_vector(p: Params, shape: PackShape, t_MT: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from grokmodel.core.execution import EAGER
 from grokmodel.core.member import Params
 from grokmodel.data.bank import SymbolBank
 from grokmodel.data.pairs import Split, result_table, split_pairs
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.image.attention import ImageTable
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.device_bank import DeviceBank
@@ -132,9 +132,8 @@ class Pack(training.Pack[Member]):
         triplet_MB3 = self._draw_pairs(step_M, B)
         image_MB3 = self.draw_images(triplet_MB3, noise.TRAIN_IMAGE, step_M)
         x0_MBCX = self.bank.images[image_MB3[..., 2]]
-        t_MT = flow.training_times(
-            self.seed_M, step_M, self.shape.t_levels, self.t_mean_M, self.t_std_M, self.t_uniform_M
-        )
+        u_MT = noise.uniform(self.seed_M, noise.TRAIN_TIME, step_M, self.shape.t_levels)
+        t_MT = flow.training_times(u_MT, self.t_mean_M, self.t_std_M, self.t_uniform_M)
         eps_MBX = noise.normal(self.seed_M, noise.TRAIN_NOISE, step_M, B, x0_MBCX[0, 0].numel())
         x0_MBX = x0_MBCX.flatten(2)
         x_t_MBX = flow.interpolate(x0_MBX, eps_MBX, t_MT)

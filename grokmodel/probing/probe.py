@@ -19,7 +19,7 @@ from torch import Tensor
 
 from grokmodel.core import noise
 from grokmodel.data.pairs import UNDEFINED, Split, result_table
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.image.evaluate import Decoders, reader
 from grokmodel.image.layers import Hook
 from grokmodel.image.model import denoise, unpatchify

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from grokmodel.analysis import tokens
+from grokmodel.analysis import rules, tokens
 from grokmodel.analysis.ablations import ablations, blocked
 from grokmodel.analysis.automata import automata
 from grokmodel.analysis.basins import STARTS, basins
@@ -179,11 +179,19 @@ def _automata(members: Sequence[Any], context: Context) -> Found:
     return {"automata": [[row] for row in automata(members, context.device)]}
 
 
+# --- of models of rule-valid images ---------------------------------------------------------------
+
+
+def _basins_of_rules(members: Sequence[Any], context: Context) -> Found:
+    return {"basins": rules.basins(members, context.device)}
+
+
 _ANY: dict[str, Run] = {
     "complexity": _complexity, "learning_coefficient": _learning_coefficient,
 }  # fmt: skip
 RUNS: dict[str, dict[str, Run]] = {
     "image": _IMAGE | _ANY, "tokens": _TOKENS | _ANY, "parity": {"automata": _automata} | _ANY,
+    "rules": {"basins": _basins_of_rules} | _ANY,
 }  # fmt: skip
 """Family -> analysis -> what computes it."""
 
@@ -202,7 +210,8 @@ ANALYSES = (
     Analysis(
         "basins", ("basins",), quick=True, over_training=True,
         floats=lambda c: int(2 * STARTS * c.width),
-        budget=f"{STARTS} starts for training and {STARTS} for strict pairs, each snapshot",
+        budget=f"{STARTS} starts for training and {STARTS} for strict pairs (of rules: from half "
+        "of a training image, or of another), each snapshot",
     ),
     Analysis(
         "complexity", ("complexity",), quick=True, over_training=True,

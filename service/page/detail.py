@@ -20,7 +20,7 @@ from service.text import config_value
 
 Detail = dict[str, Any]
 CURVE = ("step", "loss", "train_acc", "val_acc", "val_acc_strict", "val_acc_heldout",
-         "val_acc_strict_heldout", "val_loss")  # fmt: skip
+         "val_acc_strict_heldout", "mem_share", "val_loss")  # fmt: skip
 POINTS = 120
 LEVELS_OF_GRAY = 16
 """Two pixels go into a byte: the eye sees no difference, the page is half as long."""

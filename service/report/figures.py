@@ -23,7 +23,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from grokmodel.configs import config_class
 from grokmodel.core.config import FIRST_FAMILY
 from grokmodel.core.outcome import LEARNED, PHASES
-from service.colors import LOSS_COLOR, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
+from service.colors import LOSS_COLOR, RED, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
 from service.text import config_value
 
 PHASE_LABELS = {
@@ -139,6 +139,14 @@ def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
         ("val_acc", VAL_COLOR, "--", "validation pairs"),
         ("val_acc_strict", STRICT_COLOR, "-", "strict pairs (mirror held out)"),
     )
+    draws_by_rule = "novel_share" in frame and bool(frame["novel_share"].notna().any())
+    if draws_by_rule:
+        lines = (
+            ("train_acc", TRAIN_COLOR, "-", "valid samples"),
+            ("val_acc", VAL_COLOR, "--", "valid groups of new samples"),
+            ("val_acc_strict", STRICT_COLOR, "-", "valid of new samples"),
+            ("mem_share", RED, "-", "copies"),
+        )
     if has_heldout(frame):
         lines += (
             ("val_acc_heldout", VAL_COLOR, ":", "validation, unseen images"),
@@ -150,7 +158,7 @@ def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
     ax.axhline(LEARNED, color="black", lw=0.5, ls=":")
     step_axis(ax)
     ax.set_ylim(-0.02, 1.02)
-    ax.set_ylabel("accuracy (share of pairs)")
+    ax.set_ylabel("share of samples" if draws_by_rule else "accuracy (share of pairs)")
 
 
 def has_heldout(frame: pd.DataFrame) -> bool:

@@ -76,11 +76,11 @@ def with_lag(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _can_tell(trials: pd.DataFrame, column: str) -> pd.Series:
-    """Trials with pairs to tell by: strict ones, or several images per symbol to copy."""
+    """Trials with something to tell by: strict pairs, or several images to copy."""
     if column in ("val_step_strict", "tau_rule"):
         return trials["val_acc_strict"].notna()
     if column == "tau_mem":
-        return trials["N"] > 1
+        return (trials["N"] > 1) | (trials["family"] == "rules")
     return pd.Series(True, trials.index)
 
 

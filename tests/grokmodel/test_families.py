@@ -14,10 +14,16 @@ from grokmodel.errors import ConfigError
 from grokmodel.families import family_of
 from tests.grokmodel.checkpoints import assert_identical, rewritten
 from tests.grokmodel.parity.tiny import tiny as tiny_parity
+from tests.grokmodel.rules.tiny import tiny as tiny_rules
 from tests.grokmodel.tiny import CPU, inputs_for, tiny
 from tests.grokmodel.tokens.tiny import tiny as tiny_tokens
 
-TINY = {"image": tiny(), "tokens": tiny_tokens(), "parity": tiny_parity()}
+TINY = {
+    "image": tiny(),
+    "tokens": tiny_tokens(),
+    "parity": tiny_parity(),
+    "rules": tiny_rules(),
+}
 every_family = pytest.mark.parametrize("config", TINY.values(), ids=TINY)
 
 
@@ -58,7 +64,7 @@ def test_the_family_is_part_of_the_identity_but_not_of_those_from_before_there_w
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"family": "sound"}, "family = 'sound' .* one of image, tokens, parity"),
+        ({"family": "sound"}, "family = 'sound' .* one of image, tokens, parity, rules"),
         ({"family": "tokens", "side": 16}, "side = 16 .* one of the fields"),
         ({"family": None}, "family = None"),
     ],
@@ -126,7 +132,7 @@ def test_a_checkpoint_of_a_family_that_is_not_ours_is_refused_by_name():
 @every_family
 def test_trials_that_differ_in_the_seed_train_as_one_and_in_a_size_do_not(config):
     assert dataclasses.replace(config, seed=7).shape == config.shape
-    size = {"image": "width", "tokens": "width", "parity": "hidden"}[config.family]
+    size = "hidden" if config.family == "parity" else "width"
     larger = dataclasses.replace(config, **{size: 2 * getattr(config, size)})
     assert larger.shape != config.shape
     assert larger.cost > config.cost

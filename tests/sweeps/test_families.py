@@ -36,6 +36,8 @@ def test_flags_are_of_the_family_that_is_asked_for():
     ("flags", "words"),
     [
         (["--gain", "1"], "--gain .* setting of parity, not of image"),
+        (["--family", "tokens", "--images", "9"], "--images .* setting of rules, not of tokens"),
+        (["--family", "rules", "--group-size", "5"], "group_size = 5 .*one of 2, 3, 4, 6"),
         (["--family", "tokens", "--side", "8"], "--side .* setting of image, not of tokens"),
         (["--family", "parity", "--P", "7"], "--P .* setting of image and tokens, not of parity"),
         (["--family", "tokens", "--recipe", "fast"], "--recipe .* of image"),

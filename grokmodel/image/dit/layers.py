@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grokmodel.diffusion.layers import time_features
 from grokmodel.image.attention import rotated
-from grokmodel.image.model import time_features
 from grokmodel.image.shape import PackShape
 
 

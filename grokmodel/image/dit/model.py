@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from grokmodel.core.checkpoint import CheckpointError, load_snapshot
 from grokmodel.data.bank import SymbolBank
+from grokmodel.diffusion import flow
 from grokmodel.errors import ConfigError
-from grokmodel.image import flow
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.dit.files import ModelError, Saved, check_tensors, read_folder, write_folder
 from grokmodel.image.dit.layers import Block, Final, Sandwich, TimeEmbedding

@@ -137,15 +137,20 @@ LEARNING_COEFFICIENT = analysis(
 
 BASINS = analysis(
     "basins",
-    "Where random starts end.",
-    "analysis/basins.py",
+    "Where random starts end; of family rules, where half of an image leads.",
+    "analysis/basins.py, analysis/rules.py",
     ("pairs",),
-    Column("pairs", STR, "train or strict"),
+    Column("pairs", STR, "train or strict; rules: half of a training image, or of another"),
     Column("starts", INT, "random starts"),
     Column("copy_share", FLOAT, "end in a training image, of whatever class", "share"),
-    Column("rule_share", FLOAT, "end in a new image of the right class", "share"),
+    Column("rule_share", FLOAT, "end in a new image of the right class, or a valid one", "share"),
     Column("neither_share", FLOAT, "end elsewhere", "share"),
-    Column("right_share", FLOAT, "decode to the right class, copies among them", "share"),
+    Column(
+        "right_share",
+        FLOAT,
+        "decode to the right class, copies too; rules: end where they are from",
+        "share",
+    ),
 )
 
 AUTOMATA = analysis(

@@ -35,7 +35,10 @@ MEASURED_AT_END = frozenset(
     f"{name}_{when}"
     for name in ("train_acc", "val_acc", "val_acc_strict")
     for when in ("final", "1step")
-) | {"val_acc_heldout_final", "val_acc_strict_heldout_final", "n_train", "n_val", "n_strict"}
+) | {
+    "val_acc_heldout_final", "val_acc_strict_heldout_final", "n_train", "n_val", "n_strict",
+    "tau_rule_groups", "tau_mem_groups", "window",
+}  # fmt: skip
 """Of what a family does not measure, its rows have null."""
 
 TRIALS = Table(
@@ -76,6 +79,9 @@ TRIALS = Table(
         Column("val_step_strict", INT, "the same of val_acc_strict", "steps"),
         Column("tau_rule", INT, "first step with strict accuracy >= 0.9", "steps"),
         Column("tau_mem", INT, "first step with half the training samples copies", "steps"),
+        Column("tau_rule_groups", INT, "first step with 0.95 of fresh groups valid", "steps"),
+        Column("tau_mem_groups", INT, "first step with mem_groups >= 0.5", "steps"),
+        Column("window", INT, "tau_mem - tau_rule; null if either is: family rules", "steps"),
         Column("n_train", INT, "training pairs", "pairs"),
         Column("n_val", INT, "held-out pairs", "pairs"),
         Column("n_strict", INT, "held-out pairs whose mirror is held out", "pairs"),
@@ -104,6 +110,10 @@ CURVES = Table(
         Column("val_acc_heldout", FLOAT, "val_acc by images that never train (N > 1)", "share"),
         Column("val_acc_strict_heldout", FLOAT, "strict by images that never train", "share"),
         Column("val_loss", FLOAT, "mean loss over held-out data; null for images"),
+        Column("novel_share", FLOAT, "samples valid, no copy, no repeat: family rules", "share"),
+        Column(
+            "mem_groups", FLOAT, "groups of training images, beyond chance: family rules", "share"
+        ),
         VERSION,
     ),
     source="evaluate.py",

@@ -11,7 +11,7 @@ from grokmodel.analysis.identities import (
     identities,
     output_directions,
 )
-from grokmodel.image.model import time_features
+from grokmodel.diffusion.layers import time_features
 from grokmodel.image.pack import bank_key
 from grokmodel.probing.cyclic import cyclic_order
 from grokmodel.probing.hooks import editor, last_ffn

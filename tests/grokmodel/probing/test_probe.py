@@ -7,7 +7,7 @@ import torch
 from grokmodel.analysis.timesteps import some_pairs
 from grokmodel.data.names import OPERATIONS
 from grokmodel.data.pairs import UNDEFINED, result_table
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.probing.activations import record
 from grokmodel.probing.probe import all_pairs, shares
 from tests.grokmodel.analysis.handmade import (

@@ -4,6 +4,7 @@ import pytest
 
 from grokmodel.configs import CONFIGS
 from grokmodel.parity.config import ParityConfig
+from grokmodel.rules.config import RulesConfig
 from grokmodel.tokens.config import TokensConfig
 from service import page
 from service.analysis.pending import Wish, batches, lacking
@@ -27,9 +28,14 @@ PARITY = [
     )
     for g in (0.1, 0.8)
 ]  # fmt: skip
+RULES = [
+    RulesConfig(model="autoregressive", width=8, heads=2, ffn=12, images=n, eval_samples=16,
+                steps=20, eval_every=5)
+    for n in (10, 20)
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("configs", [TOKENS, PARITY], ids=["tokens", "parity"])
+@pytest.mark.parametrize("configs", [TOKENS, PARITY, RULES], ids=["tokens", "parity", "rules"])
 def test_a_sweep_of_another_family_fills_its_tables_and_its_page(configs, settings, store):
     family, sweep = configs[0].family, Sweep(settings, "sweep", configs)
     trials = read_table(store, "trials", "sweep")
@@ -55,19 +61,20 @@ def test_a_sweep_of_another_family_fills_its_tables_and_its_page(configs, settin
 
 
 def test_trials_of_several_families_are_planned_into_packs_of_their_own(store):
-    configs = [*TOKENS, tiny_config(), *PARITY]
+    configs = [*TOKENS, tiny_config(), *PARITY, *RULES]
     plan = make_plan(store, "mixed", configs, Resources(1, 1.0, 0.0))
     assert sorted(sorted(c.family for c in pack) for pack in plan.packs) == [
-        ["image"], ["parity", "parity"], ["tokens", "tokens"],
+        ["image"], ["parity", "parity"], ["rules", "rules"], ["tokens", "tokens"],
     ]  # fmt: skip
 
 
 def test_trials_of_several_families_live_in_one_table(settings, store):
-    for name, configs in (("a", TOKENS[:1]), ("b", [tiny_config()]), ("c", PARITY[:1])):
+    for name, configs in (("a", TOKENS[:1]), ("b", [tiny_config()]), ("c", PARITY[:1]),
+                          ("d", RULES[:1])):  # fmt: skip
         Sweep(settings, name, configs)
     trials = read_table(store, "trials")
     assert set(trials["family"]) == set(CONFIGS)
-    for sweep in "abc":
+    for sweep in "abcd":
         todo = lacking(store, sweep, Wish())
         (family,) = {item.config.family for item in todo}
         names = {a.name for a in ANALYSES if family in a.families}

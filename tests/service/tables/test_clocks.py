@@ -50,6 +50,7 @@ def test_without_strict_pairs_there_is_no_clock_at_all():
     assert clocks.cells(trials([None]), "val_step_strict") == ["> 3000"]
     assert clocks.cells(trials([None]), "tau_mem") == [None]  # one image: nothing to copy
     assert clocks.cells(trials([None], N=4, tau_mem=None), "tau_mem") == ["> 3000"]
+    assert clocks.cells(trials([None], family="rules"), "tau_mem") == ["> 3000"]
 
 
 def test_a_lag_is_of_trials_that_learned_the_training_pairs():

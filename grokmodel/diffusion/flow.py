@@ -3,7 +3,7 @@
 Time is stated once, here: t = 0 is data, t = 1 is noise, x_t = (1 - t) x_0 + t eps. The network
 predicts x_0; its velocity is v = (x_t - x0_hat) / t (arXiv 2511.13720, "JiT", section 3).
 
-Shapes: M members, B triplets, T noise levels (T divides B), X pixels of the result image.
+Shapes: M members, B images, T noise levels (T divides B), X pixels of an image.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from grokmodel.core import noise
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x_t (M, B, X), t (M, 1)) -> x0_hat (M, B, X)."""
@@ -30,16 +28,14 @@ def _for_rows(t_MT: Tensor, rows: int) -> Tensor:
     return t_MT.repeat_interleave(rows // t_MT.shape[1], dim=1)
 
 
-def training_times(
-    seed_M: Tensor, step_M: Tensor, levels: int, mean_M: Tensor, std_M: Tensor, uniform_M: Tensor
-) -> Tensor:
-    """Noise levels t in (0, 1), shape (M, levels), uniform or logit-normal per member.
+def training_times(u_MT: Tensor, mean_M: Tensor, std_M: Tensor, uniform_M: Tensor) -> Tensor:
+    """Noise levels t in (0, 1), shape (M, T), uniform or logit-normal per member.
 
     Args:
+        u_MT: uniform numbers in (0, 1).
         mean_M, std_M: mean and spread of logit(t) where `uniform_M` is False.
         uniform_M: bool, members whose t is uniform.
     """
-    u_MT = noise.uniform(seed_M, noise.TRAIN_TIME, step_M, levels)
     normal_MT = torch.special.ndtri(u_MT)
     logit_normal_MT = torch.sigmoid(mean_M[:, None] + std_M[:, None] * normal_MT)
     return torch.where(uniform_M[:, None], u_MT, logit_normal_MT)

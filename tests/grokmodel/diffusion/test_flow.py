@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from grokmodel.image import flow
+from grokmodel.core import noise
+from grokmodel.diffusion import flow
 
 SPREAD = 0.6
 """Standard deviation of the Gaussian data with a known denoiser."""
@@ -28,7 +29,8 @@ def times(mean, std, uniform, levels=100_000):
     """Of one member, beside another of the other distribution."""
     seed, step = torch.tensor([1, 1]), torch.tensor([2, 2])
     each = ([mean, 0.0], [std, 1.0], [uniform, not uniform])
-    return flow.training_times(seed, step, levels, *map(torch.tensor, each))[0].double()
+    u = noise.uniform(seed, noise.TRAIN_TIME, step, levels)
+    return flow.training_times(u, *map(torch.tensor, each))[0].double()
 
 
 # --- path -----------------------------------------------------------------------------------------
