@@ -25,6 +25,9 @@ from grokmodel.analysis.representation import representation
 from grokmodel.analysis.spectra import spectra
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, PAIRS, swaps, timesteps
 from grokmodel.core.family import Inputs
+from grokmodel.denoiser.denoiser import EVERY, FIT, STEPS, TEST, denoiser, skips
+from grokmodel.denoiser.spectral_bias import spectral_bias
+from grokmodel.dictionaries.dictionaries import dictionaries
 from grokmodel.errors import ConfigError
 from grokmodel.families import family_of
 from grokmodel.image.evaluate import Decoders
@@ -121,6 +124,10 @@ def _representation(members: Sequence[Member], context: Context) -> Found:
     return {"representation": scalars, "pca": pictures}
 
 
+def _spectral_bias(members: Sequence[Member], context: Context) -> Found:
+    return {"spectral_bias": spectral_bias(_grid(members, context), last_of_trial(members))}
+
+
 def _complexity(members: Sequence[Any], context: Context) -> Found:
     """Of any family."""
     return {"complexity": [complexity(m) for m in members]}
@@ -148,6 +155,12 @@ _IMAGE: dict[str, Run] = {
     "blocked": _decoded("blocked", blocked),
     "timesteps": _timesteps,
     "swaps": _decoded("swaps", swaps),
+    "denoiser": lambda members, context: {"denoiser": denoiser(_grid(members, context))},
+    "skips": _decoded("skips", skips),
+    "spectral_bias": _spectral_bias,
+    "dictionaries": lambda members, context: {
+        "dictionaries": dictionaries(_grid(members, context))
+    },
 }
 
 # --- of token models ------------------------------------------------------------------------------
@@ -252,6 +265,26 @@ ANALYSES = (
     Analysis(
         "learning_coefficient", ("learning_coefficient",),
         budget="2 chains of 60 steps, of which 30 count",
+    ),
+    Analysis(
+        "denoiser", ("denoiser",), over_training=True,
+        floats=lambda c: int((FIT + TEST) * c.activations),
+        budget=f"all P² pairs at 10 noise levels, {FIT + TEST} draws of noise, each snapshot",
+    ),
+    Analysis(
+        "skips", ("skips",),
+        floats=lambda c: int(STEPS // EVERY * c.activations),
+        budget=f"samples of all P² pairs in {STEPS} steps, of which 0, {EVERY}, ... "
+        f"{STEPS - EVERY} are skipped in 3 ways",
+    ),
+    Analysis(
+        "spectral_bias", ("spectral_bias",), over_training=True,
+        budget="all P² pairs at 4 noise levels, 2 draws of noise, each snapshot",
+    ),
+    Analysis(
+        "dictionaries", ("dictionaries",),
+        budget="all P² pairs at t = 1; 3 kinds of autoencoder, 3 seeds, 400 steps each; 100 "
+        "random orders",
     ),
     Analysis(
         "automata", ("automata",), quick=True, over_training=True,

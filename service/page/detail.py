@@ -138,6 +138,17 @@ def _as_it_is(*names: str) -> Draft:
     return lambda rows: columns_of(rows, names)
 
 
+def _denoiser(rows: pd.DataFrame) -> Detail | None:
+    """Of the last snapshot."""
+    rows = rows[rows["step"] == rows["step"].max()].sort_values("t")
+    return columns_of(rows, ("t", "gaussian", "unconditional", "right_class", "linear_operands"))
+
+
+def _spectral_bias(rows: pd.DataFrame) -> Detail | None:
+    rows = rows.dropna(subset=["step_half"])
+    return columns_of(rows, ("t", "variance", "step_half")) if len(rows) else None
+
+
 def _merger(rows: pd.DataFrame) -> Detail | None:
     return columns_of(rows.sort_values(["hook", "step"]), ("hook", "step", "merger"))
 
@@ -157,6 +168,10 @@ ANALYSES: dict[str, Draft] = {
     "blocked": _as_it_is("when", "t", "val_acc_strict"),
     "representation": _merger,
     "learning_coefficient": _as_it_is("llc"),
+    "denoiser": _denoiser,
+    "skips": _as_it_is("start", "skipped", "train_acc", "val_acc_strict"),
+    "spectral_bias": _spectral_bias,
+    "dictionaries": _as_it_is("dictionary", "stability", "rule_fve", "frequency_fve", "result_fve"),
     "automata": _by_step("states", "minimal_states", "merged", "acc_1000"),
 }  # fmt: skip
 """Table -> what the page needs of a trial's rows."""

@@ -16,6 +16,7 @@ from grokmodel.analysis.representation import CENTROID
 from grokmodel.probing.projections import KEEP, REMOVE
 from service.colors import GRAY, ORANGE, RED, SKY, STRICT_COLOR, TRAIN_COLOR
 from service.report import figures
+from service.report.denoiser_figure import denoiser
 from service.report.figures import TITLE_SIZE, Figure, legend, shown_steps, trial_title
 from service.report.samples_figure import samples
 from service.report.spectra_figure import spectra
@@ -219,5 +220,6 @@ TRIAL_FIGURES: dict[str, tuple[tuple[str, ...], Callable[[Row, Frames], Figure]]
     "ablations": (("ablations",), ablations),
     "timesteps": (("timesteps", "critical", "swaps", "blocked"), timesteps),
     "representation": (("pca", "representation"), representation),
+    "denoiser": (("denoiser", "skips", "spectral_bias"), denoiser),
 }
 """Name -> the tables that it is drawn from, the first of which must have rows; and how."""

@@ -70,6 +70,10 @@ class TrialPlots:
         """Principal components of hook points; how results merge over training."""
         return self._draw("representation")
 
+    def denoiser(self) -> Figure:
+        """What explains the denoiser, what steps that saves, when components are learned."""
+        return self._draw("denoiser")
+
     def _draw(self, name: str) -> Figure:
         from service.report.trial_figures import TRIAL_FIGURES, draw
 

@@ -97,6 +97,27 @@ const ANALYSIS = {
     const rows = rowsOf(table).filter(r => r.step > 0 && r.merger !== null);
     return rows.length ? [chart("States of one result merge", "RMS distance of pairs with the same result over that of pairs with different ones, at t = 1: 0 merged.", { height: 190, x: stepAxis(), y: { label: "merger ratio", grid: true, zero: true }, color: { legend: true, scheme: "Observable10" }, marks: [Plot.lineY(rows, { x: "step", y: "merger", stroke: "hook", marker: "dot", tip: true })] })] : [];
   },
+  denoiser(table) {
+    const series = [["gaussian", "Gaussian of all results", TRAIN], ["unconditional", "all images, not a and b", ORANGE], ["right_class", "the right class", STRICT], ["linear_operands", "linear, a and b too", SKY]];
+    const rows = rowsOf(table).flatMap(r => series.map(([name, title]) => ({ t: r.t, name: title, value: r[name] }))).filter(r => r.value !== null);
+    return [chart("What explains the learned denoiser", "Share of the variance of its prediction that denoisers explain which know less, by noise level, at the end of training; below 0: worse than its mean.",
+      { x: { label: "noise level t" }, y: { domain: [-0.2, 1], clamp: true, label: "share", grid: true }, color: legend(series), marks: [Plot.ruleY([0]), Plot.lineY(rows, { x: "t", y: "value", stroke: "name", marker: "dot", clip: true, tip: true })] })];
+  },
+  skips(table) {
+    const rows = rowsOf(table).flatMap(r => [["training", r.train_acc], ["strict", r.val_acc_strict]].map(([pairs, value]) => ({ ...r, pairs, value }))).filter(r => r.value !== null);
+    return [chart("First steps of sampling skipped", "Accuracy of samples of 20 steps, the first of which are not the network's: the flow of a Gaussian of all results instead, that of their mean alone, or nothing (fewer steps). Left training, right strict pairs.",
+      { height: 170, fx: { label: null, domain: ["training", "strict"] }, x: { label: "steps skipped" }, y: { domain: [0, 1], label: "accuracy", grid: true }, color: { domain: ["gaussian", "mean", "fewer"], range: [TRAIN, ORANGE, GRAY], legend: true }, marks: [Plot.lineY(rows, { fx: "pairs", x: "skipped", y: "value", stroke: "start", marker: "dot", tip: true })] })];
+  },
+  spectral_bias(table) {
+    return [chart("When principal components are learned", "Step by which the error along each principal component of the results is half of the first, by its variance and the noise level of the input.",
+      { x: { type: "log", label: "variance", tickFormat: plain }, y: { type: "log", label: "training step", grid: true, tickFormat: d => d.toLocaleString("en"), ticks: 4 }, color: { legend: true, type: "ordinal", scheme: "viridis", label: "t" }, marks: [Plot.dot(rowsOf(table), { x: "variance", y: "step_half", stroke: "t", tip: true })] })];
+  },
+  dictionaries(table) {
+    const series = [["stability", "stability over seeds", RED], ["rule_fve", "explained by the result", STRICT], ["frequency_fve", "by one frequency", TRAIN], ["result_fve", "by one result", ORANGE]];
+    const rows = rowsOf(table).flatMap(r => series.map(([name, title]) => ({ dictionary: r.dictionary, name: title, value: r[name] }))).filter(r => r.value !== null);
+    return [chart("Dictionaries of the neurons", "Sparse autoencoders of the neurons that write the answer: cosine of an atom with the nearest of another seed, and what share of an atom's activation over (a, b) the result, its best frequency and its best value explain.",
+      { height: 190, marginLeft: 130, x: { domain: [0, 1], label: "share", grid: true }, y: { label: null }, color: legend(series), marks: [Plot.dot(rows, { x: "value", y: "dictionary", stroke: "name", tip: true })] })];
+  },
   automata(table) {
     const states = [["states", "states", TRAIN], ["minimal_states", "of the smallest equal automaton", RED]], shares = [["merged", "pairs of equal parity that have merged", ORANGE], ["acc_1000", "accuracy at length 1,000", STRICT]];
     const rows = rowsOf(table);

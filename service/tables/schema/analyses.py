@@ -16,6 +16,7 @@ from service.tables.schema.columns import (
     Column,
     T,
     Table,
+    accuracies,
     analysis,
 )
 from service.tables.schema.frequencies import ABLATIONS, BLOCKED, IDENTITIES, PROGRESS, SPECTRA
@@ -170,6 +171,84 @@ AUTOMATA = analysis(
     Column("acc_1000", FLOAT, "accuracy on 20 random sequences of length 1,000", "share"),
 )
 
+DENOISER = analysis(
+    "denoiser",
+    "What explains the learned denoiser at a noise level: share of the variance of its prediction "
+    "over all pairs, shown the right result noised. Below 0: worse than its mean.",
+    "denoiser/denoiser.py; arXiv 2412.09726",
+    ("t",),
+    T,
+    Column("gaussian", FLOAT, "by the Gaussian denoiser of all results of training pairs", "share"),
+    Column("gaussian_velocity", FLOAT, "the same of the velocity, noise in it", "share"),
+    Column("gaussian_score", FLOAT, "the same of the score, nearly all noise near t = 1", "share"),
+    Column("unconditional", FLOAT, "by the best denoiser that knows all images, not a, b", "share"),
+    Column("right_class", FLOAT, "by the Gaussian of the right class; N = 1: its image", "share"),
+    Column("linear", FLOAT, "by a linear map of the noisy image, fitted to other noise", "share"),
+    Column("linear_operands", FLOAT, "the same with any function of a plus one of b", "share"),
+    Column("truth_gaussian", FLOAT, "of the right image, by the Gaussian denoiser", "share"),
+)
+
+SKIPS = analysis(
+    "skips",
+    "Samples of 20 steps whose first ones the network does not take.",
+    "denoiser/denoiser.py; arXiv 2412.09726",
+    ("start", "skipped"),
+    Column(
+        "start",
+        STR,
+        "gaussian: the flow of the Gaussian of the results instead; mean: that of their mean "
+        "alone; fewer: as many steps fewer, from noise",
+    ),
+    Column("skipped", INT, "steps that the network does not take, of 20", "steps"),
+    Column("t", FLOAT, "noise level at which it starts; of `fewer`, at which the others do"),
+    *accuracies("of the samples"),
+)
+
+SPECTRAL_BIAS = analysis(
+    "spectral_bias",
+    "By which step each principal component of the training pairs' results is learned.",
+    "denoiser/spectral_bias.py; arXiv 2503.03206",
+    ("t", "component"),
+    T,
+    Column("component", INT, "principal component of the results, 1 the largest"),
+    Column("variance", FLOAT, "variance of the results along it"),
+    Column("step_half", FLOAT, "its error is below half of the first; null: never", "steps"),
+    Column("step_explained", FLOAT, "its error is below half of its variance", "steps"),
+    Column("final_error", FLOAT, "error at the end over variance"),
+    Column(
+        "exponent",
+        FLOAT,
+        "of step_half ~ variance^exponent over all components at this t; null: one is learned "
+        "before the second snapshot, or too few are",
+    ),
+    Column("exponent_low", FLOAT, "2.5 % quantile of it, components resampled"),
+    Column("exponent_high", FLOAT, "97.5 % quantile"),
+)
+
+DICTIONARIES = analysis(
+    "dictionaries",
+    "Sparse autoencoders of the neurons that write the answer, at t = 1, and their controls.",
+    "dictionaries/dictionaries.py; arXiv 2406.04093, 2502.12892",
+    ("hook", "dictionary", "seed"),
+    HOOK,
+    Column(
+        "dictionary",
+        STR,
+        "topk; archetypal, which all seeds start at the same data; archetypal_reordered, each at "
+        "its own; neurons: none; data: random data as atoms",
+    ),
+    Column("seed", INT, "seed of the autoencoder"),
+    Column("features", INT, "atoms that are ever active"),
+    Column("explained", FLOAT, "variance of the neurons that is reconstructed", "share"),
+    Column("stability", FLOAT, "cosine of an atom with the nearest of another seed, mean"),
+    Column("rule_fve", FLOAT, "variance of a feature that the result explains, median", "share"),
+    Column("frequency_fve", FLOAT, "its best frequency of the result, median", "share"),
+    Column("null_q95", FLOAT, "the same, classes in random order: 95 % quantile, median", "share"),
+    Column("one_frequency", FLOAT, "features half explained by one, beyond chance", "share"),
+    Column("result_fve", FLOAT, "variance that one result explains, median", "share"),
+    Column("one_result", FLOAT, "features half explained by one result", "share"),
+)
+
 ANALYSES = Table(
     "analyses",
     "One analysis of one trial, done. Written last: a row means that its rows are there.",
@@ -205,5 +284,6 @@ FAILURES = Table(
 ALL_ANALYSES = (
     *(SPECTRA, IDENTITIES, PROGRESS, ABLATIONS, BLOCKED, TIMESTEPS, CRITICAL, SWAPS),
     *(REPRESENTATION, PCA, HEADS, COMPLEXITY, LEARNING_COEFFICIENT, BASINS, AUTOMATA),
+    *(DENOISER, SKIPS, SPECTRAL_BIAS, DICTIONARIES),
     *(ANALYSES, FAILURES),
 )

@@ -11,6 +11,8 @@ from grokmodel.analysis.progress import progress
 from grokmodel.analysis.representation import representation
 from grokmodel.analysis.spectra import spectra
 from grokmodel.analysis.timesteps import swaps, timesteps
+from grokmodel.denoiser.denoiser import denoiser, skips
+from grokmodel.denoiser.spectral_bias import spectral_bias
 from tests.grokmodel.analysis.handmade import (
     decoders_of,
     lookup_config,
@@ -24,12 +26,15 @@ ROWS = {
     "ablations": ablations,
     "basins": basins,
     "blocked": blocked,
+    "denoiser": lambda probe, _: denoiser(probe),
     "heads": heads,
     "identities": lambda probe, _: identities(probe),
     "progress": lambda probe, decoders: [
         [row] for row in progress(probe, decoders, range(len(probe)))
     ],
     "representation": lambda probe, _: representation(probe, [False] * len(probe))[0],
+    "skips": skips,
+    "spectral_bias": lambda probe, _: spectral_bias(probe, range(len(probe))),
     "spectra": lambda probe, _: spectra(probe, [0.5, 1.0]),
     "swaps": swaps,
     "timesteps": lambda probe, decoders: timesteps(probe, decoders)[0],

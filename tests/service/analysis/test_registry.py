@@ -18,6 +18,8 @@ from grokmodel.analysis import (
     spectra,
     timesteps,
 )
+from grokmodel.denoiser import denoiser, spectral_bias
+from grokmodel.dictionaries import dictionaries
 from grokmodel.errors import ConfigError
 from service.analysis.registry import ANALYSES, chosen
 from service.tables.schema import TABLES
@@ -38,6 +40,10 @@ ROWS = {
     "learning_coefficient": learning_coefficient.LearningCoefficientRow,
     "basins": basins.BasinRow,
     "automata": automata.AutomatonRow,
+    "denoiser": denoiser.DenoiserRow,
+    "skips": denoiser.SkipRow,
+    "spectral_bias": spectral_bias.SpectralBiasRow,
+    "dictionaries": dictionaries.DictionaryRow,
 }
 TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
