@@ -65,8 +65,8 @@ def _components(ax: Axes, frame: pd.DataFrame) -> None:
     for t, color in zip(sorted(frame["t"].unique()), (SKY, TRAIN_COLOR, ORANGE, RED)):
         mine = frame[(frame["t"] == t) & (frame["step_half"] > 0)]
         ax.plot(mine["variance"], mine["step_half"], ".", color=color, label=f"t = {t:g}")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    figures.step_axis(ax)  # plain numbers
+    figures.log_scale(ax, "y")
     ax.set_xlabel("variance of the principal component")
     ax.set_ylabel("step by which it is learned")
     ax.set_title("spectral bias", fontsize=9)
