@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from grokmodel.denoiser.gaussian import Gaussian, denoise_by_images, explained
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from grokmodel.image.evaluate import Decoders
 from grokmodel.probing.probe import Probe, shares
 

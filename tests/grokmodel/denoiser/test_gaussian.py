@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from grokmodel.denoiser.gaussian import Gaussian, denoise_by_images, explained
-from grokmodel.image import flow
+from grokmodel.diffusion import flow
 from tests.grokmodel.analysis.handmade import random
 
 X = 6
