@@ -24,7 +24,8 @@ from grokmodel.core.member import Member
 from grokmodel.core.rows import Row, without_nan
 from service.analysis.failures import WORKER, Failures
 from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
-from service.analysis.registry import BY_NAME, Analysis, Context
+from service.analysis.registry import BY_NAME, Analysis
+from service.analysis.runs import Context
 from service.data import snapshots
 from service.data.inputs import inputs_of
 from service.settings import Settings

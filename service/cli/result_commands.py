@@ -16,7 +16,8 @@ from grokmodel.errors import ConfigError
 from service import page
 from service.analysis.costs import costs_table
 from service.analysis.pending import Wish, missing, out_of_reach
-from service.analysis.registry import LEVELS_T, chosen
+from service.analysis.registry import chosen
+from service.analysis.runs import LEVELS_T
 from service.cli.store_commands import store_with
 from service.report import figures, sweep_figures
 from service.report.trial_figures import TRIAL_FIGURES

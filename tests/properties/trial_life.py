@@ -11,7 +11,8 @@ from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.family import ImageInputs
 from grokmodel.image.pack import bank_key
 from service.analysis.pending import Wish
-from service.analysis.registry import ANALYSES, Context
+from service.analysis.registry import ANALYSES
+from service.analysis.runs import Context
 from service.analysis.tasks import Job, Worker
 from service.report import figures, sweep_figures, trial_figures
 from service.schedule.drawing import draw_sweep
