@@ -87,7 +87,7 @@ const ANALYSIS = {
   },
   basins(table) {
     const series = [["copy_share", "a training image", RED], ["rule_share", "new, right class", STRICT], ["neither_share", "neither", GRAY]];
-    return [chart("Where random starts end", "Left strict, right training pairs.", { height: 170, fx: { label: null, domain: ["strict", "train"] }, x: stepAxis(), y: { domain: [0, 1], label: "share of starts", grid: true }, color: legend(series), marks: [Plot.lineY(lines(rowsOf(table), series), { fx: "pairs", x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] })];
+    return [chart("Where random starts end", "Left strict pairs (of rules: images that do not train), right training ones.", { height: 170, fx: { label: null, domain: ["strict", "train"] }, x: stepAxis(), y: { domain: [0, 1], label: "share of starts", grid: true }, color: legend(series), marks: [Plot.lineY(lines(rowsOf(table), series), { fx: "pairs", x: "step", y: "value", stroke: "name", marker: "dot", tip: true })] })];
   },
   complexity(table) {
     const rows = rowsOf(table).filter(r => r.step > 0 && /value|out|up|down/.test(r.matrix));
