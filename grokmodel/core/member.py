@@ -64,6 +64,8 @@ class Member(ABC, Generic[C]):
 
     config_class: ClassVar[type[Any]]
     """The class of `config`."""
+    layout_class: ClassVar[type[Any]]
+    """The class of its layout, made from the shape of a config."""
     config: C
     state: OptimState
     """Rows of shape (1, n) on the CPU; stale while the member is live in a pack."""
@@ -76,15 +78,15 @@ class Member(ABC, Generic[C]):
     def initial_weights(config: Any) -> Tensor:
         """Weights (n,) before the first step, a function of the config."""
 
-    @staticmethod
-    @abstractmethod
-    def layout(config: Any) -> Layout:
-        """Where parameters lie in the weights."""
-
     @property
     @abstractmethod
     def divergence_ratio(self) -> float:
         """A trial has diverged when its loss is this many times what it was at the start."""
+
+    @classmethod
+    def layout(cls, config: Any) -> Layout:
+        """Where parameters lie in the weights."""
+        return cls.layout_class(config.shape)
 
     @classmethod
     def start(cls, config: C) -> Self:

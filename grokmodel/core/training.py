@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from grokmodel.core.execution import COMPILED, EAGER, CapturedStep, allow_tf32
-from grokmodel.core.member import Member
+from grokmodel.core.member import Member, Params
 from grokmodel.core.optim import Hyper, Optimizer, OptimState
 from grokmodel.core.outcome import Evaluation
 
@@ -55,14 +55,19 @@ class Pack(ABC, Generic[M_]):
                for name in Hyper.__dataclass_fields__}
         )  # fmt: skip
         first = configs[0]
-        matrices = self.members[0].layout(first).matrices
-        self.optimizer = Optimizer(self.state, self.hyper, first.optimizer, matrices)
+        self.shape = first.shape
+        self.layout = self.members[0].layout(first)
+        self.optimizer = Optimizer(self.state, self.hyper, first.optimizer, self.layout.matrices)
         self.seed_M = self.column([c.seed for c in configs])
         self.loss_sum_M = torch.zeros(len(configs), device=device)
         self._compiled = torch.compile(self.loss, dynamic=False) if mode == COMPILED else None
         self._captured: CapturedStep | None = None
         if mode != EAGER and device.type == "cuda":
             self._captured = CapturedStep(device)
+
+    def params(self, rows_Mn: Tensor) -> Params:
+        """Named parameters from weights or their average."""
+        return self.layout.views(rows_Mn)
 
     @abstractmethod
     def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:

@@ -37,14 +37,11 @@ class Member(core_member.Member[TrialConfig]):
     """One trial of the image model in training."""
 
     config_class = TrialConfig
+    layout_class = Layout
 
     @staticmethod
     def initial_weights(config: TrialConfig) -> Tensor:
         return Layout(config.shape).init(config.seed, config.init_scale, config.zero_output)
-
-    @staticmethod
-    def layout(config: TrialConfig) -> Layout:
-        return Layout(config.shape)
 
     @property
     def divergence_ratio(self) -> float:
@@ -78,8 +75,6 @@ class Pack(training.Pack[Member]):
         mode: str = EAGER,
     ) -> None:
         super().__init__(members, device, mode)
-        self.shape = members[0].config.shape
-        self.layout = Layout(self.shape)
         self.dtype = DTYPES[self.shape.precision]
         self.splits: list[Split] = [split_pairs(m.config) for m in members]
         self._load_images(banks)

@@ -20,33 +20,25 @@ from torch import Tensor
 from grokmodel.core import member as core_member
 from grokmodel.core import noise, training
 from grokmodel.core.execution import EAGER
-from grokmodel.core.member import Params
 from grokmodel.parity.config import ParityConfig
 from grokmodel.parity.model import Layout, hidden_after, one_hot, readout
 from grokmodel.parity.sequences import all_sequences, count
 
 SPLIT, ORDER, VALIDATION = 1, 2, 3
 """Streams of noise of this model."""
-DIVERGENCE_RATIO = 2.0
-"""An untrained network loses 1/2 on every sequence, one that always says (1/2, 1/2) loses 1/4."""
 
 
 class Member(core_member.Member[ParityConfig]):
     """One trial of the streaming-parity network in training."""
 
     config_class = ParityConfig
+    layout_class = Layout
+    divergence_ratio = 2.0
+    """An untrained network loses 1/2 per sequence, one that always says (1/2, 1/2) loses 1/4."""
 
     @staticmethod
     def initial_weights(config: ParityConfig) -> Tensor:
         return Layout(config.shape).init(config.seed, config.gain)
-
-    @staticmethod
-    def layout(config: ParityConfig) -> Layout:
-        return Layout(config.shape)
-
-    @property
-    def divergence_ratio(self) -> float:
-        return DIVERGENCE_RATIO
 
 
 class Pack(training.Pack[Member]):
@@ -59,8 +51,6 @@ class Pack(training.Pack[Member]):
 
     def __init__(self, members: Sequence[Member], device: torch.device, mode: str = EAGER) -> None:
         super().__init__(members, device, mode)
-        self.shape = members[0].config.shape
-        self.layout = Layout(self.shape)
         self._load_sequences()
         self._load_batches()
         self.val_MQT = self.random_sequences(self.shape.val_sequences, self.shape.val_length)
@@ -100,10 +90,6 @@ class Pack(training.Pack[Member]):
         return (u > 0.5).long().view(-1, sequences, length)
 
     # --- one step --------------------------------------------------------------------------------
-
-    def params(self, rows_Mn: Tensor) -> Params:
-        """Named parameters from weights or their average."""
-        return self.layout.views(rows_Mn)
 
     def batch(self, step_M: Tensor) -> tuple[Tensor, Tensor]:
         """Training sequences (M, B) of the batch that comes after so many steps, as nodes of the

@@ -20,7 +20,6 @@ from torch.nn.utils.rnn import pad_sequence
 from grokmodel.core import member as core_member
 from grokmodel.core import noise, training
 from grokmodel.core.execution import EAGER
-from grokmodel.core.member import Params
 from grokmodel.core.outcome import SETTLED_FOR, Evaluation, first_lasting
 from grokmodel.diffusion import flow
 from grokmodel.rules.config import FLOW, PIXELS, RulesConfig
@@ -31,7 +30,6 @@ IMAGE, TIME, NOISE, VAL_NOISE, SAMPLE = 1, 2, 3, 4, 5
 """Streams of noise of this model."""
 HELD_OUT = 256
 """Valid images that do not train, for the validation loss."""
-DIVERGENCE_RATIO = 5.0
 COPIED = 0.8
 """Share of copies among samples at which a trial whose samples are valid has settled, if it is so
 for SETTLED_FOR evaluations in a row."""
@@ -41,18 +39,12 @@ class Member(core_member.Member[RulesConfig]):
     """One trial on rule-valid images in training."""
 
     config_class = RulesConfig
+    layout_class = Layout
+    divergence_ratio = 5.0
 
     @staticmethod
     def initial_weights(config: RulesConfig) -> Tensor:
         return Layout(config.shape).init(config.seed, config.init_scale)
-
-    @staticmethod
-    def layout(config: RulesConfig) -> Layout:
-        return Layout(config.shape)
-
-    @property
-    def divergence_ratio(self) -> float:
-        return DIVERGENCE_RATIO
 
     def settled(self, curve: Sequence[Evaluation]) -> bool:
         """Most samples are copies: the rule alone would not do, as memory comes after it."""
@@ -71,8 +63,6 @@ class Pack(training.Pack[Member]):
 
     def __init__(self, members: Sequence[Member], device: torch.device, mode: str = EAGER) -> None:
         super().__init__(members, device, mode)
-        self.shape = members[0].config.shape
-        self.layout = Layout(self.shape)
         splits = [split_images(m.config) for m in self.members]
         self.train = [train for train, _ in splits]
         trains = [torch.from_numpy(signs(t)) for t in self.train]
@@ -83,10 +73,6 @@ class Pack(training.Pack[Member]):
         self.t_std_M = self.column([c.t_std for c in configs])
         self.t_uniform_M = self.column([False for _ in configs])
         self.val_MQX = torch.from_numpy(np.stack([signs(val) for _, val in splits])).to(device)
-
-    def params(self, rows_Mn: Tensor) -> Params:
-        """Named parameters from weights or their average."""
-        return self.layout.views(rows_Mn)
 
     def batch(self, step_M: Tensor) -> Tensor:
         """Training images (M, B, X) of the batch that comes after so many steps."""

@@ -17,30 +17,21 @@ from torch.nn.utils.rnn import pad_sequence
 from grokmodel.core import member as core_member
 from grokmodel.core import training
 from grokmodel.core.execution import EAGER
-from grokmodel.core.member import Params
 from grokmodel.data.pairs import Split, result_table, split_pairs
 from grokmodel.tokens.config import TokensConfig
 from grokmodel.tokens.model import Layout, forward
-
-DIVERGENCE_RATIO = 5.0
 
 
 class Member(core_member.Member[TokensConfig]):
     """One trial of the token model in training."""
 
     config_class = TokensConfig
+    layout_class = Layout
+    divergence_ratio = 5.0
 
     @staticmethod
     def initial_weights(config: TokensConfig) -> Tensor:
         return Layout(config.shape).init(config.seed, config.init_scale)
-
-    @staticmethod
-    def layout(config: TokensConfig) -> Layout:
-        return Layout(config.shape)
-
-    @property
-    def divergence_ratio(self) -> float:
-        return DIVERGENCE_RATIO
 
 
 class Pack(training.Pack[Member]):
@@ -53,8 +44,6 @@ class Pack(training.Pack[Member]):
 
     def __init__(self, members: Sequence[Member], device: torch.device, mode: str = EAGER) -> None:
         super().__init__(members, device, mode)
-        self.shape = members[0].config.shape
-        self.layout = Layout(self.shape)
         self.splits: list[Split] = [split_pairs(m.config) for m in self.members]
         tables = [result_table(m.config.op, m.config.P) for m in self.members]
         self.result_MPP = torch.stack([torch.from_numpy(t) for t in tables]).to(device)
@@ -66,10 +55,6 @@ class Pack(training.Pack[Member]):
         self.share_MQ = pad_sequence(shares, batch_first=True).to(device)
         """How much of the mean over a member's training pairs each is."""
         self.target_MQ = self.results(self.train_MQ2).clamp(min=0)
-
-    def params(self, rows_Mn: Tensor) -> Params:
-        """Named parameters from weights or their average."""
-        return self.layout.views(rows_Mn)
 
     def results(self, pair_MQ2: Tensor) -> Tensor:
         """c = a ∘ b of every pair, (M, Q)."""
