@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from grokmodel.core.fields import (
     BELOW_UNIT,
@@ -19,6 +19,7 @@ from grokmodel.core.fields import (
     fields_of,
     typed,
 )
+from grokmodel.core.outcome import OF_PAIRS, CurveNames
 from grokmodel.errors import ConfigError
 
 SCIENCE_VERSION = 3
@@ -70,6 +71,8 @@ class Config(abc.ABC):
     Raises:
         ConfigError: on construction, naming the first field at fault, its value, what is allowed.
     """
+
+    curve_names: ClassVar[CurveNames] = OF_PAIRS
 
     family: str = declare_family(FIRST_FAMILY)
     optimizer: str = declare(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 CONFUSION = "confusion"
@@ -63,6 +63,29 @@ class Evaluation:
     """Share of groups of pixels that a training image has too, beyond chance; NaN where samples are
     of pairs, or where chance is high."""
 
+
+@dataclass(frozen=True)
+class CurveNames:
+    """What the accuracies of a family are shares of, for figures and the page."""
+
+    share_of: str
+    accuracies: Mapping[str, str]
+    """Name of each accuracy by its field in Evaluation, the first to be learned first."""
+    stages: str
+    """What has been learned in confusion, in memorization and after them."""
+
+
+OF_PAIRS = CurveNames(
+    share_of="pairs",
+    accuracies={
+        "train_acc": "training pairs",
+        "val_acc": "validation pairs",
+        "val_acc_strict": "strict pairs (mirror held out)",
+        "val_acc_heldout": "validation, unseen images",
+        "val_acc_strict_heldout": "strict, unseen images",
+    },
+    stages="training pairs not learned, only these learned, strict pairs learned",
+)
 
 EVALUATION_FIELDS = tuple(field.name for field in dataclasses.fields(Evaluation))
 NEEDED_FIELDS = sum(f.default is dataclasses.MISSING for f in dataclasses.fields(Evaluation))

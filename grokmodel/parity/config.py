@@ -28,6 +28,7 @@ from grokmodel.core.fields import (
     declare,
     fields_of,
 )
+from grokmodel.core.outcome import CurveNames
 from grokmodel.errors import ConfigError
 
 BATCHES = ("one length", "mixed")
@@ -61,6 +62,13 @@ def parity_shape(*values: Any) -> ParityShape:
 @dataclass(frozen=True, kw_only=True)
 class ParityConfig(Config):
     """Everything that can change the outcome of one trial of the streaming-parity network."""
+
+    curve_names = CurveNames(
+        share_of="sequences",
+        # every longer sequence is new, so validation and strict accuracy are one
+        accuracies={"train_acc": "training sequences", "val_acc_strict": "longer sequences"},
+        stages="training sequences not learned, only these learned, longer ones learned",
+    )
 
     family: str = declare_family("parity")
     hidden: int = declare(100, "hidden units", bounds=SIZE)

@@ -16,6 +16,7 @@ from typing import Any
 
 from grokmodel.core.config import MAX_STEPS, Config, check_divides, declare_family
 from grokmodel.core.fields import FINITE, NOT_NEGATIVE, POSITIVE, Range, declare, fields_of
+from grokmodel.core.outcome import CurveNames
 from grokmodel.errors import ConfigError
 
 SIDE = 6
@@ -56,6 +57,17 @@ def rules_shape(*values: Any) -> RulesShape:
 @dataclass(frozen=True, kw_only=True)
 class RulesConfig(Config):
     """Everything that can change the outcome of one trial on rule-valid images."""
+
+    curve_names = CurveNames(
+        share_of="samples",
+        accuracies={
+            "train_acc": "valid samples",
+            "val_acc": "valid groups of new samples",
+            "val_acc_strict": "valid of new samples",
+            "mem_share": "copies",
+        },
+        stages="samples not valid, valid, valid where new",
+    )
 
     family: str = declare_family("rules")
     group_size: int = declare(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from grokmodel.configs import AXES
+from grokmodel.configs import AXES, CONFIGS
 from grokmodel.core.outcome import PHASES
 from service.colors import PHASE_COLORS
 from service.store.store import Store
@@ -69,6 +70,10 @@ def overview(
         "axes": [_axis(trials, name) for name in axes],
         "fixed": _fixed(trials, axes),
         "numbers": numbers,
+        "curve_names": {
+            family: dataclasses.asdict(CONFIGS[family].curve_names)
+            for family in sorted(trials["family"].unique())
+        },
         "trial": list(trials["trial_id"]),
         "seed": [int(seed) for seed in trials["seed"]],
         "phase": list(trials["phase"]),

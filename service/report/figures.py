@@ -95,7 +95,7 @@ def trial_curve(row: Mapping[str, Any], curve: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(6.0, height))
     FigureCanvasAgg(figure)
     ax: Axes = figure.add_axes((0.09, below / height, 0.79, 2.38 / height))
-    accuracies(ax, frame)
+    accuracies(ax, row["family"], frame)
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     loss = ax.twinx()
     loss.plot(frame["step"], frame["loss"].astype(float), color=LOSS_COLOR, lw=1, ls=":")
@@ -113,7 +113,8 @@ def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     for ax, phase in zip(axes[0], shown):
         ids = trials.loc[trials["phase"] == phase, "trial_id"]
         drawn = ids.iloc[:: math.ceil(len(ids) / MAX_LINES)]
-        accuracies(ax, _one_after_another(curves, drawn), alpha=max(0.5, 1 / len(drawn)))
+        together = _one_after_another(curves, drawn)
+        accuracies(ax, trials["family"].iloc[0], together, alpha=max(0.5, 1 / len(drawn)))
         some = "" if len(drawn) == len(ids) else f"{len(drawn)} of "
         ax.set_title(f"{phase} ({some}{len(ids):,} trials)", fontsize=9)
         ax.label_outer()
@@ -131,34 +132,31 @@ def _one_after_another(curves: pd.DataFrame, trial_ids: pd.Series) -> pd.DataFra
     return together.sort_values(["trial_id", "step"], na_position="last")
 
 
-def accuracies(ax: Axes, frame: pd.DataFrame, alpha: float = 1.0) -> None:
-    """The accuracies of a curve over its steps, those by images that never train where there are
-    any; a row without a step is a gap."""
-    lines: tuple[tuple[str, str, str, str], ...] = (
-        ("train_acc", TRAIN_COLOR, "-", "training pairs"),
-        ("val_acc", VAL_COLOR, "--", "validation pairs"),
-        ("val_acc_strict", STRICT_COLOR, "-", "strict pairs (mirror held out)"),
-    )
-    draws_by_rule = "novel_share" in frame and bool(frame["novel_share"].notna().any())
-    if draws_by_rule:
-        lines = (
-            ("train_acc", TRAIN_COLOR, "-", "valid samples"),
-            ("val_acc", VAL_COLOR, "--", "valid groups of new samples"),
-            ("val_acc_strict", STRICT_COLOR, "-", "valid of new samples"),
-            ("mem_share", RED, "-", "copies"),
-        )
-    if has_heldout(frame):
-        lines += (
-            ("val_acc_heldout", VAL_COLOR, ":", "validation, unseen images"),
-            ("val_acc_strict_heldout", STRICT_COLOR, ":", "strict, unseen images"),
-        )
+ACCURACY_LINES = {
+    "train_acc": (TRAIN_COLOR, "-"),
+    "val_acc": (VAL_COLOR, "--"),
+    "val_acc_strict": (STRICT_COLOR, "-"),
+    "val_acc_heldout": (VAL_COLOR, ":"),
+    "val_acc_strict_heldout": (STRICT_COLOR, ":"),
+    "mem_share": (RED, "-"),
+}
+"""Color and style by column of `curves`."""
+
+
+def accuracies(ax: Axes, family: str, frame: pd.DataFrame, alpha: float = 1.0) -> None:
+    """The accuracies of curves of a family over their steps, of those that were measured; a row
+    without a step is a gap."""
+    names = config_class(family).curve_names
     frame = frame[~(frame["step"] <= 0)]  # the axis is logarithmic
-    for column, color, style, name in lines:
-        ax.plot(frame["step"], frame[column], style, color=color, lw=1.4, alpha=alpha, label=name)
+    for column, name in names.accuracies.items():
+        if frame[column].notna().any():
+            color, style = ACCURACY_LINES[column]
+            x, y = frame["step"], frame[column]
+            ax.plot(x, y, style, color=color, lw=1.4, alpha=alpha, label=name)
     ax.axhline(LEARNED, color="black", lw=0.5, ls=":")
     step_axis(ax)
     ax.set_ylim(-0.02, 1.02)
-    ax.set_ylabel("share of samples" if draws_by_rule else "accuracy (share of pairs)")
+    ax.set_ylabel(f"accuracy (share of {names.share_of})")
 
 
 def has_heldout(frame: pd.DataFrame) -> bool:

@@ -31,7 +31,7 @@ def training(row: Row, frames: Frames) -> Figure:
     curve = frames["curves"].sort_values("step")
     progress = frames["progress"].sort_values("step")
     ax: Axes = axes[0, 0]
-    figures.accuracies(ax, curve)
+    figures.accuracies(ax, row["family"], curve)
     line(ax, progress, "strict_acc", STRICT_COLOR, "strict, one step", marker="o", ls=":")
     line(
         ax,

@@ -57,14 +57,12 @@ function samplesOf(trial, data) {
 }
 
 let trialLog = true;
-const OF_PAIRS = [["train_acc", "training pairs", TRAIN], ["val_acc", "validation pairs", VAL], ["val_acc_strict", "strict pairs", STRICT], ["val_acc_strict_heldout", "strict, unseen images", ORANGE]];
-const OF_RULES = [["train_acc", "valid samples", TRAIN], ["val_acc", "valid groups of new samples", VAL], ["val_acc_strict", "valid of new samples", STRICT], ["mem_share", "copies", ORANGE]];
-const PARTS = "training pairs not learned, only these learned, strict pairs learned", PARTS_OF_RULES = "samples not valid, valid, valid where new";
+const ACCURACY = { train_acc: TRAIN, val_acc: VAL, val_acc_strict: STRICT, val_acc_strict_heldout: ORANGE, mem_share: ORANGE };
 function trainingCurve(trial, data) {
   if (!data.curve) return [];
   const figure = make("figure");
-  const ofRules = data.config.family === "rules";
-  const series = (ofRules ? OF_RULES : OF_PAIRS).filter(([name]) => data.curve[name]);
+  const names = core.curve_names[data.config.family];
+  const series = Object.entries(names.accuracies).filter(([name]) => name in ACCURACY && data.curve[name]).map(([name, title]) => [name, title, ACCURACY[name]]);
   const losses = [["loss", "training", GRAY], ["val_loss", "validation", VAL]].filter(([name]) => data.curve[name]);
   const draw = () => {
     const rows = rowsOf(data.curve).filter(r => r.step > 0 || !trialLog), first = rows[0]?.step ?? 1, last = rows.at(-1)?.step ?? 1;
@@ -72,13 +70,13 @@ function trainingCurve(trial, data) {
       .filter(([, from, to]) => from !== null && from !== undefined && to > from).map(([phase, from, to]) => ({ phase, from, to }));
     const points = rows.flatMap(r => series.map(([name, title]) => ({ step: r.step, name: title, value: r[name] }))).filter(p => p.value !== null);
     figure.replaceChildren(Plot.plot({ width: 560, height: 230, marginLeft: 48, marginTop: 26, style: plotStyle,
-      x: { type: trialLog ? "log" : "linear", label: "training step", tickFormat: d => d.toLocaleString("en"), ticks: 6 }, y: { domain: [0, 1], label: ofRules ? "share of samples" : "accuracy", grid: true }, color: legend(series),
+      x: { type: trialLog ? "log" : "linear", label: "training step", tickFormat: d => d.toLocaleString("en"), ticks: 6 }, y: { domain: [0, 1], label: `share of ${names.share_of}`, grid: true }, color: legend(series),
       marks: [Plot.rect(ends, { x1: "from", x2: "to", y1: 0, y2: 1, fill: e => COLOR[e.phase], fillOpacity: 0.13 }),
         Plot.text(ends.filter(e => trialLog ? e.to / Math.max(e.from, 1) > 1.35 : e.to - e.from > last / 7), { x: e => trialLog ? Math.sqrt(Math.max(e.from, 1) * e.to) : (e.from + e.to) / 2, y: 1, dy: -8, text: "phase", fontSize: 10 }),
         Plot.ruleY([0.95], { strokeDasharray: "2 3" }), Plot.lineY(points, { x: "step", y: "value", stroke: "name", strokeWidth: 1.8, tip: true })] }),
     Plot.plot({ width: 560, height: 110, marginLeft: 48, style: plotStyle, x: { type: trialLog ? "log" : "linear", label: null, tickFormat: d => d.toLocaleString("en"), ticks: 6 }, y: { type: "log", label: "loss", grid: true, ticks: 3, tickFormat: plain },
       color: legend(losses), marks: [Plot.lineY(lines(rows, losses).filter(r => r.value > 0), { x: "step", y: "value", stroke: "name", tip: true })] }),
-    make("figcaption", {}, `Shaded: ${ofRules ? PARTS_OF_RULES : PARTS}. Dotted: 0.95, which counts as learned.`));
+    make("figcaption", {}, `Shaded: ${names.stages}. Dotted: 0.95, which counts as learned.`));
   };
   draw();
   const box = make("input", { type: "checkbox", checked: trialLog, id: "trial-log", onchange: event => { trialLog = event.target.checked; draw(); } });

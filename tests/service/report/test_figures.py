@@ -6,11 +6,12 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
+from grokmodel.configs import CONFIGS
 from grokmodel.errors import ConfigError
 from service.colors import PHASE_COLORS
 from service.report import figures, phase_figures, sweep_figures
 from service.tables.reading import write_rows
-from tests.service.rows import finished_curve, finished_row
+from tests.service.rows import curve_row, finished_curve, finished_row
 from tests.service.tiny import tiny_config
 
 
@@ -205,15 +206,23 @@ def test_unseen_images_are_drawn_where_they_were_measured():
     assert set(line.get_ydata()) == {0.25}
 
 
+@pytest.mark.parametrize("family", CONFIGS)
+def test_a_family_names_its_curves_and_each_of_them_is_drawn(family):
+    names = CONFIGS[family].curve_names.accuracies
+    measured = dict.fromkeys(names, 0.25)
+    curve = pd.DataFrame([curve_row("a", step, **measured) for step in (10, 20)])
+    _, axes = figures.new_figure(3, 3)
+    figures.accuracies(axes[0, 0], family, curve)
+    lines = {line.get_label(): line for line in axes[0, 0].get_lines()}
+    assert set(names.values()) == {name for name in lines if not name.startswith("_")}
+    assert all((lines[name].get_ydata() == 0.25).all() for name in names.values())
+
+
 def test_the_curves_of_a_phase_are_as_many_lines_as_trials_and_never_joined(monkeypatch):
-    trials = pd.DataFrame({"trial_id": ["a", "b", "c"], "phase": "grokking"})
+    trials = pd.DataFrame({"trial_id": ["a", "b", "c"], "phase": "grokking", "family": "image"})
     steps = [0, 10, 20, 40]
     curves = pd.DataFrame(
-        [
-            {"trial_id": t, "step": s, "train_acc": 0.1, "val_acc": 0.2, "val_acc_strict": s / 40}
-            for t in "cab"
-            for s in steps[::-1]
-        ]
+        [curve_row(t, s, val_acc_strict=s / 40) for t in "cab" for s in steps[::-1]]
     )
     (ax,) = figures.sweep_curves(trials, curves).axes
     strict = next(line for line in ax.get_lines() if "strict" in line.get_label())
