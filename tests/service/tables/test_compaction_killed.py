@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+import time
 
 import pandas as pd
 import pytest
@@ -144,7 +145,7 @@ def test_two_compactions_at_once_lose_nothing(settings, seed, monkeypatch):
 def test_readers_see_every_row_once_while_others_write_and_merge(store):
     """Three threads write, one merges all the time: what is read only ever grows."""
     written, lock, stop = set(), threading.Lock(), threading.Event()
-    errors, reads = [], []
+    errors, reads, merges = [], [], []
 
     def guarded(work):
         def run():
@@ -178,19 +179,23 @@ def test_readers_see_every_row_once_while_others_write_and_merge(store):
         reads.append(len(found))
 
     def merge():
-        compact(store, ["curves"], say=str, settled_s=0.1)
+        merges.append(compact(store, ["curves"], say=str, settled_s=0.1))
         stop.wait(0.2)
+
+    def enough():
+        return len(reads) > 10 and len(merges) > 3 and max(reads) > 100
 
     threads = [guarded(merge), *(guarded(write) for _ in range(3)), guarded(read), guarded(read)]
     for thread in threads:
         thread.start()
-    stop.wait(8.0)
+    deadline = time.monotonic() + 60
+    while not (errors or enough() or time.monotonic() > deadline):
+        stop.wait(0.1)
     stop.set()
     for thread in threads:
         thread.join()
     assert not errors
-    assert len(reads) > 10
-    assert max(reads) > 100
+    assert enough()
     now(store)
     assert set(keys_of(pd.read_parquet(store.path("tables/curves")))) == written
     assert len(pd.read_parquet(store.path("tables/curves"))) == len(written)
