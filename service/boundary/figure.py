@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,8 +46,7 @@ def draw(found: Found) -> Figure:
             LineCollection(steps, colors="black", lw=1.8, linestyles=[LINES[label]], zorder=2)
         )
     size = min(110.0, (0.55 * 72 * min(width / nx, height / ny)) ** 2)
-    for point, phases in found.phases.items():
-        _dot(ax, point, phases, size)
+    _dots(ax, found.phases, size)
     _ticks(ax, plane)
     ax.set_title(_title(found), fontsize=9)
     handles = _handles(found, [label for label in LINES if lines[label]])
@@ -55,19 +54,26 @@ def draw(found: Found) -> Figure:
     return figure
 
 
-def _dot(ax: Axes, point: Point, phases: Sequence[str], size: float) -> None:
-    """A pie of the phases of a point's seeds: where they disagree, none is drawn for all."""
-    counts, begin = Counter(phases), 90.0
-    ax.scatter(*point, s=size, color="white", edgecolors="black", lw=1.0, zorder=3)
-    for phase in (phase for phase in PHASES if counts[phase]):
-        end = begin + 360 * counts[phase] / len(phases)
+def _dots(ax: Axes, phases_of: Mapping[Point, Sequence[str]], size: float) -> None:
+    """Pies of the phases of the points' seeds: where they disagree, none is drawn for all."""
+    if not phases_of:
+        return
+    x, y = zip(*phases_of)
+    ax.scatter(x, y, s=size, color="white", edgecolors="black", lw=1.0, zorder=3)
+    points_of: dict[tuple[str, float, float], list[Point]] = {}
+    for point, phases in phases_of.items():
+        counts, begin = Counter(phases), 90.0
+        for phase in (phase for phase in PHASES if counts[phase]):
+            end = begin + 360 * counts[phase] / len(phases)
+            points_of.setdefault((phase, begin, end), []).append(point)
+            begin = end
+    for (phase, begin, end), points in points_of.items():  # few kinds of slices, many points
         slice_ = Path.wedge(begin, end)
         # a marker is scaled to its own extent, a slice has to be to that of the disc
-        extent = np.abs(slice_.vertices).max()
-        ax.scatter(
-            *point, s=size * extent**2, marker=slice_, color=PHASE_COLORS[phase], lw=0, zorder=4
-        )
-        begin = end
+        scaled = size * np.abs(slice_.vertices).max() ** 2
+        color = PHASE_COLORS[phase]
+        x, y = zip(*points)
+        ax.scatter(x, y, s=scaled, marker=slice_, color=color, lw=0, zorder=4)
 
 
 def _steps(found: Found) -> tuple[list[list[tuple[float, float]]], ...]:

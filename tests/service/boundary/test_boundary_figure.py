@@ -25,7 +25,7 @@ def lines_of(found):
 def colors_at(found, point):
     """Colors of the slices that are drawn at a point."""
     dots = draw(found).findobj(PathCollection)
-    at = [dot for dot in dots if tuple(dot.get_offsets()[0]) == point]
+    at = [dot for dot in dots if point in map(tuple, dot.get_offsets())]
     return {to_hex(dot.get_facecolor()[0]).upper() for dot in at} - {"#FFFFFF"}
 
 
