@@ -11,6 +11,7 @@ It knows what is in the study and nothing else, so whoever opens the study can r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -39,15 +40,20 @@ class BoundarySampler(BaseSampler):
 
     def next_point(self, study: Study) -> Point | None:
         """What the next trial of the study would be; None: the search is at its end."""
-        share_XY, belief = self.observed(study)
-        running = [point for point, _ in self.points(study, TrialState.RUNNING)]
+        asked = self.points(study, *ASKED)  # read once: a study of many trials is slow to read
+        share_XY, belief = self._shares(asked)
+        running = [point for point, trial in asked if trial.state == TrialState.RUNNING]
         return lattice.next_point(share_XY, belief, running, self.tolerance)
 
     def observed(self, study: Study) -> tuple[Floats, Belief]:
         """Shares of the complete trials, NaN elsewhere, and what they say of all points."""
+        return self._shares(self.points(study, TrialState.COMPLETE))
+
+    def _shares(self, asked: Iterable[tuple[Point, FrozenTrial]]) -> tuple[Floats, Belief]:
         share_XY = np.full(self.plane.shape, np.nan)
-        for point, trial in self.points(study, TrialState.COMPLETE):
-            share_XY[point] = trial.value
+        for point, trial in asked:
+            if trial.state == TrialState.COMPLETE:
+                share_XY[point] = trial.value
         if not np.array_equal(share_XY, self._last[0], equal_nan=True):  # once per round
             self._last = share_XY, lattice.believe(share_XY)
         return self._last
