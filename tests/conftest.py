@@ -25,10 +25,9 @@ settings.register_profile("short", max_examples=100, derandomize=True, **UNHURRI
 settings.register_profile("long", max_examples=5000, print_blob=True, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
-LONGEST = ("faults/test_faults.py", "sweeps/test_grok_phase.py", "sweeps/test_reproduce.py")
-LONG = ("cluster", "sweeps")
-"""Files and folders whose tests take longest: they begin first, so that no process waits for them
-at the end."""
+LONGEST = ("faults", "cluster", "sweeps/test_grok_phase.py", "sweeps")
+"""Folders and files whose tests take longest, the longest first: they begin first, so that no
+process waits for them at the end."""
 
 
 def pytest_collection_modifyitems(items):
@@ -36,12 +35,15 @@ def pytest_collection_modifyitems(items):
 
 
 class ByServers(LoadFileScheduling):
-    """The tests of a file go to one process, and so do all that share the servers of a cluster."""
+    """The tests of a file go to one process, and so do all that share the servers of a cluster;
+    those that start one of their own each to any."""
 
     def _split_scope(self, nodeid):
-        return (
-            "tests/cluster" if nodeid.startswith("tests/cluster/") else super()._split_scope(nodeid)
-        )
+        if nodeid.startswith("tests/cluster/"):
+            return "tests/cluster"
+        if nodeid.startswith("tests/faults/"):
+            return nodeid
+        return super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,9 +53,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 def rank(path):
     """The lower, the sooner."""
-    if path.as_posix() in LONGEST:
-        return LONGEST.index(path.as_posix())
-    return len(LONGEST) + (path.parts[0] not in LONG)
+    return next((i for i, first in enumerate(LONGEST) if path.is_relative_to(first)), len(LONGEST))
 
 
 @pytest.fixture(autouse=True, scope="session")

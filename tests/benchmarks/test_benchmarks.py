@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.environment import python
 
 SCRIPT = "tests/benchmarks/fused_training.py"
@@ -20,6 +22,7 @@ def run(*command):
     return done.stdout
 
 
+@pytest.mark.cluster
 def test_fused_training_sets_packs_against_the_plain_model(tmp_path):
     out = tmp_path / "fused.json"
     sizes = ["--widths", "16", "--members", "1", "4", "--seconds", "0.1", "--rounds", "1"]

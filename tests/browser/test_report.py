@@ -219,6 +219,7 @@ def test_values_of_an_axis_stand_by_log_where_they_are_spread_so_and_zero_has_a_
     assert len(find(browser, "[data-cell] .mark")) == 40
 
 
+@pytest.mark.cluster
 def test_a_thousand_trials_open_in_three_seconds(browser, tmp_path):
     configs = [tiny_config(weight_decay=d / 10, train_fraction=f / 10, seed=s)
                for d in range(1, 26) for f in range(3, 8) for s in range(8)]  # fmt: skip

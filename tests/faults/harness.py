@@ -4,6 +4,7 @@ python -m tests.faults.harness --faults 200 --seed 1
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 from unittest.mock import patch
 
@@ -83,7 +85,12 @@ class Harness:
         self.expected, self.published = None, 0
 
     def sweep(self, name, faults, dice):
-        """Run one sweep to its end with some faults on the way; raises what is wrong with it."""
+        """Run one sweep to its end with some faults on the way; raises what is wrong with it.
+
+        Args:
+            faults: a deque of kinds and seconds of quiet before them; those that were done are
+                taken off its left.
+        """
         # a store of its own: trials that another sweep has trained would not be trained again
         store = f"s3://sweeps/{name}"
         trace = self.trace / name
@@ -94,12 +101,16 @@ class Harness:
         started = time.monotonic()
         driver.start()
         self.wait(driver, hands.workers, started)
-        for kind, quiet_s in faults:
+        for _ in range(FAULTS_A_SWEEP):
+            if not faults:
+                break
+            kind, quiet_s = faults[0]
             time.sleep(quiet_s)
             if driver.succeeded():
                 break
             at, hit = time.time(), hands.do(kind)
             if hit is not None:
+                faults.popleft()
                 fault = {"sweep": name, "kind": kind, "hit": hit, "at": at, "until": time.time()}
                 self.done.append(fault)
             # the next fault comes upon a sweep that is at work and has saved again
@@ -204,20 +215,20 @@ def science(rows):
 
 
 def run(count, seed):
-    """Do faults until `count` are done; returns the harness."""
+    """Do so many faults; returns the harness."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)
         place = Path(folder)
         with running(place / "stack") as stack, patch.dict(os.environ, stack.env()):
             harness = Harness(stack, place)
-            harness.sweep("undisturbed", [], random.Random(seed))
+            harness.sweep("undisturbed", deque(), random.Random(seed))
             print(f"undisturbed: {harness.seconds[0]:.0f} s")
-            left, number = plan(seed, 4 * count), 0
-            while len(harness.done) < count:
-                number += 1
-                mine, left = left[:FAULTS_A_SWEEP], left[FAULTS_A_SWEEP:]
+            left = deque(plan(seed, count))
+            for number in itertools.count(1):
+                if not left:
+                    break
                 before = len(harness.done)
-                harness.sweep(f"faults{number}", mine, random.Random(f"{seed}-{number}"))
+                harness.sweep(f"faults{number}", left, random.Random(f"{seed}-{number}"))
                 hit = ", ".join(f"{f['kind']} ({f['hit']})" for f in harness.done[before:])
                 print(f"faults{number}: {harness.seconds[-1]:.0f} s, {hit}")
             return harness

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -101,6 +102,7 @@ def test_the_image_is_pinned_and_not_roots():
     assert "--require-hashes" in DOCKERFILE.read_text()
 
 
+@pytest.mark.cluster
 def test_what_is_copied_is_enough(tmp_path):
     """In a folder with only that, every module can be imported and the entry script runs."""
     copies = [words[1:] for words in instructions() if words[0] == "COPY"]

@@ -21,6 +21,8 @@ from infra.local.postgres import Postgres
 from tests.infra.manifests import K8S, documents, name_of, templates
 
 ADMIN, PASSWORD = "grok", secrets.token_hex(16)
+pytestmark = pytest.mark.cluster
+
 FAILED = (urllib.error.URLError, ConnectionError, TimeoutError)
 
 

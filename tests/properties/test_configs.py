@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pickle
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -110,6 +111,7 @@ def test_what_is_accepted_can_be_trained_and_recorded(fields):
             assert list(life.curve["step"])[-1] == row["steps_run"] <= config.steps
 
 
+@pytest.mark.cluster
 @share(0.03)
 @given(edge_fields(tiles=3))
 def test_what_is_accepted_can_be_analyzed_and_drawn(fields):

@@ -40,6 +40,7 @@ print("again", grok_boundary.main(sys.argv[1:]), flush=True)
 """
 
 
+@pytest.mark.cluster
 def test_a_search_leaves_a_boundary_and_is_not_run_twice(tmp_path):
     store = tmp_path / "store"
     done = python("-c", TWICE, *TINY, GROK_STORE=store)

@@ -94,6 +94,7 @@ def test_stopped_after_every_round_it_ends_as_if_it_had_not_been(plan, whole, tm
     assert not {"host", "user"} & facts[0].keys()
 
 
+@pytest.mark.cluster
 def test_killed_then_told_to_stop_it_ends_as_if_it_had_not_been(tmp_path):
     """In a Python that has torch, numpy and safetensors only."""
     configs = [tiny(seed=seed, steps=240, eval_every=10) for seed in range(2)]

@@ -132,7 +132,9 @@ def test_a_failed_trial_whose_rows_are_there_is_told_anew(search, study, setting
     assert [trial.value for trial in study_of(settings).trials] == [None, 1.0]
 
 
-@pytest.mark.parametrize("dies_after", [0, 7, 23])
+@pytest.mark.parametrize(
+    "dies_after", [7, *(pytest.param(n, marks=pytest.mark.cluster) for n in (0, 23))]
+)
 def test_killed_at_any_trial_it_resumes_and_asks_nothing_twice(
     search, settings, store, dies_after, tmp_path
 ):

@@ -38,6 +38,7 @@ def get(url):
         return answer.read()
 
 
+@pytest.mark.cluster
 def test_the_pages_of_a_moved_store_show_its_files(moved, tmp_path):
     settings, run = moved
     port = free_port()

@@ -81,6 +81,7 @@ def test_a_local_ray_that_does_not_start_is_said(settings, monkeypatch):
     only(endpoints.ray(settings), FAIL, "does not start on this machine", "/proc/none")
 
 
+@pytest.mark.cluster
 def test_a_local_ray_that_hangs_is_ended_with_all_that_it_started(settings, monkeypatch):
     mark = uuid.uuid4().hex
     monkeypatch.setenv("GROK_TEST", mark)
