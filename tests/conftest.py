@@ -25,13 +25,23 @@ settings.register_profile("short", max_examples=100, derandomize=True, **UNHURRI
 settings.register_profile("long", max_examples=5000, print_blob=True, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
-LONGEST = ("faults", "cluster", "sweeps/test_grok_phase.py", "sweeps")
-"""Folders and files whose tests take longest, the longest first: they begin first, so that no
-process waits for them at the end."""
+LONGEST = (
+    "faults", "sweeps/test_grok_phase.py", "sweeps/test_failed_sweep.py", "cluster", "sweeps",
+)  # fmt: skip
+"""Folders and files whose tests take longest: they begin first, so that no process waits for them
+at the end. `cluster` is the fifth: all servers of three clusters would start at the same moment."""
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: rank(item.path.relative_to(Path(__file__).parent)))
+    items.sort(key=rank)
+
+
+def rank(item):
+    """The lower, the sooner. What needs the smoke sweep comes last: one test makes it at the start,
+    and the other processes have something else to do meanwhile."""
+    path = item.path.relative_to(Path(__file__).parent)
+    by_length = (i for i, first in enumerate(LONGEST) if path.is_relative_to(first))
+    return next(by_length, len(LONGEST) + ("smoke_store" in item.fixturenames))
 
 
 class ByServers(LoadFileScheduling):
@@ -49,11 +59,6 @@ class ByServers(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return ByServers(config, log)
-
-
-def rank(path):
-    """The lower, the sooner."""
-    return next((i for i, first in enumerate(LONGEST) if path.is_relative_to(first)), len(LONGEST))
 
 
 @pytest.fixture(autouse=True, scope="session")

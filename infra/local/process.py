@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-START_S = 120.0
+START_S = 300.0
 STOP_S = 15.0
 BORN_S = 2.0
 """Two processes with the same id, begun within this time, are taken for one."""
