@@ -25,11 +25,9 @@ settings.register_profile("short", max_examples=100, derandomize=True, **UNHURRI
 settings.register_profile("long", max_examples=5000, print_blob=True, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
-LONGEST = (
-    "faults", "sweeps/test_grok_phase.py", "sweeps/test_failed_sweep.py", "cluster", "sweeps",
-)  # fmt: skip
-"""Folders and files whose tests take longest: they begin first, so that no process waits for them
-at the end. `cluster` is the fifth: all servers of three clusters would start at the same moment."""
+LONGEST = ("faults", "cluster", "sweeps/test_grok_phase.py", "sweeps")
+"""Folders and files whose tests take longest, the longest first: they begin first, so that no
+process waits for them at the end."""
 
 
 def pytest_collection_modifyitems(items):
@@ -45,15 +43,12 @@ def rank(item):
 
 
 class ByServers(LoadFileScheduling):
-    """The tests of a file go to one process, and so do all that share the servers of a cluster;
-    those that start one of their own each to any."""
+    """The tests of a file go to one process, and so do all that share the servers of a cluster."""
 
     def _split_scope(self, nodeid):
-        if nodeid.startswith("tests/cluster/"):
-            return "tests/cluster"
-        if nodeid.startswith("tests/faults/"):
-            return nodeid
-        return super()._split_scope(nodeid)
+        return (
+            "tests/cluster" if nodeid.startswith("tests/cluster/") else super()._split_scope(nodeid)
+        )
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,16 +11,15 @@ from tests.faults.losses import lost_work
 pytestmark = pytest.mark.cluster
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_after_ten_faults_every_sweep_is_as_if_nothing_had_happened(seed):
+def test_after_twenty_faults_every_sweep_is_as_if_nothing_had_happened():
     """Rows, runs, files and numbers are checked by the harness after every sweep."""
-    harness = run(10, seed)
+    harness = run(20, seed=0)
     print(harness.report())
     counts = Counter(fault["kind"] for fault in harness.done)
-    assert sum(counts.values()) == 10
+    assert sum(counts.values()) == 20
     assert set(counts) == set(Faults.KINDS)
     assert harness.gave_up == []  # drivers that were not killed went on by themselves
-    assert len(harness.lost) >= 2
+    assert len(harness.lost) >= 4
     assert max(lost["lost_s"] for lost in harness.lost) <= CHECKPOINT_S + SLACK_S
 
 
