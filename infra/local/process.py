@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 START_S = 300.0
+"""Until a server answers: with three clusters starting at once on two cores it takes minutes."""
 STOP_S = 15.0
 BORN_S = 2.0
 """Two processes with the same id, begun within this time, are taken for one."""

@@ -24,7 +24,7 @@ from grokmodel.configs import config_class
 from grokmodel.core.config import FIRST_FAMILY
 from grokmodel.core.outcome import LEARNED, PHASES
 from service.colors import LOSS_COLOR, RED, STRICT_COLOR, TRAIN_COLOR, VAL_COLOR
-from service.text import config_value
+from service.text import config_value, count
 
 PHASE_LABELS = {
     "confusion": "conf",
@@ -116,7 +116,7 @@ def sweep_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         together = _one_after_another(curves, drawn)
         accuracies(ax, trials["family"].iloc[0], together, alpha=max(0.5, 1 / len(drawn)))
         some = "" if len(drawn) == len(ids) else f"{len(drawn)} of "
-        ax.set_title(f"{phase} ({some}{len(ids):,} trials)", fontsize=9)
+        ax.set_title(f"{phase} ({some}{count(len(ids), 'trial')})", fontsize=9)
         ax.label_outer()
     if shown:
         legend = axes[0, 0].get_legend_handles_labels()
