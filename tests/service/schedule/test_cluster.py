@@ -19,6 +19,7 @@ def starts(monkeypatch):
             raise errors.pop(0)
 
     monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(cluster, "_prove_a_worker", lambda limit_s: None)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return errors, asked
