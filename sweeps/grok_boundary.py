@@ -89,7 +89,7 @@ def find(
     from service.boundary.search import find_boundary, round_size
     from service.schedule.cluster import cluster_resources, start_ray
     from service.schedule.driver import run_sweep
-    from service.schedule.tune import SweepError
+    from service.schedule.plan import SweepError
     from service.store import marks
     from service.store.store import Store
     from service.tracking import outbox

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     # Ray and MLflow: only when they are needed
     from service.analysis.pending import Wish
     from service.schedule.driver import run_sweep
-    from service.schedule.tune import SweepError
+    from service.schedule.plan import SweepError
 
     try:
         result = run_sweep(name, configs, settings, say, Wish(scope=scope), gpus=args.gpus)

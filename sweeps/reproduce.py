@@ -147,7 +147,7 @@ def run_experiment(choice: Choice, settings: Settings) -> tuple[str, bool]:
         return choice.reason, False
     # Ray and MLflow: only when they are needed
     from service.schedule.driver import run_sweep
-    from service.schedule.tune import SweepError
+    from service.schedule.plan import SweepError
 
     sweep = choice.experiment.sweep(scale)
     say(f"{name} at scale {scale.name}: about {duration(choice.seconds)}")

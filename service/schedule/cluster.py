@@ -21,7 +21,6 @@ from service.retry import retry
 from service.schedule.plan import Resources
 from service.settings import Settings
 from service.text import reason
-from service.tracking.experiment import set_up_mlflow
 
 log = logging.getLogger("grok")
 
@@ -113,10 +112,12 @@ def _check_machine() -> None:
 
 def _init_ray(address: str | None) -> None:
     """`ray.init`; again if a local node was too slow, to which Ray gives half a minute."""
-    env: dict[str, Any] = {"env_vars": WORKER_ENV | set_up_mlflow()}
-    if address is None:
+    env: dict[str, Any] = {"env_vars": WORKER_ENV}
+    if address is None:  # workers inherit; those that Ray starts at once have no other environment
+        os.environ |= WORKER_ENV
         # Ray gives it to a shell as it is, where a space ends it
-        env["py_executable"] = shlex.quote(sys.executable)
+        quoted = shlex.quote(sys.executable)
+        env = {} if quoted == sys.executable else {"py_executable": quoted}
     start = partial(
         ray.init,
         # not whatever cluster happens to run on this machine

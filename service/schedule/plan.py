@@ -12,6 +12,7 @@ from grokmodel.configs import config_from
 from grokmodel.core.config import Config
 from grokmodel.core.packing import MOST_ON_GPU, by_shape, evenly
 from grokmodel.errors import ConfigError
+from service.store.heartbeat import StoppedError
 from service.store.store import Store
 from service.tables.reading import done_here_and_elsewhere
 
@@ -27,6 +28,14 @@ MeasureMost = Callable[[Sequence[Config]], Mapping[Hashable, int]]
 """One config of each shape -> members of the best pack of that shape."""
 MAX_TRIALS = 1_000_000
 """Trials per sweep: beyond it a grid is more likely a slip than a wish."""
+
+
+class SweepError(RuntimeError):
+    """Some trials are not done. Says how many, why, and how to go on."""
+
+
+class SweepStoppedError(SweepError, StoppedError):
+    """The same by Ctrl-C, which Tune takes for itself."""
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any
 from ray import tune
 from ray.tune.execution import class_cache
 
-from service.schedule.plan import Plan, Resources
+from service.schedule.plan import Plan, Resources, SweepError, SweepStoppedError
 from service.schedule.progress import SweepProgress
 from service.schedule.starts import Starts
 from service.schedule.upkeep import Upkeep
 from service.settings import Settings, without_password
-from service.store.heartbeat import TRAINING, Heartbeat, StoppedError
+from service.store.heartbeat import TRAINING, Heartbeat
 from service.store.keys import state_key
 from service.store.store import Store
 from service.tables.reading import done_ids
@@ -41,14 +41,6 @@ AWS_SECRETS = {
     "AWS_SECURITY_TOKEN",
     "AWS_SESSION_TOKEN",
 }
-
-
-class SweepError(RuntimeError):
-    """Some trials are not done. Says how many, why, and how to go on."""
-
-
-class SweepStoppedError(SweepError, StoppedError):
-    """The same by Ctrl-C, which Tune takes for itself."""
 
 
 def train_packs(

@@ -15,7 +15,7 @@ from grokmodel.families import train
 from service.analysis.pending import NONE, Wish
 from service.data.banks import bind_images
 from service.schedule.driver import run_sweep
-from service.schedule.tune import SweepError
+from service.schedule.plan import SweepError
 from service.settings import load_settings
 from service.store.store import StoreError
 from service.tracking.client import TrackingError

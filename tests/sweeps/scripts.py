@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 from service.analysis.pending import NONE, Wish
 from service.schedule.driver import run_sweep
-from service.schedule.tune import SweepError
+from service.schedule.plan import SweepError
 from service.settings import Settings, load_settings
 from service.store.store import Store
 from sweeps.presets import preset_configs

@@ -2,7 +2,7 @@
 
 from service.analysis.pending import Wish
 from service.report import figures
-from service.schedule import driver
+from service.schedule import driver, stages
 from service.tables.reading import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
@@ -16,9 +16,9 @@ def test_a_figure_that_cannot_be_drawn_is_a_failure_and_the_next_one_is_drawn(
     write_rows(store, "curves", "one", finished_curve(config))
     with monkeypatch.context() as broken:
         broken.setattr(figures, "sweep_curves", lambda *_: 1 / 0)
-        assert driver.draw(store, "one", settings) == [
+        assert stages.draw(store, "one", settings) == [
             "figures of sweep one: ZeroDivisionError('division by zero')"
         ]
     assert not driver.is_complete(store, "one", [config], Wish(names=()))
-    assert driver.draw(store, "one", settings) == []
+    assert stages.draw(store, "one", settings) == []
     assert driver.is_complete(store, "one", [config], Wish(names=()))
