@@ -25,7 +25,7 @@ from service.schedule.preview import check_data, dry_run
 from service.settings import load_settings
 from service.store.manifest import checked_name
 from service.tables.summary import closing_words, phase_table
-from service.text import grok_command
+from service.text import count, grok_command
 from sweeps import flags
 from sweeps.flags import say
 from sweeps.presets import PRESET_ANALYSES, PRESETS, family_of_preset, preset_configs
@@ -63,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
     except SweepError as error:
         print(f"grok_phase: {error}", file=sys.stderr)
         return 1
-    print(f"\nsweep {name}: {len(result.trials)} trials, {result.seconds:.0f} s")
+    print(f"\nsweep {name}: {count(len(result.trials), 'trial')}, {result.seconds:.0f} s")
     print(phase_table(result.trials))
     print(closing_words(name, settings, result.experiment_id))
     if result.failures:
         again = grok_command(settings.store, "analyze", "--sweep", name)
-        print(f"grok_phase: {len(result.failures)} analyses or drawings failed, named above; "
+        print(f"grok_phase: analyses or drawings failed: {len(result.failures)}, named above; "
               f"to try them again: {again}", file=sys.stderr)  # fmt: skip
     return 1 if result.failures else 0
 

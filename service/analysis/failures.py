@@ -6,6 +6,7 @@ are deleted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 from service.store.store import Store
@@ -13,6 +14,7 @@ from service.tables.reading import part_key, write_rows
 
 WORKER = "worker"
 """What `failures` calls the death of the process that had the trial."""
+OF_TRIAL = " of trial "
 
 
 class Failures:
@@ -40,7 +42,7 @@ class Failures:
         }
         write_rows(self.store, "failures", self.sweep, [row])
         self._known.add(_key(self.sweep, what, trial_id))
-        return f"{what} of trial {trial_id}: {message}"
+        return f"{what}{OF_TRIAL}{trial_id}: {message}"
 
     def clear(self, what: str, trial_id: str) -> None:
         """It has succeeded now."""
@@ -48,6 +50,17 @@ class Failures:
             key = _key(self.sweep, what, trial_id)
             self.store.delete(key)
             self._known.discard(key)
+
+
+def together(said: Iterable[str]) -> list[str]:
+    """What was said of failures, a line per trial and reason: without its snapshot a trial lacks
+    every analysis."""
+    whats: dict[str, list[str]] = {}
+    for line in said:
+        what, _, reason = line.partition(OF_TRIAL)
+        whats.setdefault(reason or line, []).append(what if reason else "")
+    return [f"{', '.join(names)}{OF_TRIAL}{reason}" if names[0] else reason
+            for reason, names in whats.items()]  # fmt: skip
 
 
 def _key(sweep: str, what: str, trial_id: str) -> str:

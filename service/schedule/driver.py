@@ -84,7 +84,8 @@ def run_sweep(
         configs = inputs.bind(configs, settings.data_root)
         known = read_manifest(store, sweep)
         if known and is_complete(store, sweep, configs, wish):
-            say(f"sweep {sweep}: all {len(configs)} trials are done already")
+            done = "its 1 trial is" if len(configs) == 1 else f"all {len(configs)} trials are"
+            say(f"sweep {sweep}: {done} done already")
             if others and others[0].beat.state in (FAILED, STOPPED):
                 marks.mark(store, sweep, [marks.SWEEP])  # of which MLflow says so
             from service.tracking import outbox

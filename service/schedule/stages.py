@@ -12,6 +12,7 @@ from grokmodel.errors import ConfigError, UserError
 from grokmodel.machine import today
 from service import provenance
 from service.analysis import tasks
+from service.analysis.failures import together
 from service.analysis.pending import Wish, out_of_reach
 from service.schedule import drawing, pack_size
 from service.schedule.cluster import cluster_resources, warn_unless_shared
@@ -25,6 +26,7 @@ from service.store.heartbeat import ANALYZING, Heartbeat, StoppedError
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.names import sweep_axes
+from service.text import count
 from service.tracking import outbox
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
@@ -113,14 +115,14 @@ def analyze(
     if lost := out_of_reach(store, sweep, wish):
         say(lost)
     if todo:
-        say(f"analyses of {len(todo)} trials")
+        say(f"analyses of {count(len(todo), 'trial')}")
     with TaskProgress(len(todo), "trials analyzed", say) as progress:
         heartbeat.watch(ANALYZING, progress.facts)
         for report in tasks.analyze(job, todo, resources.slots, resources.gpus):
             progress.add(report.trials)
             failures += report.failures
     failures += draw(store, sweep, settings)
-    for line in failures:
+    for line in together(failures):
         say(f"failed: {line}")
     return tuple(failures)
 
@@ -139,7 +141,7 @@ def draw(store: Store, sweep: str, settings: Settings) -> list[str]:
 
 def summary_line(plan: Plan, resources: Resources) -> str:
     return (
-        f"sweep {plan.sweep}: {len(plan.configs)} trials, {len(plan.done)} done already, "
+        f"sweep {plan.sweep}: {count(len(plan.configs), 'trial')}, {len(plan.done)} done already, "
         f"{len(plan.shared)} known from other sweeps, {len(plan.todo)} to train in "
-        f"{len(plan.packs)} packs on {resources.slots} slots of {resources}"
+        f"{count(len(plan.packs), 'pack')} on {count(resources.slots, 'slot')} of {resources}"
     )
