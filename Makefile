@@ -8,6 +8,8 @@ PLAN   ?= plan.zip
 OUT    ?= gpu-results
 # to the shell, in which each is one word whatever is in it
 export STORE PORT PLAN OUT
+# a test starts Python again and again: its bytecode is kept, whatever the shell says
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo smoke reproduce ui up down test test-cluster slow faults check lint format docs bench bench-gpu gpu lock audit clean
 
