@@ -103,6 +103,7 @@ def test_analyses_for_a_read_only_store_are_refused_before_they_begin(store):
 def test_a_user_without_a_home_is_told_what_to_set(tmp_path):
     become = "exec setpriv --reuid 54321 --clear-groups --inh-caps +dac_read_search "
     become += '--ambient-caps +dac_read_search env -u HOME "$0" "$@"'
+    tmp_path.chmod(0o777)
     done = python(*SWEEP, before=("sh", "-c", become), GROK_STORE=tmp_path / "store")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("grok_phase: need HOME to be set")
