@@ -97,10 +97,7 @@ def _start_here() -> None:
 
 def _check_machine() -> None:
     """What Ray itself finds out after half a minute or more, or gives no good reason for."""
-    try:
-        Path.home()
-    except RuntimeError as error:
-        raise ClusterError("need HOME to be set, for a user who is in no list") from error
+    Path.home()  # its own error, of which commands say what would help
     for path in (sys.executable, ray.__file__):
         # it quotes spaces in the command lines of its servers, but neither of these
         if set("'\\") & set(path):

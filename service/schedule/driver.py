@@ -21,7 +21,7 @@ from service.analysis.pending import Wish, missing
 from service.data import inputs
 from service.schedule.cluster import start_ray
 from service.settings import Settings
-from service.store import keys, marks
+from service.store import marks
 from service.store.heartbeat import FAILED, STOPPED, Heartbeat, Seen, heartbeats
 from service.store.manifest import checked_name, read_manifest
 from service.store.store import Store
@@ -42,8 +42,6 @@ class SweepResult:
     trials: pd.DataFrame
     """Rows of the `trials` table of this sweep."""
     seconds: float
-    figures: tuple[str, ...]
-    """Keys of the figures in the store."""
     failures: tuple[str, ...]
     """Analyses and drawings that could not be done, a line each."""
     experiment_id: str
@@ -170,8 +168,4 @@ def _result(
 ) -> SweepResult:
     trials = read_table(store, "trials", sweep)
     seconds = time.monotonic() - started
-    return SweepResult(trials, seconds, _figures(store, sweep), failures, experiment_id)
-
-
-def _figures(store: Store, sweep: str) -> tuple[str, ...]:
-    return tuple(store.list(keys.figures_prefix(sweep)))
+    return SweepResult(trials, seconds, failures, experiment_id)

@@ -54,10 +54,11 @@ class TrackingError(UserError, RuntimeError):
     """MLflow cannot be reached. Names its URI, what it said and what would help."""
 
 
-def set_up_mlflow() -> dict[str, str]:
-    """Make MLflow's own waiting short, but for what the user has set; returns what holds now."""
+def set_up_mlflow() -> None:
+    """Make MLflow's own waiting short, but for what the user has set."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # that a new database is made
-    return {name: os.environ.setdefault(name, value) for name, value in ENVIRONMENT.items()}
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 class Experiment:
