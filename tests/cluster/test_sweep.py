@@ -89,7 +89,10 @@ def test_only_the_source_was_uploaded(submitted, stack):
     assert found
     for package in found:
         assert not (package / ".venv").exists()
-        assert sum(p.stat().st_size for p in package.rglob("*") if p.is_file()) < 2_000_000
+        # Ray leaves bytecode behind; nodes add that of what they run, and of infra they run nothing
+        assert not list((package / "infra").rglob("__pycache__"))
+        files = [p for p in package.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+        assert sum(p.stat().st_size for p in files) < 2_000_000
 
 
 def test_its_state_is_seen_from_the_store_alone(submitted, stack):
