@@ -27,6 +27,12 @@ from tests.service.boundary.searching import (
 from tests.service.planes import SIZE
 
 
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch):
+    """Its figure has tests of its own."""
+    monkeypatch.setattr(boundary_search, "draw", lambda found, store: None)
+
+
 @pytest.fixture
 def study(search, settings):
     return BoundaryStudy("wall", search.plane, 1, storage_url(settings))

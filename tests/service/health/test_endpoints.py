@@ -59,8 +59,10 @@ def test_a_database_that_is_away_or_none(settings, tmp_path):
 
 
 def test_sqlite_on_a_cluster_is_a_warning_and_none_yet_is_not(settings, monkeypatch, tmp_path):
+    database = tmp_path / "mlflow.db"
+    database.unlink()
     only(endpoints.tracking(settings), OK, "will be made")
-    assert not (tmp_path / "mlflow.db").exists()
+    assert not database.exists()
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert WARNING in levels(endpoints.tracking(settings))
 

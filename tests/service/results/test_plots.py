@@ -65,14 +65,17 @@ def test_a_figure_of_a_trial_is_that_of_the_report(name, smoke, analyzed):
     figure = getattr(analyzed.plot, name)()
     drawn = trial_figures.draw(smoke.store, "smoke", analyzed.row, [name])
     assert render(figure, "svg") == render(drawn[name], "svg")
-    assert figure._repr_png_().startswith(PNG)
 
 
 @pytest.mark.parametrize("name", ["curves", "heads", "measures"])
 def test_a_figure_of_a_sweep_is_that_of_the_report(name, smoke):
     figure = getattr(smoke.plot, name)()
     assert render(figure, "svg") == render(ACROSS[name](smoke.store, "smoke", smoke.trials), "svg")
-    assert figure._repr_png_().startswith(PNG)
+
+
+def test_a_notebook_shows_a_figure(smoke, analyzed):
+    for figure in (smoke.plot.curves(), analyzed.plot.curve()):
+        assert figure._repr_png_().startswith(PNG)
 
 
 def axes_of(figure):

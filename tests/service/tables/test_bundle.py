@@ -132,13 +132,14 @@ def test_a_trial_of_the_same_run_gets_what_it_lacks(bundle, store, rows, empty):
     analyze(empty, "mine", rows[:1], ANALYSES[:3])
     before = files(empty)
     take(empty, bundle)
-    assert_same(frames(store, "mine"), frames(empty, "mine"))
+    theirs = frames(store, "mine")
+    assert_same(theirs, frames(empty, "mine"))
     assert files(empty).items() >= before.items()
     assert origins.imported_runs(empty) == set()
     for name in TABLES:  # as plain pandas sees it
         parts = [pq.read_table(empty.path(k), partitioning=None).num_rows
                 for k in empty.list(f"tables/{name}/sweep=mine")]  # fmt: skip
-        assert sum(parts) == len(frames(store, "mine")[name])
+        assert sum(parts) == len(theirs[name])
 
 
 def test_sweeps_that_share_a_trial_both_have_it(bundle, store, empty):

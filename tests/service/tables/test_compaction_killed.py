@@ -168,7 +168,7 @@ def test_readers_see_every_row_once_while_others_write_and_merge(store):
             write_curves(store, [f"t{i // 2:05}"])  # a worker that is tried again
             with lock:
                 written.update({(f"t{i // 2:05}", step) for step in (0, 10)})
-        stop.wait(0.002)
+        stop.wait(0.02)
 
     def read():
         with lock:
