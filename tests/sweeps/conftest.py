@@ -1,3 +1,3 @@
 """A store of its own for each test."""
 
-from tests.service.conftest import settings, store  # noqa: F401
+from tests.service.conftest import new_database, settings, store  # noqa: F401
