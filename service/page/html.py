@@ -16,7 +16,7 @@ from service.page import detail
 from service.page.overview import overview
 from service.store import keys
 from service.store.store import Store
-from service.tables.reading import frame_of, read_table
+from service.tables.reading import frame_of, read_table, read_tables
 
 Frames = Mapping[str, pd.DataFrame]
 """Table -> rows of one trial."""
@@ -115,7 +115,8 @@ def _fitting(
     left = MOST_BYTES // 2
     for i in range(0, len(order), AT_ONCE):
         batch = order[i : i + AT_ONCE]
-        rows = {table: _by_trial(store, sweep, table, batch) for table in tables}
+        frames = read_tables(store, tables, sweep, batch, detail.WHERE)
+        rows = {table: dict(list(frame.groupby("trial_id"))) for table, frame in frames.items()}
         nothing = {table: frame_of(table, []) for table in tables}
         for trial_id in batch:
             data = draft(trial_id, {t: rows[t].get(trial_id, nothing[t]) for t in tables})
@@ -125,11 +126,6 @@ def _fitting(
                 return
             if data:
                 yield f"{kind}-{trial_id}", squeezed
-
-
-def _by_trial(store: Store, sweep: str, table: str, ids: Sequence[str]) -> dict[str, pd.DataFrame]:
-    rows = read_table(store, table, sweep, ids, where=detail.WHERE.get(table))
-    return dict(list(rows.groupby("trial_id")))
 
 
 def _costs(store: Store, sweep: str) -> list[list[Any]]:

@@ -22,7 +22,7 @@ from service.report.samples_figure import samples
 from service.report.spectra_figure import spectra
 from service.report.training_figure import Frames, Row, training
 from service.store.store import Store
-from service.tables.reading import read_table
+from service.tables.reading import read_tables
 
 KEY_SHADE = "#F1EEDC"
 """Behind key frequencies."""
@@ -32,7 +32,7 @@ def draw(store: Store, sweep: str, row: Row, names: Collection[str]) -> dict[str
     """Those of these figures of one trial for which there are rows."""
     chosen = {name: TRIAL_FIGURES[name] for name in names}
     tables = {table for needed, _ in chosen.values() for table in needed}
-    frames = {table: read_table(store, table, sweep, [row["trial_id"]]) for table in tables}
+    frames = read_tables(store, tables, sweep, [row["trial_id"]])
     return {
         name: figure(row, frames)
         for name, (needed, figure) in chosen.items()

@@ -125,9 +125,44 @@ def read_arrow(
     where: Any = None,
 ) -> pa.Table:
     """The same before it is a frame, in which whole numbers with nulls become floats."""
-    table = TABLES[table_name]
     # before the rows, as it is written after them: so those of its run are there
-    runs = _runs(store, sweep, trial_ids) if "run_id" in table.key else None
+    runs = _runs(store, sweep, trial_ids) if "run_id" in TABLES[table_name].key else None
+    return _of_runs(runs, store, table_name, sweep, trial_ids, columns, where)
+
+
+def read_tables(
+    store: Store,
+    table_names: Iterable[str],
+    sweep: str | None = None,
+    trial_ids: Sequence[str] | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """`read_table` of several tables, for which it is looked up once of which run a trial is.
+
+    Args:
+        where: expressions of Arrow by table.
+    """
+    runs, where = _runs(store, sweep, trial_ids), where or {}
+    return {
+        name: _of_runs(
+            runs if "run_id" in TABLES[name].key else None,
+            store, name, sweep, trial_ids, None, where.get(name),
+        ).to_pandas()
+        for name in table_names
+    }  # fmt: skip
+
+
+def _of_runs(
+    runs: Mapping[str, str] | None,
+    store: Store,
+    table_name: str,
+    sweep: str | None,
+    trial_ids: Iterable[str] | None,
+    columns: Sequence[str] | None,
+    where: Any,
+) -> pa.Table:
+    """One row per key; of a trial those of its run, where runs tell rows apart."""
+    table = TABLES[table_name]
     key = [*table.identity, "schema_version"]
     names = None if columns is None else list(dict.fromkeys([*columns, *key]))
     found = _load(store, table_name, sweep, trial_ids, names, where)

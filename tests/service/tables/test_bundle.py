@@ -14,7 +14,7 @@ from service.store.manifest import read_manifest, write_manifest
 from service.store.objects import StoreError
 from service.store.store import Store
 from service.tables.bundle import BY_DEFAULT, EXPORTED, INDEX, BundleError, export, find, read
-from service.tables.reading import done_ids, read_table, write_rows
+from service.tables.reading import done_ids, read_table, read_tables, write_rows
 from service.tables.schema import TABLES
 from tests.service.rows import analyze, finish, finished_row
 from tests.service.tables.bundles import CONFIGS, FACTS, TABLES_OF, files, take
@@ -23,9 +23,9 @@ from tests.service.tiny import tiny_config
 
 def frames(store, sweep=None):
     """All rows, in the order of their keys."""
-    found = {name: read_table(store, name, sweep) for name in TABLES}
     return {
-        name: f.sort_values(list(TABLES[name].key), ignore_index=True) for name, f in found.items()
+        name: rows.sort_values(list(TABLES[name].key), ignore_index=True)
+        for name, rows in read_tables(store, TABLES, sweep).items()
     }
 
 
