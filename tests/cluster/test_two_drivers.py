@@ -20,7 +20,7 @@ from tests.faults.driver import EVERY, configs
 
 pytestmark = pytest.mark.cluster
 
-STEPS = 24
+STEPS = 16
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,9 +41,9 @@ def drive(stack, store, trace, sweeps):
 
 def test_readers_see_every_row_once_and_nothing_is_damaged(stack, env, tmp_path):
     place = "s3://sweeps/at-once"
-    drive(stack, place, tmp_path, [("twice", 6), ("twice", 6), ("other", 4)])
+    drive(stack, place, tmp_path, [("twice", 4), ("twice", 4), ("other", 3)])
     store = Store(Settings(place, stack.mlflow.uri, "", stack.s3.endpoint))
-    sweeps = {"twice": 6, "other": 4}
+    sweeps = {"twice": 4, "other": 3}
     client = MlflowClient(stack.mlflow.uri)
     for name, count in sweeps.items():
         ids = {c.trial_id for c in configs(count, STEPS)}

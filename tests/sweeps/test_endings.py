@@ -33,14 +33,19 @@ def interrupted_trainer(pid, *args):
     time.sleep(600)
     yield
 
-found = {}
+def broken_trainer(*args):
+    time.sleep(1)  # by then MLflow has been told that the sweep is running
+    raise RuntimeError("no light")
+    yield
+
+found, said = {}, {}
 def end(name, seed, run=None, say=when("nothing", None), **options):
     configs = [tiny_config(seed=seed)]
     try:
         (run or (lambda: run_sweep(name, configs, settings, say, wish, **options)))()
         raised = ""
     except BaseException as error:
-        raised = type(error).__name__
+        raised, said[name] = type(error).__name__, str(error)
     _, parent = parent_run(settings, name)
     state = heartbeats(store, name)[0].beat.state
     found.setdefault(name, []).append([raised, parent.info.status, state])
@@ -55,13 +60,15 @@ Path(store.path("figures")).unlink()
 end("store", 2, run=lambda: outbox.publish(settings, "store", print))
 end("store", 2, run=lambda: analyze_sweep("store", settings, wish, print))
 end("training", 3, trainer=partial(interrupted_trainer, os.getpid()))
-print(json.dumps(found))
+end("broken", 4, trainer=broken_trainer)
+print(json.dumps({"found": found, "broken": said["broken"]}))
 """
 
 
 @pytest.mark.cluster
 def test_however_a_sweep_ends_mlflow_and_the_heartbeat_say_so(tmp_path):
-    found = run_script(SWEEPS, tmp_path)
+    ended = run_script(SWEEPS, tmp_path)
+    found = ended["found"]
     assert found["figure"] == [["", "FINISHED", "ended"]]
     assert found["stopped"] == [
         ["KeyboardInterrupt", "KILLED", "stopped"],
@@ -73,3 +80,6 @@ def test_however_a_sweep_ends_mlflow_and_the_heartbeat_say_so(tmp_path):
         ["", "FINISHED", "ended"],
     ]
     assert found["training"] == [["SweepStoppedError", "KILLED", "stopped"]]
+    assert found["broken"] == [["SweepError", "FAILED", "failed"]]
+    assert "1 of 1 trials are not done" in ended["broken"]
+    assert "no light" in ended["broken"]
