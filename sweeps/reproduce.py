@@ -18,6 +18,7 @@ from grokmodel.errors import ConfigError, DataError
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import DecoderError, needs_training
 from grokmodel.image.pack import BankKey, bank_key
+from service.analysis.failures import Failure
 from service.analysis.pending import Wish
 from service.report import figures
 from service.reproduction import document as reproduction
@@ -151,7 +152,7 @@ def run_experiment(choice: Choice, settings: Settings) -> tuple[str, bool]:
 
     sweep = choice.experiment.sweep(scale)
     say(f"{name} at scale {scale.name}: about {duration(choice.seconds)}")
-    failures: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
     try:
         refused = refused_banks(scale.configs, settings)
         for why in refused.values():

@@ -7,6 +7,7 @@ are deleted.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 
 from service.store.store import Store
@@ -14,7 +15,16 @@ from service.tables.reading import part_key, write_rows
 
 WORKER = "worker"
 """What `failures` calls the death of the process that had the trial."""
-OF_TRIAL = " of trial "
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What to tell the user of it."""
+
+    what: str
+    reason: str
+    trial_id: str = ""
+    """Empty: it is of the sweep."""
 
 
 class Failures:
@@ -30,8 +40,8 @@ class Failures:
     def has(self, what: str, trial_id: str) -> bool:
         return _key(self.sweep, what, trial_id) in self._known
 
-    def write(self, what: str, trial_id: str, error: Exception) -> str:
-        """Write a failure down, for the table; returns what to say of it."""
+    def write(self, what: str, trial_id: str, error: Exception) -> Failure:
+        """Write a failure down, for the table."""
         message = str(error).strip() or repr(error)
         row = {
             "trial_id": trial_id,
@@ -42,7 +52,7 @@ class Failures:
         }
         write_rows(self.store, "failures", self.sweep, [row])
         self._known.add(_key(self.sweep, what, trial_id))
-        return f"{what}{OF_TRIAL}{trial_id}: {message}"
+        return Failure(what, message, trial_id)
 
     def clear(self, what: str, trial_id: str) -> None:
         """It has succeeded now."""
@@ -52,15 +62,15 @@ class Failures:
             self._known.discard(key)
 
 
-def together(said: Iterable[str]) -> list[str]:
-    """What was said of failures, a line per trial and reason: without its snapshot a trial lacks
-    every analysis."""
-    whats: dict[str, list[str]] = {}
-    for line in said:
-        what, _, reason = line.partition(OF_TRIAL)
-        whats.setdefault(reason or line, []).append(what if reason else "")
-    return [f"{', '.join(names)}{OF_TRIAL}{reason}" if names[0] else reason
-            for reason, names in whats.items()]  # fmt: skip
+def lines(failures: Iterable[Failure]) -> list[str]:
+    """One per trial and reason: without its snapshot a trial lacks every analysis."""
+    whats: dict[tuple[str, str], list[str]] = {}
+    for failure in failures:
+        whats.setdefault((failure.trial_id, failure.reason), []).append(failure.what)
+    return [
+        f"{', '.join(names)}{f' of trial {trial_id}' if trial_id else ''}: {reason}"
+        for (trial_id, reason), names in whats.items()
+    ]
 
 
 def _key(sweep: str, what: str, trial_id: str) -> str:

@@ -22,7 +22,7 @@ from grokmodel.core.checkpoint import CheckpointError
 from grokmodel.core.family import Inputs
 from grokmodel.core.member import Member
 from grokmodel.core.rows import Row, without_nan
-from service.analysis.failures import WORKER, Failures
+from service.analysis.failures import WORKER, Failure, Failures
 from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
 from service.analysis.registry import BY_NAME, Analysis
 from service.analysis.runs import Context
@@ -49,8 +49,7 @@ class Report:
     """What came of one task."""
 
     trials: int
-    failures: tuple[str, ...]
-    """One line each."""
+    failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
     for trial_id in ids:
         worker.failures.clear(WORKER, trial_id)
     mark(store, job.sweep, ids)  # some of it may have been sent meanwhile
-    return Report(len(todo), tuple(worker.said))
+    return Report(len(todo), tuple(worker.failed))
 
 
 class Worker:
@@ -134,7 +133,7 @@ class Worker:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.members: dict[str, Member[Any]] = {}
         self.inputs: dict[tuple[str, ...], Inputs] = {}
-        self.said: list[str] = []
+        self.failed: list[Failure] = []
         """What failed, a line each."""
 
     def run(self, analysis: Analysis, trials: Sequence[Row]) -> None:
@@ -247,4 +246,4 @@ class Worker:
 
     def fail(self, what: str, trial_id: str, error: Exception) -> None:
         """Write the failure down, for the table and for the user."""
-        self.said.append(self.failures.write(what, trial_id, error))
+        self.failed.append(self.failures.write(what, trial_id, error))

@@ -17,6 +17,7 @@ import pandas as pd
 
 from grokmodel.core.config import Config
 from grokmodel.families import train
+from service.analysis.failures import Failure
 from service.analysis.pending import Wish, missing
 from service.data import inputs
 from service.schedule.cluster import start_ray
@@ -42,8 +43,8 @@ class SweepResult:
     trials: pd.DataFrame
     """Rows of the `trials` table of this sweep."""
     seconds: float
-    failures: tuple[str, ...]
-    """Analyses and drawings that could not be done, a line each."""
+    failures: tuple[Failure, ...]
+    """Analyses and drawings that could not be done."""
     experiment_id: str
     """MLflow's id of the sweep."""
 
@@ -109,11 +110,11 @@ def run_sweep(
 
 def analyze_sweep(
     sweep: str, settings: Settings, wish: Wish, say: Callable[[str], None]
-) -> tuple[str, ...]:
+) -> tuple[Failure, ...]:
     """Do the analyses that a trained sweep lacks, draw it, write its report and send all that.
 
     Returns:
-        Analyses that could not be done, a line each.
+        Analyses and drawings that could not be done.
     """
     store = Store(settings)
     start_ray()
@@ -164,7 +165,7 @@ def is_complete(store: Store, sweep: str, configs: Sequence[Config], wish: Wish)
 
 
 def _result(
-    store: Store, sweep: str, experiment_id: str, started: float, failures: tuple[str, ...]
+    store: Store, sweep: str, experiment_id: str, started: float, failures: tuple[Failure, ...]
 ) -> SweepResult:
     trials = read_table(store, "trials", sweep)
     seconds = time.monotonic() - started

@@ -12,7 +12,7 @@ from grokmodel.errors import ConfigError, UserError
 from grokmodel.machine import today
 from service import provenance
 from service.analysis import tasks
-from service.analysis.failures import together
+from service.analysis.failures import Failure, lines
 from service.analysis.pending import Wish, out_of_reach
 from service.schedule import drawing, pack_size
 from service.schedule.cluster import cluster_resources, warn_unless_shared
@@ -106,12 +106,12 @@ def analyze(
     wish: Wish,
     say: Callable[[str], None],
     heartbeat: Heartbeat,
-) -> tuple[str, ...]:
-    """The analyses that the sweep lacks, its figures and report; what failed, a line each."""
+) -> tuple[Failure, ...]:
+    """The analyses that the sweep lacks, its figures and report; what failed."""
     resources = cluster_resources()
     job = tasks.Job(sweep, settings, wish)
     todo = tasks.to_do(job)
-    failures: list[str] = []
+    failures: list[Failure] = []
     if lost := out_of_reach(store, sweep, wish):
         say(lost)
     if todo:
@@ -122,12 +122,12 @@ def analyze(
             progress.add(report.trials)
             failures += report.failures
     failures += draw(store, sweep, settings)
-    for line in together(failures):
+    for line in lines(failures):
         say(f"failed: {line}")
     return tuple(failures)
 
 
-def draw(store: Store, sweep: str, settings: Settings) -> list[str]:
+def draw(store: Store, sweep: str, settings: Settings) -> list[Failure]:
     """Page and pictures of a sweep; what went wrong is returned, and harms no result."""
     try:
         drawing.draw_sweep(store, sweep, settings)
@@ -135,7 +135,7 @@ def draw(store: Store, sweep: str, settings: Settings) -> list[str]:
         raise
     except Exception as error:
         log.warning("figures of sweep %s", sweep, exc_info=True)
-        return [f"figures of sweep {sweep}: {error!r}"]
+        return [Failure(f"figures of sweep {sweep}", repr(error))]
     return []
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from grokmodel.core.checkpoint import dump_snapshot, load_snapshot
 from grokmodel.image.pack import Member
-from service.analysis.failures import together
+from service.analysis.failures import Failure, lines
 from service.analysis.pending import Wish
 from service.store.store import Store, StoreError
 from service.tables.reading import read_table
@@ -91,11 +91,11 @@ def test_a_store_that_cannot_be_used_ends_a_task_at_once(trained, store, monkeyp
 
 
 def test_one_reason_is_said_once_per_trial():
-    lost = [f"{what} of trial {trial}: s.safetensors: not found" for trial in "ab" for what in "xy"]
-    drawn = "figures of sweep mine: OSError()"
-    assert together([*lost, "x of trial c: 1 of trial 2", drawn]) == [
+    lost = [Failure(what, "s.safetensors: not found", trial) for trial in "ab" for what in "xy"]
+    others = [Failure("x", "1 of trial 2", "c"), Failure("figures of sweep mine", "OSError()")]
+    assert lines([*lost, *others]) == [
         "x, y of trial a: s.safetensors: not found",
         "x, y of trial b: s.safetensors: not found",
         "x of trial c: 1 of trial 2",
-        drawn,
+        "figures of sweep mine: OSError()",
     ]
