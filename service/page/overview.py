@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from grokmodel.configs import AXES, CONFIGS
-from grokmodel.core.outcome import PHASES
+from grokmodel.core.outcome import OF_PAIRS, PHASES
 from service.colors import PHASE_COLORS
 from service.store.store import Store
 from service.tables import clocks
@@ -38,6 +38,11 @@ CLOCKS = {
     "tau_mem": "tau mem",
 }
 CURVES = {"strict": "val_acc_strict", "val": "val_acc", "train": "train_acc"}
+CURVE_TITLES = {
+    "strict": "accuracy on strict pairs",
+    "val": "accuracy on validation pairs",
+    "train": "accuracy on training pairs",
+}
 POINTS = 40
 """Of a curve in the overview, at most."""
 
@@ -52,13 +57,14 @@ def overview(
         with_headlines: the numbers of analyses too, which are not there while a sweep is trained.
     """
     axes = [name for name in varied_fields(trials) if trials[name].nunique() > 1]
-    numbers = {name: title for name, title in OUTCOMES.items() if trials[name].notna().any()}
+    titles, curve_titles = titles_of(trials["family"].unique())
+    numbers = {name: titles[name] for name in OUTCOMES if trials[name].notna().any()}
     columns = {name: rounded(trials[name]) for name in numbers}
     words: dict[str, list[str | None]] = {}
-    for name, title in CLOCKS.items():
+    for name in CLOCKS:
         steps, text = _clock(trials, name)
         if any(text):
-            numbers[name], columns[name], words[name] = title, steps, text
+            numbers[name], columns[name], words[name] = titles[name], steps, text
     found = headlines(store, sweep, list(trials["trial_id"])) if with_headlines else {}
     for name, title in TITLES.items():
         values = [found.get(trial_id, {}).get(name) for trial_id in trials["trial_id"]]
@@ -70,6 +76,7 @@ def overview(
         "axes": [_axis(trials, name) for name in axes],
         "fixed": _fixed(trials, axes),
         "numbers": numbers,
+        "curve_titles": curve_titles,
         "curve_names": {
             family: dataclasses.asdict(CONFIGS[family].curve_names)
             for family in sorted(trials["family"].unique())
@@ -84,6 +91,22 @@ def overview(
         "typical": representatives(trials),
         "curve": _curves(store, sweep, trials),
     }
+
+
+def titles_of(families: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Titles of numbers and of curves. A family that learns no pairs has its own; several families
+    together have those of pairs."""
+    titles = OUTCOMES | CLOCKS
+    names = CONFIGS[families[0]].curve_names if len(families) == 1 else OF_PAIRS
+    if names is OF_PAIRS:
+        return titles, CURVE_TITLES
+    its = names.accuracies
+    titles |= its
+    titles |= {
+        "train_step": f"learned: {its['train_acc']}",
+        "val_step_strict": f"learned: {its['val_acc_strict']}",
+    }
+    return titles, {name: its[column] for name, column in CURVES.items() if column in its}
 
 
 def _fixed(trials: pd.DataFrame, axes: Sequence[str]) -> dict[str, Any]:

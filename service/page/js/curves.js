@@ -1,7 +1,6 @@
 // --- curves: an accuracy of every chosen trial over its steps --------------------------------------
 
 const MOST_LINES = 600;  // more could not be told apart
-const CURVE_NAMES = { strict: "strict pairs", val: "validation pairs", train: "training pairs" };
 
 function drawCurves() {
   const chosen = trials.filter(inChoice);
@@ -14,7 +13,7 @@ function drawCurves() {
   const chart = Plot.plot({
     width: Math.max(320, figure.clientWidth), height: 240, marginLeft: 44, style: plotStyle,
     x: { type: state.logSteps ? "log" : "linear", label: "training step", tickFormat: d => d.toLocaleString("en"), ticks: 6 },
-    y: { domain: [0, 1], label: `accuracy on ${CURVE_NAMES[state.curve]}`, grid: true },
+    y: { domain: [0, 1], label: core.curve_titles[state.curve], grid: true },
     color: { domain: core.phases.map(p => p.name), range: core.phases.map(p => p.color) },
     marks: [
       Plot.ruleY([0.95], { strokeDasharray: "2 3", strokeOpacity: 0.6 }),

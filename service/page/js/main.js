@@ -58,7 +58,7 @@ function drawHeader() {
     drawControls(); change();
   });
   $("curve-controls").append(
-    make("label", {}, "accuracy on ", make("select", { onchange: event => { state.curve = event.target.value; drawCurves(); } }, ...Object.entries(CURVE_NAMES).map(([v, text]) => make("option", { value: v }, text)))),
+    make("label", {}, "curve ", make("select", { onchange: event => { state.curve = event.target.value; drawCurves(); } }, ...Object.entries(core.curve_titles).map(([v, text]) => make("option", { value: v }, text)))),
     make("label", {}, make("input", { type: "checkbox", checked: true, onchange: event => { state.logSteps = event.target.checked; drawCurves(); } }), " logarithmic steps"));
   $("fixed").append(...Object.entries(core.fixed).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]));
 }

@@ -10,7 +10,7 @@ import pytest
 
 from service import page
 from service.page import html
-from service.page.overview import few, rounded
+from service.page.overview import few, rounded, titles_of
 from service.tables.reading import read_table, write_rows
 from service.tables.typical import representatives
 from tests.service.rows import finished_curve, finished_row
@@ -92,3 +92,15 @@ def test_of_many_points_the_first_and_the_last_are_kept():
     assert few(5, 10).tolist() == [0, 1, 2, 3, 4]
     found = few(1000, 40)
     assert (found[0], found[-1], len(found) <= 40) == (0, 999, True)
+
+
+def test_numbers_and_curves_have_the_names_of_what_a_family_learns():
+    titles, curves = titles_of(["parity"])
+    assert titles["val_acc_strict"] == curves["strict"] == "longer sequences"
+    assert titles["train_step"] == "learned: training sequences"
+    assert list(curves) == ["strict", "train"]  # it has no other validation
+    pairs, of_pairs = titles_of(["image"])
+    assert (pairs["train_step"], of_pairs["val"]) == (
+        "training pairs learned", "accuracy on validation pairs",
+    )  # fmt: skip
+    assert titles_of(["tokens"]) == titles_of(["image", "parity"]) == (pairs, of_pairs)
