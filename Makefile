@@ -6,8 +6,6 @@ STORE  ?= runs
 PORT   ?= 5000
 PLAN   ?= plan.zip
 OUT    ?= gpu-results
-# what is imported is compiled then; most of what is installed never is
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # to the shell, in which each is one word whatever is in it
 export STORE PORT PLAN OUT
 # a test starts Python again and again: its bytecode is kept, whatever the shell says
@@ -88,13 +86,13 @@ $(VENV)/.run: pyproject.toml constraints.txt
 		|| { echo "need Python 3.11 or newer; name one by: make PYTHON=python3.11"; exit 1; }
 	@echo "setting up $(VENV): about two minutes, once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL) -e '.[bdm]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bdm]'
 	@touch $@
 
 $(VENV)/.stack: $(VENV)/.run
-	@$(INSTALL) -e '.[stack]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[stack]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@$(INSTALL) -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
