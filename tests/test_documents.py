@@ -1,8 +1,8 @@
 """Documents that are made from code are up to date."""
 
 from service.tables.bundle import find, read
-from service.tables.dictionary import dictionary
 from service.tables.schema import TABLES
+from service.tables.schema.dictionary import dictionary
 from tests.environment import ROOT
 
 

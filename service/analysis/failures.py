@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from service.store.store import Store
-from service.tables.reading import part_key, write_rows
+from service.tables.writing import part_key, write_rows
 
 WORKER = "worker"
 """What `failures` calls the death of the process that had the trial."""

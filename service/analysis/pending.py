@@ -14,8 +14,9 @@ from service.analysis.runs import LEVELS_T
 from service.store.keys import snapshot_key
 from service.store.origins import imported_runs
 from service.store.store import Store
-from service.tables.reading import read_rows, read_table, write_rows
+from service.tables.reading import read_rows, read_table
 from service.tables.typical import representatives
+from service.tables.writing import write_rows
 from service.text import config_value, count
 
 ALL, QUICK, NONE = "all", "quick", "none"

@@ -32,7 +32,7 @@ from service.settings import Settings
 from service.store import keys
 from service.store.marks import mark
 from service.store.store import Store, StoreError
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 
 log = logging.getLogger("grok")
 

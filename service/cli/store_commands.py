@@ -19,9 +19,9 @@ from service.store.keys import figures_prefix
 from service.store.manifest import check_known, sweep_names
 from service.store.store import Store, StoreError
 from service.tables import clocks, compaction, selection
-from service.tables.dictionary import dictionary
 from service.tables.names import varied_fields
 from service.tables.reading import read_table
+from service.tables.schema.dictionary import dictionary
 from service.tables.summary import phase_table, settings_table
 from service.text import byte_size
 

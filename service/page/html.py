@@ -16,7 +16,8 @@ from service.page import detail
 from service.page.overview import overview
 from service.store import keys
 from service.store.store import Store
-from service.tables.reading import frame_of, read_table, read_tables
+from service.tables.reading import read_table, read_tables
+from service.tables.writing import frame_of
 
 Frames = Mapping[str, pd.DataFrame]
 """Table -> rows of one trial."""

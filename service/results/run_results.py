@@ -13,7 +13,7 @@ from grokmodel.run import results
 from grokmodel.run.results import Results, Trial
 from service.store.keys import snapshot_key
 from service.tables.bundle import Bundle, BundleError
-from service.tables.reading import TableError, arrow_of
+from service.tables.writing import TableError, arrow_of
 
 TABLES_OF_RUN = ("curves", "samples", "trials")
 

@@ -7,7 +7,8 @@ from service.store import marks
 from service.store.manifest import sweep_names
 from service.store.origins import add_driver, trained_on
 from service.store.store import Store
-from service.tables.reading import done_ids, read_rows, write_rows
+from service.tables.reading import done_ids, read_rows
+from service.tables.writing import write_rows
 
 
 def adopt(store: Store, plan: Plan) -> None:

@@ -30,8 +30,9 @@ from service.store.store import Entry, Store, StoreError
 from service.tables import parquet
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import ADVICE, read_part
-from service.tables.reading import TableError, one_per_key, part_key
+from service.tables.reading import one_per_key
 from service.tables.schema import TABLES, Table
+from service.tables.writing import TableError, part_key
 
 log = logging.getLogger("grok")
 

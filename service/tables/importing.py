@@ -19,8 +19,9 @@ from service.store.manifest import checked_name, read_manifest, write_manifest
 from service.store.origins import add_import, imported_runs
 from service.store.store import Store
 from service.tables.bundle import Bundle, BundleError
-from service.tables.reading import done_ids, read_arrow, read_table, write_rows
+from service.tables.reading import done_ids, read_arrow, read_table
 from service.tables.schema import TABLES
+from service.tables.writing import write_rows
 
 MARK = ("trial_id", "analysis", "settings")
 LAST = ("analyses", "trials")

@@ -1,4 +1,4 @@
-"""Rows to Parquet and back. A part is one file, written whole, named by its content's keys.
+"""Rows of Parquet tables read back, each once.
 
 There are no locks: while a table is read, parts may come, and small ones may go into a large one
 (`compaction`). `read_table` sees every row that was there when it began, once.
@@ -6,7 +6,6 @@ There are no locks: while a table is read, parts may come, and small ones may go
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,83 +15,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from grokmodel.errors import UserError
 from service.retry import retry
-from service.store.keys import table_key
 from service.store.store import Store, StoreError
 from service.tables import parquet
 from service.tables.parts import ADVICE, reading
-from service.tables.schema import SCHEMA_VERSION, TABLES, Table
+from service.tables.schema import TABLES, Table
+from service.tables.writing import TableError
 from service.text import one_line
-
-Row = Mapping[str, Any]
 
 LISTINGS = 10
 """Times that a reader lists a table whose parts go while it reads."""
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 5.0
 """Seconds before it lists again: doubled from the first to the last."""
-
-
-class TableError(UserError, RuntimeError):
-    """A table cannot be written or read. Names the table, what was found and what is needed."""
-
-
-def write_rows(store: Store, table_name: str, sweep: str, rows: Sequence[Row]) -> str | None:
-    """Write rows as one part and return its key; no rows, no part.
-
-    The name is a hash of the trials and steps in it: the same rows give the same file. A row that
-    says of which schema version it is keeps that; others are of this one.
-
-    Raises:
-        TableError: a row has a column too few or too many, a value of another type, or no key.
-    """
-    if not rows:
-        return None
-    arrow = arrow_of(table_name, rows)
-    key = part_key(table_name, sweep, rows)
-    store.put(key, parquet.to_bytes(arrow))
-    return key
-
-
-def frame_of(table_name: str, rows: Sequence[Row]) -> pd.DataFrame:
-    """Rows as they would be read back by `read_table`, but for the column `sweep`."""
-    return arrow_of(table_name, rows).to_pandas()
-
-
-def arrow_of(table_name: str, rows: Sequence[Row]) -> pa.Table:
-    """Rows of a table, checked.
-
-    Raises:
-        TableError: see `write_rows`.
-    """
-    table = TABLES[table_name]
-    columns = {c.name for c in table.columns}
-    usual = dict.fromkeys(table.optional) | {"schema_version": SCHEMA_VERSION}
-    full = [{**usual, **row} for row in rows]
-    for row in full:
-        if row.keys() != columns:
-            odd = sorted(row.keys() ^ columns)
-            raise TableError(f"table {table_name}: columns {odd} are missing or unknown")
-    whole = [c.name for c in table.columns if pa.types.is_integer(c.type)]
-    for row in full:
-        for name in whole:  # pyarrow would cut off what is behind the point
-            if isinstance(row[name], float) and not row[name].is_integer():
-                raise TableError(f"table {table_name}: {name} = {row[name]!r}; need a whole number")
-    try:
-        arrow = pa.Table.from_pylist(full, schema=table.arrow)
-    except (pa.ArrowException, OverflowError, UnicodeError) as error:
-        raise TableError(f"table {table_name}: {one_line(error)}") from error
-    for name in (*table.identity, "schema_version"):
-        if arrow.column(name).null_count:
-            raise TableError(f"table {table_name}: {name} is None; need a value in every row")
-    return arrow
-
-
-def part_key(table_name: str, sweep: str, rows: Sequence[Row]) -> str:
-    """Store key of the part that holds just these rows, of which only the keys matter."""
-    identity = TABLES[table_name].identity
-    keys = sorted(tuple(str(row[name]) for name in identity) for row in rows)
-    return table_key(table_name, sweep, hashlib.sha256(repr(keys).encode()).hexdigest()[:16])
 
 
 def read_table(

@@ -32,7 +32,7 @@ from grokmodel.families import family_of
 from service.store import keys
 from service.store.marks import mark
 from service.store.store import Store
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from service.worker.writer import Writer
 
 FINISHED_AT_ONCE = 16

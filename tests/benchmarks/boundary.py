@@ -46,7 +46,8 @@ from service.boundary.state import make_search
 from service.boundary.study import storage_url
 from service.settings import load_settings
 from service.store.store import Store
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import write_rows
 from sweeps.recipes import FAST
 from tests.benchmarks import machine
 from tests.benchmarks.boundary_truths import PACK, SIZE, distance, distances, searched, truths

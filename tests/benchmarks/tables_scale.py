@@ -29,8 +29,9 @@ from service.schedule.plan import Plan, Resources, expand, make_plan
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.compaction import MANY_PARTS, compact, merge_small
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
 from service.tables.schema import TABLES
+from service.tables.writing import write_rows
 from tests.benchmarks import machine
 
 SWEEP, OTHER_SWEEP = "scale", "other"

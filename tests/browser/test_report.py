@@ -13,7 +13,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from service import page
 from service.settings import Settings
 from service.store.store import Store
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

@@ -17,7 +17,8 @@ from service.tables.bundle import export, read
 from service.tables.importing import import_bundles
 from service.tables.parquet import DamagedPartError
 from service.tables.parts import read_part
-from service.tables.reading import done_ids, write_rows
+from service.tables.reading import done_ids
+from service.tables.writing import write_rows
 from tests.service.rows import curve_row, finish
 from tests.service.tiny import tiny_config
 from tests.tracking_servers import dead_server

@@ -17,7 +17,7 @@ from service.schedule.cluster import ClusterError
 from service.settings import Settings
 from service.store.manifest import write_manifest
 from service.store.store import Store
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from sweeps import grok_phase
 from tests.properties.strategies import share
 from tests.service.rows import finished_curve, finished_row

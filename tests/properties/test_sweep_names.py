@@ -14,7 +14,8 @@ from service.store import keys, marks
 from service.store.heartbeat import Heartbeat, heartbeats
 from service.store.manifest import checked_name, read_manifest, sweep_names, write_manifest
 from service.store.store import Store
-from service.tables.reading import done_ids, write_rows
+from service.tables.reading import done_ids
+from service.tables.writing import write_rows
 from sweeps import grok_boundary, grok_phase
 from tests.properties.strategies import share
 from tests.service.rows import finished_row

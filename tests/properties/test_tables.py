@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from service.settings import Settings
 from service.store.store import Store
 from service.tables import parquet
-from service.tables.reading import TableError, read_rows, read_table, write_rows
+from service.tables.reading import read_rows, read_table
 from service.tables.schema import SCHEMA_VERSION, TABLES
+from service.tables.writing import TableError, write_rows
 from tests.properties.strategies import ANYTHING, damages, share
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config

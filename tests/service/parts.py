@@ -1,7 +1,7 @@
 """Parts of tables, written as workers write them, and merged without waiting."""
 
 from service.tables.compaction import compact
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.rows import curve_row
 
 

@@ -8,8 +8,8 @@ from grokmodel.image.pack import Member
 from service.analysis.registry import ANALYSES
 from service.store import keys
 from service.store.manifest import write_manifest
-from service.tables.reading import write_rows
 from service.tables.schema import TABLES
+from service.tables.writing import write_rows
 
 NAN = float("nan")
 

@@ -85,7 +85,7 @@ def test_trials_of_several_families_live_in_one_table(settings, store):
 def test_rows_from_before_there_were_families_are_of_images(settings, store):
     from service.store.keys import table_key
     from service.tables import parquet
-    from service.tables.reading import arrow_of
+    from service.tables.writing import arrow_of
     from tests.service.rows import finished_row
 
     rows = arrow_of("trials", [finished_row(tiny_config())]).drop_columns("family")

@@ -7,7 +7,8 @@ import optuna
 from service.boundary.search import find_boundary
 from service.boundary.study import storage_url
 from service.store import keys
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import write_rows
 from tests.service.planes import small_plane
 from tests.service.rows import finished_row
 

@@ -11,7 +11,8 @@ import ray
 
 from service.store import keys
 from service.store.manifest import write_manifest
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import write_rows
 from sweeps import grok_phase
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from service.store.manifest import write_manifest
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.environment import (
     GROK,
     GROK_PHASE,

@@ -13,7 +13,8 @@ from service.results import open_sweep
 from service.settings import Settings
 from service.store.manifest import write_manifest
 from service.store.store import Store
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import write_rows
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 

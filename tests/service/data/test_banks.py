@@ -4,7 +4,8 @@ from grokmodel.errors import DataError
 from service.data.banks import bind_images
 from service.settings import Settings
 from service.store.store import Store
-from service.tables.reading import done_ids, write_rows
+from service.tables.reading import done_ids
+from service.tables.writing import write_rows
 from tests.grokmodel.data_files import random_part, write_emnist
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config

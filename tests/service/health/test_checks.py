@@ -12,7 +12,7 @@ from service.health import checks
 from service.health.finding import FAIL, NOTE, OK, WARNING
 from service.store.objects import Entry
 from service.store.store import Store
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.grokmodel.data_files import random_blocks, write_omniglot
 from tests.service.health.findings import levels, only, words
 from tests.service.rows import finished_row

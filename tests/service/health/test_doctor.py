@@ -9,7 +9,7 @@ from service.health.doctor import bounded
 from service.health.finding import FAIL, OK, Check, Finding
 from service.store import keys
 from service.store.manifest import write_manifest
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.health.findings import only
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config

@@ -23,7 +23,8 @@ from service.store import keys
 from service.store.heartbeat import heartbeat_key
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
-from service.tables.reading import TableError, read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import TableError, write_rows
 from service.worker.pack_run import PackJob
 from tests.service.packs import run_pack
 from tests.service.rows import finished_row

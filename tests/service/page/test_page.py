@@ -11,8 +11,9 @@ import pytest
 from service import page
 from service.page import html
 from service.page.overview import few, rounded, titles_of
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
 from service.tables.typical import representatives
+from service.tables.writing import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

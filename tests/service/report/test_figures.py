@@ -10,7 +10,7 @@ from grokmodel.configs import CONFIGS
 from grokmodel.errors import ConfigError
 from service.colors import PHASE_COLORS
 from service.report import figures, phase_figures, sweep_figures
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.rows import curve_row, finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

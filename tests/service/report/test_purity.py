@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service import page, report
 from service.report import sweep_figures, trial_figures
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

@@ -8,7 +8,7 @@ from service.report.figures import render
 from service.report.sweep_figures import ACROSS
 from service.results import ResultError, open_sweep
 from service.store.manifest import write_manifest
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.environment import python
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config

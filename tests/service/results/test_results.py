@@ -22,8 +22,9 @@ from service.store import keys
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.names import changed_fields
-from service.tables.reading import read_rows, read_table, write_rows
+from service.tables.reading import read_rows, read_table
 from service.tables.selection import NoTrialError
+from service.tables.writing import write_rows
 from sweeps import grok_phase
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config

@@ -4,7 +4,7 @@ import pytest
 
 from service.schedule.drawing import draw_sweep, is_drawn
 from service.store import keys, marks
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

@@ -3,7 +3,7 @@
 from service.analysis.pending import Wish
 from service.report import figures
 from service.schedule import driver, stages
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

@@ -9,7 +9,7 @@ from grokmodel.image.config import TrialConfig
 from service.schedule import plan as planning
 from service.schedule.plan import Resources, cost, expand, make_plan, pack
 from service.schedule.stages import check_program
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.benchmarks import tables_scale
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config

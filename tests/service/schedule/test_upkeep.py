@@ -12,7 +12,8 @@ from service.schedule.drawing import is_drawn
 from service.schedule.upkeep import EVERY_S, MOST_SHARE, Upkeep
 from service.tables import compaction
 from service.tables.compaction import merge_small
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 

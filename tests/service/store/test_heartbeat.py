@@ -13,7 +13,7 @@ from service.store import heartbeat, keys, marks
 from service.store.heartbeat import Heartbeat, heartbeat_key, heartbeats
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 

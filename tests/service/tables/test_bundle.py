@@ -14,8 +14,9 @@ from service.store.manifest import read_manifest, write_manifest
 from service.store.objects import StoreError
 from service.store.store import Store
 from service.tables.bundle import BY_DEFAULT, EXPORTED, INDEX, BundleError, export, find, read
-from service.tables.reading import done_ids, read_table, read_tables, write_rows
+from service.tables.reading import done_ids, read_table, read_tables
 from service.tables.schema import TABLES
+from service.tables.writing import write_rows
 from tests.service.rows import analyze, finish, finished_row
 from tests.service.tables.bundles import CONFIGS, FACTS, TABLES_OF, files, take
 from tests.service.tiny import tiny_config

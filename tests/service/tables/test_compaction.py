@@ -9,9 +9,10 @@ import pytest
 
 from service.store.keys import table_key
 from service.store.store import Entry, Store, StoreError
-from service.tables import compaction, reading
+from service.tables import compaction, writing
 from service.tables.compaction import MANY_PARTS, compact, merge_small, tidy
-from service.tables.reading import TableError, read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import TableError, write_rows
 from tests.service.parts import keys_of, now, parts, write_curves
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
@@ -64,7 +65,7 @@ def test_a_part_that_shares_trials_with_two_groups_leaves_no_row_twice(store, mo
 
 def test_a_row_of_a_newer_schema_survives_its_older_self(store, monkeypatch):
     for version in (2, 1):
-        monkeypatch.setattr(reading, "SCHEMA_VERSION", version)
+        monkeypatch.setattr(writing, "SCHEMA_VERSION", version)
         more = [curve_row("a", 20)] if version == 1 else []
         rows = [curve_row("a", 10, loss=float(version)), *more]
         write_rows(store, "curves", "one", rows)

@@ -12,7 +12,8 @@ from service.store import store as store_module
 from service.store.store import Store
 from service.tables import compaction, reading
 from service.tables.compaction import compact
-from service.tables.reading import TableError, read_table, write_rows
+from service.tables.reading import read_table
+from service.tables.writing import TableError, write_rows
 from tests.service.parts import keys_of, now, parts, write_curves
 from tests.service.rows import curve_row
 

@@ -4,7 +4,7 @@ import pytest
 
 from service.analysis.registry import ANALYSES
 from service.tables.headlines import headlines
-from service.tables.reading import write_rows
+from service.tables.writing import write_rows
 from tests.service.rows import analyze, finish, made_up_rows
 from tests.service.tiny import tiny_config
 

@@ -9,7 +9,8 @@ from service.health.finding import FAIL
 from service.store.store import Store, StoreError
 from service.tables import parquet
 from service.tables.compaction import tidy
-from service.tables.reading import TableError, read_rows, read_table
+from service.tables.reading import read_rows, read_table
+from service.tables.writing import TableError
 from tests.service.parts import now, parts, write_curves
 
 DELETE = "delete it and run its sweep again"

@@ -9,16 +9,10 @@ import pytest
 
 from service.store.keys import table_key
 from service.store.store import Store
-from service.tables import reading
-from service.tables.reading import (
-    TableError,
-    done_here_and_elsewhere,
-    done_ids,
-    read_rows,
-    read_table,
-    write_rows,
-)
+from service.tables import writing
+from service.tables.reading import done_here_and_elsewhere, done_ids, read_rows, read_table
 from service.tables.schema import SCHEMA_VERSION, TABLES
+from service.tables.writing import TableError, write_rows
 from tests.service.parts import keys_of, now, write_curves
 from tests.service.rows import curve_row, finished_row
 from tests.service.tiny import tiny_config
@@ -128,7 +122,7 @@ def test_a_row_of_a_newer_schema_takes_the_place_of_the_old_one(store, monkeypat
     """Whatever the names of their parts: both orders."""
     for trial_id, versions in (("a", (2, 1)), ("b", (1, 2))):
         for version in versions:
-            monkeypatch.setattr(reading, "SCHEMA_VERSION", version)
+            monkeypatch.setattr(writing, "SCHEMA_VERSION", version)
             more = [curve_row(trial_id, 20)] if version == 1 else []  # parts of other names
             rows = [curve_row(trial_id, 10, loss=float(version)), *more]
             write_rows(store, "curves", "one", rows)

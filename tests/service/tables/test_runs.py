@@ -9,8 +9,9 @@ import pytest
 from grokmodel.core.rows import curve_rows, run_id
 from service.schedule.plan import Plan
 from service.schedule.reuse import adopt
-from service.tables.reading import read_table, write_rows
+from service.tables.reading import read_table
 from service.tables.schema import TABLES
+from service.tables.writing import write_rows
 from tests.service.parts import now
 from tests.service.rows import finished_member, finished_row
 from tests.service.tiny import tiny_config

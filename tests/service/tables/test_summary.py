@@ -11,8 +11,8 @@ import pytest
 from service.cli.commands import build_parser
 from service.settings import Settings, sqlite_uri
 from service.store.store import Store
-from service.tables.reading import write_rows
 from service.tables.summary import closing_words, phase_table, settings_table, ui_command
+from service.tables.writing import write_rows
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
