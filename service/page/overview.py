@@ -96,17 +96,16 @@ def overview(
 def titles_of(families: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Titles of numbers and of curves. A family that learns no pairs has its own; several families
     together have those of pairs."""
-    titles = OUTCOMES | CLOCKS
     names = CONFIGS[families[0]].curve_names if len(families) == 1 else OF_PAIRS
     if names is OF_PAIRS:
-        return titles, CURVE_TITLES
+        return OUTCOMES | CLOCKS, CURVE_TITLES
     its = names.accuracies
-    titles |= its
-    titles |= {
+    clocks_of_its = {
         "train_step": f"learned: {its['train_acc']}",
         "val_step_strict": f"learned: {its['val_acc_strict']}",
     }
-    return titles, {name: its[column] for name, column in CURVES.items() if column in its}
+    curves = {name: its[column] for name, column in CURVES.items() if column in its}
+    return OUTCOMES | CLOCKS | its | clocks_of_its, curves
 
 
 def _fixed(trials: pd.DataFrame, axes: Sequence[str]) -> dict[str, Any]:

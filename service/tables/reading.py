@@ -59,8 +59,8 @@ def read_arrow(
     where: Any = None,
 ) -> pa.Table:
     """The same before it is a frame, in which whole numbers with nulls become floats."""
-    # before the rows, as it is written after them: so those of its run are there
-    runs = _runs(store, sweep, trial_ids) if "run_id" in TABLES[table_name].key else None
+    has_runs = "run_id" in TABLES[table_name].key
+    runs = _runs(store, sweep, trial_ids) if has_runs else {}
     return _of_runs(runs, store, table_name, sweep, trial_ids, columns, where)
 
 
@@ -78,16 +78,13 @@ def read_tables(
     """
     runs, where = _runs(store, sweep, trial_ids), where or {}
     return {
-        name: _of_runs(
-            runs if "run_id" in TABLES[name].key else None,
-            store, name, sweep, trial_ids, None, where.get(name),
-        ).to_pandas()
+        name: _of_runs(runs, store, name, sweep, trial_ids, None, where.get(name)).to_pandas()
         for name in table_names
-    }  # fmt: skip
+    }
 
 
 def _of_runs(
-    runs: Mapping[str, str] | None,
+    runs: Mapping[str, str],
     store: Store,
     table_name: str,
     sweep: str | None,
@@ -102,7 +99,7 @@ def _of_runs(
     found = _load(store, table_name, sweep, trial_ids, names, where)
     frame = found.select(key).to_pandas()
     is_odd = outdated(frame, table)
-    if runs is not None:
+    if "run_id" in table.key:
         its_run = frame["trial_id"].map(runs)
         is_odd |= its_run.notna() & (its_run != frame["run_id"])
     if is_odd.any():
@@ -111,7 +108,8 @@ def _of_runs(
 
 
 def _runs(store: Store, sweep: str | None, trial_ids: Iterable[str] | None) -> dict[str, str]:
-    """The run of every trial that is done."""
+    """The run of every trial that is done. Asked for before other tables, as it is written after
+    them: so the rows of its run are there."""
     trials = read_table(store, "trials", sweep, trial_ids, ["trial_id", "run_id"])
     return dict(zip(trials["trial_id"], trials["run_id"], strict=True))
 
