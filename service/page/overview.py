@@ -105,7 +105,7 @@ def titles_of(families: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         "val_step_strict": f"learned: {its['val_acc_strict']}",
     }
     curves = {name: its[column] for name, column in CURVES.items() if column in its}
-    return OUTCOMES | CLOCKS | its | clocks_of_its, curves
+    return {**OUTCOMES, **CLOCKS, **its, **clocks_of_its}, curves
 
 
 def _fixed(trials: pd.DataFrame, axes: Sequence[str]) -> dict[str, Any]:
