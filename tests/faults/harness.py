@@ -42,7 +42,7 @@ SLACK_S = 3.0
 """Beyond an interval: a round, and the time that a resume point takes to arrive."""
 SWEEP_S = 600.0
 TRIALS = 12
-FAULTS_A_SWEEP = 7
+FAULTS_A_SWEEP = 10
 MAX_STARTS = 8
 TIMINGS = ["wall_s", "device", "sweep"]
 
