@@ -68,6 +68,7 @@ def page(
         libraries=[_text(name) for name in LIBRARIES],
         scripts=[_text(f"js/{name}") for name in SCRIPTS],
         core=_squeezed(core),
+        curve_names=core["curve_names"],
         blobs=blobs,
         pictures={
             title: base64.b64encode(data).decode() for title, data in (pictures or {}).items()
