@@ -18,6 +18,7 @@ from grokmodel.configs import CONFIGS
 from grokmodel.core import checkpoint
 from grokmodel.core.checkpoint import CheckpointError
 from grokmodel.core.config import Config
+from grokmodel.core.execution import AUTO
 from grokmodel.core.family import Family, Inputs
 from grokmodel.core.member import Member
 from grokmodel.core.training import Round
@@ -44,7 +45,7 @@ def train(
     members: Sequence[Member[Any]],
     inputs: Inputs,
     device: torch.device,
-    mode: str | None = None,
+    mode: str = AUTO,
 ) -> Iterator[Round[Any]]:
     """Train members of one shape until each has finished; see `Family.train`."""
     if not members:

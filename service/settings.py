@@ -17,7 +17,7 @@ ARTIFACTS = "mlartifacts"
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#]+)*/*$")
 SQLITE = re.compile(r"(sqlite(?:\+\w+)?://)(?:/([^?]*))?(\?.*)?", re.DOTALL)
 """Scheme, file and query."""
-PROGRAMS = ("eager", "graph", "compiled")
+PROGRAMS = ("auto", "eager", "graph", "compiled")
 """As in `grokmodel.core.execution`, which loads torch."""
 SECRETS = (
     # a user alone is a token on the web; of a database, which may ask for no password, it is a name
@@ -47,8 +47,8 @@ class Settings:
     """Seconds between resume points, the work that a kill can cost; GROK_CHECKPOINT_S."""
     optuna: str = ""
     """Database of Optuna's studies; GROK_OPTUNA, by default SQLite inside a folder store."""
-    program: str | None = None
-    """How steps are run, one of PROGRAMS; GROK_PROGRAM, by default what suits the device."""
+    program: str = "auto"
+    """How steps are run, one of PROGRAMS; GROK_PROGRAM, by default what suits device and trials."""
 
     @property
     def artifacts(self) -> str:
@@ -191,9 +191,9 @@ def _seconds(name: str, default: float) -> float:
     return seconds
 
 
-def _program(name: str) -> str | None:
-    text = os.environ.get(name) or None
-    if text and text not in PROGRAMS:
+def _program(name: str) -> str:
+    text = os.environ.get(name) or PROGRAMS[0]
+    if text not in PROGRAMS:
         raise SettingsError(f"{name} = {text!r}: need one of {', '.join(PROGRAMS)}")
     return text
 

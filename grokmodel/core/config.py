@@ -6,6 +6,7 @@ import abc
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, cast
@@ -72,6 +73,8 @@ class Config(abc.ABC):
         ConfigError: on construction, naming the first field at fault, its value, what is allowed.
     """
 
+    worth_compiling: ClassVar[float] = math.inf
+    """`cost` of all steps of a trial from which on compiled ones pay on a CPU."""
     curve_names: ClassVar[CurveNames] = OF_PAIRS
 
     family: str = declare_family(FIRST_FAMILY)

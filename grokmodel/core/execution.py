@@ -1,17 +1,25 @@
-"""How a step of many small kernels is run on a GPU: as one CUDA graph.
+"""How a step of many small kernels is run: as one CUDA graph on a GPU, compiled on a CPU.
 
-A step launches some hundred kernels of a few microseconds each; launched one by one, the device
-waits for the host most of the time. A captured step is launched as a whole. That is possible
-because a step is a pure function of what lies on the device: weights, moments and step counters
-are updated in place, noise is a function of the step counter, and nothing is read back.
+A step launches some hundred kernels of a few microseconds each; launched one by one, a GPU waits
+for the host most of the time. A captured step is launched as a whole. That is possible because a
+step is a pure function of what lies on the device: weights, moments and step counters are updated
+in place, noise is a function of the step counter, and nothing is read back. A CPU waits for memory
+instead: compiled, kernels that go through the same numbers are one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 
+AUTO = "auto"
 EAGER, GRAPH, COMPILED = "eager", "graph", "compiled"
 MODES = (EAGER, GRAPH, COMPILED)
 """Kernel by kernel; as one CUDA graph; the loss compiled by torch, and on a GPU one graph too."""
@@ -20,9 +28,31 @@ WARMUP_STEPS = 3
 They are steps like all others, so nothing needs to be undone."""
 
 
-def default_mode(device: torch.device) -> str:
-    """One CUDA graph on a GPU, kernel by kernel on a CPU."""
-    return GRAPH if device.type == "cuda" else EAGER
+def default_mode(device: torch.device, configs: Sequence[Any] = ()) -> str:
+    """One CUDA graph on a GPU; on a CPU compiled if that pays and can be done, else eager.
+
+    Whole trials decide, not what is left of them, so that a resumed one goes on as it began.
+
+    Args:
+        configs: of the trials of a pack.
+    """
+    if device.type == "cuda":
+        return GRAPH
+    pays = any(config.cost * config.steps >= config.worth_compiling for config in configs)
+    return COMPILED if pays and is_compilable(configs) and has_compiler() else EAGER
+
+
+def is_compilable(configs: Sequence[Any]) -> bool:
+    """Whether torch can compile steps of these trials on a CPU: for sums in bfloat16 torch 2.13
+    writes C++ that declares one name twice."""
+    return all(getattr(config, "precision", "") != "bfloat16" for config in configs)
+
+
+def has_compiler() -> bool:
+    """Whether this machine has what torch compiles with on a CPU: C++ and the headers of Python."""
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    return shutil.which(compiler) is not None and header.exists()
 
 
 def allow_tf32() -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from grokmodel.core.execution import EAGER, default_mode
+from grokmodel.core.execution import AUTO, EAGER, default_mode
 from grokmodel.core.member import Member
 from grokmodel.core.outcome import Evaluation
 from grokmodel.core.rows import Finished, Row, curve_rows, trial_row
@@ -68,14 +68,15 @@ class Family(ABC):
         members: Sequence[Any],
         inputs: Inputs,
         device: torch.device,
-        mode: str | None = None,
+        mode: str = AUTO,
     ) -> Iterator[Round[Any]]:
         """Train members of one shape until each has finished; yields after every evaluation.
 
         Args:
-            mode: by default one CUDA graph on a GPU.
+            mode: one of `execution.MODES`, or AUTO for `default_mode`.
         """
-        mode = mode or default_mode(device)
+        if mode == AUTO:
+            mode = default_mode(device, [member.config for member in members])
         return rounds(
             members,
             fuse=lambda live: self.fuse(live, inputs, device, mode),

@@ -21,17 +21,20 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from grokmodel.core.execution import COMPILED, EAGER, CapturedStep, allow_tf32
+from grokmodel.core.execution import COMPILED, EAGER, GRAPH, CapturedStep, allow_tf32
 from grokmodel.core.member import Member, Params
 from grokmodel.core.optim import Hyper, Optimizer, OptimState
 from grokmodel.core.outcome import Evaluation
 
-RESTACK_ON_GPU = 0.5
-"""Share of live members at which a GPU pack is stacked anew: small members cost it little there. On
-a CPU every member costs its full time, so a pack is stacked anew as soon as one has stopped."""
+RESTACK_AT = {EAGER: 1.0, GRAPH: 0.5, COMPILED: 0.5}
+"""Share of live members at which a pack is stacked anew. Eager on a CPU every member costs its full
+time and another size costs nothing, so that is as soon as one has stopped; a graph has to be
+captured anew and a compiled step compiled anew."""
 
 M_ = TypeVar("M_", bound=Member[Any])
 P_ = TypeVar("P_", bound="Pack[Any]")
+Batch = Any
+"""What a loss is of besides weights: tensors with a leading member axis, in a tuple if several."""
 
 
 class Pack(ABC, Generic[M_]):
@@ -45,6 +48,7 @@ class Pack(ABC, Generic[M_]):
     def __init__(self, members: Sequence[M_], device: torch.device, mode: str = EAGER) -> None:
         self.members = list(members)
         self.device = device
+        self.mode = mode
         states = [vars(m.state) for m in self.members]
         self.state = OptimState(
             **{name: self._stacked([state[name] for state in states]) for name in states[0]}
@@ -60,7 +64,10 @@ class Pack(ABC, Generic[M_]):
         self.optimizer = Optimizer(self.state, self.hyper, first.optimizer, self.layout.matrices)
         self.seed_M = self.column([c.seed for c in configs])
         self.loss_sum_M = torch.zeros(len(configs), device=device)
-        self._compiled = torch.compile(self.loss, dynamic=False) if mode == COMPILED else None
+        self._compiled: Callable[[Tensor, Batch], Tensor] | None = None
+        if mode == COMPILED:
+            torch.compiler.reset()  # it gives up at the eighth size that a process compiles
+            self._compiled = torch.compile(self.loss_on, dynamic=False)
         self._captured: CapturedStep | None = None
         if mode != EAGER and device.type == "cuda":
             self._captured = CapturedStep(device)
@@ -70,8 +77,16 @@ class Pack(ABC, Generic[M_]):
         return self.layout.views(rows_Mn)
 
     @abstractmethod
+    def batch(self, step_M: Tensor) -> Batch:
+        """What is drawn for batch number `step_M` of every member."""
+
+    @abstractmethod
+    def loss_on(self, weights_Mn: Tensor, batch: Batch) -> Tensor:
+        """Loss (M,) of every member on a batch."""
+
     def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
         """Training loss (M,) of every member on its batch number `step_M`."""
+        return self.loss_on(weights_Mn, self.batch(step_M))
 
     def step(self) -> None:
         """Train every member once; adds their losses to `loss_sum_M`."""
@@ -83,8 +98,11 @@ class Pack(ABC, Generic[M_]):
     def _step(self) -> None:
         """Draw a batch per member, take the gradient, update."""
         weights_Mn = self.state.weights.detach().requires_grad_()
-        loss = self._compiled or self.loss
-        loss_M = loss(weights_Mn, self.state.step)
+        # drawn outside of what is compiled: random numbers take longer to compile than the model,
+        # and gain nothing by it
+        batch = self.batch(self.state.step)
+        loss_on = self._compiled or self.loss_on
+        loss_M = loss_on(weights_Mn, batch)
         # members share no weight, so the gradient of the sum holds each member's own
         (grad_Mn,) = torch.autograd.grad(loss_M.sum(), weights_Mn)
         self.optimizer.update(grad_Mn)
@@ -145,12 +163,12 @@ def rounds(
     live = [m for m in members if not m.finished]
     while live:
         pack = fuse(live)
-        keep = RESTACK_ON_GPU if pack.device.type == "cuda" else 1.0
         fresh = [m for m in live if not m.curve]
         if fresh:
             yield _round(pack, fresh, evaluate, time.perf_counter(), steps=0)
         stacked, every = len(live), live[0].config.eval_every
-        while live and not (len(live) < stacked and len(live) <= keep * stacked):
+        keep = RESTACK_AT[pack.mode] * stacked
+        while live and not (len(live) < stacked and len(live) <= keep):
             started = time.perf_counter()
             for _ in range(every):
                 pack.step()

@@ -118,11 +118,9 @@ class Pack(training.Pack[Member]):
         """Named parameters from weights or their average, in the precision of the trials."""
         return self.layout.views(rows_Mn.to(self.dtype))
 
-    def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
-        return self.loss_of(self.params(weights_Mn), step_M)
-
-    def loss_of(self, params: Params, step_M: Tensor) -> Tensor:
-        """Training loss of every member on its batch number `step_M`: (M,)."""
+    def batch(self, step_M: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Operands (M, B, 2) as rows of the bank, images of results (M, B, X), the same with noise
+        (M, B, C, X / C), and the noise levels of the batch (M, T)."""
         B = self.shape.batch
         triplet_MB3 = self._draw_pairs(step_M, B)
         image_MB3 = self.draw_images(triplet_MB3, noise.TRAIN_IMAGE, step_M)
@@ -132,8 +130,14 @@ class Pack(training.Pack[Member]):
         eps_MBX = noise.normal(self.seed_M, noise.TRAIN_NOISE, step_M, B, x0_MBCX[0, 0].numel())
         x0_MBX = x0_MBCX.flatten(2)
         x_t_MBX = flow.interpolate(x0_MBX, eps_MBX, t_MT)
-        operands = self.operands(params, image_MB3[..., :2])
-        x0_hat = denoise(params, self.shape, operands, x_t_MBX.view_as(x0_MBCX), t_MT)
+        return image_MB3[..., :2], x0_MBX, x_t_MBX.view_as(x0_MBCX), t_MT
+
+    def loss_on(self, weights_Mn: Tensor, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        """Mean squared error of the denoised image, or of the velocity: (M,)."""
+        image_MB2, x0_MBX, x_t_MBCX, t_MT = batch
+        params = self.params(weights_Mn)
+        operands = self.operands(params, image_MB2)
+        x0_hat = denoise(params, self.shape, operands, x_t_MBCX, t_MT)
         clip = self.t_clip_M if self.shape.loss == "velocity" else None
         return flow.loss_per_member(x0_hat.flatten(2).float(), x0_MBX, t_MT, clip)
 

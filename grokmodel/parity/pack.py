@@ -104,9 +104,9 @@ class Pack(training.Pack[Member]):
         node_MB = self.train_MN.gather(1, order_MN.gather(1, at_MB))
         return node_MB, (slot_B < rows_M1) / rows_M1
 
-    def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
-        """Mean squared error (M,) of every member on its batch number `step_M`."""
-        node_MB, share_MB = self.batch(step_M)
+    def loss_on(self, weights_Mn: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Weighted squared error (M,) of every member."""
+        node_MB, share_MB = batch
         p = self.params(weights_Mn)
         h = hidden_after(p, self.symbols_KT[node_MB], self.length_K[node_MB])
         error_MB = squared_error(readout(p, h), self.parity_K[node_MB])

@@ -74,17 +74,14 @@ class Pack(training.Pack[Member]):
         self.t_uniform_M = self.column([False for _ in configs])
         self.val_MQX = torch.from_numpy(np.stack([signs(val) for _, val in splits])).to(device)
 
-    def batch(self, step_M: Tensor) -> Tensor:
-        """Training images (M, B, X) of the batch that comes after so many steps."""
-        u_MB = noise.uniform(self.seed_M, IMAGE, step_M, self.shape.batch)
-        index_MB = (u_MB * self.count_M1).long()
-        return self.train_MNX.gather(1, index_MB[..., None].expand(-1, -1, PIXELS))
-
-    def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
-        """Loss (M,) of every member on its batch number `step_M`."""
-        u_MB = noise.uniform(self.seed_M, TIME, step_M, self.shape.batch)
-        noise_MBX = noise.normal(self.seed_M, NOISE, step_M, self.shape.batch, PIXELS)
-        return self.loss_on(weights_Mn, self.batch(step_M), u_MB, noise_MBX)
+    def batch(self, step_M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training images (M, B, X) of the batch that comes after so many steps; shares (M, B) of
+        the noise levels of training that are lower than each one's; noise (M, B, X)."""
+        B = self.shape.batch
+        index_MB = (noise.uniform(self.seed_M, IMAGE, step_M, B) * self.count_M1).long()
+        x_MBX = self.train_MNX.gather(1, index_MB[..., None].expand(-1, -1, PIXELS))
+        u_MB = noise.uniform(self.seed_M, TIME, step_M, B)
+        return x_MBX, u_MB, noise.normal(self.seed_M, NOISE, step_M, B, PIXELS)
 
     def held_out_loss(self, weights_Mn: Tensor) -> Tensor:
         """Loss (M,) on valid images that do not train; of a flow at evenly spread noise levels and
@@ -92,15 +89,12 @@ class Pack(training.Pack[Member]):
         Q = self.val_MQX.shape[1]
         u_MQ = (torch.arange(Q, device=self.device) + 0.5).expand(len(self.members), Q) / Q
         noise_MQX = noise.normal(self.seed_M, VAL_NOISE, torch.zeros_like(self.seed_M), Q, PIXELS)
-        return self.loss_on(weights_Mn, self.val_MQX, u_MQ, noise_MQX)
+        return self.loss_on(weights_Mn, (self.val_MQX, u_MQ, noise_MQX))
 
-    def loss_on(self, weights_Mn: Tensor, x_MBX: Tensor, u_MB: Tensor, noise_MBX: Tensor) -> Tensor:
+    def loss_on(self, weights_Mn: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Mean loss (M,) on images: of a flow, squared error of x0_hat; else cross-entropy per
-        pixel, which has no use for noise.
-
-        Args:
-            u_MB: shares of the noise levels of training that are lower, in (0, 1).
-        """
+        pixel, which has no use for noise."""
+        x_MBX, u_MB, noise_MBX = batch
         p = self.params(weights_Mn)
         if self.shape.model != FLOW:
             bits_MBX = (x_MBX > 0).to(x_MBX.dtype)

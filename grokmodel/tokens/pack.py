@@ -61,9 +61,13 @@ class Pack(training.Pack[Member]):
         index_MQ = pair_MQ2[..., 0] * self.shape.P + pair_MQ2[..., 1]
         return self.result_MPP.flatten(1).gather(1, index_MQ)
 
-    def loss(self, weights_Mn: Tensor, step_M: Tensor) -> Tensor:
-        """Mean cross-entropy over all training pairs, (M,); every step has the same batch."""
-        a_MQ, b_MQ = self.train_MQ2.unbind(2)
+    def batch(self, step_M: Tensor) -> Tensor:
+        """All training pairs (M, Q, 2): every step has the same."""
+        return self.train_MQ2
+
+    def loss_on(self, weights_Mn: Tensor, batch: Tensor) -> Tensor:
+        """Mean cross-entropy over all training pairs, (M,)."""
+        a_MQ, b_MQ = batch.unbind(2)
         logits_MQP = forward(self.params(weights_Mn), self.shape, a_MQ, b_MQ)
         return (cross_entropy(logits_MQP, self.target_MQ) * self.share_MQ).sum(1).float()
 

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from grokmodel.core.config import Config
-from grokmodel.core.execution import default_mode
+from grokmodel.core.execution import AUTO, COMPILED, default_mode
 from grokmodel.core.pack_size import Measured, best_size, measure_pack
 from grokmodel.families import family_of
 from service.data.inputs import inputs_of_steps
@@ -58,6 +58,20 @@ def in_bfloat16(plan: Plan, seconds: Mapping[Hashable, float], data_root: str) -
         return None  # or it has no choice
     rounded = type(config).from_dict(config.to_dict() | {"precision": "bfloat16"})
     return seconds[config.shape] * _measure(rounded, data_root, members).rate
+
+
+def compiled_packs(plan: Plan, program: str, on_gpu: bool) -> int:
+    """Packs of a plan whose steps are compiled, judged by this machine's compiler."""
+    device = torch.device("cuda" if on_gpu else "cpu")
+    modes = [default_mode(device, pack) if program == AUTO else program for pack in plan.packs]
+    return modes.count(COMPILED)
+
+
+def program_note(plan: Plan, program: str, on_gpu: bool) -> str:
+    """What there is to say of it in a plan's line, or nothing."""
+    some = compiled_packs(plan, program, on_gpu)
+    of = "" if some == len(plan.packs) else f" {some} of them"
+    return f",{of} compiled first, which takes about a minute" if some else ""
 
 
 def this_device() -> torch.device:

@@ -98,7 +98,13 @@ def dry_run(sweep: str, configs: Sequence[Config], settings: Settings) -> str:
     lines.append(
         f"  cost          {duration(wall)} of training at most; settled trials stop earlier"
     )
-    gain = pack_size.in_bfloat16(plan, seconds, settings.data_root)
+    compiled = pack_size.compiled_packs(plan, settings.program, resources.kind == "gpu")
+    if compiled:
+        lines.append(
+            f"  program       compiled in {compiled} of {len(plan.packs)} packs, which makes them "
+            "faster than was measured"
+        )
+    gain = None if compiled else pack_size.in_bfloat16(plan, seconds, settings.data_root)
     if gain is not None and gain > WORTH_SAYING:
         lines.append(f"  faster        {gain:.1f} times by --precision bfloat16, measured here")
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from service.worker.writer import Writer
 REPORT_S = 5.0
 """Seconds between reports of a pack that is trained and waits for its rows to be written."""
 
-Trainer = Callable[[Sequence[Member[Any]], Inputs, torch.device, str | None], Iterator[Round[Any]]]
+Trainer = Callable[[Sequence[Member[Any]], Inputs, torch.device, str], Iterator[Round[Any]]]
 """What trains a pack: `families.train`, or what takes its place in a benchmark."""
 
 

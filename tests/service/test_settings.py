@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from grokmodel.core.execution import MODES
+from grokmodel.core.execution import AUTO, MODES
 from service.boundary.study import BoundaryStudy, storage_url
 from service.settings import PROGRAMS, SettingsError, load_settings, sqlite_file, sqlite_uri
 from service.tracking.client import Tracking
@@ -93,10 +93,13 @@ def test_what_is_absolute_stays_as_it_is(monkeypatch, tmp_path, uri):
     assert load_settings(str(tmp_path)).tracking_uri == uri
 
 
-def test_a_program_is_one_of_three(monkeypatch, tmp_path):
-    assert set(PROGRAMS) == set(MODES)
+def test_a_program_is_one_of_those_that_there_are(monkeypatch, tmp_path):
+    assert (AUTO, *MODES) == PROGRAMS
+    assert load_settings(str(tmp_path)).program == AUTO
     monkeypatch.setenv("GROK_PROGRAM", "compiled")
     assert load_settings(str(tmp_path)).program == "compiled"
     monkeypatch.setenv("GROK_PROGRAM", "fast")
-    with pytest.raises(SettingsError, match=r"GROK_PROGRAM = 'fast': need one of eager, graph"):
+    with pytest.raises(
+        SettingsError, match=r"GROK_PROGRAM = 'fast': need one of auto, eager, graph"
+    ):
         load_settings(str(tmp_path))

@@ -122,8 +122,8 @@ def test_the_loss_of_a_member_is_its_training_loss_with_the_averaged_weights(tra
     member, fuse = trained
     rows = learning_coefficient(member, fuse, SAMPLES, Langevin(chains=2, steps=6, burn_in=2))
     pack = fuse([member])
-    params = pack.layout.views(pack.state.average)
-    losses = [float(pack.loss_of(params, torch.tensor([step]))[0]) for step in range(2, 6)]
+    average = pack.state.average
+    losses = [float(pack.loss(average, torch.tensor([step]))[0]) for step in range(2, 6)]
     assert [row.loss for row in rows] == pytest.approx([np.mean(losses)] * 2, rel=1e-5)
     assert {row.samples for row in rows} == {SAMPLES}
 

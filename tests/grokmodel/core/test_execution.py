@@ -1,10 +1,15 @@
 """A step must be one that a CUDA graph can hold: all on the device, nothing read back. That is
 checked without a GPU on the `meta` device, whose tensors have no content that one could read."""
 
+import sys
+
 import pytest
 import torch
 
+from grokmodel.core.execution import default_mode, has_compiler
+from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack
+from grokmodel.tokens.config import TokensConfig
 from tests.grokmodel.tiny import CPU, banks_for, tiny
 
 KINDS = [
@@ -50,8 +55,13 @@ def test_a_step_stays_on_the_device_and_reads_nothing_back(changes):
     assert pack.loss_sum_M.is_meta
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"N": 3, "variant": "sandwich"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"heads": 2, "norm": "pre", "loss": "velocity"}, marks=pytest.mark.cluster),
+        pytest.param({"N": 3, "variant": "sandwich"}, marks=pytest.mark.slow),
+    ],
+)
 def test_compiled_members_train_as_others(changes):
     configs = [tiny(**changes), tiny(**changes, P=9, seed=2)]
     banks = banks_for(*configs)
@@ -65,3 +75,30 @@ def test_compiled_members_train_as_others(changes):
     gap = (plain.state.weights - compiled.state.weights).norm() / plain.state.weights.norm()
     assert gap < 1e-4
     torch.testing.assert_close(plain.loss_sum_M, compiled.loss_sum_M, rtol=1e-4, atol=0)
+
+
+LONG = {
+    "steps": 10 * int(TrialConfig.worth_compiling / tiny(steps=10, eval_every=10).cost),
+    "eval_every": 10,
+}
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """A machine that has one: no test here compiles by it."""
+    monkeypatch.setenv("CXX", sys.executable)
+    assert has_compiler()
+
+
+def test_long_trials_are_compiled_on_a_cpu(compiler):
+    assert default_mode(CPU, [tiny(), tiny(**LONG)]) == "compiled"
+    assert default_mode(CPU, [tiny()]) == "eager"
+    assert default_mode(CPU) == "eager"
+    assert default_mode(CPU, [TokensConfig(steps=10**6)]) == "eager"  # it would be no faster
+    assert default_mode(torch.device("cuda"), [tiny(**LONG)]) == "graph"
+
+
+def test_what_cannot_be_compiled_is_eager(compiler, monkeypatch):
+    assert default_mode(CPU, [tiny(**LONG, precision="bfloat16")]) == "eager"
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert default_mode(CPU, [tiny(**LONG)]) == "eager"

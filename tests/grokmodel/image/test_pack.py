@@ -173,11 +173,10 @@ def test_the_loss_is_known_when_the_prediction_is_always_gray():
     config = tiny(batch=512, t_levels=8)
     pack = pack_of(config)
     pack.state.weights.zero_()
-    params = pack.layout.views(pack.state.weights)
     step = torch.tensor([7])
     results = pack._draw_pairs(step, 512)[0, :, 2]
     power = pack.bank.images.square().mean((1, 2))
-    torch.testing.assert_close(pack.loss_of(params, step)[0], power[results].mean())
+    torch.testing.assert_close(pack.loss(pack.state.weights, step)[0], power[results].mean())
 
 
 def test_writing_back_copies_the_live_row():

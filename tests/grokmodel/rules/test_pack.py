@@ -36,7 +36,7 @@ def test_training_and_held_out_images_are_valid_different_and_a_function_of_the_
 
 def test_batches_are_training_images_of_the_member_all_of_them_about_equally_often():
     pack = pack_of(*(tiny(**changes) for changes in MIXED))
-    seen = torch.cat([pack.batch(torch.full((4,), step)) for step in range(250)], dim=1)
+    seen = torch.cat([pack.batch(torch.full((4,), step))[0] for step in range(250)], dim=1)
     for i, train in enumerate(pack.train):
         rows = (seen[i] > 0).numpy().astype(np.uint8)
         assert copies(rows, train).all()
@@ -83,7 +83,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(model, at):
 
 def test_the_loss_is_cross_entropy_per_pixel():
     pack = pack_of(tiny(model="autoregressive"))
-    x_MBX = pack.batch(pack.state.step)
+    x_MBX, *_ = pack.batch(pack.state.step)
     bits = (x_MBX + 1) / 2
     logits = next_logits(pack.params(pack.state.weights), pack.shape, bits)
     expected = F.binary_cross_entropy(torch.sigmoid(logits), bits)

@@ -1,5 +1,9 @@
+import sys
+from functools import partial
+
 from service.schedule import pack_size
 from service.schedule.plan import MAX_MEMBERS, Plan, Resources, pack
+from sweeps.presets import preset_configs
 from tests.service.tiny import tiny_config
 
 CPU = Resources(slots=2, cpus=1.0, gpus=0.0)
@@ -34,3 +38,15 @@ def test_bfloat16_is_set_against_what_was_measured(settings):
     rounded = plan_of(tiny_config(precision="bfloat16"))
     assert pack_size.in_bfloat16(rounded, {}, settings.data_root) is None
     assert pack_size.in_bfloat16(plan_of(), {}, settings.data_root) is None
+
+
+def test_a_plan_says_what_is_compiled(monkeypatch):
+    monkeypatch.setenv("CXX", sys.executable)  # stands for a compiler, and compiles nothing
+    demo = preset_configs("demo", {"seed": [0]})
+    both, smoke = plan_of(*demo, tiny_config()), plan_of(*preset_configs("smoke", {}))
+    of_demo = len(both.packs) - 1
+    note = partial(pack_size.program_note, on_gpu=False)
+    assert note(both, "auto") == f", {of_demo} of them compiled first, which takes about a minute"
+    assert note(plan_of(*demo), "auto") == ", compiled first, which takes about a minute"
+    assert note(smoke, "auto") == note(both, "eager") == ""
+    assert pack_size.program_note(both, "auto", on_gpu=True) == ""

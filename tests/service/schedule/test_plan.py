@@ -132,7 +132,7 @@ def test_steps_in_bfloat16_are_not_compiled_on_cpus():
     """One name is declared twice in the C++ that torch 2.13 writes for them."""
     configs = [tiny_config(), tiny_config(precision="bfloat16")]
     gpu = Resources(1, 1.0, 1.0)
-    for program, trials, on in ((None, configs, CPU), ("compiled", configs[:1], CPU),
+    for program, trials, on in (("auto", configs, CPU), ("compiled", configs[:1], CPU),
                                 ("compiled", configs, gpu)):  # fmt: skip
         check_program(program, trials, on)
     with pytest.raises(ConfigError, match=r"GROK_PROGRAM = 'compiled' .*eager for trials in bfl"):

@@ -224,7 +224,7 @@ def test_curves_so_far_are_news_whenever_a_resume_point_is_saved(make_job):
     assert len(seen) > 3
 
 
-@pytest.mark.parametrize("program", [None, "compiled"])
+@pytest.mark.parametrize("program", ["auto", "compiled"])
 def test_steps_are_run_as_the_settings_say(make_job, program):
     asked, job = [], make_job(tiny_config())
 
