@@ -20,7 +20,7 @@ C = TypeVar("C")
 
 PACKS_PER_SLOT = 4
 """CPU packs per slot: members cost their full time there, so small packs balance the load."""
-FEW_MEMBERS = 3
+FEW_MEMBERS = 4
 """Members from which on a pack on a CPU gains little more (docs/performance.md)."""
 MAX_MEMBERS = {"cpu": 16, "gpu": MOST_ON_GPU}
 """Members per pack, at most. On a GPU a measurement says how many of them pay: see `pack_size`."""

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from grokmodel.core.execution import EAGER
 from grokmodel.core.outcome import DIVERGED
+from grokmodel.core.training import RESTACK_AT
 from grokmodel.image.pack import Member
 from tests.grokmodel.tiny import (
     assert_same_training,
@@ -39,9 +41,14 @@ def test_a_failing_member_ends_as_diverged_and_does_not_change_its_pack_mates():
 # --- members that leave ---------------------------------------------------------------------------
 
 
-def test_members_of_different_budgets_train_as_alone():
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_members_of_different_budgets_train_as_alone(share, monkeypatch):
+    """Whether they leave the pack at once, or with others, as where another size is costly."""
+    monkeypatch.setitem(RESTACK_AT, EAGER, share)
     configs = [tiny(seed=k, steps=steps) for k, steps in enumerate((10, 25, 5, 25))]
-    members = train_together(*configs)
+    members = [Member.start(config) for config in configs]
+    sizes = {len(round_.pack.members) for round_ in rounds(members)}
+    assert sizes == ({4, 3, 2} if share == 1.0 else {4, 2})
     assert [m.step for m in members] == [10, 25, 5, 25]
     for config, member in zip(configs, members):
         assert_same_training(member, train_together(config)[0])

@@ -44,9 +44,9 @@ def test_packs_hold_every_trial_once_and_one_shape_each():
 
 def test_cpu_packs_are_small_enough_to_balance_and_never_too_large():
     configs = [tiny_config(seed=s) for s in range(24)]
-    assert [len(p) for p in pack(configs, CPU)] == [3] * 8
+    assert [len(p) for p in pack(configs, CPU)] == [4] * 6
     few = [tiny_config(seed=s) for s in range(8)]  # a member alone would waste a CPU
-    assert [len(p) for p in pack(few, CPU)] == [2] * 4
+    assert [len(p) for p in pack(few, CPU)] == [4] * 2
     assert [len(p) for p in pack(few[:2], CPU)] == [1, 1]  # but no slot is left without
     many = [tiny_config(seed=s) for s in range(1000)]
     assert max(map(len, pack(many, CPU))) <= planning.MAX_MEMBERS["cpu"]
