@@ -53,6 +53,8 @@ def test_a_sweep_of_another_family_fills_its_tables_and_its_page(configs, settin
     draw_sweep(store, "sweep", settings)
     html = store.get(page.key("sweep")).decode()
     assert all(trial_id in html for trial_id in sweep.ids)
+    assert ("<dt>strict pairs</dt>" in html) == (family == "tokens")  # the terms of its own
+    assert configs[0].curve_names.stages in html
     trial = Results("sweep", settings).trial(sweep.ids[0])
     assert trial.config == configs[0]
     assert f"--family {family}" in trial.command

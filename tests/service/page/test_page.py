@@ -53,19 +53,6 @@ def test_every_trial_is_there_with_its_settings_and_what_it_came_to(store, trial
     assert {lag[i] for i in trials["trial_id"] if i != lost} == {"0"}
 
 
-def test_terms_are_those_of_what_a_family_learns(store):
-    def terms(families):
-        rows = [finished_row(tiny_config(seed=i)) | {"family": f} for i, f in enumerate(families)]
-        write_rows(store, "trials", "-".join(families), rows)
-        return re.findall("<dt>([^<]*)</dt>", page.page(store, "-".join(families)))
-
-    assert terms(["image"])[:5] == ["learned", "strict pairs", "lag", "phases", "last step"]
-    assert "strict pairs" not in terms(["parity"])
-    assert {"phases of parity", "phases of image", "strict pairs of image"} <= set(
-        terms(["image", "parity"])
-    )
-
-
 def test_a_page_without_a_trial_is_one(store):
     assert blobs(page.page(store, "sweep"))["core"]["trial"] == []
 
