@@ -31,10 +31,11 @@ They are steps like all others, so nothing needs to be undone."""
 def default_mode(device: torch.device, configs: Sequence[Any] = ()) -> str:
     """One CUDA graph on a GPU; on a CPU compiled if that pays and can be done, else eager.
 
-    Whole trials decide, not what is left of them, so that a resumed one goes on as it began.
+    The longest trial of a pack decides, by all of its steps and not by what is left of them, so
+    that a resumed pack goes on as it began.
 
     Args:
-        configs: of the trials of a pack.
+        configs: of the trials of the pack.
     """
     if device.type == "cuda":
         return GRAPH

@@ -27,9 +27,9 @@ from grokmodel.core.optim import Hyper, Optimizer, OptimState
 from grokmodel.core.outcome import Evaluation
 
 RESTACK_AT = {EAGER: 1.0, GRAPH: 0.5, COMPILED: 0.5}
-"""Share of live members at which a pack is stacked anew. Eager on a CPU every member costs its full
-time and another size costs nothing, so that is as soon as one has stopped; a graph has to be
-captured anew and a compiled step compiled anew."""
+"""Share of live members at which a pack is stacked anew. Where steps are eager another size costs
+nothing, so that is as soon as one has stopped; a graph has to be captured anew and a compiled step
+compiled anew. Without a GPU there is no graph, and steps are eager."""
 
 M_ = TypeVar("M_", bound=Member[Any])
 P_ = TypeVar("P_", bound="Pack[Any]")
@@ -48,7 +48,7 @@ class Pack(ABC, Generic[M_]):
     def __init__(self, members: Sequence[M_], device: torch.device, mode: str = EAGER) -> None:
         self.members = list(members)
         self.device = device
-        self.mode = mode
+        self.restack_at = RESTACK_AT[EAGER if mode == GRAPH and device.type != "cuda" else mode]
         states = [vars(m.state) for m in self.members]
         self.state = OptimState(
             **{name: self._stacked([state[name] for state in states]) for name in states[0]}
@@ -167,7 +167,7 @@ def rounds(
         if fresh:
             yield _round(pack, fresh, evaluate, time.perf_counter(), steps=0)
         stacked, every = len(live), live[0].config.eval_every
-        keep = RESTACK_AT[pack.mode] * stacked
+        keep = pack.restack_at * stacked
         while live and not (len(live) < stacked and len(live) <= keep):
             started = time.perf_counter()
             for _ in range(every):

@@ -103,3 +103,9 @@ def test_what_cannot_be_compiled_is_eager(compiler, monkeypatch):
     assert default_mode(CPU, [tiny(**LONG, precision="bfloat16")]) == "eager"
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert default_mode(CPU, [tiny(**LONG)]) == "eager"
+
+
+def test_without_a_gpu_a_graph_is_no_reason_to_keep_stopped_members():
+    banks = banks_for(tiny())
+    packs = [Pack([Member.start(tiny())], banks, CPU, mode) for mode in ("eager", "graph")]
+    assert [pack.restack_at for pack in packs] == [1.0, 1.0]
