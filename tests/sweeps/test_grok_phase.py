@@ -13,9 +13,9 @@ from mlflow import MlflowClient
 from tests.environment import GROK, GROK_PHASE, TIMEOUT_S, python, started
 
 ANALYZE = (*GROK, "analyze", "--sweep", "smoke", "--only")
-SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "800", "--seeds", "4"]
+SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "800", "--seeds", "6"]
 SLOW_TRIALS += ["--analyses", "none"]
-"""Eight trials of some seconds each: long enough to be killed half-way."""
+"""Twelve trials in two rounds of packs: after the first round it can be killed half-way."""
 
 
 @pytest.fixture
@@ -179,16 +179,16 @@ def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(tmp_path
     driver.wait()
     wait_until_quiet(store)
     done, finished_parts = set(trials(store)["trial_id"]), parts(store)
-    assert 0 < len(done) < 8
+    assert 0 < len(done) < 12
     # as if the kill had come between the row of a trial and the end of its resume point
     leave_resume_point(store, min(done))
 
     out = sweep(store, *SLOW_TRIALS)
     assert f"{len(done)} done already" in out
     after = trials(store)
-    assert len(after) == after["trial_id"].nunique() == 8
+    assert len(after) == after["trial_id"].nunique() == 12
     assert {p: t for p, t in parts(store).items() if p in finished_parts} == finished_parts
-    assert len(runs(store, "killed")) == 9
+    assert len(runs(store, "killed")) == 13
     assert resume_points(store) == []
 
 
