@@ -27,7 +27,6 @@ class ResumePoints:
 
     count: int
     newest_age_s: float | None
-    oldest_age_s: float | None
 
 
 @dataclass(frozen=True)
@@ -184,4 +183,4 @@ def _resume_points(store: Store, unfinished: set[str], now: datetime) -> ResumeP
         found = store.entries("checkpoints")
     points = {keys.state_key(i) for i in unfinished}
     ages = [max(0.0, (now - e.modified).total_seconds()) for e in found if e.key in points]
-    return ResumePoints(len(ages), min(ages, default=None), max(ages, default=None))
+    return ResumePoints(len(ages), min(ages, default=None))

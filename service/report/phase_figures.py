@@ -44,8 +44,6 @@ OPEN, NONE = "#D9D9D9", "#F3E5D8"
 """Cells whose median is beyond the last step of their trials; in which there is nothing to tell."""
 TEXT_IN, LINE_IN = 0.43, 0.15
 """Inches that a cell's text takes: the width of `123,456`, the height of a line."""
-PLANE_COLUMNS = ("data", "phase", "seed", *clocks.COLUMNS)
-"""What the figures of a plane need of `trials`, apart from its axes."""
 
 
 class Cell(NamedTuple):

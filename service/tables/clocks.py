@@ -13,9 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-COLUMNS = ("val_acc_strict", "steps_run", "train_step", "val_step_strict")
-"""What the clocks of figures and tables need of `trials`."""
-
 
 @dataclass(frozen=True)
 class Median:
