@@ -1,7 +1,9 @@
-"""On what, and by which source, something is computed: facts that results carry with them."""
+"""The machine and the source that something is computed with: facts that results carry with them,
+and how the process takes its memory."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import hashlib
 import platform
@@ -12,6 +14,8 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of mallopt(3)."""
 
 
 def today() -> str:
@@ -32,6 +36,14 @@ def source_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def keep_freed_memory() -> None:
+    """This process keeps what it frees: a training step allocates the same sizes again and again,
+    and glibc would ask the system for the large ones each time. Elsewhere nothing happens."""
+    if platform.libc_ver()[0] == "glibc":
+        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(parameter, 2**30)
 
 
 def device_name(device: torch.device) -> str:

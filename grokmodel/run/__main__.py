@@ -29,7 +29,14 @@ from grokmodel import families
 from grokmodel.core.checkpoint import dump_snapshot
 from grokmodel.core.config import SCIENCE_VERSION
 from grokmodel.errors import ConfigError, UserError
-from grokmodel.machine import cpu_name, device_name, source_commit, source_hash, today
+from grokmodel.machine import (
+    cpu_name,
+    device_name,
+    keep_freed_memory,
+    source_commit,
+    source_hash,
+    today,
+)
 from grokmodel.run import STARTED
 from grokmodel.run.output import LIMIT, Output, total
 from grokmodel.run.plan import Outline, Plan, read_plan
@@ -61,6 +68,7 @@ def main(argv: Sequence[str] | None = None, started: float | None = None) -> int
 
 
 def _run(args: argparse.Namespace, started: float) -> int:
+    keep_freed_memory()
     device = _device(args.device)
     plan = read_plan(args.plan)
     if plan.outline.sources != source_hash():

@@ -22,6 +22,7 @@ from grokmodel.core.checkpoint import CheckpointError
 from grokmodel.core.family import Inputs
 from grokmodel.core.member import Member
 from grokmodel.core.rows import Row, without_nan
+from grokmodel.machine import keep_freed_memory
 from service.analysis.failures import WORKER, Failure, Failures
 from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
 from service.analysis.registry import BY_NAME, Analysis
@@ -110,6 +111,7 @@ def to_do(job: Job) -> list[Todo]:
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:
     """Rows of some trials of one shape."""
+    keep_freed_memory()
     torch.set_num_threads(1)
     store, ids = Store(job.settings), [item.trial["trial_id"] for item in todo]
     mark(store, job.sweep, ids)  # before there are rows: killed, MLflow gets what there is

@@ -24,11 +24,6 @@ from service.text import reason
 
 log = logging.getLogger("grok")
 
-WORKER_ENV = {
-    # keep freed memory in the process: a training step allocates the same sizes again and again
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-}
 QUIET_LOGGERS = (
     "ray._private.authentication",  # that a local cluster has a token is as it should be
     "ray.tune.analysis.experiment_analysis",  # Tune's own result files are switched off
@@ -113,12 +108,12 @@ def _check_machine() -> None:
 
 def _init_ray(address: str | None) -> None:
     """`ray.init`; again if a local node was too slow, to which Ray gives half a minute."""
-    env: dict[str, Any] = {"env_vars": WORKER_ENV}
-    if address is None:  # workers inherit; those that Ray starts at once have no other environment
-        os.environ |= WORKER_ENV
-        # Ray gives it to a shell as it is, where a space ends it
-        quoted = shlex.quote(sys.executable)
-        env = {} if quoted == sys.executable else {"py_executable": quoted}
+    # workers that Ray has started already have no other environment, and serve those who want none
+    env: dict[str, Any] = {}
+    # Ray gives it to a shell as it is, where a space ends it
+    quoted = shlex.quote(sys.executable)
+    if address is None and quoted != sys.executable:
+        env["py_executable"] = quoted
     start = partial(
         ray.init,
         # not whatever cluster happens to run on this machine

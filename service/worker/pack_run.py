@@ -14,6 +14,7 @@ from grokmodel.core.config import Config
 from grokmodel.core.family import Inputs
 from grokmodel.core.member import Member
 from grokmodel.core.training import Round
+from grokmodel.machine import keep_freed_memory
 from service.data.inputs import inputs_of
 from service.settings import Settings
 from service.store import keys
@@ -73,6 +74,7 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
         StoreError: the store does not take what is to be written.
         PreemptedError: it was to end, and all that was trained is saved.
     """
+    keep_freed_memory()
     torch.set_num_threads(max(1, int(job.cpus)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     store = Store(job.settings)

@@ -1,12 +1,13 @@
-"""What results say of the source that made them is true."""
+"""What results say of the source that made them is true; a process keeps its memory."""
 
+import platform
 import shutil
 import subprocess
 
 import pytest
 
 from grokmodel import machine
-from tests.environment import ROOT
+from tests.environment import ROOT, python
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
@@ -36,3 +37,25 @@ def test_the_hash_of_the_source_is_of_every_module_of_grokmodel(tmp_path, monkey
 def hash_now():
     machine.source_hash.cache_clear()
     return machine.source_hash()
+
+
+FREED_MIB = """
+import os, sys
+import torch
+from grokmodel.machine import keep_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+if "keep" in sys.argv:
+    keep_freed_memory()
+before = resident()
+torch.ones(2**26)  # 256 MiB, freed at once
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
+def test_a_process_keeps_what_it_frees_once_it_is_told_to():
+    given, kept = (float(python("-c", FREED_MIB, *how).stdout) for how in ([], ["keep"]))
+    assert given < 64 < 250 < kept
