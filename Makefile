@@ -81,18 +81,23 @@ audit: $(VENV)/.dev         ## known vulnerabilities of what is locked; asks the
 clean:                      ## remove the environment, not the results
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
-$(VENV)/.run: pyproject.toml constraints.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "need Python 3.11 or newer; name one by: make PYTHON=python3.11"; exit 1; }
 	@echo "setting up $(VENV): about two minutes, once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bdm]'
+
+# one call each, as pip takes half a minute to see that all is there; Python compiles what it imports
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	@$(INSTALL) -e '.[bdm]'
 	@touch $@
 
-$(VENV)/.stack: $(VENV)/.run
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[stack]'
-	@touch $@
+$(VENV)/.stack: pyproject.toml constraints.txt | $(BIN)/python
+	@$(INSTALL) -e '.[bdm,stack]'
+	@touch $(VENV)/.run $@
 
-$(VENV)/.dev: $(VENV)/.run
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/.run $(VENV)/.stack $@

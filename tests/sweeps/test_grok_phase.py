@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from tests.environment import GROK, GROK_PHASE, TIMEOUT_S, python, started
 
 ANALYZE = (*GROK, "analyze", "--sweep", "smoke", "--only")
-SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "800", "--seeds", "6"]
+SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "400", "--seeds", "6"]
 SLOW_TRIALS += ["--analyses", "none"]
 """Twelve trials in two rounds of packs: after the first round it can be killed half-way."""
 
