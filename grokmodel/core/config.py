@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
 import hashlib
 import json
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from grokmodel.core.fields import (
     BELOW_UNIT,
@@ -29,6 +30,7 @@ SCIENCE_VERSION = 3
 FIRST_FAMILY = "image"
 """The family of trials from before there were others."""
 OPTIMIZERS = ("adamw", "grokfast", "muon", "sgd")
+Shape = TypeVar("Shape")
 MAX_STEPS = 2**31 - 1
 """Noise is keyed by the step as an int32."""
 MAX_SEED = 2**31 - 2
@@ -231,6 +233,31 @@ class Config(abc.ABC):
             if key not in known:
                 raise ConfigError(key, values[key], f"one of the fields {', '.join(known)}")
         return cls(**values)
+
+
+def redeclare(name: str, default: Any, meaning: str = "") -> Any:
+    """Declare a field of any trial anew, in a family that has another default or more to say."""
+    declared = fields_of(cast(Any, Config))[name]
+    declared = dataclasses.replace(declared, meaning=meaning or declared.meaning)
+    return dataclasses.field(default=default, metadata={"declared": declared})
+
+
+def shape_of(config: Config, shape_class: Callable[..., Shape]) -> Shape:
+    """The fields of a config that a dataclass of its shape has; one object for all configs that
+    agree in them."""
+    values = vars(config)
+    shape: Shape = _shared(shape_class, *(values[name] for name in _names(shape_class)))
+    return shape
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(shape_class: Callable[..., Any], *values: Any) -> Any:
+    return shape_class(*values)
+
+
+@functools.cache
+def _names(shape_class: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(shape_class))
 
 
 _compact_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from grokmodel.core.config import Config, check_divides
+from grokmodel.core.config import Config, check_divides, shape_of
 from grokmodel.core.fields import (
     FINITE,
     INSIDE_UNIT,
@@ -30,7 +30,7 @@ from grokmodel.data.names import (
     is_prime,
 )
 from grokmodel.errors import ConfigError
-from grokmodel.image.shape import SHAPE_FIELDS, PackShape, pack_shape
+from grokmodel.image.shape import PackShape
 
 VARIANTS = ("baseline", "sandwich")
 NORMS = ("pre", "ffn", "none")
@@ -237,7 +237,7 @@ class TrialConfig(Config):
     @functools.cached_property
     def shape(self) -> PackShape:
         """What must be equal for trials to train as one fused program."""
-        return pack_shape(*(getattr(self, name) for name in SHAPE_FIELDS))
+        return shape_of(self, PackShape)
 
     def strict_evaluated(self) -> int:
         from grokmodel.data.pairs import split_pairs  # numpy: not to print help

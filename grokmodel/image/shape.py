@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from dataclasses import dataclass
-from typing import Any
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PackShape:
     """The fields of TrialConfig that fix tensor shapes and the program; all else is per member."""
 
@@ -50,12 +47,3 @@ class PackShape:
     @property
     def token_dim(self) -> int:
         return self.patch**2
-
-
-SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(PackShape))
-
-
-@functools.lru_cache(maxsize=1024)
-def pack_shape(*values: Any) -> PackShape:
-    """One object for all configs with these values of the shape's fields."""
-    return PackShape(**dict(zip(SHAPE_FIELDS, values)))

@@ -13,16 +13,12 @@ data is drawn from all sequences, not from each length; an end when a trial has 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass
-from typing import Any
 
-from grokmodel.core.config import MAX_STEPS, OPTIMIZERS, Config, declare_family
+from grokmodel.core.config import Config, declare_family, redeclare, shape_of
 from grokmodel.core.fields import (
-    BELOW_UNIT,
     NOT_NEGATIVE,
-    POSITIVE,
     UP_TO_ONE,
     Range,
     declare,
@@ -37,7 +33,7 @@ MAX_LENGTH = 14
 """There are 2^(MAX_LENGTH + 1) sequences up to that length, and each is evaluated."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ParityShape:
     """The fields of ParityConfig that fix tensor shapes and the program; all else is per member."""
 
@@ -48,15 +44,6 @@ class ParityShape:
     batch: int
     optimizer: str
     eval_every: int
-
-
-SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(ParityShape))
-
-
-@functools.lru_cache(maxsize=1024)
-def parity_shape(*values: Any) -> ParityShape:
-    """One object for all configs with these values of the shape's fields."""
-    return ParityShape(**dict(zip(SHAPE_FIELDS, values)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,31 +94,19 @@ class ParityConfig(Config):
         choices=BATCHES,
     )
 
-    optimizer: str = declare("sgd", "`sgd`, as in the paper, or another", choices=OPTIMIZERS)
-    weight_decay: float = declare(0.0, "decoupled weight decay", bounds=NOT_NEGATIVE)
-    ema: float = declare(
-        0.0,
-        "decay of the weight average that is evaluated; 0 evaluates the raw weights",
-        bounds=BELOW_UNIT,
-    )
-    lr: float = declare(0.02, "learning rate after warm-up", bounds=POSITIVE)
-    warmup: int = declare(
-        0, "steps of linear learning-rate warm-up", unit="steps", bounds=Range.whole(0, MAX_STEPS)
-    )
-    steps: int = declare(
+    optimizer: str = redeclare("optimizer", "sgd", "`sgd`, as in the paper, or another")
+    weight_decay: float = redeclare("weight_decay", 0.0, "decoupled weight decay")
+    ema: float = redeclare("ema", 0.0)
+    lr: float = redeclare("lr", 0.02)
+    warmup: int = redeclare("warmup", 0)
+    steps: int = redeclare(
+        "steps",
         21_000,
         "optimizer steps, at most: a trial that has settled stops earlier unless it has a "
         "cool-down. An epoch of all sequences up to length 10 is 21 steps of one length, or 16 "
         "mixed ones",
-        unit="steps",
-        bounds=Range.whole(1, MAX_STEPS),
     )
-    eval_every: int = declare(
-        210,
-        "steps between evaluations; divides `steps`",
-        unit="steps",
-        bounds=Range.whole(1, MAX_STEPS),
-    )
+    eval_every: int = redeclare("eval_every", 210)
 
     def check(self) -> None:
         super().check()
@@ -142,7 +117,7 @@ class ParityConfig(Config):
     @functools.cached_property
     def shape(self) -> ParityShape:
         """What must be equal for trials to train as one fused program."""
-        return parity_shape(*(getattr(self, name) for name in SHAPE_FIELDS))
+        return shape_of(self, ParityShape)
 
     @property
     def activations(self) -> int:

@@ -9,13 +9,12 @@ sizes here are our choices, made to show both clocks on a CPU within minutes.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Any
 
-from grokmodel.core.config import MAX_STEPS, Config, check_divides, declare_family
-from grokmodel.core.fields import FINITE, NOT_NEGATIVE, POSITIVE, Range, declare, fields_of
+from grokmodel.core.config import Config, check_divides, declare_family, redeclare, shape_of
+from grokmodel.core.fields import FINITE, POSITIVE, Range, declare, fields_of
 from grokmodel.core.outcome import CurveNames
 from grokmodel.errors import ConfigError
 
@@ -28,7 +27,7 @@ MAX_IMAGES = 65_536
 """A quarter of all valid images at group size 2, where there are fewest."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RulesShape:
     """The fields of RulesConfig that fix tensor shapes and the program; all else is per member."""
 
@@ -43,15 +42,6 @@ class RulesShape:
     eval_samples: int
     optimizer: str
     eval_every: int
-
-
-SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(RulesShape))
-
-
-@functools.lru_cache(maxsize=1024)
-def rules_shape(*values: Any) -> RulesShape:
-    """One object for all configs with these values of the shape's fields."""
-    return RulesShape(**dict(zip(SHAPE_FIELDS, values)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,21 +97,15 @@ class RulesConfig(Config):
     batch: int = declare(32, "training images per step, drawn with replacement", bounds=SIZE)
     t_mean: float = declare(0.3, "mean of logit(t), which is normal", bounds=FINITE)
     t_std: float = declare(0.8, "deviation of logit(t)", bounds=POSITIVE)
-    weight_decay: float = declare(0.0, "decoupled weight decay", bounds=NOT_NEGATIVE)
-    lr: float = declare(3e-3, "learning rate after warm-up", bounds=POSITIVE)
-    steps: int = declare(
+    weight_decay: float = redeclare("weight_decay", 0.0, "decoupled weight decay")
+    lr: float = redeclare("lr", 3e-3)
+    steps: int = redeclare(
+        "steps",
         3000,
         "optimizer steps, at most: a trial whose samples are valid and mostly copies stops earlier "
         "unless it has a cool-down",
-        unit="steps",
-        bounds=Range.whole(1, MAX_STEPS),
     )
-    eval_every: int = declare(
-        50,
-        "steps between evaluations; divides `steps`",
-        unit="steps",
-        bounds=Range.whole(1, MAX_STEPS),
-    )
+    eval_every: int = redeclare("eval_every", 50)
     eval_samples: int = declare(
         128, "samples per evaluation", unit="samples", bounds=Range.whole(1, 65_536)
     )
@@ -147,7 +131,7 @@ class RulesConfig(Config):
     @functools.cached_property
     def shape(self) -> RulesShape:
         """What must be equal for trials to train as one fused program."""
-        return rules_shape(*(getattr(self, name) for name in SHAPE_FIELDS))
+        return shape_of(self, RulesShape)
 
     @property
     def activations(self) -> int:

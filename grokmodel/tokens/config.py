@@ -6,14 +6,18 @@ for lr, warm-up, weight decay and betas are those of Nanda et al. 2023 (arXiv 23
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 
-from grokmodel.core.config import MAX_STEPS, Config, check_divides, declare_family
-from grokmodel.core.fields import BELOW_UNIT, INSIDE_UNIT, POSITIVE, Range, declare, fields_of
+from grokmodel.core.config import (
+    Config,
+    check_divides,
+    declare_family,
+    redeclare,
+    shape_of,
+)
+from grokmodel.core.fields import INSIDE_UNIT, POSITIVE, Range, declare, fields_of
 from grokmodel.data.names import OPERATIONS, PRIME_OPERATIONS, SPLITS, is_prime
 from grokmodel.errors import ConfigError
 
@@ -24,7 +28,7 @@ MAX_SIZE = 16_384
 tensor of one trial has more than 2^31 numbers, 8 GiB."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class TokensShape:
     """The fields of TokensConfig that fix tensor shapes and the program; all else is per member."""
 
@@ -35,15 +39,6 @@ class TokensShape:
     activation: str
     optimizer: str
     eval_every: int
-
-
-SHAPE_FIELDS = tuple(field.name for field in dataclasses.fields(TokensShape))
-
-
-@functools.lru_cache(maxsize=1024)
-def tokens_shape(*values: Any) -> TokensShape:
-    """One object for all configs with these values of the shape's fields."""
-    return TokensShape(**dict(zip(SHAPE_FIELDS, values)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,24 +75,9 @@ class TokensConfig(Config):
         bounds=POSITIVE,
     )
 
-    ema: float = declare(
-        0.0,
-        "decay of the weight average that is evaluated; 0 evaluates the raw weights",
-        bounds=BELOW_UNIT,
-    )
-    steps: int = declare(
-        15_000,
-        "optimizer steps, at most: a trial that has settled, its late decay begun, stops earlier "
-        "unless it has a cool-down",
-        unit="steps",
-        bounds=Range.whole(1, MAX_STEPS),
-    )
-    eval_every: int = declare(
-        100,
-        "steps between evaluations; divides `steps`",
-        unit="steps",
-        bounds=Range.whole(1, MAX_STEPS),
-    )
+    ema: float = redeclare("ema", 0.0)
+    steps: int = redeclare("steps", 15_000)
+    eval_every: int = redeclare("eval_every", 100)
 
     def check(self) -> None:
         super().check()
@@ -108,7 +88,7 @@ class TokensConfig(Config):
     @functools.cached_property
     def shape(self) -> TokensShape:
         """What must be equal for trials to train as one fused program."""
-        return tokens_shape(*(getattr(self, name) for name in SHAPE_FIELDS))
+        return shape_of(self, TokensShape)
 
     def strict_evaluated(self) -> int:
         from grokmodel.data.pairs import split_pairs  # numpy: not to print help
