@@ -3,6 +3,7 @@
     python tests/benchmarks/sweep_overhead.py                 within 20 minutes on two cores
     python tests/benchmarks/sweep_overhead.py --steps 2750    real training as long as `fast`
     python tests/benchmarks/sweep_overhead.py --only cost     CPU seconds of a tiny trial
+    python tests/benchmarks/sweep_overhead.py --only scale    the same of ten thousand: 40 minutes
 
 *Overhead*: `--trials` trials that sleep `--seconds` go the whole way, plan, Tune, MLflow, tables,
 on `--slots` slots; set against the sum of their sleep over the slots. Sleep stands for a GPU at
@@ -15,6 +16,9 @@ its last result. Both ways stop at `--steps`; analyses are left out on both side
 
 *Cost*: CPU seconds of all processes per trial of the preset `smoke`, training included: the slope
 between `--few` and `--many` trials, with quick analyses, without, and the ordinary way.
+
+*Scale*: whether that stays so, without analyses, from `--few` to `--many` and to `--most` trials;
+the driver's memory, and what `grok status` and `grok table` take in the end.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks import machine
-from tests.benchmarks.sweep_parts import bare_seconds, used_by
+from tests.benchmarks.sweep_parts import bare_seconds, reader_seconds, used_by
 
 TARGET_OVERHEAD, TARGET_RATIO = 0.08, 2.0
 TARGET_NONE, TARGET_QUICK = 0.2, 0.35
@@ -71,6 +75,18 @@ def cost(args: argparse.Namespace) -> dict[str, float]:
     return found
 
 
+def scale(args: argparse.Namespace) -> dict[str, Any]:
+    """By number of trials: CPU seconds of each beyond the fewest, memory of the driver, readers."""
+    sizes = (args.few, args.many, args.most)
+    used = [used_by("tiny", args, reader_seconds, trials=n, analyses="none") for n in sizes]
+    least, *others = used
+    return {"scale": [
+        {"trials": n, "cpu_s": (u.cpu_s - least.cpu_s) / (n - args.few) if u in others else None,
+         "wall_s": u.wall_s, "driver_mib": u.driver_bytes / 2**20, **u.then}
+        for n, u in zip(sizes, used)
+    ]}  # fmt: skip
+
+
 def report(args: argparse.Namespace, found: dict[str, Any]) -> str:
     lines = []
     if "overhead_fraction" in found:
@@ -94,7 +110,19 @@ def report(args: argparse.Namespace, found: dict[str, Any]) -> str:
             f"{found['ordinary_s']:.2f} the ordinary way; its training steps alone "
             f"{found['bare_s']:.2f}; a sweep itself {found['none_fixed_s']:.0f} CPU s"
         )
+    for row in found.get("scale", ()):
+        cost_s = "" if row["cpu_s"] is None else f"{row['cpu_s']:.2f} CPU s per trial, "
+        lines.append(
+            f"{row['trials']:>6} trials: {cost_s}driver {row['driver_mib']:.0f} MiB at most, "
+            f"status {row['status_s']:.1f} s, table {row['table_s']:.1f} s, {row['wall_s']:.0f} s "
+            "in all"
+        )
     return "\n".join(lines)
+
+
+MEASURED = {"overhead": overhead, "ordinary": comparison, "cost": cost, "scale": scale}
+USUAL = ("overhead", "ordinary", "cost")
+"""What is measured unless one is named."""
 
 
 def main() -> int:
@@ -105,14 +133,14 @@ def main() -> int:
     parser.add_argument("--real-trials", type=int, default=8, help="trials that train")
     parser.add_argument("--steps", type=int, default=1000, help="steps of a trial that trains")
     parser.add_argument("--rounds", type=int, default=1, help="times that both ways are run")
-    parser.add_argument("--only", choices=("overhead", "ordinary", "cost"), help="one of them")
+    parser.add_argument("--only", choices=tuple(MEASURED), help="one of them")
     parser.add_argument("--few", type=int, default=30, help="tiny trials whose cost is measured")
     parser.add_argument("--many", type=int, default=330, help="the same, for the slope")
+    parser.add_argument("--most", type=int, default=10_000, help="the same, for the scale")
     args = parser.parse_args()
     found: dict[str, Any] = {}
-    for name, measured in (("overhead", overhead), ("ordinary", comparison), ("cost", cost)):
-        if args.only in (None, name):
-            found |= measured(args)
+    for name in [args.only] if args.only else USUAL:
+        found |= MEASURED[name](args)
     print(report(args, found))
     asked = {k: v for k, v in vars(args).items() if k not in ("json", "only")}
     machine.write_json(args.json, {"machine": machine.describe("cpu"), "asked": asked} | found)

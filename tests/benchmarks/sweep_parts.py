@@ -176,6 +176,23 @@ def _checkpoint(trial: Any) -> Any:
     return tune.Checkpoint.from_directory(folder)
 
 
+# --- what reads a store -------------------------------------------------------------------------
+
+READERS = {"status_s": ("status",), "table_s": ("table", "--sweep", "sweep")}
+
+
+def reader_seconds(folder: str) -> dict[str, float]:
+    """Wall seconds of commands on a store, each in a process of its own."""
+    found = {}
+    for name, words in READERS.items():
+        command = [sys.executable, "-m", "service.cli.commands", *words, "--store", folder]
+        started = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, env=user_environment(PYTHONPATH=str(ROOT)), check=True,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+        found[name] = time.perf_counter() - started
+    return found
+
+
 # --- in a process of its own ---------------------------------------------------------------------
 
 PARTS = {
@@ -191,9 +208,22 @@ class Used:
     wall_s: float
     cpu_s: float
     """Of all its processes."""
+    driver_bytes: int
+    """Resident memory of the first process, at most."""
+    then: dict[str, float]
+    """What was measured in its folder afterwards."""
 
 
-def used_by(part: str, args: argparse.Namespace, **changes: Any) -> Used:
+def nothing(folder: str) -> dict[str, float]:
+    return {}
+
+
+def used_by(
+    part: str,
+    args: argparse.Namespace,
+    then: Callable[[str], dict[str, float]] = nothing,
+    **changes: Any,
+) -> Used:
     """What one part takes, of arguments with some changes."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, part, json.dumps(vars(args) | changes), folder]
@@ -202,15 +232,20 @@ def used_by(part: str, args: argparse.Namespace, **changes: Any) -> Used:
             command, env=user_environment(PYTHONPATH=str(ROOT)), stdout=subprocess.DEVNULL
         )
         cpu_s: dict[psutil.Process, float] = {}
+        most = 0
         while process.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                most = max(most, process.memory_info().rss)
             for each in (process, *process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):  # it has ended since
                     times = each.cpu_times()
                     cpu_s[each] = times.user + times.system
             time.sleep(POLL_S)
-        used = Used(time.perf_counter() - started, sum(cpu_s.values()))
-    if process.returncode:
-        raise SystemExit(f"sweep_overhead: part {part} ended with exit code {process.returncode}")
+        wall_s = time.perf_counter() - started
+        if process.returncode:
+            code = process.returncode
+            raise SystemExit(f"sweep_overhead: part {part} ended with exit code {code}")
+        used = Used(wall_s, sum(cpu_s.values()), most, then(folder))
     quiet(f"{part}: {used.wall_s:.1f} s, {used.cpu_s:.1f} CPU s")
     return used
 
