@@ -42,8 +42,11 @@ def keep_freed_memory() -> None:
     """This process keeps what it frees: a training step allocates the same sizes again and again,
     and glibc would ask the system for the large ones each time. Elsewhere nothing happens."""
     if platform.libc_ver()[0] == "glibc":
-        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            ctypes.CDLL(None).mallopt(parameter, 2**30)
+        mallopt = ctypes.CDLL(None).mallopt
+        # older ones take no more than 32 MiB; the second alone would do harm, as sizes that have
+        # once been freed would count as large again
+        if mallopt(M_MMAP_THRESHOLD, 2**30) or mallopt(M_MMAP_THRESHOLD, 2**25):
+            mallopt(M_TRIM_THRESHOLD, 2**30)
 
 
 def device_name(device: torch.device) -> str:

@@ -84,8 +84,12 @@ def table_cell(text: str) -> str:
 def one_line(error: BaseException) -> str:
     """What an error says: its first line, without passwords."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    said = without_password(lines[0])
-    return said if len(said) <= MOST_SHOWN else f"{said[: MOST_SHOWN - 3]}..."
+    return shortened(without_password(lines[0]))
+
+
+def shortened(text: str) -> str:
+    """As much of a text as a message shows."""
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
 def reason(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ AUTO = "auto"
 EAGER, GRAPH, COMPILED = "eager", "graph", "compiled"
 MODES = (EAGER, GRAPH, COMPILED)
 """Kernel by kernel; as one CUDA graph; the loss compiled by torch, and on a GPU one graph too."""
+GAVE_UP = threading.Event()
+"""Set when this process has failed to compile a step: it would fail again."""
 WARMUP_STEPS = 3
 """Steps run one kernel at a time before the capture: libraries allocate their workspaces in them.
 They are steps like all others, so nothing needs to be undone."""
@@ -31,8 +34,8 @@ They are steps like all others, so nothing needs to be undone."""
 def default_mode(device: torch.device, configs: Sequence[Any] = ()) -> str:
     """One CUDA graph on a GPU; on a CPU compiled if that pays and can be done, else eager.
 
-    The longest trial of a pack decides, by all of its steps and not by what is left of them, so
-    that a resumed pack goes on as it began.
+    The longest trial of a pack decides, by all of its steps and not by what is left of them: unless
+    that trial is done, a resumed pack goes on as it began.
 
     Args:
         configs: of the trials of the pack.

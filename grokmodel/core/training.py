@@ -12,6 +12,7 @@ Shapes: M members, n parameters of a member.
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +22,13 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from grokmodel.core.execution import COMPILED, EAGER, GRAPH, CapturedStep, allow_tf32
+from grokmodel.core.execution import COMPILED, EAGER, GAVE_UP, GRAPH, CapturedStep, allow_tf32
 from grokmodel.core.member import Member, Params
 from grokmodel.core.optim import Hyper, Optimizer, OptimState
 from grokmodel.core.outcome import Evaluation
+from grokmodel.errors import shown
+
+log = logging.getLogger("grok")
 
 RESTACK_AT = {EAGER: 1.0, GRAPH: 0.5, COMPILED: 0.5}
 """Share of live members at which a pack is stacked anew. Where steps are eager another size costs
@@ -65,7 +69,7 @@ class Pack(ABC, Generic[M_]):
         self.seed_M = self.column([c.seed for c in configs])
         self.loss_sum_M = torch.zeros(len(configs), device=device)
         self._compiled: Callable[[Tensor, Batch], Tensor] | None = None
-        if mode == COMPILED:
+        if mode == COMPILED and not GAVE_UP.is_set():
             torch.compiler.reset()  # it gives up at the eighth size that a process compiles
             self._compiled = torch.compile(self.loss_on, dynamic=False)
         self._captured: CapturedStep | None = None
@@ -98,15 +102,23 @@ class Pack(ABC, Generic[M_]):
     def _step(self) -> None:
         """Draw a batch per member, take the gradient, update."""
         weights_Mn = self.state.weights.detach().requires_grad_()
-        # drawn outside of what is compiled: random numbers take longer to compile than the model,
-        # and gain nothing by it
-        batch = self.batch(self.state.step)
-        loss_on = self._compiled or self.loss_on
-        loss_M = loss_on(weights_Mn, batch)
-        # members share no weight, so the gradient of the sum holds each member's own
-        (grad_Mn,) = torch.autograd.grad(loss_M.sum(), weights_Mn)
+        # the batch is drawn outside of what is compiled: random numbers take longer to compile than
+        # the model, and gain nothing by it
+        loss_M, grad_Mn = self._gradient(weights_Mn, self.batch(self.state.step))
         self.optimizer.update(grad_Mn)
         self.loss_sum_M += loss_M.detach()
+
+    def _gradient(self, weights_Mn: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss (M,) and gradient (M, n) of every member on its batch."""
+        if self._compiled is None:
+            return gradient(self.loss_on, weights_Mn, batch)
+        try:
+            return gradient(self._compiled, weights_Mn, batch)
+        except Exception as error:  # of whatever compiles; an error of the model comes again below
+            log.warning("steps cannot be compiled here, they are eager: %s", shown(error))
+            GAVE_UP.set()
+            self._compiled = None
+            return gradient(self.loss_on, weights_Mn, batch)
 
     def write_back(self, member: M_) -> None:
         """Copy the live row of `member` into it."""
@@ -115,8 +127,9 @@ class Pack(ABC, Generic[M_]):
         member.state = OptimState(**row)
 
     def close(self) -> None:
-        """Free what only further steps would need: the graph and its memory."""
-        self._captured = None
+        """Free what only further steps would need: the graph and its memory, and compiled code,
+        which refers to the pack."""
+        self._captured = self._compiled = None
 
     def column(self, values: Sequence[int | float | bool]) -> Tensor:
         """One number per member, (M,) on the device."""
@@ -128,6 +141,16 @@ class Pack(ABC, Generic[M_]):
         for i, row in enumerate(rows):
             out[i] = row[0]
         return out
+
+
+def gradient(
+    loss_on: Callable[[Tensor, Batch], Tensor], weights_Mn: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor]:
+    """Losses (M,) and the gradient (M, n) of each by its own weights."""
+    loss_M = loss_on(weights_Mn, batch)
+    # members share no weight, so the gradient of the sum holds each member's own
+    (grad_Mn,) = torch.autograd.grad(loss_M.sum(), weights_Mn)
+    return loss_M, grad_Mn
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,8 +27,9 @@ from grokmodel.run.results import STATE, Trial
 
 ON_CPU = 4
 """Members of a pack on a CPU: each costs its full time there."""
-SLACK = 1.5
-"""Times the longest round that has to be left for another."""
+RECENT, SLACK = 5, 1.5
+"""Rounds by which the next one is judged, so that one in which steps were compiled is soon
+forgotten; times the longest of them that has to be left."""
 SAY_S = 10.0
 """Seconds between lines of progress, at least."""
 FINAL, ALL, NONE = "final", "all", "none"
@@ -68,8 +69,10 @@ class Runner:
         self.plan, self.output, self.device, self.limits = plan, output, device, limits
         self.stopping, self.say = stopping, say
         self.round_at = self.saved_at = self.said_at = time.monotonic()
-        self.longest = self.spent = self.saving = 0.0
-        """Seconds of a round, at most; of all rounds; and of saving, at most."""
+        self.recent = deque[float](maxlen=RECENT)
+        """Seconds of the last rounds."""
+        self.spent = self.saving = 0.0
+        """Seconds of all rounds, and of saving, at most."""
         self.rounds = 0
         self.made = 0
         """Steps made in this run, by all trials together."""
@@ -118,7 +121,7 @@ class Runner:
             most, free,
         )  # fmt: skip
         torch.cuda.empty_cache()
-        self.longest = max(self.longest, found.seconds * config.eval_every)
+        self.recent.append(found.seconds * config.eval_every)
         return found.members
 
     def _train(self, configs: Sequence[Config]) -> bool:
@@ -160,7 +163,7 @@ class Runner:
         seconds, self.round_at = time.monotonic() - self.round_at, time.monotonic()
         self.spent += seconds
         self.rounds += 1
-        self.longest = max(self.longest, seconds)
+        self.recent.append(seconds)
         self._progress()
 
     def _finish(self, members: Sequence[Member[Any]]) -> None:
@@ -208,7 +211,7 @@ class Runner:
 
     def _is_late(self) -> bool:
         """Whether there is no time for another round; never before the first."""
-        needed = SLACK * self.longest + self.saving
+        needed = SLACK * max(self.recent, default=0.0) + self.saving
         over = time.monotonic() + needed > self.limits.until
         return self.rounds > 0 and (over or self.stopping())
 

@@ -108,6 +108,8 @@ def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
 
 def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> None:
     """Copy the rows of analyses that another sweep has done."""
+    if not todo:
+        return
     ids = [t.trial["trial_id"] for t in todo]
     run_of = {t.trial["trial_id"]: t.trial["run_id"] for t in todo}
     lacking = {

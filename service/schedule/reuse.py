@@ -14,6 +14,8 @@ from service.tables.writing import write_rows
 def adopt(store: Store, plan: Plan) -> None:
     """Give the sweep the rows of the trials that are known, those of `trials` last."""
     ids = [c.trial_id for c in plan.shared]
+    if not ids:
+        return
     trials = read_rows(store, "trials", ids)
     runs = {(row["trial_id"], row["run_id"]) for row in trials}
     curves = [r for r in read_rows(store, "curves", ids) if (r["trial_id"], r["run_id"]) in runs]

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from grokmodel.core.config import Config
-from grokmodel.core.execution import COMPILED, is_compilable
-from grokmodel.errors import ConfigError, UserError
+from grokmodel.errors import UserError
 from grokmodel.machine import today
 from service import provenance
 from service.analysis import tasks
@@ -75,18 +74,11 @@ def plan(
     resources = cluster_resources(gpus)
     measure = partial(pack_size.most_members, data_root=settings.data_root)
     made = make_plan(store, sweep, configs, resources, measure)
-    check_program(settings.program, made.todo, resources)
+    pack_size.check_program(settings.program, made.todo, resources)
     note = pack_size.program_note(made, settings.program, resources.kind == "gpu")
     say(summary_line(made, resources) + note)
     check_space(store, made.todo)
     return made, resources
-
-
-def check_program(program: str, configs: Sequence[Config], resources: Resources) -> None:
-    """Raise a ConfigError if torch cannot run steps in this way."""
-    if program == COMPILED and not (resources.gpus or is_compilable(configs)):
-        need = "eager for trials in bfloat16 on CPUs, for which torch 2.13 writes faulty C++"
-        raise ConfigError("GROK_PROGRAM", program, need)
 
 
 def begin(store: Store, plan: Plan, tracking: Tracking) -> None:

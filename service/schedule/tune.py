@@ -22,6 +22,7 @@ from service.store.heartbeat import TRAINING, Heartbeat
 from service.store.keys import state_key
 from service.store.store import Store
 from service.tables.reading import done_ids
+from service.text import shortened
 from service.tracking import outbox
 from service.tracking.publisher import Publisher, Send
 from service.worker.actor import PackTrainable
@@ -152,4 +153,4 @@ def _reasons(results: tune.ResultGrid) -> set[str]:
     """Why packs failed, a line each."""
     lost = {str(error).strip().splitlines()[-1] for error in results.errors}
     said = {str(r.metrics["error"]) for r in results if r.metrics and r.metrics.get("error")}
-    return {without_password(reason) for reason in lost | said}
+    return {shortened(without_password(reason)) for reason in lost | said}

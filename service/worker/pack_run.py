@@ -93,8 +93,9 @@ def pack_rounds(job: PackJob, stopping: threading.Event) -> Generator[Progress]:
 
         recorder.begin(members)
         for round_ in job.trainer(members, inputs, device, job.settings.program):
-            recorder.record(round_, at_once=stopping.is_set())
-            if stopping.is_set():
+            is_last = stopping.is_set()  # asked once: what comes while it is recorded is seen next
+            recorder.record(round_, at_once=is_last)
+            if is_last:
                 break
             yield progress()
         while not (stopping.is_set() or writer.wait(REPORT_S)):

@@ -2,10 +2,13 @@
 checked without a GPU on the `meta` device, whose tensors have no content that one could read."""
 
 import sys
+import threading
+import weakref
 
 import pytest
 import torch
 
+from grokmodel.core import training
 from grokmodel.core.execution import default_mode, has_compiler
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack
@@ -109,3 +112,42 @@ def test_without_a_gpu_a_graph_is_no_reason_to_keep_stopped_members():
     banks = banks_for(tiny())
     packs = [Pack([Member.start(tiny())], banks, CPU, mode) for mode in ("eager", "graph")]
     assert [pack.restack_at for pack in packs] == [1.0, 1.0]
+
+
+@pytest.fixture
+def broken_compiler(monkeypatch):
+    """torch finds out at the first call that it cannot compile."""
+
+    def compiled(function, dynamic):
+        def call(*args):
+            raise RuntimeError(f"g++: error: unrecognized option, {function.__name__}")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(training, "GAVE_UP", threading.Event())
+
+
+def test_steps_that_cannot_be_compiled_are_eager_and_it_is_said_once(broken_compiler, caplog):
+    banks = banks_for(tiny())
+    eager, first, second = (
+        Pack([Member.start(tiny())], banks, CPU, mode) for mode in ("eager", "compiled", "compiled")
+    )
+    for pack in (eager, first, second):
+        pack.step()
+        assert torch.equal(pack.state.weights, eager.state.weights)
+    third = Pack([Member.start(tiny())], banks, CPU, "compiled")
+    third.step()
+    (said, again) = (record.getMessage() for record in caplog.records)
+    assert "unrecognized option" in said
+    assert said == again  # of the second, which had begun before
+
+
+def test_a_closed_pack_is_gone(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, dynamic: lambda *args: function(*args))
+    pack = Pack([Member.start(tiny())], banks_for(tiny()), CPU, "compiled")
+    pack.step()
+    pack.close()
+    gone = weakref.ref(pack)
+    del pack
+    assert gone() is None

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import torch
 from grokmodel.run import archive, output, results
 from grokmodel.run.__main__ import LEFT
 from grokmodel.run.plan import PLAN
+from grokmodel.run.runner import RECENT, Limits, Runner
 from tests.environment import ROOT, TIMEOUT_S, user_environment
 from tests.grokmodel.runs import left, names, plan_of, run
 from tests.grokmodel.tiny import tiny
@@ -223,3 +225,15 @@ def test_a_resume_point_of_another_config_means_a_fresh_start(plan, whole, tmp_p
 def test_the_plan_stands_in_the_results(plan, whole):
     mine, its = (archive.Archive(path, "") for path in (whole / "results-1.zip", plan))
     assert mine.read(PLAN) == its.read(PLAN)
+
+
+def test_a_round_that_was_slow_once_is_soon_forgotten():
+    """As the one in which a step was compiled."""
+    empty = SimpleNamespace(configs=[], unfinished={})
+    limits = Limits(until=time.monotonic() + 60)
+    runner = Runner(empty, empty, torch.device("cpu"), limits, lambda: False, print)
+    runner.rounds = 1
+    runner.recent.append(100.0)
+    assert runner._is_late()
+    runner.recent.extend([1.0] * RECENT)
+    assert not runner._is_late()

@@ -7,8 +7,8 @@ import pytest
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import TrialConfig
 from service.schedule import plan as planning
+from service.schedule.pack_size import check_program
 from service.schedule.plan import Resources, cost, expand, make_plan, pack
-from service.schedule.stages import check_program
 from service.tables.writing import write_rows
 from tests.benchmarks import tables_scale
 from tests.service.rows import finished_row

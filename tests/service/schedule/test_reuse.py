@@ -36,3 +36,12 @@ def test_rows_and_where_they_are_from_are_taken_over(store):
             .equals(both[columns].sort_values(columns[:3]).reset_index(drop=True))
         )
     assert origins.trained_on(store, "third") == [{"device": "a machine"}]
+
+
+def test_a_sweep_that_shares_nothing_does_not_mind_what_others_left(store):
+    finish(store, "first", CONFIGS[:1])
+    for key in store.list("tables/samples"):
+        store.put(key, store.get(key)[:100])
+    plan = make_plan(store, "third", CONFIGS[1:], CPU)
+    adopt(store, plan)
+    assert not store.list("tables/trials/sweep=third")

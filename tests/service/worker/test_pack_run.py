@@ -180,6 +180,23 @@ def test_told_to_stop_it_saves_what_it_has_and_ends(store, make_job):
     assert next(pack_rounds(job, threading.Event())).steps == 30
 
 
+def test_told_to_stop_while_a_round_is_recorded_it_saves_the_next_one(store, make_job, monkeypatch):
+    config, stopping = tiny_config(), threading.Event()
+    job = make_job(config)
+    job = dataclasses.replace(job, settings=dataclasses.replace(job.settings, checkpoint_s=1e9))
+    record = recorder.Recorder.record
+
+    def signal_meanwhile(self, round_, at_once):
+        record(self, round_, at_once)
+        if round_.evaluated[0].step == 10:
+            stopping.set()
+
+    monkeypatch.setattr(recorder.Recorder, "record", signal_meanwhile)
+    with pytest.raises(PreemptedError):
+        list(pack_rounds(job, stopping))
+    assert load_state(Member, store.get(keys.state_key(config.trial_id))).step == 20
+
+
 def test_snapshot_steps_are_log_spaced():
     steps = [s for s in range(0, 2001, 10) if is_snapshot_step(s, 10)]
     assert steps == [0, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920]
