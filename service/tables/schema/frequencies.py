@@ -135,7 +135,7 @@ ABLATIONS = analysis(
     Column("selection", STR, "top: those with most power; random: the control"),
     Column("n_frequencies", INT, "size of the set"),
     Column("draw", INT, "number of the random set"),
-    Column("fit", STR, "all: coefficients over all pairs, leaks; own: of each side of the split"),
+    Column("fit", STR, "all: coefficients over all pairs, leaks; within_split: of each side of it"),
     Column("frequencies", STR, "the set"),
     _IS_KEY,
     *accuracies("with the hook point projected"),

@@ -72,7 +72,7 @@ TRIALS = Table(
         Column(
             "train_step",
             INT,
-            "first step from which train_acc stays >= 0.95; null here and below: not by steps_run",
+            "first of three evaluations in a row with train_acc >= 0.95; null: not by steps_run",
             "steps",
         ),
         Column("val_step", INT, "the same of val_acc", "steps"),
