@@ -72,9 +72,14 @@ def test_trials_without_a_curve_show_no_leak():
 
 @pytest.mark.parametrize(
     ("fields", "cells"),
-    [({}, "1.00 | 1.00 |"), ({"seed": 5}, "1.00 | 1.00 |"), ({"steps": 3000}, "not at this scale | - |"),
-     ({"train_fraction": 0.8}, "not at this scale | - |"), ({"ffn": 64}, "not at this scale | - |")],
-)  # fmt: skip
+    [
+        ({}, "1.00 | 1.00 |"),
+        ({"seed": 5}, "1.00 | 1.00 |"),
+        ({"steps": 3000}, "not at this scale | - |"),
+        ({"train_fraction": 0.8}, "not at this scale | - |"),
+        ({"ffn": 64}, "not at this scale | - |"),
+    ],
+)
 def test_the_control_stands_beside_trials_that_differ_in_split_and_seed_alone(fields, cells):
     control = {"trials": [trial(1, split="unordered")]}
     found = evidence({"n1": flat([trial(0, **fields)]), "unordered": control})
