@@ -36,7 +36,7 @@ check: lint test test-cluster  ## what CI runs
 test: $(VENV)/.dev          ## the test suite; most of it waits for servers, hence three processes
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --durations 20
 
-test-cluster: $(VENV)/.dev  ## real servers, whole sweeps, clusters and kills, twenty random faults: half an hour
+test-cluster: $(VENV)/.dev  ## real servers, whole sweeps, clusters and kills, twenty random faults: twenty minutes
 	$(BIN)/python -m pytest -m 'cluster and not slow' -n 3 --no-loadscope-reorder --durations 20
 
 slow: $(VENV)/.dev          ## the tests that CI has no time for
