@@ -3,7 +3,7 @@
     python tests/benchmarks/sweep_overhead.py                 within 20 minutes on two cores
     python tests/benchmarks/sweep_overhead.py --steps 2750    real training as long as `fast`
     python tests/benchmarks/sweep_overhead.py --only cost     CPU seconds of a tiny trial
-    python tests/benchmarks/sweep_overhead.py --only scale    the same of ten thousand: 40 minutes
+    python tests/benchmarks/sweep_overhead.py --only scale    the same of ten thousand: an hour
 
 *Overhead*: `--trials` trials that sleep `--seconds` go the whole way, plan, Tune, MLflow, tables,
 on `--slots` slots; set against the sum of their sleep over the slots. Sleep stands for a GPU at
