@@ -2,8 +2,9 @@
 
 import pytest
 
-from service.schedule.drawing import draw_sweep, is_drawn
+from service.schedule.drawing import draw_sweep, is_drawn, links
 from service.store import keys, marks
+from service.store.manifest import write_manifest
 from service.tables.writing import write_rows
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
@@ -36,3 +37,13 @@ def test_a_page_that_was_drawn_while_it_was_trained_is_not_the_last_one(store, s
         store.delete(key)
     assert store.exists(page)
     assert not is_drawn(store, "sweep")
+
+
+def test_a_page_leads_to_its_sweep_and_its_trials_in_mlflow(store, settings):
+    assert links(store, "sweep", settings) == {}
+    write_manifest(store, "sweep", [tiny_config()], "")  # MLflow does not know it
+    assert links(store, "sweep", settings) == {}
+    write_manifest(store, "sweep", [tiny_config()], "7")
+    found = links(store, "sweep", settings)
+    assert "/#/experiments/7/runs?" in found["sweep"]
+    assert found["mlflow"] == f"{found['sweep']}&searchFilter=tags.trial_id%20%3D%20%22TRIAL%22"
