@@ -111,7 +111,7 @@ def _scales(
     diverse: bool = False,
     widened: bool = False,
     seeds: int = 3,
-    smaller: Block | None = None,
+    easier: float | None = None,
 ) -> tuple[Scale, ...]:
     """The four scales with some axes changed.
 
@@ -119,19 +119,20 @@ def _scales(
         diverse: many images per symbol.
         widened: beside it the same with as many hidden units as a sandwich has in its two FFNs.
         seeds: of the small scale, which has time for more.
-        smaller: what is changed further at all scales but the full one.
+        easier: R at all scales but the full one.
     """
     out = []
     for name, words, size in _DIVERSE_SIZES if diverse else _SIZES:
-        block = {**size, **change, **(smaller or {} if name != "full" else {})}
+        block = {**size, **change}
+        if easier and name != "full":
+            block |= {"train_fraction": [easier]}
+            words += f", R = {easier}"
         if diverse and name in ("small", "brief"):
             narrow = widened or change.get("variant") == ["sandwich"]
             block |= _NARROW if narrow else {}
             words = f"{words}, FFN {_ffns(block, widened)}"
         if "heads" in change:
             words = _HEADS.sub("1 to 16 heads", words)
-        if smaller and name != "full":
-            words += ", R = {train_fraction[0]}".format(**smaller)
         if name == "small" and seeds > 3:
             block |= {"seed": list(range(seeds))}
             words = words.replace("3 seeds", f"{seeds} seeds")
@@ -197,7 +198,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("omniglot", "Omniglot Katakana in place of Kuzushiji-49, one image per symbol, "
                "P = 39, 43, 47", 4, _ON_OMNIGLOT),
     Experiment("n4", "Grokking with 4 images per symbol, sandwich, P = 23", 3,
-               _longer(_scales({"P": [23], **_FEW}, smaller={"train_fraction": [0.8]}), 3)),
+               _longer(_scales({"P": [23], **_FEW}, easier=0.8), 3)),
     Experiment("n256", "Grokking with 256 images per symbol, sandwich, P = 23", 5,
                _scales({"P": [23], **_SANDWICH}, diverse=True)),
     Experiment("variants", "Baseline, and with the sandwich's hidden units, with 256 images", 2,

@@ -52,7 +52,9 @@ class Pack(ABC, Generic[M_]):
     def __init__(self, members: Sequence[M_], device: torch.device, mode: str = EAGER) -> None:
         self.members = list(members)
         self.device = device
-        self.restack_at = RESTACK_AT[EAGER if mode == GRAPH and device.type != "cuda" else mode]
+        if (mode == GRAPH and device.type != "cuda") or (mode == COMPILED and GAVE_UP.is_set()):
+            mode = EAGER
+        self.restack_at = RESTACK_AT[mode]
         states = [vars(m.state) for m in self.members]
         self.state = OptimState(
             **{name: self._stacked([state[name] for state in states]) for name in states[0]}
@@ -69,7 +71,7 @@ class Pack(ABC, Generic[M_]):
         self.seed_M = self.column([c.seed for c in configs])
         self.loss_sum_M = torch.zeros(len(configs), device=device)
         self._compiled: Callable[[Tensor, Batch], Tensor] | None = None
-        if mode == COMPILED and not GAVE_UP.is_set():
+        if mode == COMPILED:
             torch.compiler.reset()  # it gives up at the eighth size that a process compiles
             self._compiled = torch.compile(self.loss_on, dynamic=False)
         self._captured: CapturedStep | None = None
@@ -112,12 +114,14 @@ class Pack(ABC, Generic[M_]):
         """Loss (M,) and gradient (M, n) of every member on its batch."""
         if self._compiled is None:
             return gradient(self.loss_on, weights_Mn, batch)
+        from torch._dynamo.exc import TorchDynamoException  # two seconds, if nothing is compiled
+
         try:
             return gradient(self._compiled, weights_Mn, batch)
-        except Exception as error:  # of whatever compiles; an error of the model comes again below
+        except TorchDynamoException as error:
             log.warning("steps cannot be compiled here, they are eager: %s", shown(error))
             GAVE_UP.set()
-            self._compiled = None
+            self._compiled, self.restack_at = None, RESTACK_AT[EAGER]
             return gradient(self.loss_on, weights_Mn, batch)
 
     def write_back(self, member: M_) -> None:
@@ -190,8 +194,7 @@ def rounds(
         if fresh:
             yield _round(pack, fresh, evaluate, time.perf_counter(), steps=0)
         stacked, every = len(live), live[0].config.eval_every
-        keep = pack.restack_at * stacked
-        while live and not (len(live) < stacked and len(live) <= keep):
+        while live and not (len(live) < stacked and len(live) <= pack.restack_at * stacked):
             started = time.perf_counter()
             for _ in range(every):
                 pack.step()

@@ -7,6 +7,7 @@ import weakref
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from grokmodel.core import training
 from grokmodel.core.execution import default_mode, has_compiler
@@ -115,20 +116,21 @@ def test_without_a_gpu_a_graph_is_no_reason_to_keep_stopped_members():
 
 
 @pytest.fixture
-def broken_compiler(monkeypatch):
-    """torch finds out at the first call that it cannot compile."""
+def failing(monkeypatch):
+    """`torch.compile` finds out at the first call what is wrong."""
 
-    def compiled(function, dynamic):
+    def install(error):
         def call(*args):
-            raise RuntimeError(f"g++: error: unrecognized option, {function.__name__}")
+            raise error
 
-        return call
+        monkeypatch.setattr(torch, "compile", lambda function, dynamic: call)
+        monkeypatch.setattr(training, "GAVE_UP", threading.Event())
 
-    monkeypatch.setattr(torch, "compile", compiled)
-    monkeypatch.setattr(training, "GAVE_UP", threading.Event())
+    return install
 
 
-def test_steps_that_cannot_be_compiled_are_eager_and_it_is_said_once(broken_compiler, caplog):
+def test_steps_that_cannot_be_compiled_are_eager_and_it_is_said_once(failing, caplog):
+    failing(TorchDynamoException("g++: error: unrecognized option"))
     banks = banks_for(tiny())
     eager, first, second = (
         Pack([Member.start(tiny())], banks, CPU, mode) for mode in ("eager", "compiled", "compiled")
@@ -136,11 +138,20 @@ def test_steps_that_cannot_be_compiled_are_eager_and_it_is_said_once(broken_comp
     for pack in (eager, first, second):
         pack.step()
         assert torch.equal(pack.state.weights, eager.state.weights)
+        assert pack.restack_at == 1.0  # stopped members can go at once
     third = Pack([Member.start(tiny())], banks, CPU, "compiled")
     third.step()
     (said, again) = (record.getMessage() for record in caplog.records)
     assert "unrecognized option" in said
     assert said == again  # of the second, which had begun before
+    assert third.restack_at == 1.0
+
+
+def test_other_errors_of_a_compiled_step_are_not_taken_for_the_compilers(failing):
+    failing(torch.OutOfMemoryError("24 GiB"))
+    pack = Pack([Member.start(tiny())], banks_for(tiny()), CPU, "compiled")
+    with pytest.raises(torch.OutOfMemoryError):
+        pack.step()
 
 
 def test_a_closed_pack_is_gone(monkeypatch):
