@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from service.cli import commands
@@ -46,6 +47,11 @@ def add_reproduce(verbs: Any) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="print what would be run, and its cost")
     how.add_argument("--no-run", action="store_true", help="write the document from the tables")
+    how.add_argument(
+        "--export", type=Path, metavar="PLAN.zip",
+        help="write what one experiment lacks to a plan file and train nothing, as grok_phase.py "
+        "--export does (docs/cluster.md)",
+    )  # fmt: skip
     parser.set_defaults(run=_reproduce, tracked=True)
 
 

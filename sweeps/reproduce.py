@@ -68,6 +68,9 @@ def run(
         print(line)
     if args.dry_run:
         return 0
+    if args.export:
+        print(export(args.export, choices, settings))
+        return 0
     to_run = [c for c in choices if not note_at_first(c, notes, bundles)]
     this_run = reproduction.this_run("" if args.scale else args.budget)
     failed = False
@@ -91,6 +94,25 @@ def note_at_first(choice: Choice, notes: Notes, bundles: Bundled) -> bool:
         return True
     notes.add(name, "stopped before it was done")
     return False
+
+
+def export(path: Path, choices: Sequence[Choice], settings: Settings) -> str:
+    """Write the plan file of the one experiment that was asked for; returns what there is to say.
+
+    Raises:
+        ConfigError: there are several, or it cannot be run.
+        ArchiveError, DecoderError, StoreError, TableError: as `export_plan`.
+    """
+    from service.schedule.export import export_plan  # Ray: only when it is needed
+
+    if len(choices) != 1:
+        raise ConfigError("--export", str(path), "with --only NAME: a plan is of one experiment")
+    (choice,) = choices
+    name, scale = choice.experiment.name, choice.scale
+    if scale is None:
+        allowed = f"an experiment that can be run here; {name}: {choice.reason}"
+        raise ConfigError("--export", str(path), allowed)
+    return export_plan(path, choice.experiment.sweep(scale), scale.configs, settings)
 
 
 def check_out(out: Path) -> None:

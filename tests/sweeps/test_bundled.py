@@ -40,7 +40,8 @@ def reproduced(tmp_path, settings):
         export(store, N1.sweep(scale), tmp_path / "results", {})
 
     def run(experiment=N1, **flags):
-        defaults = {"budget": "1h", "scale": None, "only": None, "dry_run": False, "no_run": False}
+        defaults = {"budget": "1h", "scale": None, "only": None, "dry_run": False, "no_run": False,
+                    "export": None}  # fmt: skip
         args = argparse.Namespace(**{**defaults, **places(tmp_path), **flags})
         code = reproduce.run(settings, args, [experiment])
         return code, (tmp_path / "R.md").read_text() if (tmp_path / "R.md").exists() else ""

@@ -135,7 +135,7 @@ settings = Settings(str(folder / "store"), f"sqlite:///{folder}/mlflow.db", str(
 out = folder / "R.md"
 def go(experiments=experiments, **flags):
     args = {"budget": "1h", "scale": None, "only": None, "out": str(out), "dry_run": False,
-            "no_run": False, "results": None, "no_results": False}
+            "no_run": False, "export": None, "results": None, "no_results": False}
     code = reproduce.run(settings, argparse.Namespace(**{**args, **flags}), experiments)
     return code, out.read_text() if out.exists() else ""
 def left_behind(sweep):
