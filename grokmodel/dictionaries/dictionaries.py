@@ -127,7 +127,7 @@ def _what_of(grid: np.ndarray, sign: int, orders_Rn: np.ndarray) -> tuple[float,
 def shares(grid: np.ndarray, sign: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(F,) each: shares of the variance of features (n, n, F) over pairs (i, j) that are explained
     by i + sign j mod n, by one frequency of it at best, and by one value of it at best."""
-    grid = centered(grid)
+    (grid,) = centered(grid[None])
     n = len(grid)
     i = np.arange(n)
     j = (sign * (i[:, None] - i)) % n  # of the pairs (i, j) with result s, [s, i]

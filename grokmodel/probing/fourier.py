@@ -4,7 +4,7 @@ Basis on Z_P, real and orthonormal: the constant, cos(2 pi k a / P) and sin(2 pi
 k = 1 .. floor((P - 1) / 2) and, for even P, the Nyquist vector (-1)^a. The basis on the grid is the
 outer products. FVE is the fraction of variance explained, the constant removed.
 
-Shapes: P modulus, K frequencies, d features of the hook point.
+Shapes: G grids, P modulus, K frequencies, d features of the hook point.
 """
 
 from __future__ import annotations
@@ -54,15 +54,19 @@ class Spectrum:
     @cached_property
     def leading(self) -> tuple[int, ...]:
         """All frequencies, the one that explains most first; () if none explains anything."""
-        if self.fve.sum() <= RELATIVE_ZERO:
-            return ()
-        return tuple(int(k) for k in self.frequencies[np.argsort(-self.fve, kind="stable")])
+        return tuple(self.frequencies[self._falling].tolist())
 
     @cached_property
     def dominant(self) -> tuple[int, ...]:
         """Smallest set with DOMINANT_SHARE of the in-frequency power, ascending, of any size."""
-        reached = np.cumsum(np.sort(self.share)[::-1]) >= DOMINANT_SHARE * (1 - 1e-12)
-        return tuple(sorted(self.leading[: int(np.argmax(reached)) + 1]))
+        reached = np.cumsum(self.share[self._falling]) >= DOMINANT_SHARE * (1 - 1e-12)
+        return tuple(sorted(self.leading[: 1 + int(reached.argmax())])) if len(reached) else ()
+
+    @cached_property
+    def _falling(self) -> np.ndarray:
+        """Where in `fve` each of `leading` is."""
+        order = np.argsort(-self.fve, kind="stable")
+        return order if self.fve.sum() > RELATIVE_ZERO else order[:0]
 
     @property
     def entropy(self) -> float:
@@ -105,42 +109,44 @@ def spectrum(grid: np.ndarray) -> Spectrum:
     Raises:
         ValueError: not such an array.
     """
-    return spectrum_of_centered(centered(grid))
+    grid = np.asarray(grid)
+    grid = grid[..., None] if grid.ndim == 2 else grid
+    return spectra_of_centered(centered(grid[None]))[0]
 
 
-def spectrum_of_centered(grid: np.ndarray) -> Spectrum:
-    """Spectrum of what `centered` returns."""
-    P = len(grid)
+def spectra_of_centered(grids_GPPd: np.ndarray) -> list[Spectrum]:
+    """Spectra of what `centered` returns."""
+    P = grids_GPPd.shape[1]
     vectors, frequency = basis(P)
-    of_a = (vectors.T @ grid.reshape(P, -1)).reshape(grid.shape)
+    of_a = (vectors.T @ grids_GPPd.reshape(len(grids_GPPd), P, -1)).reshape(grids_GPPd.shape)
     coefficient = vectors.T @ of_a  # over b, for every frequency of a
     power = np.square(coefficient).sum(-1)
-    power[0, 0] = 0.0  # the constant, zero but for rounding
-    total = power.sum()
-    share = power / total if total > 0 else power
+    power[:, 0, 0] = 0.0  # the constant, zero but for rounding
+    total = power.sum((1, 2), keepdims=True)
+    share = power / np.where(total > 0, total, 1)
     is_k = frequency == np.arange(1, P // 2 + 1)[:, None]  # (K, P)
-    fve_ab = ((is_k @ share) * is_k).sum(1)  # both of frequency k
+    fve_a, fve_b = ((is_k @ one[..., None])[..., 0] for one in (share[:, :, 0], share[:, 0]))
+    fve_ab = ((is_k @ share) * is_k).sum(-1)  # both of frequency k
     unequal = (frequency[:, None] != frequency) & (frequency[:, None] > 0) & (frequency > 0)
-    cross = float(share[unequal].sum())
-    return Spectrum(np.arange(1, P // 2 + 1), is_k @ share[:, 0], is_k @ share[0], fve_ab, cross)
+    cross = np.ascontiguousarray(share[:, unequal]).sum(1).tolist()  # summed alike in any stack
+    return [Spectrum(np.arange(1, P // 2 + 1), *each) for each in zip(fve_a, fve_b, fve_ab, cross)]
 
 
-def centered(grid: np.ndarray) -> np.ndarray:
-    """A grid as (P, P, d) less its mean over all pairs, float64; 0 where that is but rounding.
+def centered(grids_GPPd: np.ndarray) -> np.ndarray:
+    """Grids less their mean over all pairs, float64; those are 0 where that is but rounding.
 
-    Args, raises: as `spectrum`.
+    Raises:
+        ValueError: as `spectrum`.
     """
-    grid = np.asarray(grid)
-    precision = np.finfo(grid.dtype if grid.dtype == np.float32 else np.float64).eps
-    grid = grid.astype(np.float64)
-    grid = grid[..., None] if grid.ndim == 2 else grid
-    if grid.ndim != 3 or grid.shape[0] != grid.shape[1] or grid.shape[0] < 3:
-        raise ValueError(f"grid has shape {grid.shape}; need (P, P, d) with P >= 3")
-    if not np.isfinite(grid).all():
+    if grids_GPPd.ndim != 4 or not 3 <= grids_GPPd.shape[1] == grids_GPPd.shape[2]:
+        raise ValueError(f"grid has shape {grids_GPPd.shape[1:]}; need (P, P, d) with P >= 3")
+    precision = np.finfo(np.float32 if grids_GPPd.dtype == np.float32 else np.float64).eps
+    grids = grids_GPPd.astype(np.float64)
+    if not np.isfinite(grids).all():
         raise ValueError("grid has values that are not finite")
-    out = grid - grid.mean((0, 1))
-    if np.abs(out).max(initial=0.0) <= CONSTANT * precision * np.abs(grid).max(initial=0.0):
-        return np.zeros_like(out)
+    out = grids - grids.mean((1, 2), keepdims=True)
+    size, deviation = (np.abs(each).max((1, 2, 3), initial=0.0) for each in (grids, out))
+    out[deviation <= CONSTANT * precision * size] = 0.0
     return out
 
 

@@ -16,16 +16,15 @@ grids side by side).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, one_hot
 
-from grokmodel.probing.fourier import CONSTANT, Spectrum, centered, spectrum_of_centered
+from grokmodel.probing.fourier import CONSTANT, Spectrum, centered, spectra_of_centered
 
 ORDERS = 100
 """Random orders of the classes."""
@@ -47,21 +46,21 @@ class SpectrumWithNull(Spectrum):
     """(R, K) shares of the in-frequency power in each random order, the largest first."""
     null_q95: float
     """95 % quantile of the strongest frequency's share in random orders."""
+    p_values: np.ndarray
+    """(K,) for each frequency: is the strongest of a random order as strong?"""
+    p_together: np.ndarray
+    """(K,) for every number of them: do the strongest of a random order together hold as much?"""
+    p_of_rest: np.ndarray
+    """(K,) strongest first: is the next of a random order as large a part of what is left?"""
 
     @property
-    def p_values(self) -> np.ndarray:
-        """(K,) for each frequency: is the strongest of a random order as strong?"""
-        return _p_value(self.null_RK[:, :1], self.share)
-
-    @cached_property
     def p_dominant(self) -> float:
         """Do as many frequencies of a random order together hold as much as the dominant ones?
 
         Of several frequencies of equal power none need be above the strongest of a random order
         (four of eleven have 0.25 each, chance has as much); together they are.
         """
-        count = len(self.dominant)
-        return self._p(float(np.sort(self.share)[::-1][:count].sum()), count)
+        return float(self.p_together[len(self.dominant) - 1]) if self.dominant else 1.0
 
     @property
     def key_frequencies(self) -> tuple[int, ...]:
@@ -74,27 +73,9 @@ class SpectrumWithNull(Spectrum):
         count = len(self.dominant)
         if count > KEY_AT_MOST * len(self.frequencies) or self.p_dominant > CHANCE:
             return ()
-        while count and self._p_of_rest(count - 1) > CHANCE:
+        while count and self.p_of_rest[count - 1] > CHANCE:
             count -= 1
         return tuple(sorted(self.leading[:count]))
-
-    def _p(self, share: float, count: int) -> float:
-        """Do the `count` strongest of a random order have this share or more?"""
-        return float(_p_value(self.null_RK[:, :count].sum(1), share))
-
-    def _p_of_rest(self, stronger: int) -> float:
-        """Behind some stronger ones, is the next of a random order as large a part of the rest?"""
-        share_1K = -np.sort(-self.share)[None]
-        part_R, part_1 = (
-            of[:, stronger] / np.maximum(of[:, stronger:].sum(1), ROUNDING)
-            for of in (self.null_RK, share_1K)
-        )
-        return float(_p_value(part_R, part_1[0]))
-
-
-def _p_value(null_R: np.ndarray, value: Any) -> Any:
-    """(1 + random orders that have this value or more) / (1 + orders)."""
-    return (1 + (null_R >= value - ROUNDING).sum(0)) / (1 + len(null_R))
 
 
 def random_orders(n: int, *seed: int) -> np.ndarray:
@@ -109,69 +90,121 @@ def against_null(grids: Sequence[np.ndarray], orders_Rn: np.ndarray) -> list[Spe
     Args:
         grids: each (n, n, d), as `spectrum` takes it; d may differ.
     """
-    grids = [centered(grid) for grid in grids]
-    power_RKG = _random_powers(grids, orders_Rn)
+    stacks = [_Stack(index, centered(stack)) for index, stack in _of_equal_width(grids)]
+    at_home = dict(pair for s in stacks for pair in zip(s.index, spectra_of_centered(s.grids)))
+    spectra = [at_home[i] for i in range(len(grids))]
+    power_RKG = _random_powers(stacks, orders_Rn)
     total_RG = power_RKG.sum(1)
     share_RKG = power_RKG / np.where(total_RG > 0, total_RG, 1)[:, None]
     null_RKG = -np.sort(-share_RKG, axis=1)
-    q95_G = np.quantile(null_RKG[:, 0], 0.95, axis=0)
+    share_KG = np.stack([s.share for s in spectra], axis=1)
+    falling_KG = -np.sort(-share_KG, axis=0)
+    p_values = _p_value(null_RKG[:, :1], share_KG)
+    p_together = _p_value(null_RKG.cumsum(1), falling_KG.cumsum(0))
+    p_of_rest = _p_value(_part_of_rest(null_RKG), _part_of_rest(falling_KG[None])[0])
+    q95_G = np.quantile(null_RKG[:, 0], 0.95, axis=0).tolist()
     return [
-        SpectrumWithNull(
-            **vars(spectrum_of_centered(grid)), null_RK=null_RKG[..., i], null_q95=float(q95_G[i])
-        )
-        for i, grid in enumerate(grids)
-    ]
+        SpectrumWithNull(**_own(one), null_RK=null_RKG[..., i], null_q95=q95_G[i],
+                         p_values=p_values[:, i], p_together=p_together[:, i],
+                         p_of_rest=p_of_rest[:, i])
+        for i, one in enumerate(spectra)
+    ]  # fmt: skip
 
 
-def _random_powers(grids: Sequence[np.ndarray], orders_Rn: np.ndarray) -> np.ndarray:
-    """(R, K, G) power at each frequency of each grid in each random order, times n^2 / 2.
+def _own(spectrum: Spectrum) -> dict[str, Any]:
+    """The fields of a spectrum, without what it has worked out."""
+    return {field.name: getattr(spectrum, field.name) for field in fields(spectrum)}
 
-    Args:
-        grids: centered, (n, n, d) each.
-    """
+
+def _p_value(null_R: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """(1 + random orders that have this value or more) / (1 + orders)."""
+    return (1 + (null_R >= value - ROUNDING).sum(0)) / (1 + len(null_R))
+
+
+def _part_of_rest(falling_RKG: np.ndarray) -> np.ndarray:
+    """Share of each frequency in what it and all weaker ones hold."""
+    rest_RKG = falling_RKG[:, ::-1].cumsum(1)[:, ::-1]
+    return falling_RKG / np.maximum(rest_RKG, ROUNDING)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Grids of equal width, side by side: one call for all of them."""
+
+    index: list[int]
+    """Which of all grids each is."""
+    grids: np.ndarray
+    """(g, n, n, d) centered."""
+
+
+def _of_equal_width(grids: Sequence[np.ndarray]) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Stacks (g, n, n, d) of grids, and which these are."""
+    grids = [grid[..., None] if grid.ndim == 2 else grid for grid in map(np.asarray, grids)]
+    kinds: dict[Any, list[int]] = {}
+    for i, grid in enumerate(grids):
+        kinds.setdefault((grid.shape, grid.dtype), []).append(i)
+    for index in kinds.values():
+        yield index, np.stack([grids[i] for i in index])
+
+
+def _random_powers(stacks: Sequence[_Stack], orders_Rn: np.ndarray) -> np.ndarray:
+    """(R, K, G) power at each frequency of each grid in each random order, times n^2 / 2."""
     R, n = orders_Rn.shape
     orders = torch.from_numpy(orders_Rn)
     pairs = [torch.from_numpy(table) for table in _pairs_of_equal(orders_Rn)]
     waves, (of_sum, of_difference, of_one) = _waves(n)
-    power = torch.zeros(R, n // 2, len(grids))
+    G = sum(len(stack.index) for stack in stacks)
+    power = torch.zeros(R, n // 2, G)
 
     def add(sums_Rnc: Tensor, weight_K1: Tensor, grid_cG: Tensor) -> None:
         """Add up the DFT of some columns."""
         square = (waves @ sums_Rnc).square_() @ grid_cG
         power.add_(square.unflatten(1, (2, -1)).sum(1) * weight_K1)
 
-    for one, grid_cG in _some_columns([_of_one_operand(grid) for grid in grids]):
+    for one, grid_cG in _some_columns([_of_one_operand(stack) for stack in stacks], G):
         add(one[orders], of_one, grid_cG)
-    for both, grid_cG in _some_columns([_of_both_operands(grid) for grid in grids]):
+    for both, grid_cG in _some_columns([_of_both_operands(stack) for stack in stacks], G):
         for bags, weight_K1 in zip(pairs, (of_sum, of_difference), strict=True):
             sums = embedding_bag(bags, both.flatten(0, 1), mode="sum")
             add(sums.view(R, n, -1), weight_K1, grid_cG)
     return power.numpy().astype(np.float64)
 
 
-def _some_columns(grids: Sequence[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+Columns = tuple[np.ndarray, np.ndarray]
+"""Features (..., c) of several grids side by side, and which grid (c,) each is of."""
+
+
+def _some_columns(found: Sequence[Columns], G: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Columns of all grids side by side, some at a time, and (c, G) in which grid each is."""
-    columns = torch.from_numpy(np.concatenate(grids, axis=-1)).float()
-    widths = torch.tensor([grid.shape[-1] for grid in grids])
-    in_grid_cG = torch.eye(len(grids)).repeat_interleave(widths, dim=0)
-    if len(in_grid_cG):
-        parts = (columns.split(COLUMNS_AT_ONCE, dim=-1), in_grid_cG.split(COLUMNS_AT_ONCE))
-        yield from zip(*parts, strict=True)
+    columns, grid_c = (
+        torch.from_numpy(np.concatenate(parts, axis=-1)).contiguous() for parts in zip(*found, strict=True)
+    )
+    in_grid_cG = one_hot(grid_c, G).float()
+    if len(grid_c):
+        yield from zip(
+            columns.float().split(COLUMNS_AT_ONCE, dim=-1), in_grid_cG.split(COLUMNS_AT_ONCE)
+        )
 
 
-def _of_one_operand(grid: np.ndarray) -> np.ndarray:
+def _of_one_operand(stack: _Stack) -> Columns:
     """(n, c) sums over b and over a. If that is more than n columns, n others with equal power."""
-    sums_nc = np.concatenate([grid.sum(1), grid.sum(0)], axis=-1)
-    n, c = sums_nc.shape
-    return np.asarray(np.linalg.qr(sums_nc.T, mode="r")).T if c > n else sums_nc
+    sums_gnc = np.concatenate([stack.grids.sum(2), stack.grids.sum(1)], axis=-1)
+    _, n, c = sums_gnc.shape
+    if c > n:
+        sums_gnc = np.linalg.qr(sums_gnc.swapaxes(1, 2), mode="r").swapaxes(1, 2)
+    columns = np.moveaxis(sums_gnc, 0, 1).reshape(n, -1)
+    return columns, np.repeat(stack.index, sums_gnc.shape[-1])
 
 
-def _of_both_operands(grid: np.ndarray) -> np.ndarray:
+def _of_both_operands(stack: _Stack) -> Columns:
     """(n, n, c) the columns that are more than a function of a plus one of b, as keys and values
     are not: of those all sums over the same a + b, or a - b, are equal."""
-    rest = np.abs(grid - grid.mean(0) - grid.mean(1, keepdims=True)).max((0, 1), initial=0.0)
-    rounding = CONSTANT * np.finfo(np.float32).eps * np.abs(grid).max(initial=0.0)
-    return grid[..., rest > rounding]
+    grids = stack.grids
+    rest = grids - grids.mean(1, keepdims=True) - grids.mean(2, keepdims=True)
+    rounding = CONSTANT * np.finfo(np.float32).eps * np.abs(grids).max((1, 2, 3), initial=0.0)
+    is_more_gd = np.abs(rest).max((1, 2), initial=0.0) > rounding[:, None]
+    columns = np.moveaxis(grids, 0, 2)[..., is_more_gd]
+    return columns, np.repeat(stack.index, is_more_gd.sum(1))
 
 
 def _pairs_of_equal(orders_Rn: np.ndarray) -> list[np.ndarray]:

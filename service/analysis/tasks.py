@@ -21,7 +21,7 @@ from grokmodel.analysis.complexity import has_bdm
 from grokmodel.core.checkpoint import CheckpointError
 from grokmodel.core.family import Inputs
 from grokmodel.core.member import Member
-from grokmodel.core.rows import Row, without_nan
+from grokmodel.core.rows import Row
 from grokmodel.machine import keep_freed_memory
 from service.analysis.failures import WORKER, Failure, Failures
 from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
@@ -181,7 +181,7 @@ class Worker:
             for member, mine in zip(members, found[table], strict=True):
                 trial_id = member.config.trial_id
                 of = {"trial_id": trial_id, "run_id": run_of[trial_id], "step": member.step}
-                rows += [without_nan({**of, **vars(row)}) for row in mine]
+                rows += [{**of, **vars(row)} for row in mine]
             write_rows(self.store, table, sweep, rows)
         marks = [
             {

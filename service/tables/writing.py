@@ -55,30 +55,39 @@ def arrow_of(table_name: str, rows: Sequence[Row]) -> pa.Table:
         TableError: see `write_rows`.
     """
     table = TABLES[table_name]
-    columns = {c.name for c in table.columns}
     usual = dict.fromkeys(table.optional) | {"schema_version": SCHEMA_VERSION}
-    full = [{**usual, **row} for row in rows]
-    for row in full:
-        if row.keys() != columns:
-            odd = sorted(row.keys() ^ columns)
+    known = {c.name for c in table.columns}
+    needed = known - usual.keys()
+    for row in rows:
+        if not needed <= row.keys() <= known:
+            odd = sorted((usual.keys() | row.keys()) ^ known)
             raise TableError(f"table {table_name}: columns {odd} are missing or unknown")
-    whole = [c.name for c in table.columns if pa.types.is_integer(c.type)]
-    for row in full:
-        for name in whole:  # pyarrow would cut off what is behind the point
-            if isinstance(row[name], float) and not row[name].is_integer():
-                raise TableError(f"table {table_name}: {name} = {row[name]!r}; need a whole number")
-    try:
-        arrow = pa.Table.from_pylist(full, schema=table.arrow)
-    except (pa.ArrowException, OverflowError, UnicodeError) as error:
-        raise TableError(f"table {table_name}: {one_line(error)}") from error
+    arrays = []
+    for c in table.columns:
+        default = usual.get(c.name)
+        values = [row.get(c.name, default) for row in rows]
+        try:
+            if pa.types.is_integer(c.type):
+                _check_whole(values)
+            arrays.append(pa.array(values, c.type, from_pandas=True))  # NaN is null: not measured
+        except (pa.ArrowException, OverflowError, UnicodeError, ValueError) as error:
+            raise TableError(f"table {table_name}: {c.name}: {one_line(error)}") from error
+    arrow = pa.Table.from_arrays(arrays, schema=table.arrow)
     for name in (*table.identity, "schema_version"):
         if arrow.column(name).null_count:
             raise TableError(f"table {table_name}: {name} is None; need a value in every row")
     return arrow
 
 
+def _check_whole(values: Sequence[Any]) -> None:
+    """Refuse what pyarrow would cut off behind the point."""
+    for value in values:
+        if isinstance(value, float) and value == value and not value.is_integer():
+            raise ValueError(f"{value!r}; need a whole number")
+
+
 def part_key(table_name: str, sweep: str, rows: Sequence[Row]) -> str:
     """Store key of the part that holds just these rows, of which only the keys matter."""
     identity = TABLES[table_name].identity
-    keys = sorted(tuple(str(row[name]) for name in identity) for row in rows)
+    keys = sorted(zip(*([str(row[name]) for row in rows] for name in identity)))
     return table_key(table_name, sweep, hashlib.sha256(repr(keys).encode()).hexdigest()[:16])
