@@ -94,14 +94,20 @@ class SweepProgress(Callback):  # type: ignore[misc]
         self.bar.close()
 
     def line(self) -> str:
-        """Trials done, phases so far, trials per hour, time left or what is waited for."""
+        """Trials done, phases so far, trials per hour; steps done, time left or what is waited for.
+
+        Long trials end late: of a pack that trains there are only steps to tell.
+        """
         seconds = time.monotonic() - self.started
         done = len(self.phases)
-        counts = Counter(self.phases.values())
-        phases = ", ".join(f"{n} {phase}" for phase, n in counts.most_common()) or "no phase yet"
-        rate = f"{3600 * done / seconds:,.0f} trials/h" if done else "- trials/h"
-        left = "" if self.has_ended else f", {self._left(seconds)}"
-        return f"{done}/{self.total_trials} trials ({phases}), {rate}{left}"
+        parts = [f"{done}/{self.total_trials} trials"]
+        if done:
+            counts = Counter(self.phases.values()).most_common()
+            parts[0] += f" ({', '.join(f'{n} {phase}' for phase, n in counts)})"
+            parts.append(f"{3600 * done / seconds:,.0f} trials/h")
+        if not self.has_ended:
+            parts += [f"{self._share():.0%} of the steps", self._left(seconds)]
+        return ", ".join(parts)
 
     def facts(self) -> dict[str, Any]:
         """For the heartbeat, whose thread asks."""

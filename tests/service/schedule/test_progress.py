@@ -46,7 +46,9 @@ def report(progress, steps, done=0, waiting="", pack=Pack, restored=0):
 def test_a_line_says_what_is_done_and_what_is_left(progress, clock):
     clock[0] = 60.0
     report(progress, STEPS // 2, done=1)
-    assert progress.line() == "1/4 trials (1 grokking), 60 trials/h, time left: 60 s at most"
+    assert progress.line() == (
+        "1/4 trials (1 grokking), 60 trials/h, 50% of the steps, time left: 60 s at most"
+    )
 
 
 def test_time_left_rests_on_the_steps_of_this_run(progress, clock):
@@ -64,7 +66,7 @@ def test_time_left_rests_on_the_steps_of_this_run(progress, clock):
 def test_while_a_store_takes_nothing_a_line_says_so_in_place_of_the_time_left(progress, clock):
     clock[0] = 60.0
     report(progress, STEPS, waiting=FULL)
-    assert progress.line() == f"0/4 trials (no phase yet), - trials/h, waiting: {FULL}"
+    assert progress.line() == f"0/4 trials, 100% of the steps, waiting: {FULL}"
     assert progress.facts()["left_s"] is None
     assert progress.facts()["waiting"] == FULL
     report(progress, STEPS, done=4)
