@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from grokmodel.core.member import Hook
 from grokmodel.diffusion import flow
 from grokmodel.image.evaluate import Decoders
-from grokmodel.image.layers import Hook
 from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import Spectrum
 from grokmodel.probing.hooks import HookPoint, hook_points, last_ffn

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grokmodel.core.member import Hook
 from grokmodel.image.evaluate import Decoders
-from grokmodel.image.layers import Hook
 from grokmodel.probing.hooks import HookPoint, editor
 from grokmodel.probing.probe import Grids, Probe, shares
 

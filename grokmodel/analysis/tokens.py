@@ -21,13 +21,13 @@ from grokmodel.analysis.progress import ProgressRow, versions
 from grokmodel.analysis.progress import rows_of as progress_rows
 from grokmodel.analysis.representation import PcaRow, RepresentationRow, of_grids
 from grokmodel.analysis.spectra import NOTHING, SpectrumRow, rows_of
+from grokmodel.core.member import Hook
 from grokmodel.probing.fourier import spectrum
 from grokmodel.probing.hooks import HookPoint
 from grokmodel.probing.null import against_null
 from grokmodel.probing.probe import Shares, shares
 from grokmodel.probing.projections import KEEP, REMOVE, projected
 from grokmodel.probing.token_probe import NEURONS, OUTPUT, T, TokenProbe, editor
-from grokmodel.tokens.model import Hook
 from grokmodel.tokens.pack import cross_entropy
 
 EMBEDDING = HookPoint("embedding", "a")

@@ -29,8 +29,8 @@ class Family(ABC):
     """One family; a model subclasses it."""
 
     member: ClassVar[type[Member[Any]]]
+    pack: ClassVar[type[Pack[Any]]]
 
-    @abstractmethod
     def fuse(
         self,
         members: Sequence[Any],
@@ -43,6 +43,7 @@ class Family(ABC):
         Args:
             mode: how steps are run, one of `execution.MODES`.
         """
+        return self.pack(members, device, mode)
 
     @abstractmethod
     def evaluate(self, pack: Any, inputs: Inputs, losses_M: Tensor) -> list[Evaluation]:

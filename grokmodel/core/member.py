@@ -5,9 +5,10 @@ Shapes: n parameters of a member.
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -24,6 +25,9 @@ C = TypeVar("C", bound=Config)
 
 Params = dict[str, Tensor]
 """Parameter name -> (M, ...) view of the rows of a weight matrix (M, n)."""
+Hook = Callable[[str, Tensor], Tensor]
+"""Called with the name and the value (M, B, ...) of every hook point; the model goes on with
+what it returns. It must not write to the value that it is given."""
 
 
 class Layout(ABC):
@@ -35,11 +39,19 @@ class Layout(ABC):
         """Name -> shape of one member's parameter, in storage order; those of matrices, (in, out),
         end in `.w`."""
 
+    inside: ClassVar[tuple[str, ...]] = ("block",)
+    """What names of matrices inside the model start with."""
+
     @property
-    @abstractmethod
     def matrices(self) -> Matrices:
-        """Where the matrices inside the model lie in a row: what Muon updates and a clip of weights
-        clips."""
+        """First number, rows and columns of every matrix inside the model, but for those from time
+        to adaLN vectors: what Muon updates and a clip of weights clips."""
+        starts = itertools.accumulate(self.sizes, initial=0)
+        return [
+            (start, shape[0], shape[1])
+            for start, (name, shape) in zip(starts, self.entries.items())
+            if name.startswith(self.inside) and name.endswith(".w") and ".mod" not in name
+        ]
 
     @cached_property
     def sizes(self) -> list[int]:

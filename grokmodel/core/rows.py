@@ -55,6 +55,12 @@ def trial_row(member: Member[Any], finals: Mapping[str, Any], device: str) -> Ro
     return without_nan(row)
 
 
+def last_accuracies(member: Member[Any]) -> Row:
+    """The accuracies of the last evaluation as those at the end, where nothing is sampled anew."""
+    last, names = member.curve[-1], ("train_acc", "val_acc", "val_acc_strict")
+    return {f"{name}_final": getattr(last, name) for name in names}
+
+
 def curve_rows(member: Member[Any]) -> list[Row]:
     """The `curves` rows of a member."""
     of = {"trial_id": member.config.trial_id, "run_id": run_id(member.curve)}

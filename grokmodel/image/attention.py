@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from grokmodel.core.member import Params
+from grokmodel.core.member import Hook, Params
 from grokmodel.diffusion.layers import linear, norm
-from grokmodel.image.layers import Hook, embed, hooked, hooked_parts
+from grokmodel.image.layers import embed, hooked, hooked_parts
 from grokmodel.image.shape import PackShape
 
 FEW_TOKENS = 16

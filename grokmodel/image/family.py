@@ -29,7 +29,7 @@ class ImageInputs:
 class ImageFamily(Family):
     """Diffusion Transformers that draw the image of a + b."""
 
-    member = Member
+    member, pack = Member, Pack
 
     def fuse(
         self,

@@ -5,19 +5,13 @@ Shapes: M members, T noise levels, G rows that share a level, L tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grokmodel.core.member import Params
+from grokmodel.core.member import Hook, Params
 from grokmodel.diffusion.layers import linear
 from grokmodel.image.shape import PackShape
-
-Hook = Callable[[str, Tensor], Tensor]
-"""Called with the name and the value (M, B, ...) of every hook point; the model goes on with
-what it returns. It must not write to the value that it is given."""
 
 
 def embed(p: Params, tokens: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ D width, H heads, E = D / H, n parameters of a member; B = T levels of t times G
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokmodel.core import member
-from grokmodel.core.member import Params
+from grokmodel.core.member import Hook, Params
 from grokmodel.diffusion.layers import linear, modulate, norm, time_features
 from grokmodel.image.attention import ImageTable, attend, attend_to_table
-from grokmodel.image.layers import Hook, embed, ffn, hooked, hooked_parts, modulation
+from grokmodel.image.layers import embed, ffn, hooked, hooked_parts, modulation
 from grokmodel.image.shape import PackShape
 
 
@@ -34,6 +33,7 @@ class Layout(member.Layout):
     """Where each parameter of one member lies in its row of the weight matrix."""
 
     shape: PackShape
+    inside = ("block", "sandwich")
 
     @cached_property
     def entries(self) -> dict[str, tuple[int, ...]]:
@@ -67,16 +67,6 @@ class Layout(member.Layout):
         add("final.mod", D, 2 * D)
         add("final", D, s.token_dim)
         return out
-
-    @property
-    def matrices(self) -> list[tuple[int, int, int]]:
-        """First number, rows and columns of every matrix of attention and FFN."""
-        starts = itertools.accumulate(self.sizes, initial=0)
-        return [
-            (start, *shape)
-            for start, (name, shape) in zip(starts, self.entries.items())
-            if len(shape) == 2 and name.startswith(("block", "sandwich")) and ".mod" not in name
-        ]
 
     def init(self, seed: int, scale: float, zero_output: bool = False) -> Tensor:
         """Fresh weights of one member, (n,): N(0, scale^2 / fan_in); biases and the maps from time

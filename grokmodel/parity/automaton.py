@@ -3,8 +3,7 @@
 As in appendix A of the paper and its code: the hidden state after every sequence up to a length,
 the empty one included, is a state; those nearer than 0.01 of the spread are one. The spread is the
 square root of the variance (by one less than their number) summed over all units. The paper takes
-it over all of training, so that it is one constant; here it is that of the states given unless a
-threshold is passed on. Our choices: sequences are gone through by length, so that a state stands
+it over all of training, so that it is one constant; here it is that of the states given. Our choices: sequences are gone through by length, so that a state stands
 for the shortest of them and its transitions are those of the shortest.
 
 Of a network of this kind parity needs more than two states. A unit that tells odd from even would
@@ -76,26 +75,21 @@ def spread(states_KH: np.ndarray) -> float:
     return float(np.sqrt(states_KH.var(axis=0, ddof=1, dtype=np.float64).sum()))
 
 
-def extract(
-    states_KH: np.ndarray, output_K2: np.ndarray, threshold: float | None = None
-) -> Automaton:
+def extract(states_KH: np.ndarray, output_K2: np.ndarray) -> Automaton:
     """The automaton of one network.
 
     Args:
         states_KH: hidden states after all sequences up to a length, as of `hidden_of_tree`.
         output_K2: outputs there.
-        threshold: distance below which states are one; by default MERGED times their spread.
     """
     K = len(states_KH)
-    near_KK = distances(states_KH) < (
-        MERGED * spread(states_KH) if threshold is None else threshold
-    )
+    near_KK = distances(states_KH) < MERGED * spread(states_KH)
     state_K = np.full(K, UNKNOWN)
     first: list[int] = []
     for k in range(K):
         if state_K[k] == UNKNOWN:
             state_K[near_KK[k] & (state_K == UNKNOWN)] = len(first)
-            state_K[k] = len(first)  # also where the threshold is 0, or a number is not finite
+            state_K[k] = len(first)  # also where the spread is 0, or a number is not finite
             first.append(k)
     inner = (K - 1) // 2  # sequences that have both successors
     next_K2 = np.full((K, 2), UNKNOWN)
@@ -178,29 +172,22 @@ class Mergers:
     """Share of agreeing pairs nearer than the threshold."""
     wrongly_merged: float
     """Share of the others nearer than the threshold: it must be 0 for a network that is right."""
-    merged_from_T: np.ndarray
-    """Share of agreeing pairs nearer than the threshold by length of the shorter sequence, from 1
-    on (fig. 7 of the paper); NaN where there is no pair."""
 
 
-def mergers(states_KH: np.ndarray, threshold: float | None = None) -> Mergers:
+def mergers(states_KH: np.ndarray) -> Mergers:
     """What has merged, of the states of one network after all sequences up to a length."""
     max_length = (len(states_KH) + 1).bit_length() - 2
-    tree = all_sequences(max_length)
-    scale = spread(states_KH)
-    distance = distances(states_KH[1:])
-    near = distance < (MERGED * scale if threshold is None else threshold)
-    i, j = np.triu_indices(len(distance), k=1)
-    agree = tree.parity_K[1:][i] == tree.parity_K[1:][j]
-    near, distance = near[i, j], distance[i, j] / scale
-    shorter = np.minimum(tree.length_K[1:][i], tree.length_K[1:][j])
-    by_length = [near[agree & (shorter == t)] for t in range(1, max_length + 1)]
+    parity = all_sequences(max_length).parity_K[1:]
+    scale, distance = spread(states_KH), distances(states_KH[1:])
+    near = distance < MERGED * scale
+    agree = parity[:, None] == parity
+    disagree = ~agree
+    np.fill_diagonal(agree, False)  # every pair counts twice, and none is of a sequence with itself
     return Mergers(
-        agreeing=_mean(distance[agree]),
-        disagreeing=_mean(distance[~agree]),
+        agreeing=_mean(distance[agree]) / scale,
+        disagreeing=_mean(distance[disagree]) / scale,
         merged=_mean(near[agree]),
-        wrongly_merged=_mean(near[~agree]),
-        merged_from_T=np.array([_mean(pairs) for pairs in by_length]),
+        wrongly_merged=_mean(near[disagree]),
     )
 
 

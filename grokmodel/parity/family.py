@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
-from grokmodel.core.execution import EAGER
 from grokmodel.core.family import Family, Inputs
 from grokmodel.core.outcome import Evaluation
-from grokmodel.core.rows import Row
+from grokmodel.core.rows import Row, last_accuracies
 from grokmodel.parity.evaluate import evaluate
 from grokmodel.parity.pack import Member, Pack, training_sequences
 
@@ -18,12 +14,7 @@ from grokmodel.parity.pack import Member, Pack, training_sequences
 class ParityFamily(Family):
     """Small recurrent networks that learn the parity of a stream of bits."""
 
-    member = Member
-
-    def fuse(
-        self, members: Sequence[Member], inputs: Inputs, device: torch.device, mode: str = EAGER
-    ) -> Pack:
-        return Pack(members, device, mode)
+    member, pack = Member, Pack
 
     def evaluate(self, pack: Pack, inputs: Inputs, losses_M: Tensor) -> list[Evaluation]:
         return evaluate(pack, losses_M)
@@ -36,15 +27,9 @@ class ParityFamily(Family):
         """Nothing is sampled, so what the last evaluation found is final."""
         sequences = pack.shape.val_sequences
         return [
-            {
-                "train_acc_final": e.train_acc,
-                "val_acc_final": e.val_acc,
-                "val_acc_strict_final": e.val_acc_strict,
-                "n_train": len(train),
-                "n_val": sequences,
-                "n_strict": sequences,
-            }
-            for e, train in zip(evaluate(pack, pack.loss_sum_M), pack.train, strict=True)
+            last_accuracies(member)
+            | {"n_train": len(train), "n_val": sequences, "n_strict": sequences}
+            for member, train in zip(pack.members, pack.train, strict=True)
         ]
 
 

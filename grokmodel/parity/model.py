@@ -30,6 +30,7 @@ class Layout(member.Layout):
     """Where each parameter of one member lies in its row of the weight matrix."""
 
     shape: ParityShape
+    inside = ("rec",)
 
     @cached_property
     def entries(self) -> dict[str, tuple[int, ...]]:
@@ -43,12 +44,6 @@ class Layout(member.Layout):
             "out.w": (H, OUTPUTS),
             "out.b": (OUTPUTS,),
         }
-
-    @property
-    def matrices(self) -> list[tuple[int, int, int]]:
-        """First number, rows and columns of the matrix inside the network, the recurrent one."""
-        start = SYMBOLS * self.shape.hidden + self.shape.hidden
-        return [(start, self.shape.hidden, self.shape.hidden)]
 
     def init(self, seed: int, gain: float) -> Tensor:
         """Fresh weights of one member, (n,): Xavier-normal matrices, biases 0."""

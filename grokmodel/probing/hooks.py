@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grokmodel.image.layers import Hook
+from grokmodel.core.member import Hook
 from grokmodel.image.shape import PackShape
 
 NO_HEAD = -1
@@ -92,6 +92,15 @@ def editor(
     points: Sequence[HookPoint], shape: PackShape, edit: Callable[[HookPoint, Tensor], Tensor]
 ) -> Hook:
     """A hook that replaces the part of each of `points` by `edit(hook point, part)`."""
+    return replacing(points, lambda point, value: point.view(value, shape), edit)
+
+
+def replacing(
+    points: Sequence[HookPoint],
+    part_of: Callable[[HookPoint, Tensor], Tensor],
+    edit: Callable[[HookPoint, Tensor], Tensor],
+) -> Hook:
+    """The same, given the view of a whole activation that a hook point is."""
 
     def hook(name: str, value: Tensor) -> Tensor:
         mine = [point for point in points if point.name == name]
@@ -99,7 +108,7 @@ def editor(
             return value
         value = value.clone()
         for point in mine:
-            part = point.view(value, shape)
+            part = part_of(point, value)
             part.copy_(edit(point, part))
         return value
 

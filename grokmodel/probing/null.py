@@ -189,7 +189,7 @@ def _of_one_operand(stack: _Stack) -> Columns:
     sums_gnc = np.concatenate([stack.grids.sum(2), stack.grids.sum(1)], axis=-1)
     _, n, c = sums_gnc.shape
     if c > n:
-        sums_gnc = np.linalg.qr(sums_gnc.swapaxes(1, 2), mode="r").swapaxes(1, 2)
+        sums_gnc = np.asarray(np.linalg.qr(sums_gnc.swapaxes(1, 2), mode="r")).swapaxes(1, 2)
     columns = np.moveaxis(sums_gnc, 0, 1).reshape(n, -1)
     return columns, np.repeat(stack.index, sums_gnc.shape[-1])
 

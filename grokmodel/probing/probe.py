@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from grokmodel.core import noise
+from grokmodel.core.member import Hook
 from grokmodel.data.pairs import UNDEFINED, Split, result_table
 from grokmodel.diffusion import flow
 from grokmodel.image.evaluate import Decoders, reader
-from grokmodel.image.layers import Hook
 from grokmodel.image.model import denoise, unpatchify
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
 from grokmodel.probing.cyclic import CyclicOrder, cyclic_order

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grokmodel.core.member import Hook
 from grokmodel.data.pairs import Split
-from grokmodel.image.layers import Hook
 from grokmodel.probing.cyclic import CyclicOrder
 from grokmodel.probing.fourier import basis, coefficients_of
 from grokmodel.probing.hooks import HookPoint, editor

@@ -16,22 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grokmodel.core.member import Hook
 from grokmodel.data.pairs import UNDEFINED
 from grokmodel.probing.activations import Grid
 from grokmodel.probing.cyclic import CyclicOrder, cyclic_order
-from grokmodel.probing.hooks import NO_HEAD, OPERANDS, HookPoint
+from grokmodel.probing.hooks import NO_HEAD, OPERANDS, HookPoint, recorder, replacing
 from grokmodel.probing.null import random_orders
-from grokmodel.tokens.model import Hook, forward
+from grokmodel.tokens.model import HOOK_POINTS, forward
 from grokmodel.tokens.pack import Member, Pack
 
 T = 1.0
 """What rows of token models have for the noise level."""
 PER_HEAD = ("score", "weight", "head_output")
 PER_OPERAND = ("embedding", "score", "weight")
-ACTIVATIONS = (
-    "embedding", "block0.score", "block0.weight", "block0.head_output", "block0.attention",
-    "block0.ffn.pre", "block0.ffn.post", "output",
-)  # fmt: skip
 NEURONS, OUTPUT = HookPoint("block0.ffn.post"), HookPoint("output")
 
 
@@ -68,12 +65,7 @@ class TokenProbe:
     def seen(self) -> dict[str, Tensor]:
         """Every activation (M, Q, ...) as the models are."""
         into: dict[str, Tensor] = {}
-
-        def record(name: str, value: Tensor) -> Tensor:
-            into[name] = value
-            return value
-
-        self.predict(record)
+        self.predict(recorder(into))
         return into
 
     @cached_property
@@ -85,7 +77,7 @@ class TokenProbe:
     def points(self) -> list[HookPoint]:
         """All hook points, from the input to the output."""
         out = []
-        for name in ACTIVATIONS:
+        for name in HOOK_POINTS:
             kind = name.rsplit(".", 1)[-1]
             heads = range(self.shape.heads) if kind in PER_HEAD else (NO_HEAD,)
             operands = OPERANDS if kind in PER_OPERAND else ("",)
@@ -101,11 +93,11 @@ class TokenProbe:
 
     def grid(self, value: Tensor, point: HookPoint) -> np.ndarray:
         """(P, P, d) what one member, the only one in the value, has at a hook point."""
-        part = part_of(value, point).reshape(self.P, self.P, -1)
+        part = part_of(point, value).reshape(self.P, self.P, -1)
         return np.asarray(part.float().cpu().numpy())
 
 
-def part_of(value: Tensor, point: HookPoint) -> Tensor:
+def part_of(point: HookPoint, value: Tensor) -> Tensor:
     """The part (M, Q, ...) of a whole activation that a hook point is; writing to it edits that."""
     if point.operand:  # (M, Q, T, ...)
         value = value[:, :, OPERANDS.index(point.operand)]
@@ -114,15 +106,4 @@ def part_of(value: Tensor, point: HookPoint) -> Tensor:
 
 def editor(points: Sequence[HookPoint], edit: Callable[[Tensor], Tensor]) -> Hook:
     """A hook that replaces the part of each of `points` by `edit(part)`."""
-
-    def hook(name: str, value: Tensor) -> Tensor:
-        mine = [point for point in points if point.name == name]
-        if not mine:
-            return value
-        value = value.clone()
-        for point in mine:
-            part = part_of(value, point)
-            part.copy_(edit(part))
-        return value
-
-    return hook
+    return replacing(points, part_of, lambda _, part: edit(part))

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.image.layers import Hook
+from grokmodel.core.member import Hook
 from grokmodel.probing.activations import DRAWS
 from grokmodel.probing.hooks import HookPoint, editor, recorder
 from grokmodel.probing.probe import Probe

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
-from grokmodel.core.execution import EAGER
 from grokmodel.core.family import Family, Inputs
 from grokmodel.core.outcome import MEMORIZED, Evaluation, first, outcome
-from grokmodel.core.rows import Row
+from grokmodel.core.rows import Row, last_accuracies
 from grokmodel.rules.evaluate import evaluate
 from grokmodel.rules.pack import HELD_OUT, Member, Pack
 
@@ -22,12 +18,7 @@ samples is above theirs."""
 class RulesFamily(Family):
     """Flows and autoregressive models that learn to draw rule-valid images."""
 
-    member = Member
-
-    def fuse(
-        self, members: Sequence[Member], inputs: Inputs, device: torch.device, mode: str = EAGER
-    ) -> Pack:
-        return Pack(members, device, mode)
+    member, pack = Member, Pack
 
     def evaluate(self, pack: Pack, inputs: Inputs, losses_M: Tensor) -> list[Evaluation]:
         return evaluate(pack, losses_M)
@@ -42,12 +33,10 @@ class RulesFamily(Family):
 
 
 def _final(member: Member) -> Row:
-    last, found = member.curve[-1], outcome(member.curve, member.divergence_ratio)
+    found = outcome(member.curve, member.divergence_ratio)
     rule, memory = found.tau_rule, found.tau_mem
     return {
-        "train_acc_final": last.train_acc,
-        "val_acc_final": last.val_acc,
-        "val_acc_strict_final": last.val_acc_strict,
+        **last_accuracies(member),
         "n_train": member.config.images,
         "n_val": HELD_OUT,
         "tau_rule_groups": first(member.curve, "val_acc", GROUPS_VALID),

@@ -10,7 +10,6 @@ Shapes: M members, B images, L tokens, D width, H heads, n parameters of a membe
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,16 +51,6 @@ class Layout(member.Layout):
             if not name.endswith("key"):  # softmax cannot see what is added to all keys
                 out[f"{name}.b"] = size[1:]
         return out
-
-    @property
-    def matrices(self) -> list[tuple[int, int, int]]:
-        """First number, rows and columns of every matrix of attention and FFN."""
-        starts = itertools.accumulate(self.sizes, initial=0)
-        return [
-            (start, shape[0], shape[1])
-            for start, (name, shape) in zip(starts, self.entries.items())
-            if len(shape) == 2 and name.startswith("block") and ".mod" not in name
-        ]
 
     def init(self, seed: int, scale: float) -> Tensor:
         """Fresh weights of one member, (n,): N(0, scale^2 / fan_in); positions, and the vector of

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
-from grokmodel.core.execution import EAGER
 from grokmodel.core.family import Family, Inputs
 from grokmodel.core.outcome import Evaluation
-from grokmodel.core.rows import Row
+from grokmodel.core.rows import Row, last_accuracies
 from grokmodel.data.pairs import split_pairs
 from grokmodel.tokens.evaluate import evaluate
 from grokmodel.tokens.pack import Member, Pack
@@ -19,12 +15,7 @@ from grokmodel.tokens.pack import Member, Pack
 class TokensFamily(Family):
     """One-layer transformers that learn a ∘ b from tokens."""
 
-    member = Member
-
-    def fuse(
-        self, members: Sequence[Member], inputs: Inputs, device: torch.device, mode: str = EAGER
-    ) -> Pack:
-        return Pack(members, device, mode)
+    member, pack = Member, Pack
 
     def evaluate(self, pack: Pack, inputs: Inputs, losses_M: Tensor) -> list[Evaluation]:
         return evaluate(pack, losses_M)
@@ -36,15 +27,10 @@ class TokensFamily(Family):
     def finals(self, pack: Pack, inputs: Inputs) -> list[Row]:
         """Nothing is sampled, so what the last evaluation found is final."""
         return [
-            {
-                "train_acc_final": e.train_acc,
-                "val_acc_final": e.val_acc,
-                "val_acc_strict_final": e.val_acc_strict,
-                "n_train": len(split.train),
-                "n_val": len(split.val),
-                "n_strict": int(split.strict.sum()),
-            }
-            for e, split in zip(evaluate(pack, pack.loss_sum_M), pack.splits, strict=True)
+            last_accuracies(member)
+            | {"n_train": len(split.train), "n_val": len(split.val)}
+            | {"n_strict": int(split.strict.sum())}
+            for member, split in zip(pack.members, pack.splits, strict=True)
         ]
 
 

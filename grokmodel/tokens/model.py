@@ -17,9 +17,7 @@ T = 3 tokens of a pair, n parameters of a member.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,12 +26,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokmodel.core import member
-from grokmodel.core.member import Params
+from grokmodel.core.member import Hook, Params
 from grokmodel.tokens.config import TokensShape
 
-Hook = Callable[[str, Tensor], Tensor]
-"""Called with the name and the value (M, Q, ...) of every hook point; the model goes on with
-what it returns. It must not write to the value that it is given."""
 HOOK_POINTS = (
     "embedding", "block0.score", "block0.weight", "block0.head_output", "block0.attention",
     "block0.ffn.pre", "block0.ffn.post", "output",
@@ -61,16 +56,6 @@ class Layout(member.Layout):
             "block0.ffn.down.b": (D,),
             "unembed.w": (D, P),
         }
-
-    @property
-    def matrices(self) -> list[tuple[int, int, int]]:
-        """First number, rows and columns of every matrix of attention and MLP."""
-        starts = itertools.accumulate(self.sizes, initial=0)
-        return [
-            (start, shape[0], shape[1])
-            for start, (name, shape) in zip(starts, self.entries.items())
-            if name.endswith(".w") and "embed" not in name
-        ]
 
     def init(self, seed: int, scale: float) -> Tensor:
         """Fresh weights of one member, (n,), as in the paper's code: N(0, scale^2 / D), the
