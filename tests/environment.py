@@ -1,9 +1,12 @@
 """The environment of a user who has set nothing, and the commands that tests run in it."""
 
+import contextlib
 import os
+import pty
 import shutil
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +32,23 @@ def python(*words, before=(), **variables):
         [*before, sys.executable, *words], cwd=ROOT, env=user_environment(**variables),
         capture_output=True, text=True, timeout=TIMEOUT_S,
     )  # fmt: skip
+
+
+def python_on_terminal(*words, **variables):
+    """The same where its user sits at a terminal: what is shown there, and the exit code."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (40, 120))
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, env=user_environment(**variables),
+        stdin=its, stdout=its, stderr=its,
+    )  # fmt: skip
+    os.close(its)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other side is closed
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    os.close(ours)
+    return shown.decode(errors="replace"), process.wait(TIMEOUT_S)
 
 
 def started(*words, **variables):

@@ -3,8 +3,9 @@
 As in appendix A of the paper and its code: the hidden state after every sequence up to a length,
 the empty one included, is a state; those nearer than 0.01 of the spread are one. The spread is the
 square root of the variance (by one less than their number) summed over all units. The paper takes
-it over all of training, so that it is one constant; here it is that of the states given. Our choices: sequences are gone through by length, so that a state stands
-for the shortest of them and its transitions are those of the shortest.
+it over all of training, so that it is one constant; here it is that of the states given. Our
+choices: sequences are gone through by length, so that a state stands for the shortest of them and
+its transitions are those of the shortest.
 
 Of a network of this kind parity needs more than two states. A unit that tells odd from even would
 take the sums s_00, s_11 (an even state after 0, an odd one after 1) to one value and s_01, s_10 to

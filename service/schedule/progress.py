@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ray.tune import Callback
 from tqdm import tqdm
 
 from service.schedule.plan import Plan
+from service.schedule.watcher import Watcher
 from service.text import duration
 
-LINE_EVERY_S = 30.0
+LINE_EVERY_S, BAR_EVERY_S = 30.0, 0.5
 
 
 class TaskProgress:
@@ -50,7 +50,7 @@ class TaskProgress:
             self.say(f"{self.done}/{self.total} {self.what}")
 
 
-class SweepProgress(Callback):  # type: ignore[misc]
+class SweepProgress(Watcher):
     """Collects the reports of all packs and shows them."""
 
     def __init__(self, plan: Plan) -> None:
@@ -65,13 +65,15 @@ class SweepProgress(Callback):  # type: ignore[misc]
         """What the store says to each pack that it takes nothing of."""
         self.has_ended = False
         self.started = time.monotonic()
-        self.line_at = self.started + LINE_EVERY_S
         self.bar = tqdm(
             total=100.0,
+            leave=False,  # what is done follows as a line
             disable=not sys.stderr.isatty(),
             dynamic_ncols=True,
             bar_format="{percentage:3.0f}%|{bar}| {elapsed}{postfix}",
         )
+        self.show_every_s = LINE_EVERY_S if self.bar.disable else BAR_EVERY_S
+        self.show_at = self.started + self.show_every_s
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
@@ -147,9 +149,11 @@ class SweepProgress(Callback):  # type: ignore[misc]
         return f"time left: {duration(left)} at most"
 
     def _show(self) -> None:
-        if not self.bar.disable:
+        if time.monotonic() < self.show_at:
+            return
+        self.show_at = time.monotonic() + self.show_every_s
+        if self.bar.disable:
+            print(f"grok: {self.line()}", flush=True)
+        else:
             self.bar.n = 100.0 * self._share()
             self.bar.set_postfix_str(self.line())
-        elif time.monotonic() >= self.line_at:
-            self.line_at = time.monotonic() + LINE_EVERY_S
-            print(f"grok: {self.line()}", flush=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ray.exceptions import ActorUnschedulableError
-from ray.tune import Callback, Stopper
+from ray.tune import Stopper
 from ray.tune.experiment import Trial
+
+from service.schedule.watcher import Watcher
 
 UNSTARTABLE = str(ActorUnschedulableError(""))
 """What Ray says of a worker that ended before it was up, in each of six attempts of a minute."""
@@ -16,7 +18,7 @@ MOST_IN_A_ROW = 2
 """One may have met a node that is broken."""
 
 
-class Starts(Callback, Stopper):  # type: ignore[misc]
+class Starts(Watcher, Stopper):  # type: ignore[misc]
     """Ends a sweep none of whose workers starts; Tune would try each of its packs for an hour."""
 
     def __init__(self) -> None:

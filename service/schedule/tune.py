@@ -17,6 +17,7 @@ from service.schedule.plan import Plan, Resources, SweepError, SweepStoppedError
 from service.schedule.progress import SweepProgress
 from service.schedule.starts import Starts
 from service.schedule.upkeep import Upkeep
+from service.schedule.watcher import Watcher
 from service.settings import Settings, without_password
 from service.store.heartbeat import TRAINING, Heartbeat
 from service.store.keys import state_key
@@ -113,7 +114,7 @@ def train_packs(
         )
 
 
-class Shown(tune.Callback):  # type: ignore[misc]
+class Shown(Watcher):
     """Hands to MLflow what the workers report of their trials."""
 
     def __init__(self, store: Store, plan: Plan, publisher: Publisher) -> None:
@@ -135,9 +136,6 @@ class Shown(tune.Callback):  # type: ignore[misc]
         if time.monotonic() - self.told_at > PROGRESS_EVERY_S:
             self.told_at = time.monotonic()
             self.publisher.offer(PROGRESS, partial(outbox.send_progress, self.store, self.sweep))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune keeps it for a resumption of which we make no use
 
 
 def forget_resume_points(store: Store, plan: Plan) -> None:

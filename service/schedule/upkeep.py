@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ray.tune import Callback
-
 from service import page
 from service.schedule.drawing import links, put_page
+from service.schedule.watcher import Watcher
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.compaction import merge_small
@@ -24,7 +23,7 @@ MOST_SHARE = 0.02
 """Share of a sweep's time that this may take."""
 
 
-class Upkeep(Callback):  # type: ignore[misc]
+class Upkeep(Watcher):
     """Works in a thread of its own, so that Tune goes on; at most every EVERY_S, and as much more
     rarely as it takes long."""
 

@@ -1,6 +1,7 @@
 """The whole way as a user goes it, in processes of its own: run, run again, kill, submit."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tests.environment import GROK, GROK_PHASE, TIMEOUT_S, python, started
+from tests.environment import GROK, GROK_PHASE, TIMEOUT_S, python, python_on_terminal, started
 
 ANALYZE = (*GROK, "analyze", "--sweep", "smoke", "--only")
 SLOW_TRIALS = ["--preset", "smoke", "--name", "killed", "--steps", "400", "--seeds", "6"]
@@ -183,8 +184,10 @@ def test_killed_in_the_middle_it_is_completed_and_nothing_is_done_twice(tmp_path
     # as if the kill had come between the row of a trial and the end of its resume point
     leave_resume_point(store, min(done))
 
-    out = sweep(store, *SLOW_TRIALS)
-    assert f"{len(done)} done already" in out
+    shown, code = python_on_terminal(GROK_PHASE, *SLOW_TRIALS, GROK_STORE=store)
+    assert code == 0, shown
+    assert f"{len(done)} done already" in shown
+    assert re.search(r"\d%\|.*% of the steps", shown)  # a bar
     after = trials(store)
     assert len(after) == after["trial_id"].nunique() == 12
     assert {p: t for p, t in parts(store).items() if p in finished_parts} == finished_parts
