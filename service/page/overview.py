@@ -119,7 +119,7 @@ def _fixed(trials: pd.DataFrame, axes: Sequence[str]) -> dict[str, Any]:
 
 def _axis(trials: pd.DataFrame, name: str) -> dict[str, Any]:
     field = AXES[name]
-    values = [_plain(v) for v in sorted(trials[name].unique())]
+    values = [_plain(v) for v in sorted(trials[name].dropna().unique())]
     return {"name": name, "meaning": field.meaning, "unit": field.unit, "values": values}
 
 
@@ -184,4 +184,5 @@ def columns_of(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[Any]
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    """A number of Python; null for what another family has, and this one not."""
+    return None if pd.isna(value) else value.item() if hasattr(value, "item") else value

@@ -218,7 +218,7 @@ TRIAL_FIGURES: dict[str, tuple[tuple[str, ...], Callable[[Row, Frames], Figure]]
     "training": (("progress", "curves", "basins", "complexity"), training),
     "identities": (("identities",), identities),
     "ablations": (("ablations",), ablations),
-    "timesteps": (("timesteps", "critical", "swaps", "blocked"), timesteps),
+    "timesteps": (("critical", "timesteps", "swaps", "blocked"), timesteps),
     "representation": (("pca", "representation"), representation),
     "denoiser": (("denoiser", "skips", "spectral_bias"), denoiser),
 }

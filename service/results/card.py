@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from grokmodel.core.outcome import OF_PAIRS
 from service.results.errors import NoSnapshotError, ResultError
 from service.results.trial import Row, Trial
 from service.tables import clocks
@@ -14,12 +15,9 @@ from service.tables.names import changed_fields
 from service.text import config_value, count, duration, grok_command, measured
 
 WIDTH, MARGIN = 110, 11
-CLOCKS = {
-    "train_step": "training pairs",
-    "val_step": "validation pairs",
-    "val_step_strict": "strict pairs",
-}
-SIDES = ("train_acc", "val_acc", "val_acc_strict")
+STEPS = {"train_acc": "train_step", "val_acc": "val_step", "val_acc_strict": "val_step_strict"}
+"""When each accuracy counts as learned."""
+PAIRS = dict(zip(STEPS, ("training pairs", "validation pairs", "strict pairs")))
 FREQUENCIES = ("ffn.pre", "ffn.post")
 """Hook points of the last block whose key frequencies are told, and that of the output."""
 
@@ -31,18 +29,16 @@ def card(trial: Trial) -> str:
     changed = (f"{n} {config_value(v)}" for n, v in changed_fields(config).items())
     seconds = duration(float(row["wall_s"]))
     made = count(int(row["steps_run"]), "step")
+    has_pairs = config.curve_names is OF_PAIRS
+    names = PAIRS if has_pairs else config.curve_names.accuracies
     lines = [
         ("trial", f"{trial.id} of sweep {trial.sweep}"),
         ("config", f"{', '.join(changed) or 'the defaults'} (all else as by default)"),
         ("phase", f"{trial.phase}, after {made} in {seconds} on {row['device']}"),
-        ("learned", ", ".join(_learned(row))),
-        (
-            "pairs",
-            f"{row['n_train']:,} train, {row['n_val']:,} validate, "
-            f"{row['n_strict']:,} of them strict",
-        ),
-        *_accuracies(row),
-        ("key freq.", _key_frequencies(trial)),
+        ("learned", ", ".join(_learned(row, names))),
+        ("pairs" if has_pairs else "examples", ", ".join(_examples(row))),
+        *_accuracies(row, names),
+        *([("key freq.", _key_frequencies(trial))] if has_pairs else []),
         ("snapshots", _snapshots(trial)),
         ("again", trial.command),
     ]
@@ -57,11 +53,12 @@ def _wrapped(label: str, text: str) -> str:
     return f"{label:<{MARGIN}}" + f"\n{indent}".join(body)
 
 
-def _learned(row: Row) -> Iterator[str]:
-    """When each kind of pairs was learned, and how much later the strict ones."""
+def _learned(row: Row, names: Mapping[str, str]) -> Iterator[str]:
+    """When each of its accuracies was learned, and how much later the strict one."""
     frame = pd.DataFrame([row])
-    for column, name in CLOCKS.items():
-        yield f"{name} {_when(clocks.clock(frame, column))}"
+    for column, name in names.items():
+        if column in STEPS:
+            yield f"{name} {_when(clocks.clock(frame, STEPS[column]))}"
     yield f"lag {clocks.median(clocks.lag(frame)).words}"
 
 
@@ -70,12 +67,24 @@ def _when(found: pd.DataFrame) -> str:
     return f"by step {words}" if words[:1].isdigit() else words
 
 
-def _accuracies(row: Row) -> Iterator[tuple[str, str]]:
+def _examples(row: Row) -> Iterator[str]:
+    """How many there are of each kind, of those that the family of the trial has."""
+    kinds = {"n_train": "train", "n_val": "validate", "n_strict": "of them strict"}
+    for column, words in kinds.items():
+        if measured(row[column]):
+            yield f"{int(row[column]):,} {words}"
+
+
+def _accuracies(row: Row, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Lines of accuracies by samples of many steps and of few, and on images that never train."""
+    if not measured(row["final_sample_steps"]):  # of a family that draws nothing anew at the end
+        found = {name: row[f"{column}_final"] for column, name in names.items() if column in STEPS}
+        yield "accuracy", ", ".join(f"{name} {_share(value)}" for name, value in found.items())
+        return
     yield "accuracy", f"{'':<22}{'train':>8}{'val':>8}{'strict':>8}"
     few, many = int(row["sample_steps"]), int(row["final_sample_steps"])
     for steps, suffix in ((few, ""), (many, "_final"), (1, "_1step")):
-        yield "", _shares(f"samples of {count(steps, 'step')}", row, [x + suffix for x in SIDES])
+        yield "", _shares(f"samples of {count(steps, 'step')}", row, [x + suffix for x in STEPS])
     unseen = ["", "val_acc_heldout_final", "val_acc_strict_heldout_final"]
     if measured(row[unseen[1]]):
         yield "", _shares("unseen operand images", row, unseen)

@@ -57,7 +57,8 @@ def axes_of(configs: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     last."""
     trials = pd.DataFrame(configs, columns=list(AXES))
     axes = varied_fields(trials) + ["seed"] * (trials["seed"].nunique() > 1)
-    return {name: values_in_words(trials[name].unique().tolist()) for name in axes}
+    # what a family does not have is null in its trials
+    return {name: values_in_words(trials[name].dropna().unique().tolist()) for name in axes}
 
 
 def values_in_words(values: Iterable[Any]) -> str:

@@ -13,8 +13,11 @@ from service.results import open_sweep
 from service.settings import Settings
 from service.store.manifest import write_manifest
 from service.store.store import Store
+from service.tables import bundle
+from service.tables.importing import import_bundles
 from service.tables.reading import read_table
 from service.tables.writing import write_rows
+from tests.environment import ROOT
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
 
@@ -71,6 +74,23 @@ def test_show_of_an_imported_trial_says_that_it_has_rows_only(store, run):
     assert (code, "rows only" in out, "--N 4" in out) == (0, True, True)
     assert "unseen operand images" in out
     assert "0.25" in out
+
+
+@pytest.mark.parametrize(
+    ("family", "parts"),
+    [
+        ("tokens", ["strict pairs by step", "validation pairs 1.00", "key freq.  block0.ffn.pre"]),
+        ("parity", ["training sequences by step", "longer sequences 1.00", "examples   2,046"]),
+        ("rules", ["valid samples", "valid groups of new samples", "512 train, 256 validate\n"]),
+    ],
+)
+def test_show_has_for_a_trial_of_any_family_what_it_has(store, run, family, parts):
+    import_bundles(store, [bundle.read(ROOT / "results" / family)])
+    trial_id = read_table(store, "trials", family).iloc[0]["trial_id"]
+    code, out, error = run("show", trial_id, place=store.url)
+    assert (code, error) == (0, "")
+    assert [part for part in parts if part not in out] == []
+    assert "nan" not in out
 
 
 # --- export, sample -------------------------------------------------------------------------------

@@ -8,13 +8,16 @@ import re
 
 import pytest
 
+from grokmodel.core.rows import trial_row
+from grokmodel.tokens.config import TokensConfig
+from grokmodel.tokens.pack import Member
 from service import page
 from service.page import html
 from service.page.overview import few, rounded, titles_of
 from service.tables.reading import read_table
 from service.tables.typical import representatives
 from service.tables.writing import write_rows
-from tests.service.rows import finished_curve, finished_row
+from tests.service.rows import finished_curve, finished_member, finished_row
 from tests.service.tiny import tiny_config
 
 
@@ -51,6 +54,19 @@ def test_every_trial_is_there_with_its_settings_and_what_it_came_to(store, trial
     (lost,) = trials.loc[trials["phase"] == "memorization", "trial_id"]
     assert lag[lost] == "> 30"  # learned its training pairs at step 10 of 40, and no strict ones
     assert {lag[i] for i in trials["trial_id"] if i != lost} == {"0"}
+
+
+def test_trials_of_another_family_in_the_same_sweep_lack_its_settings_only(store):
+    images = [tiny_config(side=side, patch=8) for side in (8, 16)]
+    tokens = Member.start(TokensConfig(P=11, steps=20, eval_every=10))
+    tokens.curve = finished_member(tiny_config()).curve
+    rows = [*map(finished_row, images), trial_row(tokens, {"n_train": 5, "n_val": 5}, "cpu")]
+    write_rows(store, "trials", "sweep", rows)
+    core = blobs(page.page(store, "sweep"))["core"]
+    side = dict(zip(core["trial"], core["setting"]["side"]))
+    assert side == {images[0].trial_id: 8, images[1].trial_id: 16, tokens.config.trial_id: None}
+    (values,) = [axis["values"] for axis in core["axes"] if axis["name"] == "side"]
+    assert values == [8, 16]
 
 
 def test_a_page_without_a_trial_is_one(store):

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
+from grokmodel.tokens.config import TokensConfig
 from service.store.manifest import write_manifest
-from service.tables.names import LONGEST, distinct, sweep_axes, trial_name, varied_fields
+from service.tables.names import LONGEST, axes_of, distinct, sweep_axes, trial_name, varied_fields
 from service.text import config_value
 from tests.service.rows import finished_row
 from tests.service.tiny import tiny_config
@@ -61,6 +62,13 @@ def test_axes_are_told_with_all_their_values(store):
     write_manifest(store, "one", configs[:1], "1")
     assert sweep_axes(store, "one") == {}
     assert sweep_axes(store, "none") == {}
+
+
+def test_axes_of_trials_of_several_families_are_those_of_each():
+    images = [tiny_config(N=n).to_dict() for n in (1, 4)]
+    tokens = [TokensConfig(P=p).to_dict() for p in (53, 113)]
+    axes = axes_of([*images, *tokens])
+    assert (axes["N"], axes["P"]) == ("1, 4", "7, 53, 113")
 
 
 def test_a_name_that_is_too_long_is_cut_and_still_of_one_trial():
