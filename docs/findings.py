@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 from head_shares import shares, strongest
+
+from service.results import open_sweep
 
 PHASES = ["confusion", "memorization", "grokking", "comprehension"]
 STORE, SWEEP = sys.argv[1:3]
@@ -14,15 +15,15 @@ STORE, SWEEP = sys.argv[1:3]
 
 def read(table: str) -> pd.DataFrame:
     """Rows of the sweep, each with the phase, training fraction and weight decay of its trial."""
-    frame = pd.read_parquet(f"{STORE}/tables/{table}").query("sweep == @SWEEP")
-    return frame if table == "trials" else frame.merge(ABOUT, on="trial_id")
+    return sweep.table(table).merge(ABOUT, on="trial_id")
 
 
 def is_there(table: str) -> bool:
-    return Path(STORE, "tables", table, f"sweep={SWEEP}").exists()
+    return not sweep.table(table).empty
 
 
-trials = read("trials")
+sweep = open_sweep(STORE, SWEEP)
+trials = sweep.trials
 ABOUT = trials[["trial_id", "phase", "train_fraction", "weight_decay", "seed", "n_strict"]]
 
 

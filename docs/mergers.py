@@ -18,6 +18,7 @@ from grokmodel.core.checkpoint import load_snapshot
 from grokmodel.parity.automaton import MERGED, spread, tree_of
 from grokmodel.parity.pack import Member
 from grokmodel.parity.sequences import all_sequences
+from service.results import open_sweep
 from service.settings import load_settings
 from service.store.keys import snapshot_key
 from service.store.store import Store
@@ -75,7 +76,7 @@ def pairs_of(end: Member) -> pd.DataFrame:
 
 
 store = Store(load_settings(STORE))
-trials = pd.read_parquet(f"{STORE}/tables/trials").query("sweep == @SWEEP")
+trials = open_sweep(STORE, SWEEP).trials
 print(
     "| gain | data | seed | pairs | merged | theory: median | order | rank "
     "| distance alone: order | rank |"

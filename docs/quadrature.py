@@ -11,7 +11,6 @@ import itertools
 import sys
 
 import numpy as np
-import pandas as pd
 import torch
 
 from grokmodel.core.checkpoint import load_snapshot
@@ -19,6 +18,7 @@ from grokmodel.image.pack import Member, bank_key
 from grokmodel.probing.activations import collect
 from grokmodel.probing.probe import Probe
 from service.data.banks import bank_of
+from service.results import open_sweep
 from service.settings import load_settings
 from service.store.keys import snapshot_key
 from service.store.store import Store
@@ -27,7 +27,7 @@ STORE, SWEEP = sys.argv[1:3]
 SPECIALIZED = 0.5
 settings = load_settings(STORE, sys.argv[3] if len(sys.argv) > 3 else None)
 store = Store(settings)
-trials = pd.read_parquet(f"{STORE}/tables/trials").query("sweep == @SWEEP and heads > 1")
+trials = open_sweep(STORE, SWEEP).trials.query("heads > 1")
 
 
 def wave(grid_ab: np.ndarray, axis: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What training needs whatever the model is: a config field is declared here, M members train as
 one program, a member is saved and resumed, a curve is read as a phase.
 
-Uses: errors. Used by: image and whatever other model there will be; the service for configs,
+Uses: errors. Used by: all models; the service for configs,
 checkpoints and outcomes.
 """

@@ -1,7 +1,7 @@
 """Fused training: M members as one program, from the gradient step to rounds of evaluations.
 
 A `Pack` holds the state of its members with a leading member axis and trains all of them by one
-step; what a batch and its loss are, the model says in a subclass. `train` is a generator that
+step; what a batch and its loss are, the model says in a subclass. `rounds` is a generator that
 yields after every round of evaluations, so that the caller owns tracking and saving. A member stops
 by itself when it has settled, when its budget is spent or when its loss is no longer finite;
 stopped members leave the pack, which is then stacked anew. Nothing that a member computes depends

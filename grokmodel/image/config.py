@@ -255,8 +255,7 @@ class TrialConfig(Config):
     @property
     def cost(self) -> float:
         """Weights touched per row, times rows."""
-        per_block = 4 * self.width + 2 * self.ffn + 2 * self.patch**2
-        hidden = self.depth * per_block
+        hidden = self.depth * (4 * self.width + 2 * self.ffn) + 2 * self.patch**2
         if self.variant == "sandwich":
             hidden += 2 * (self.sandwich_ffn or self.ffn)
         return float(self.batch * 3 * self.tokens_per_image * self.width * hidden)

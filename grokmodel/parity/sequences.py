@@ -31,12 +31,9 @@ def count(max_length: int) -> int:
 
 def all_sequences(max_length: int) -> Sequences:
     """The sequences of length 0 to `max_length` in the order of nodes."""
-    K = count(max_length)
-    symbols_KT = np.zeros((K, max_length), dtype=np.int64)
-    length_K = np.zeros(K, dtype=np.int64)
-    for k in range(1, K):
-        parent, symbol = (k - 1) // 2, (k - 1) % 2
-        length_K[k] = length_K[parent] + 1
-        symbols_KT[k] = symbols_KT[parent]
-        symbols_KT[k, length_K[parent]] = symbol
+    number_K = np.arange(1, count(max_length) + 1)  # in binary a 1, then the sequence
+    length_K = np.frexp(number_K)[1].astype(np.int64) - 1
+    place_KT = length_K[:, None] - 1 - np.arange(max_length)
+    bit_KT = (number_K[:, None] >> place_KT.clip(min=0)) & 1
+    symbols_KT = np.where(place_KT >= 0, bit_KT, 0)
     return Sequences(symbols_KT, length_K, symbols_KT.sum(1) % 2)

@@ -90,7 +90,7 @@ def against_null(grids: Sequence[np.ndarray], orders_Rn: np.ndarray) -> list[Spe
     Args:
         grids: each (n, n, d), as `spectrum` takes it; d may differ.
     """
-    stacks = [_Stack(index, centered(stack)) for index, stack in _of_equal_width(grids)]
+    stacks = _of_equal_width(grids)
     at_home = dict(pair for s in stacks for pair in zip(s.index, spectra_of_centered(s.grids)))
     spectra = [at_home[i] for i in range(len(grids))]
     power_RKG = _random_powers(stacks, orders_Rn)
@@ -137,14 +137,13 @@ class _Stack:
     """(g, n, n, d) centered."""
 
 
-def _of_equal_width(grids: Sequence[np.ndarray]) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Stacks (g, n, n, d) of grids, and which these are."""
+def _of_equal_width(grids: Sequence[np.ndarray]) -> list[_Stack]:
+    """The grids, those of equal width together."""
     grids = [grid[..., None] if grid.ndim == 2 else grid for grid in map(np.asarray, grids)]
     kinds: dict[Any, list[int]] = {}
     for i, grid in enumerate(grids):
         kinds.setdefault((grid.shape, grid.dtype), []).append(i)
-    for index in kinds.values():
-        yield index, np.stack([grids[i] for i in index])
+    return [_Stack(each, centered(np.stack([grids[i] for i in each]))) for each in kinds.values()]
 
 
 def _random_powers(stacks: Sequence[_Stack], orders_Rn: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ from grokmodel.probing.probe import Probe
 T = 1.0
 HEADS, NEURONS = "heads", "neurons"
 RIDGE = 0.01
-"""Ridge of the regression, in units of a feature's own variance."""
+"""Ridge of the regression, in units of the mean variance of a feature."""
 ALIGNMENTS = 1000
 """Random alignments."""
 FEWEST = 3

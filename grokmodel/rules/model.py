@@ -1,9 +1,10 @@
 """A small transformer over the pixels of an image, written once for M independent members.
 
-Every pixel is a token: its value times one vector, plus a learned position. As a flow, all tokens
-see each other and time enters by adaLN (Peebles and Xie 2023, arXiv 2212.09748); the output is
-x0_hat. As an autoregressive model, a token sees those before it, the sequence is shifted by one and
-starts with 0, and the output is the logit that the next pixel is 1. LayerNorm has no weights.
+A token is one pixel or some in a row: a linear map of their values, plus a learned position. As a
+flow, all tokens see each other and time enters by adaLN (Peebles and Xie 2023, arXiv 2212.09748);
+the output is x0_hat. As an autoregressive model, a token sees those before it, the sequence is
+shifted by one and starts with 0, and the output is the logit that the next pixel is 1. LayerNorm
+has no weights.
 
 Shapes: M members, B images, L tokens, D width, H heads, n parameters of a member.
 """

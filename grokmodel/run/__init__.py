@@ -3,7 +3,7 @@ SLURM node. What it leaves is imported into a store by `grok import-results`.
 
     python -m grokmodel.run plan.zip --out DIR --minutes 12
 
-Uses: image. Used by: the service, which exports plans and imports results.
+Uses: core, data, image, families. Used by: the service, which exports plans and imports results.
 """
 
 import time

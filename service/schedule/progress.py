@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ray.tune import Callback
 from tqdm import tqdm
 
 from service.schedule.plan import Plan
-from service.schedule.watcher import Watcher
 from service.text import duration
 
 LINE_EVERY_S, BAR_EVERY_S = 30.0, 0.5
@@ -48,6 +48,14 @@ class TaskProgress:
         if self.bar.disable and due:
             self.line_at = time.monotonic() + LINE_EVERY_S
             self.say(f"{self.done}/{self.total} {self.what}")
+
+
+class Watcher(Callback):  # type: ignore[misc]
+    """What Tune calls while it trains. It is not kept: Tune pickles its callbacks for a resumption
+    of which we make no use, and neither a store nor a bar on a terminal can be pickled."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
 
 class SweepProgress(Watcher):

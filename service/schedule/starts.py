@@ -10,7 +10,7 @@ from ray.exceptions import ActorUnschedulableError
 from ray.tune import Stopper
 from ray.tune.experiment import Trial
 
-from service.schedule.watcher import Watcher
+from service.schedule.progress import Watcher
 
 UNSTARTABLE = str(ActorUnschedulableError(""))
 """What Ray says of a worker that ended before it was up, in each of six attempts of a minute."""

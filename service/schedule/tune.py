@@ -14,10 +14,9 @@ from ray import tune
 from ray.tune.execution import class_cache
 
 from service.schedule.plan import Plan, Resources, SweepError, SweepStoppedError
-from service.schedule.progress import SweepProgress
+from service.schedule.progress import SweepProgress, Watcher
 from service.schedule.starts import Starts
 from service.schedule.upkeep import Upkeep
-from service.schedule.watcher import Watcher
 from service.settings import Settings, without_password
 from service.store.heartbeat import TRAINING, Heartbeat
 from service.store.keys import state_key

@@ -11,7 +11,7 @@ from typing import Any
 
 from service import page
 from service.schedule.drawing import links, put_page
-from service.schedule.watcher import Watcher
+from service.schedule.progress import Watcher
 from service.settings import Settings
 from service.store.store import Store
 from service.tables.compaction import merge_small
