@@ -125,14 +125,8 @@ def _axis(trials: pd.DataFrame, name: str) -> dict[str, Any]:
 
 def _clock(trials: pd.DataFrame, name: str) -> tuple[list[float | None], list[str | None]]:
     """Steps, null where they are not known; and as text, `> N` where it is not by N."""
-    if name != "lag":
-        return rounded(trials[name]), clocks.cells(trials, name)
-    found = clocks.lag(trials)[["steps", "last"]].reindex(trials.index)
-    text = [
-        None if pd.isna(last) else f"> {last:.0f}" if pd.isna(steps) else f"{steps:.0f}"
-        for steps, last in zip(found["steps"], found["last"], strict=True)
-    ]
-    return rounded(found["steps"]), text
+    steps = clocks.clock(trials, name)["steps"].reindex(trials.index)
+    return rounded(steps), clocks.cells(trials, name)
 
 
 def _curves(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, list[list[Any]]]:

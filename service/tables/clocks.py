@@ -52,14 +52,16 @@ class Median:
 
 
 def clock(trials: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The trials in which one of the clocks of `trials` can be told, with it as `steps`, NaN if it
-    was not reached, and with the trial's last step as `last`."""
+    """The trials in which one of the clocks of `trials`, or `lag`, can be told, with it as `steps`,
+    NaN if it was not reached, and with the trial's last step as `last`."""
+    if column == "lag":
+        return lag(trials)
     mine = trials[_can_tell(trials, column)]
     return mine.assign(steps=mine[column].astype(float), last=mine["steps_run"].astype(float))
 
 
 def lag(trials: pd.DataFrame) -> pd.DataFrame:
-    """The same for the steps from training pairs learned to strict pairs learned, of those trials
+    """`clock` of the steps from training pairs learned to strict pairs learned, of those trials
     in which the former are."""
     mine = clock(trials[trials["train_step"].notna()], "val_step_strict")
     learned = mine["train_step"].astype(float)
@@ -104,9 +106,9 @@ def medians(found: pd.DataFrame, by: Sequence[str]) -> dict[Any, Median]:
 
 def cells(trials: pd.DataFrame, column: str) -> list[str | None]:
     """A clock of each trial as text: `1500`, `> 3000` if not by its last step; None: none."""
+    trials = trials.reset_index(drop=True)
+    found = clock(trials, column)[["steps", "last"]].reindex(trials.index)
     return [
-        None if not told else f"> {last:.0f}" if pd.isna(steps) else f"{steps:.0f}"
-        for told, steps, last in zip(
-            _can_tell(trials, column), trials[column], trials["steps_run"], strict=True
-        )
+        None if pd.isna(last) else f"> {last:.0f}" if pd.isna(steps) else f"{steps:.0f}"
+        for steps, last in found.itertuples(index=False)
     ]

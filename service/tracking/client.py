@@ -12,7 +12,6 @@ wait; the others are made by a `Publisher`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mlflow.entities import Run, RunInfo
@@ -26,22 +25,10 @@ from service.tracking.inputs import bank_inputs, source_tags
 from service.tracking.metrics import curve_metrics, outcome_metrics, progress_metrics
 from service.tracking.view import VIEW_TAG, view_state
 
-__all__ = ["Overview", "Tracking", "TrackingError"]
+__all__ = ["Tracking", "TrackingError"]
 TRIAL_TAG = "trial_id"
 CURVE_TAG = "grok.curve"
 """On a run that has the whole curve of a trial, and its files: which (`run_id`)."""
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What MLflow shows of a sweep as a whole."""
-
-    summary: str
-    """Markdown."""
-    configs: Sequence[Mapping[str, Any]]
-    """Of all its trials."""
-    phases: Mapping[str, int]
-    """How many of them are done, by phase."""
 
 
 class Tracking(Experiment):
@@ -72,9 +59,22 @@ class Tracking(Experiment):
 
         self.retry(call)
 
-    def log_sweep(self, files: Mapping[str, bytes], overview: Overview, status: str | None) -> None:
-        """Files of the sweep, what is known of it as a whole and, if it has ended, how."""
-        parent, axes = self.client.get_run(self.parent_id), axes_of(overview.configs)
+    def log_sweep(
+        self,
+        files: Mapping[str, bytes],
+        summary: str,
+        configs: Sequence[Mapping[str, Any]],
+        phases: Mapping[str, int],
+        status: str | None,
+    ) -> None:
+        """Files of the sweep, what is known of it as a whole and, if it has ended, how.
+
+        Args:
+            summary: Markdown.
+            configs: of all its trials.
+            phases: how many of them are done, by phase.
+        """
+        parent, axes = self.client.get_run(self.parent_id), axes_of(configs)
         self.client.set_experiment_tag(
             self.experiment_id, VIEW_TAG, view_state(axes, parent.info.start_time)
         )
@@ -82,11 +82,11 @@ class Tracking(Experiment):
         # MLflow takes no other value of a param: of an axis that grows, the tag has all values
         new = {name: text for name, text in axes.items() if name not in parent.data.params}
         tags = {f"axis.{name}": text for name, text in axes.items()}
-        tags["mlflow.note.content"] = overview.summary
+        tags["mlflow.note.content"] = summary
         tags |= {name: text for name, text in self.source.items() if name not in parent.data.tags}
-        progress = (overview.phases, len(overview.configs), parent.info.start_time)
+        progress = (phases, len(configs), parent.info.start_time)
         self.log(self.parent_id, progress_metrics(*progress), new, tags)
-        banks = {config.get("images_hash"): bank_inputs(config) for config in overview.configs}
+        banks = {config.get("images_hash"): bank_inputs(config) for config in configs}
         self.log_inputs(parent, [each for inputs in banks.values() for each in inputs])
         if status is not None:
             self.end_sweep(status)

@@ -26,7 +26,7 @@ from service.tables.names import sweep_axes
 from service.tables.reading import done_ids, read_table
 from service.tables.summary import settings_table
 from service.text import grok_command
-from service.tracking.client import Overview, Tracking, TrackingError
+from service.tracking.client import Tracking, TrackingError
 from service.tracking.inputs import source_tags
 from service.tracking.publisher import Publisher
 
@@ -69,7 +69,7 @@ def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking)
     manifest, trials = read_manifest(store, sweep), read_table(store, "trials", sweep)
     configs = list(manifest.trials.values()) if manifest else []
     summary = settings_table(trials) if len(trials) else ""
-    overview = Overview(summary, configs, trials["phase"].value_counts().to_dict())
+    phases = trials["phase"].value_counts().to_dict()
     # a search for a boundary has the name of its sweep
     files = _files(store, f"{keys.boundary_prefix(sweep)}/")
     files |= _files(store, f"{keys.figures_prefix(sweep)}/")
@@ -77,7 +77,7 @@ def send_sweep(store: Store, sweep: str, status: str | None, tracking: Tracking)
     plan = manifest.to_json(sweep) if manifest else None
     top = {"report.html": report, "plan.json": plan}
     files |= {name: data for name, data in top.items() if data is not None}
-    tracking.log_sweep(files, overview, status)
+    tracking.log_sweep(files, summary, configs, phases, status)
     _unmark(store, marks)
 
 

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from grokmodel.core.rows import MAX_POINTS, thinned
 from service.data.banks import bind_images
-from service.tracking.client import Overview, Tracking
+from service.tracking.client import Tracking
 from tests.service.rows import finished_curve, finished_row
 from tests.service.tiny import tiny_config
 
@@ -192,7 +192,7 @@ def test_what_is_there_of_a_run_that_was_deleted_is_sent_again(tracking):
 def test_a_sweep_shows_its_axes_and_how_far_it_is(tracking):
     def show(configs, **phases):
         configs = [config.to_dict() for config in configs]
-        tracking.log_sweep({}, Overview("words", configs, phases), None)
+        tracking.log_sweep({}, "words", configs, phases, None)
         experiment = tracking.client.get_experiment(tracking.experiment_id)
         view = json.loads(experiment.tags["mlflow.sharedViewState.trials"])
         return tracking.client.get_run(tracking.parent_id), json.loads(view["state"])
