@@ -71,7 +71,7 @@ def run_doctor(settings: Settings | None, args: argparse.Namespace) -> int:
 def run_open(settings: Settings, args: argparse.Namespace) -> int:
     """The page in the user's browser; where there is none, its address is what they get."""
     store = store_with(args.sweep, settings)
-    key, trial_id = _page_of(store, args.sweep, args.trial)
+    key, trial_id = _page_of(store, args.sweep, args.trial, settings)
     if store.is_s3:
         path = Path(tempfile.mkdtemp(prefix="grok-page-")) / "report.html"
         path.write_bytes(store.get(key))
@@ -83,8 +83,11 @@ def run_open(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
-def _page_of(store: Store, sweep: str | None, trial: str | None) -> tuple[str, str]:
-    """Key of a page, and the id of a trial on it, if one is asked for."""
+def _page_of(
+    store: Store, sweep: str | None, trial: str | None, settings: Settings
+) -> tuple[str, str]:
+    """Key of a page, and the id of a trial on it, if one is asked for. The page of a sweep that was
+    imported is drawn now."""
     trial_id = ""
     if trial is not None:
         rows = read_table(store, "trials", sweep, columns=["trial_id", "sweep"])
@@ -96,6 +99,10 @@ def _page_of(store: Store, sweep: str | None, trial: str | None) -> tuple[str, s
         for entry in store.entries(figures_prefix(sweep) if sweep else "figures")
         if entry.key.endswith("/report.html")
     ]
+    if not pages and sweep and len(read_table(store, "trials", sweep, columns=["trial_id"])):
+        from service.schedule.drawing import draw_sweep  # matplotlib: only when it is needed
+
+        return draw_sweep(store, sweep, settings)[0], trial_id
     if not pages:
         what = f"sweep {sweep!r}" if sweep else "any sweep"
         raise StoreError(f"no page of {what} in {store.url} yet: it comes with the first trials")

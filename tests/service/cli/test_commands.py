@@ -179,7 +179,7 @@ def test_figures_are_drawn_without_the_tracking_server(sweep, run, monkeypatch, 
 def test_the_page_is_opened_at_the_trial_that_is_asked_for(sweep, run, monkeypatch):
     opened = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    assert run("open", *MINE)[0] == 2  # there is none yet
+    assert run("open")[0] == 2  # there is none yet
     trial_id = read_table(sweep, "trials", "mine")["trial_id"].iloc[0]
     for other in ("mine", "other"):
         sweep.put(f"figures/{other}/report.html", b"<html>")
@@ -187,6 +187,14 @@ def test_the_page_is_opened_at_the_trial_that_is_asked_for(sweep, run, monkeypat
     address = f"file://{sweep.path('figures/mine/report.html')}#{trial_id}"
     assert (code, out, opened) == (0, f"open {address}\n", [address])
     assert run("open", "nobody")[0] == 2
+
+
+def test_of_a_sweep_without_a_page_as_after_an_import_it_is_drawn(sweep, run, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert run("open", *MINE)[0] == 0
+    assert opened == [f"file://{sweep.path('figures/mine/report.html')}"]
+    assert b"<html" in sweep.get("figures/mine/report.html")[:100]
 
 
 def test_costs_name_what_was_done_and_the_training(sweep, run):
