@@ -47,6 +47,8 @@ class Server:
         self.name, self.folder, self.command = name, folder, list(command)
         self.answers, self.env, self.user = answers, dict(env or {}), user
         self.log = folder / f"{name}.log"
+        self.log_starts = 0
+        """Where in its log what this start wrote begins."""
         self.pid_file = folder / f"{name}.pid"
 
     def start(self) -> None:
@@ -55,6 +57,7 @@ class Server:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
+            self.log_starts = log.tell()
             child = subprocess.Popen(
                 self.command,
                 env=os.environ | self.env,
@@ -85,6 +88,10 @@ class Server:
                 late = f"{self.name} is not up after {seconds:.0f} s"
                 raise ServerError(f"{late}; {self._last_words()}")
             time.sleep(0.1)
+
+    def has_said(self, words: str) -> bool:
+        """Whether its log has these words since it was started."""
+        return words.encode() in self.log.read_bytes()[self.log_starts :]
 
     def process(self) -> psutil.Process | None:
         """The process, if it is there and is the one that was started."""

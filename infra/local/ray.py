@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.local.ports import free_port, listens
-from infra.local.process import Server, Servers
+from infra.local.process import Server, ServerError, Servers
 
 OBJECTS_BYTES = 128 * 2**20
 """Memory for objects, a node: a sweep hands over configs, not data."""
+STARTED = "Ray runtime started."
+"""What a node says once it is part of the cluster; its ports answer before."""
+ATTEMPTS = 4
 
 
 class Ray(Servers):
@@ -67,12 +70,8 @@ class Ray(Servers):
             self.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.environment.unlink(missing_ok=True)
             self.environment.symlink_to(sys.prefix)
-        self.head.start()
-        self.head.wait()
-        for node in self.nodes:
-            node.start()
-        for node in self.nodes:
-            node.wait()
+        bring_up([self.head])
+        bring_up(self.nodes)
 
     def stop(self) -> None:
         super().stop()
@@ -106,7 +105,32 @@ class Ray(Servers):
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         where = "127.0.0.1" if number == 0 else host(number)
-        return Server(name, self.folder, command, lambda: listens(listening, where), env)
+
+        def answers() -> bool:
+            return server.has_said(STARTED) and listens(listening, where)
+
+        server = Server(name, self.folder, command, answers, env)
+        return server
+
+
+def bring_up(servers: Sequence[Server]) -> None:
+    """Back when all are there. Ray gives a node 30 s to start, which a busy machine does not always
+    have: one that gave up is started again.
+
+    Raises:
+        ServerError: as `Server.wait`, if it happens again and again.
+    """
+    for server in servers:
+        server.start()
+    for server in servers:
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                server.wait()
+                break
+            except ServerError:
+                if not left or server.process() is not None:
+                    raise
+                server.start()
 
 
 def host(number: int) -> str:

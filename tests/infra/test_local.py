@@ -12,6 +12,7 @@ import pytest
 
 from infra.local.ports import BLOCK, FIRST, LAST, Ports, free_port
 from infra.local.process import Server, ServerError
+from infra.local.ray import bring_up
 from tests.environment import ROOT
 
 CLAIM = "from infra.local.ports import free_port; print([free_port() for _ in range(120)]); input()"
@@ -85,3 +86,32 @@ def test_a_server_that_ends_says_its_last_words(tmp_path):
     server.start()
     with pytest.raises(ServerError, match=r"mute ended .*mute.log:\n.*address already in use"):
         server.wait()
+
+
+def giving_up(folder, times):
+    """A node that is not up in time so many times, as on a busy machine, and then is."""
+    words = f"""
+import pathlib, sys, time
+tries = pathlib.Path({str(folder)!r}, "tries")
+tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+if len(tries.read_text()) <= {times}:
+    sys.exit("timed out during startup")
+print("ready", flush=True)
+time.sleep(60)
+"""
+    server = Server("node", folder, [sys.executable, "-c", words], lambda: False)
+    server.answers = lambda: server.has_said("ready")
+    return server
+
+
+def test_a_node_that_gave_up_is_started_again_but_not_for_ever(tmp_path):
+    server = giving_up(tmp_path, 2)
+    bring_up([server])
+    assert server.process() is not None
+    server.kill()
+    server.start()  # what its log has from before does not count
+    assert not server.has_said("ready")
+    server.kill()
+    (tmp_path / "never").mkdir()
+    with pytest.raises(ServerError, match=r"node ended .*\n.*timed out during startup"):
+        bring_up([giving_up(tmp_path / "never", 100)])
