@@ -19,8 +19,16 @@ import ray
 from ray.cluster_utils import Cluster
 
 saved, script = pathlib.Path(sys.argv[1]), sys.argv[2]
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-node = cluster.add_node(num_cpus=2)
+for left in (2, 1, 0):  # Ray gives a node 30 s to start, which a busy machine does not always have
+    cluster = Cluster()
+    try:
+        cluster.add_node(num_cpus=0, include_dashboard=False)
+        node = cluster.add_node(num_cpus=2)
+        break
+    except Exception:
+        cluster.shutdown()
+        if not left:
+            raise
 cluster.wait_for_nodes()
 ray.init(address=cluster.address, log_to_driver=False)
 
