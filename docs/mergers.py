@@ -2,9 +2,9 @@
 
 Of parity trials, from their weights before the first step and at the end. By the theory
 (`grokmodel/parity/theory.py`) two sequences that agree merge where A_high < 0, that is where
-N tau_y / tau_h is above ||dh||^4 / <||dy_i||^2>, all at the start. The rates are unknown, but the
-same for all pairs of a network: so the pairs that merge should be those where that quantity, by N,
-is smallest. Printed is the chance that it is smaller in a pair that merges than in one that does
+tau_y / tau_h is above ||dh||^4 / (N <||dy_i||^2>), all at the start. The rates are unknown, but the
+same for all pairs of a network: so the pairs that merge should be those where that quantity is
+smallest. Printed is the chance that it is smaller in a pair that merges than in one that does
 not (1: always, 0.5: a coin), beside the same of the distance ||dh|| at the start alone; and both
 rank correlations with the distance at the end.
 """
@@ -18,6 +18,7 @@ from grokmodel.core.checkpoint import load_snapshot
 from grokmodel.parity.automaton import MERGED, spread, tree_of
 from grokmodel.parity.pack import Member
 from grokmodel.parity.sequences import all_sequences
+from grokmodel.parity.theory import Interaction
 from service.results import open_sweep
 from service.settings import load_settings
 from service.store.keys import snapshot_key
@@ -68,10 +69,13 @@ def pairs_of(end: Member) -> pd.DataFrame:
     for i, j in agreeing_pairs(T):
         symbols = T - max(length_K[i], length_K[j])
         dy = outputs_after(y_K2, i, symbols) - outputs_after(y_K2, j, symbols)
-        dh2 = float(np.square(h_KH[i] - h_KH[j]).sum())
-        sum_dy2 = float(np.square(dy).sum())  # N times the mean over what may follow
-        theory = dh2**2 / sum_dy2 if sum_dy2 else float("inf")
-        found.append((dh2, theory, float(np.linalg.norm(final_KH[i] - final_KH[j])) / scale))
+        pair = Interaction(
+            dh2=float(np.square(h_KH[i] - h_KH[j]).sum()),
+            dy2=float(np.square(dy).sum(1).mean()),
+            target2=0.0, futures=len(dy), tau_h=1.0, tau_y=1.0,
+        )  # fmt: skip
+        final = float(np.linalg.norm(final_KH[i] - final_KH[j])) / scale
+        found.append((pair.dh2, pair.critical_rates, final))
     return pd.DataFrame(found, columns=["start", "theory", "final"])
 
 

@@ -47,6 +47,12 @@ class Interaction:
         return self.dh2 - self.ratio * self.dy2 / self.dh2
 
     @property
+    def critical_rates(self) -> float:
+        """tau_y / tau_h above which A_high is below 0; infinite where the outputs are the same."""
+        driven = self.futures * self.dy2
+        return self.dh2**2 / driven if driven else math.inf
+
+    @property
     def a_low(self) -> float:
         """Eq. 6."""
         return math.sqrt(self.ratio * self.target2)

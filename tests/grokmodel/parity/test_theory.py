@@ -1,5 +1,7 @@
 """The formulas against gradient descent on the model that they are derived from."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -94,3 +96,13 @@ def test_a_pair_at_the_border_approaches_like_one_over_time():
     assert border.agreeing_dh2(4.0) == pytest.approx(0.5 / (1 + 0.5 * 0.5 * 4))
     with pytest.raises(ValueError, match="target2 is 1"):
         Interaction(0.5, 0.25, 1.0, 1, 1.0, 1.0).agreeing_dh2(1.0)
+
+
+def test_at_the_critical_rates_a_high_changes_its_sign():
+    pair = Interaction(dh2=0.3, dy2=0.02, target2=0.0, futures=7, tau_h=2.0, tau_y=1.0)
+    slower, faster = (
+        dataclasses.replace(pair, tau_y=factor * pair.critical_rates * pair.tau_h)
+        for factor in (0.99, 1.01)
+    )
+    assert (slower.merges, faster.merges) == (False, True)
+    assert dataclasses.replace(pair, dy2=0.0).critical_rates == float("inf")
