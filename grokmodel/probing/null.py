@@ -15,6 +15,7 @@ grids side by side).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -34,6 +35,8 @@ KEY_AT_MOST = 0.5
 """Key frequencies are at most this share of all."""
 ROUNDING = 1e-5
 """Shares of random orders are of float32: within this they count as equal."""
+NUMBERS_AT_ONCE = 1_000_000
+"""Numbers of grids that are worked on together, whose copies would fill the memory otherwise."""
 COLUMNS_AT_ONCE = 128
 """Columns whose sums still fit into the cache of a CPU core."""
 
@@ -138,12 +141,19 @@ class _Stack:
 
 
 def _of_equal_width(grids: Sequence[np.ndarray]) -> list[_Stack]:
-    """The grids, those of equal width together."""
+    """The grids, those of equal width together: a call for each would take longer than what it
+    works out, unless they are large."""
     grids = [grid[..., None] if grid.ndim == 2 else grid for grid in map(np.asarray, grids)]
     kinds: dict[Any, list[int]] = {}
     for i, grid in enumerate(grids):
         kinds.setdefault((grid.shape, grid.dtype), []).append(i)
-    return [_Stack(each, centered(np.stack([grids[i] for i in each]))) for each in kinds.values()]
+    stacks = []
+    for (shape, _), index in kinds.items():
+        most = max(1, NUMBERS_AT_ONCE // max(1, math.prod(shape)))
+        for start in range(0, len(index), most):
+            part = index[start : start + most]
+            stacks.append(_Stack(part, centered(np.stack([grids[i] for i in part]))))
+    return stacks
 
 
 def _random_powers(stacks: Sequence[_Stack], orders_Rn: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from grokmodel.probing import null
 from grokmodel.probing.fourier import spectrum
 from grokmodel.probing.null import CHANCE, ORDERS, against_null, random_orders
 from tests.grokmodel.analysis.waves import P, random, sum_wave, wave
@@ -20,9 +21,12 @@ def of_a(one):
 # --- the null -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("at_once", [null.NUMBERS_AT_ONCE, 1])
 @pytest.mark.parametrize("n", [3, 7, 8])
-def test_the_null_is_the_spectrum_of_the_grid_in_random_order(n):
-    """Of many grids at once: of one and of many features, of both operands and of one."""
+def test_the_null_is_the_spectrum_of_the_grid_in_random_order(n, at_once, monkeypatch):
+    """Of many grids at once, or each by itself: of one and of many features, of both operands and
+    of one."""
+    monkeypatch.setattr(null, "NUMBERS_AT_ONCE", at_once)
     grids = [random(n, n, d, seed=d) for d in (1, 3, 200)] + [random(n, n) + 50.0]
     grids += [of_a(random(n)), of_a(random(n)).T + of_a(random(n, seed=1))]
     orders = random_orders(n, 1)
