@@ -113,7 +113,7 @@ def references(store: Store) -> References:
             raise StoreError(f"{store.uri(keys.sweep_prefix(name))}: gone meanwhile; try again")
         planned |= manifest.trials.keys()
     rows = read_table(store, "trials", columns=["trial_id"])
-    with_rows = {_folder(entry, 2) for entry in store.entries("tables/trials")}
+    with_rows = {_folder(entry, 2) for entry in store.entries(keys.table_prefix("trials"))}
     sweeps = {*names, *(name.removeprefix("sweep=") for name in with_rows)}
     return References(frozenset(sweeps), frozenset(planned), frozenset(rows["trial_id"]))
 

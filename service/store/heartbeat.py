@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from service.store.keys import progress_key, progress_prefix
 from service.store.store import Store
 from service.text import one_line
 
@@ -98,7 +99,7 @@ class Heartbeat:
 
     def __init__(self, store: Store, sweep: str, every_s: float = EVERY_S) -> None:
         self._store, self._sweep, self._every_s = store, sweep, every_s
-        self.key = heartbeat_key(sweep, f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}")
+        self.key = progress_key(sweep, f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}")
         self._state, self._error = STARTING, ""
         self._facts: Facts = dict
         self._said: dict[str, Any] = {}
@@ -188,15 +189,11 @@ class Heartbeat:
 def heartbeats(store: Store, sweep: str) -> list[Seen]:
     """What drivers of a sweep have said, the newest first; what cannot be read is left out."""
     found = []
-    for entry in store.entries(heartbeat_key(sweep, "").rpartition("/")[0]):
+    for entry in store.entries(progress_prefix(sweep)):
         beat = _parsed(store.get_or_none(entry.key))
         if beat is not None:
             found.append(Seen(entry.key, beat, entry.modified))
     return sorted(found, key=lambda seen: seen.modified, reverse=True)
-
-
-def heartbeat_key(sweep: str, driver: str) -> str:
-    return f"progress/{sweep}/{driver}.json" if driver else f"progress/{sweep}/"
 
 
 def _parsed(data: bytes | None) -> Beat | None:

@@ -44,8 +44,13 @@ def decoder_key(key: str) -> str:
     return f"decoders/{key}.safetensors"
 
 
+def table_prefix(table: str, sweep: str | None = None) -> str:
+    """Parts of a table; without a sweep, of all."""
+    return f"tables/{table}/sweep={sweep}" if sweep else f"tables/{table}"
+
+
 def table_key(table: str, sweep: str, part: str) -> str:
-    return f"tables/{table}/sweep={sweep}/{part}.parquet"
+    return f"{table_prefix(table, sweep)}/{part}.parquet"
 
 
 def sweep_prefix(sweep: str) -> str:
@@ -56,6 +61,15 @@ def sweep_prefix(sweep: str) -> str:
 def sweep_key(sweep: str, part: str) -> str:
     """A part of a sweep's manifest."""
     return f"{sweep_prefix(sweep)}/{part}.json"
+
+
+def progress_prefix(sweep: str) -> str:
+    """What the drivers of a sweep that run say of themselves."""
+    return f"progress/{sweep}"
+
+
+def progress_key(sweep: str, driver: str) -> str:
+    return f"{progress_prefix(sweep)}/{driver}.json"
 
 
 def origins_prefix(sweep: str) -> str:

@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.store.keys import table_prefix
 from service.store.store import Entry, Store, StoreError
 from service.tables import parquet
 from service.tables.parquet import DamagedPartError
@@ -150,9 +151,9 @@ def partitions(store: Store, table_name: str, sweep: str | None) -> dict[str, li
     """Parts of a table by sweep."""
     if table_name not in COMPACTED:
         raise TableError(f"table = {table_name!r}: need one of {', '.join(COMPACTED)}")
-    prefix = f"tables/{table_name}"
+    prefix = table_prefix(table_name)
     found: dict[str, list[Entry]] = {}
-    for entry in store.entries(f"{prefix}/sweep={sweep}" if sweep else prefix):
+    for entry in store.entries(table_prefix(table_name, sweep)):
         folder, _, name = entry.key.removeprefix(f"{prefix}/").partition("/")
         if folder.startswith("sweep=") and name.endswith(".parquet"):
             found.setdefault(folder.removeprefix("sweep="), []).append(entry)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from service.retry import retry
+from service.store.keys import table_prefix
 from service.store.store import Store, StoreError
 from service.tables import parquet
 from service.tables.parts import ADVICE, reading
@@ -159,7 +160,7 @@ def _load(
         if not keys:
             return schema.empty_table().select(names)
         part = partial(_read, store, table_name, keys, names, chosen)
-        found = store.retry("read", f"tables/{table_name}", part, explain=False)
+        found = store.retry("read", table_prefix(table_name), part, explain=False)
         if "trial_id" in found.column_names and found.column("trial_id").null_count:
             raise parquet.DamagedPartError("rows without a trial_id")
         return with_absent(found, table)
@@ -199,7 +200,7 @@ def _dataset(store: Store, table_name: str, keys: Sequence[str]) -> ds.Dataset:
         format=parquet.FORMAT,
         filesystem=store.fs,
         partitioning=ds.partitioning(pa.schema([("sweep", pa.string())]), flavor="hive"),
-        partition_base_dir=store.path(f"tables/{table_name}"),
+        partition_base_dir=store.path(table_prefix(table_name)),
     )
 
 
@@ -234,7 +235,7 @@ def _parts(store: Store, table_name: str, sweep: str | None) -> list[str]:
     goes, so a second listing shows it. (It could go in turn, but compaction leaves young parts
     alone.)
     """
-    prefix = f"tables/{table_name}" + (f"/sweep={sweep}" if sweep else "")
+    prefix = table_prefix(table_name, sweep)
     keys = {*store.list(prefix), *store.list(prefix)}
     return sorted(key for key in keys if key.endswith(".parquet"))
 

@@ -20,7 +20,6 @@ from service.health.garbage import (
     remove,
 )
 from service.store import keys
-from service.store.heartbeat import heartbeat_key
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.reading import read_table
@@ -64,7 +63,7 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
         keys.state_key(left.trial_id),
         keys.outbox_key("mine", left.trial_id, "1"),
         keys.decoder_key("abc"),
-        heartbeat_key("mine", "driver"),
+        keys.progress_key("mine", "driver"),
         f"{keys.origins_prefix('mine')}/1.json",
         "mlartifacts/1/curve.png",
     ]
@@ -73,7 +72,7 @@ def test_each_kind_is_found_and_goes_and_nothing_else(store):
         RESUME: [keys.state_key(done.trial_id)],
         PREFLIGHT: ["preflight/0123"],
         OUTBOX: [keys.outbox_key("gone", "a", "1")],
-        PROGRESS: [heartbeat_key("gone", "driver")],
+        PROGRESS: [keys.progress_key("gone", "driver")],
         ORIGINS: [f"{keys.origins_prefix('gone')}/1.json", f"{keys.imports_prefix('gone')}/1.json"],
     }
     for key in [*keep[len(store.list("")) :], *(k for some in go.values() for k in some)]:

@@ -10,7 +10,7 @@ import pytest
 
 from service.health.status import status_of
 from service.store import heartbeat, keys, marks
-from service.store.heartbeat import Heartbeat, heartbeat_key, heartbeats
+from service.store.heartbeat import Heartbeat, heartbeats
 from service.store.manifest import write_manifest
 from service.store.store import Store, StoreError
 from service.tables.writing import write_rows
@@ -133,7 +133,7 @@ def test_a_store_that_hangs_holds_up_the_end_for_a_moment_only(settings, monkeyp
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"state": "training"}', b"\xff"])
 def test_what_is_no_heartbeat_is_left_out(sweep, body):
-    sweep.put(heartbeat_key("mine", "odd"), body)
+    sweep.put(keys.progress_key("mine", "odd"), body)
     assert heartbeats(sweep, "mine") == []
     assert first_line(sweep) == "mine: 1 of 3 trials done"
 
