@@ -55,22 +55,31 @@ class Todo:
         return config_of(self.trial)
 
 
-def missing(store: Store, sweep: str, wish: Wish) -> list[Todo]:
-    """The sweep's trials with what they lack and can get; diverged ones have nothing to analyze,
-    imported ones no checkpoint."""
-    found = lacking(store, sweep, wish)
-    lost = _without_checkpoint(store, found)
-    return [item for item in found if item.trial["trial_id"] not in lost]
+@dataclass(frozen=True)
+class Missing:
+    """What the trials of a sweep lack; diverged ones have nothing to analyze."""
+
+    todo: list[Todo]
+    lost: list[Todo]
+    """Of trials that were imported, and have no checkpoint here: this cannot be done."""
+
+    @property
+    def lost_in_words(self) -> str:
+        """Nothing if that is nothing."""
+        names = {name: None for item in self.lost for name in item.names}
+        trials = count(len(self.lost), "trial was imported", "trials were imported")
+        said = f"{trials} without checkpoints: not done there: {', '.join(names)}"
+        return said if self.lost else ""
 
 
-def out_of_reach(store: Store, sweep: str, wish: Wish) -> str:
-    """What the imported trials of a sweep lack for good, in words; nothing if that is nothing."""
-    found = lacking(store, sweep, wish)
+def missing(store: Store, sweep: str, wish: Wish) -> Missing:
+    """Which of the analyses that are asked for a sweep lacks."""
+    found = [] if wish.scope == NONE else _lacking(store, sweep, wish)
     lost = _without_checkpoint(store, found)
-    items = [item for item in found if item.trial["trial_id"] in lost]
-    names = {name: None for item in items for name in item.names}
-    trials = count(len(items), "trial was imported", "trials were imported")
-    return f"{trials} without checkpoints: not done there: {', '.join(names)}" if items else ""
+    return Missing(
+        [item for item in found if item.trial["trial_id"] not in lost],
+        [item for item in found if item.trial["trial_id"] in lost],
+    )
 
 
 def _without_checkpoint(store: Store, todo: Sequence[Todo]) -> set[str]:
@@ -85,8 +94,7 @@ def _without_checkpoint(store: Store, todo: Sequence[Todo]) -> set[str]:
     }
 
 
-def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
-    """The same, imported trials among them."""
+def _lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
     trials = read_table(store, "trials", sweep)
     trials = trials[trials["phase"] != DIVERGED]
     marks = read_table(store, "analyses", sweep, columns=["trial_id", "analysis", "settings"])
@@ -98,7 +106,7 @@ def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
             a.name
             for a in chosen(wish.names)
             if row["family"] in a.families
-            if wish.scope == ALL or (wish.scope == QUICK and (a.quick or row["trial_id"] in shown))
+            if wish.scope == ALL or a.quick or row["trial_id"] in shown
             if (row["trial_id"], a.name, wish.settings_of(a)) not in done
         )
         if names:
@@ -108,8 +116,6 @@ def lacking(store: Store, sweep: str, wish: Wish) -> list[Todo]:
 
 def adopt(store: Store, sweep: str, todo: Sequence[Todo], wish: Wish) -> None:
     """Copy the rows of analyses that another sweep has done."""
-    if not todo:
-        return
     ids = [t.trial["trial_id"] for t in todo]
     run_of = {t.trial["trial_id"]: t.trial["run_id"] for t in todo}
     lacking = {

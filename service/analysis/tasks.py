@@ -24,7 +24,7 @@ from grokmodel.core.member import Member
 from grokmodel.core.rows import Row
 from grokmodel.machine import keep_freed_memory
 from service.analysis.failures import WORKER, Failure, Failures
-from service.analysis.pending import Todo, Wish, adopt, batches, lacking, missing
+from service.analysis.pending import Missing, Todo, Wish, adopt, batches, missing
 from service.analysis.registry import BY_NAME, Analysis
 from service.analysis.runs import Context
 from service.data import snapshots
@@ -101,12 +101,15 @@ def warn_of_what_is_left_out(todo: Sequence[Todo]) -> None:
         )
 
 
-def to_do(job: Job) -> list[Todo]:
+def to_do(job: Job) -> Missing:
     """What is missing, less what other sweeps know."""
     store = Store(job.settings)
+    found = missing(store, job.sweep, job.wish)
     # of imported trials too: what another sweep knows needs no checkpoint
-    adopt(store, job.sweep, lacking(store, job.sweep, job.wish), job.wish)
-    return missing(store, job.sweep, job.wish)
+    if lacking := [*found.todo, *found.lost]:
+        adopt(store, job.sweep, lacking, job.wish)
+        found = missing(store, job.sweep, job.wish)
+    return found
 
 
 def analysis_task(job: Job, todo: Sequence[Todo]) -> Report:

@@ -15,7 +15,7 @@ from pathlib import Path
 from grokmodel.errors import ConfigError
 from service import page
 from service.analysis.costs import costs_table
-from service.analysis.pending import Wish, missing, out_of_reach
+from service.analysis.pending import Wish, missing
 from service.analysis.registry import chosen
 from service.analysis.runs import LEVELS_T
 from service.cli.store_commands import store_with
@@ -107,16 +107,15 @@ def run_analyze(settings: Settings, args: argparse.Namespace) -> int:
     chosen(wish.names)
     if read_table(store, "trials", args.sweep, columns=["trial_id"]).empty:
         raise StoreError(f"no trial of {args.sweep!r} in {store.url} is trained yet; need one")
-    todo = missing(store, args.sweep, wish)
-    if not todo:
-        lost = out_of_reach(store, args.sweep, wish)
-        if lost:
-            warn(lost)
+    found = missing(store, args.sweep, wish)
+    if not found.todo:
+        if found.lost:
+            warn(found.lost_in_words)
         else:
             print(f"nothing is missing in {args.sweep}")
-        return 1 if lost else 0
+        return 1 if found.lost else 0
     store.preflight()  # rather than that every worker finds out
-    check_data([item.config for item in todo if item.names], settings)
+    check_data([item.config for item in found.todo], settings)
     failures = analyze_sweep(
         args.sweep, settings, wish, lambda line: print(f"grok: {line}", flush=True)
     )

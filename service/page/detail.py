@@ -64,8 +64,7 @@ def _samples(samples: pd.DataFrame, side: int) -> Detail:
         "side": side,
         "steps": [int(step) for step in steps],
         "pairs": [
-            [str(row.pairs), int(row.a), int(row.b), int(row.c)]
-            for row in first.itertuples(index=False)
+            list(pair) for pair in zip(*(first[name].tolist() for name in ("pairs", *"abc")))
         ],
         "known": _packed([*first["image_a"], *first["image_b"], *first["image_c"]]),
         "drawn": _packed(list(samples["image"])),

@@ -17,7 +17,6 @@ from service.page.overview import overview
 from service.store import keys
 from service.store.store import Store
 from service.tables.reading import read_table, read_tables
-from service.tables.writing import frame_of
 
 Frames = Mapping[str, pd.DataFrame]
 """Table -> rows of one trial."""
@@ -118,10 +117,11 @@ def _fitting(
     for i in range(0, len(order), AT_ONCE):
         batch = order[i : i + AT_ONCE]
         frames = read_tables(store, tables, sweep, batch, detail.WHERE)
-        rows = {table: dict(list(frame.groupby("trial_id"))) for table, frame in frames.items()}
-        nothing = {table: frame_of(table, []) for table in tables}
+        # their places, as a frame for every trial at once takes much memory
+        of_trial = {table: frame.groupby("trial_id").indices for table, frame in frames.items()}
         for trial_id in batch:
-            data = draft(trial_id, {t: rows[t].get(trial_id, nothing[t]) for t in tables})
+            mine = {t: frames[t].iloc[of_trial[t].get(trial_id, [])] for t in tables}
+            data = draft(trial_id, mine)
             squeezed = _squeezed(data) if data else ""
             left -= len(squeezed)
             if left <= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -133,15 +134,17 @@ def _curves(store: Store, sweep: str, trials: pd.DataFrame) -> dict[str, list[li
     """Of every trial its steps and accuracies, at most POINTS of them, evenly spaced in log."""
     wanted = ["trial_id", "run_id", "step", *CURVES.values()]
     rows = read_table(store, "curves", sweep, columns=wanted).sort_values(["trial_id", "step"])
-    out: dict[str, list[list[Any]]] = {"step": [], **{name: [] for name in CURVES}}
-    of_trial = dict(list(rows.groupby("trial_id")))
-    for trial_id in trials["trial_id"]:
-        mine = of_trial.get(trial_id, rows.iloc[:0])
-        mine = mine.iloc[few(len(mine), POINTS)]
-        out["step"].append([int(step) for step in mine["step"]])
-        for name, column in CURVES.items():
-            out[name].append(rounded(mine[column], 3))
-    return out
+    of_trial, nothing = rows.groupby("trial_id").indices, np.arange(0)
+    found = [of_trial.get(trial_id, nothing) for trial_id in trials["trial_id"]]
+    shown = [nothing, *(mine[few(len(mine), POINTS)] for mine in found)]
+    rows = rows.iloc[np.concatenate(shown)]
+    columns = {"step": rows["step"].tolist()}
+    columns |= {name: rounded(rows[column], 3) for name, column in CURVES.items()}
+    borders = np.cumsum([len(mine) for mine in shown]).tolist()
+    return {
+        name: [values[start:end] for start, end in pairwise(borders)]
+        for name, values in columns.items()
+    }
 
 
 def few(count: int, most: int) -> np.ndarray:

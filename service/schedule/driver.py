@@ -157,7 +157,7 @@ def _warn_of(others: Sequence[Seen], sweep: str) -> None:
 def is_complete(store: Store, sweep: str, configs: Sequence[Config], wish: Wish) -> bool:
     """Every trial has its row and its analyses, and the figures are drawn."""
     trained = {c.trial_id for c in configs} <= done_ids(store, sweep)
-    if not trained or missing(store, sweep, wish):
+    if not trained or missing(store, sweep, wish).todo:
         return False
     from service.schedule import drawing
 

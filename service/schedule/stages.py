@@ -13,7 +13,7 @@ from grokmodel.machine import today
 from service import provenance
 from service.analysis import tasks
 from service.analysis.failures import Failure, lines
-from service.analysis.pending import Wish, out_of_reach
+from service.analysis.pending import Wish
 from service.schedule import drawing, pack_size
 from service.schedule.cluster import cluster_resources, warn_unless_shared
 from service.schedule.plan import Plan, Resources, SweepError, make_plan
@@ -103,10 +103,10 @@ def analyze(
     """The analyses that the sweep lacks, its figures and report; what failed."""
     resources = cluster_resources()
     job = tasks.Job(sweep, settings, wish)
-    todo = tasks.to_do(job)
-    failures: list[Failure] = []
-    if lost := out_of_reach(store, sweep, wish):
-        say(lost)
+    found = tasks.to_do(job)
+    todo, failures = found.todo, list[Failure]()
+    if found.lost:
+        say(found.lost_in_words)
     if todo:
         say(f"analyses of {count(len(todo), 'trial')}")
     with TaskProgress(len(todo), "trials analyzed", say) as progress:

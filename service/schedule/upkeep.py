@@ -3,6 +3,8 @@ is drawn anew, and many small parts of its tables become few."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import threading
 import time
@@ -20,18 +22,18 @@ log = logging.getLogger("grok")
 
 EVERY_S = 30.0
 MOST_SHARE = 0.02
-"""Share of a sweep's time that this may take."""
+"""Share of a sweep's time that drawing its page may take."""
 
 
 class Upkeep(Watcher):
-    """Works in a thread of its own, so that Tune goes on; at most every EVERY_S, and as much more
-    rarely as it takes long."""
+    """Works in a thread of its own, so that Tune goes on; at most every EVERY_S. The page is drawn
+    as much more rarely as that takes long; to merge takes the same per row, whenever it is done."""
 
     def __init__(
         self, store: Store, sweep: str, settings: Settings, state: Callable[[], str]
     ) -> None:
         self.store, self.sweep, self.settings, self.state = store, sweep, settings, state
-        self._due = 0.0
+        self._due = self._page_due = 0.0
         self._thread: threading.Thread | None = None
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -46,11 +48,14 @@ class Upkeep(Watcher):
             self._thread.join()
 
     def _work(self) -> None:
-        started = time.thread_time()
-        self._draw()
         merge_small(self.store, self.sweep)
-        took = time.thread_time() - started
-        self._due = time.monotonic() + max(EVERY_S, took / MOST_SHARE)
+        if time.monotonic() >= self._page_due:
+            started = time.thread_time()
+            self._draw()
+            _return_memory()
+            took = time.thread_time() - started
+            self._page_due = time.monotonic() + took / MOST_SHARE
+        self._due = time.monotonic() + EVERY_S
 
     def _draw(self) -> None:
         try:
@@ -59,3 +64,10 @@ class Upkeep(Watcher):
             put_page(self.store, self.sweep, html)
         except Exception:  # the next one may succeed; the sweep must not wait for it
             log.warning("the page of sweep %s cannot be drawn", self.sweep, exc_info=True)
+
+
+def _return_memory() -> None:
+    """To the system, of what a page was drawn from: glibc keeps what is free among what is not, so
+    that a driver would grow by a gigabyte in ten thousand trials."""
+    with contextlib.suppress(AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)

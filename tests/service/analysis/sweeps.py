@@ -26,7 +26,7 @@ class Sweep:
     def analyze(self, wish=FAST):
         """Do what the sweep lacks; returns the reports."""
         job = Job(self.name, self.settings, wish)
-        return [analysis_task(job, batch) for batch in batches(to_do(job), size=8)]
+        return [analysis_task(job, batch) for batch in batches(to_do(job).todo, size=8)]
 
     def snapshot(self, trial_id, step):
         """Key of the one snapshot of a trial at a step."""

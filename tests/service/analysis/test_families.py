@@ -7,7 +7,7 @@ from grokmodel.parity.config import ParityConfig
 from grokmodel.rules.config import RulesConfig
 from grokmodel.tokens.config import TokensConfig
 from service import page
-from service.analysis.pending import Wish, batches, lacking
+from service.analysis.pending import Wish, batches, missing
 from service.analysis.registry import ANALYSES
 from service.results.errors import ResultError
 from service.results.sweep import Sweep as Results
@@ -77,7 +77,7 @@ def test_trials_of_several_families_live_in_one_table(settings, store):
     trials = read_table(store, "trials")
     assert set(trials["family"]) == set(CONFIGS)
     for sweep in "abcd":
-        todo = lacking(store, sweep, Wish())
+        todo = missing(store, sweep, Wish()).todo
         (family,) = {item.config.family for item in todo}
         names = {a.name for a in ANALYSES if family in a.families}
         assert {name for item in todo for name in item.names} == names

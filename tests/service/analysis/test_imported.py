@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from service.analysis.pending import Wish, missing, out_of_reach
+from service.analysis.pending import Wish, missing
 from service.cli import commands
 from service.health import garbage
 from service.health.status import status_of
@@ -35,10 +35,11 @@ def imported(trained, store, settings, tmp_path):
 
 def test_what_they_lack_is_one_line_and_no_failure(imported, capsys):
     store = Store(imported)
-    assert missing(store, "sweep", FAST) == missing(store, "sweep", MORE) == []
-    assert out_of_reach(store, "sweep", FAST) == ""
+    nothing, identities = (missing(store, "sweep", wish) for wish in (FAST, MORE))
+    assert nothing.todo == identities.todo == []
+    assert nothing.lost_in_words == ""
     said = "2 trials were imported without checkpoints: not done there: identities"
-    assert out_of_reach(store, "sweep", MORE) == said
+    assert identities.lost_in_words == said
     words = ["analyze", "--sweep", "sweep", "--store", store.url, "--only"]
     assert commands.main([*words, "identities"]) == 1
     assert capsys.readouterr().err == f"grok: {said}\n"

@@ -79,7 +79,7 @@ def test_what_another_process_does_meanwhile_is_left_out(trained, settings, monk
         return found
 
     monkeypatch.setattr(tasks, "adopt", overtaken)
-    assert to_do(Job("sweep", settings, FAST)) == []
+    assert to_do(Job("sweep", settings, FAST)).todo == []
 
 
 def test_other_noise_levels_are_another_question(trained, store):
@@ -89,7 +89,7 @@ def test_other_noise_levels_are_another_question(trained, store):
     frame = read_table(store, "spectra", "sweep")
     assert set(frame["t"]) == {0.0, 0.25, 0.5, 1.0}
     assert not frame.duplicated(list(TABLES["spectra"].key)).any()
-    assert missing(store, "sweep", other) == []
+    assert missing(store, "sweep", other).todo == []
     close = (Wish(levels_t=(t,)).settings_of(BY_NAME["spectra"]) for t in (0.1234567, 0.12345671))
     assert len(set(close)) == 2
     assert Wish(levels_t=(0.25, 1.0)).settings_of(BY_NAME["spectra"]) == "t=0.25,1"  # as before
@@ -97,10 +97,10 @@ def test_other_noise_levels_are_another_question(trained, store):
 
 def test_quick_does_the_expensive_analyses_for_one_trial_a_phase_only(trained, store):
     shown = representatives(read_table(store, "trials", "sweep"))
-    for item in missing(store, "sweep", Wish(scope=QUICK)):
+    for item in missing(store, "sweep", Wish(scope=QUICK)).todo:
         expensive = [name for name in item.names if not BY_NAME[name].quick]
         assert bool(expensive) == (item.trial["trial_id"] in shown)
-    assert missing(store, "sweep", Wish(scope=NONE)) == []
+    assert missing(store, "sweep", Wish(scope=NONE)).todo == []
 
 
 def test_diverged_trials_are_left_alone(settings, store):

@@ -78,7 +78,7 @@ def test_rows_checkpoints_and_manifest_are_those_of_a_sweep_here(far, store):
         mine, theirs = (snapshots.load(place, *last) for place in (store, here))
         assert (mine.state.average == theirs.state.average).all()
         assert mine.curve == theirs.curve or mine.curve[0].mem_share != mine.curve[0].mem_share
-    assert len(missing(store, "sweep", Wish())) == 3  # they have what analyses need
+    assert len(missing(store, "sweep", Wish()).todo) == 3  # they have what analyses need
 
 
 def test_it_says_where_they_were_trained(far, store):
@@ -125,7 +125,7 @@ def test_checkpoints_come_after_rows_that_came_without(far, store, tmp_path):
     archive.write(tmp_path / "results-1.zip", kept)
     take_runs(store, tmp_path / "results-1.zip")
     assert (len(done_ids(store)), store.list("checkpoints")) == (3, [])
-    assert missing(store, "sweep", Wish()) == []
+    assert missing(store, "sweep", Wish()).todo == []
     take_runs(store, whole)
     assert store.list("checkpoints") == far[2].list("checkpoints")
 

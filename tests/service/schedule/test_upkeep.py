@@ -67,7 +67,7 @@ def test_it_takes_no_more_than_its_share_of_the_time(store, upkeep, clock, monke
     clock.now += pause - 1
     step(upkeep)
     assert clock.worked == 6.0
-    clock.now += 2
+    clock.now += EVERY_S
     step(upkeep)
     assert clock.worked == 12.0
 
@@ -90,3 +90,17 @@ def test_small_parts_are_merged_while_it_is_trained(store, upkeep, monkeypatch):
     step(upkeep)
     assert len(store.list("tables/trials")) == len(store.list("tables/curves")) == 1
     assert len(read_table(store, "trials", "sweep")) == 3
+
+
+def test_they_are_merged_while_the_page_is_not_due(store, upkeep, clock, monkeypatch):
+    monkeypatch.setattr(compaction, "MANY_PARTS", 2)
+    monkeypatch.setattr(module, "merge_small", partial(merge_small, settled_s=-1.0))
+    step(upkeep)
+    drawn = store.get(page.key("sweep"))
+    upkeep._page_due = clock.now + 10 * EVERY_S
+    for seed in range(3):
+        finish(store, seed)
+    clock.now += EVERY_S
+    step(upkeep)
+    assert len(store.list("tables/trials")) == 1
+    assert store.get(page.key("sweep")) == drawn
