@@ -100,6 +100,27 @@ def mechanism() -> None:
         print(f"| {' | '.join(map(str, cells))} |")
 
 
+def numbers_of_heads() -> None:
+    """What models know, and what their heads do, by the number of heads."""
+    heads = strongest(shares(read("spectra"))).reset_index()
+    heads["special"] = (heads["share"] >= 0.5) & (heads["p_value"] <= 0.05)
+    head = (
+        "heads | seeds | training pairs right | validation | the same less its mirrored pairs | "
+        "strict | specialized heads | a head's strongest frequency: share"
+    )
+    print(f"\n**By the number of heads**\n\n| {head} |")
+    print("|---" * (head.count("|") + 1) + "|")
+    for count, mine in trials.groupby("heads"):
+        of_them = heads[heads["trial_id"].isin(mine["trial_id"])]
+        mirrored = 1 - mine["n_strict"] / mine["n_val"]
+        cells = [count, mine["seed"].nunique(), spread(mine["train_acc_final"]),
+                 spread(mine["val_acc_final"]), spread(mine["val_acc_final"] - mirrored),
+                 spread(mine["val_acc_strict_final"]),
+                 f"{of_them['special'].sum()} of {len(of_them)}",
+                 spread(of_them["share"])]  # fmt: skip
+        print(f"| {' | '.join(map(str, cells))} |")
+
+
 def _waves(rows: pd.DataFrame) -> list[str]:
     """Coefficients of a trial, of the best key frequency and of the others over the key ones."""
     size = (rows["cos_cos"] ** 2 + rows["sin_sin"] ** 2) ** 0.5
@@ -250,6 +271,7 @@ PARTS = {
     learning: ["curves"],
     spectra: ["spectra"],
     mechanism: ["spectra", "identities"],
+    numbers_of_heads: ["spectra"],
     identities: ["identities"],
     ablations: ["ablations"],
     progress: ["progress"],

@@ -39,9 +39,14 @@ TARGET_NONE, TARGET_QUICK = 0.2, 0.35
 
 
 def overhead(args: argparse.Namespace) -> dict[str, float]:
-    wall = used_by("sleeping", args).wall_s
+    used = used_by("sleeping", args)
     work = args.trials * args.seconds / args.slots
-    return {"sleeping_s": wall, "work_s": work, "overhead_fraction": wall / work - 1}
+    return {
+        "sleeping_s": used.wall_s,
+        "sleeping_driver_mib": used.driver_bytes / 2**20,
+        "work_s": work,
+        "overhead_fraction": used.wall_s / work - 1,
+    }
 
 
 def comparison(args: argparse.Namespace) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def report(args: argparse.Namespace, found: dict[str, Any]) -> str:
             f"overhead   {100 * found['overhead_fraction']:.1f} % (target "
             f"{100 * TARGET_OVERHEAD:.0f} %): {args.trials} trials of {args.seconds:g} s on "
             f"{args.slots} slots took {found['sleeping_s']:.0f} s, their work alone "
-            f"{found['work_s']:.0f} s"
+            f"{found['work_s']:.0f} s; driver {found['sleeping_driver_mib']:.0f} MiB at most"
         )
     if "ratio_to_ordinary" in found:
         lines.append(
