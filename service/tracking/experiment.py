@@ -70,7 +70,7 @@ class Experiment:
         self.experiment_id = experiment_id
         self.parent_id = parent_id
         self.is_new = False
-        """Whether the experiment was made here: it has no run but those made since."""
+        """Whether the experiment was made here: a run that is asked for is hardly there yet."""
 
     @classmethod
     def start(cls, uri: str, sweep: str, artifacts: str, patience_s: float = PATIENCE_S) -> Self:
@@ -188,13 +188,13 @@ class Experiment:
         """The one run with a tag.
 
         Args:
-            is_new: it cannot be there yet, and is looked for again later.
+            is_new: it is there only if another process has just made it, so it is made at once.
         """
         found = [] if is_new else self._find(tag, value)
         if not found:
             made = self._create(name, {tag: value, **tags})
             # a request that was given up, or another process, may have made one too
-            found = ([] if is_new else self._find(tag, value)) or [made]
+            found = self._find(tag, value) or [made]
         for extra in found[1:]:
             self.client.delete_run(extra.info.run_id)
         return found[0]

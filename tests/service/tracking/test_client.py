@@ -58,6 +58,17 @@ def test_a_run_that_was_made_twice_is_taken_back(tracking):
     assert run.info.run_id == first
 
 
+@pytest.mark.parametrize("maker_is_first", [True, False])
+def test_two_drivers_of_a_sweep_make_one_run_of_a_trial(tracking, settings, maker_is_first):
+    """That of the two which made the experiment knows of no run that the other has made."""
+    other = Tracking.start(settings.tracking_uri, "sweep", settings.artifacts)
+    config = tiny_config()
+    for driver in (tracking, other) if maker_is_first else (other, tracking):
+        driver.log_trial(finished_row(config), finished_curve(config), dict)
+    (run,) = child_runs(tracking)
+    assert run.info.status == "FINISHED"
+
+
 def test_a_trial_is_a_child_of_its_sweep_with_its_config(tracking):
     config = tiny_config(weight_decay=3, train_fraction=0.8)
     tracking.log_trial(finished_row(config), finished_curve(config), dict)
@@ -132,7 +143,7 @@ def test_one_number_per_trial_has_no_steps(tracking):
 
 
 def test_calls_per_trial(tracking, monkeypatch):
-    """A trial that is watched costs seven, and two to be told of again."""
+    """A trial that is watched costs eight, and two to be told of again."""
     made = Counter()
 
     def counted(name):
@@ -153,7 +164,7 @@ def test_calls_per_trial(tracking, monkeypatch):
         tracking.log_curve(config, curve[:points])
     tracking.log_trial(row, curve, lambda: {"a.txt": b"a"})
     assert made == {
-        "create_run": 1, "log_inputs": 1, "log_batch": 3, "search_runs": 1, "set_terminated": 1,
+        "create_run": 1, "log_inputs": 1, "log_batch": 3, "search_runs": 2, "set_terminated": 1,
     }  # fmt: skip
     made.clear()
     tracking.log_trial(row, curve, lambda: {"a.txt": b"a"})
