@@ -78,7 +78,6 @@ def mechanism() -> None:
     """Trial by trial what the paper's claims on frequencies are about."""
     rows = shares(read("spectra"))
     heads = strongest(rows)
-    heads["special"] = (heads["share"] >= 0.5) & (heads["p_value"] <= 0.05)
     neurons = dict(list(rows[rows["hook"] == "block0.ffn.pre"].groupby("trial_id")))
     waves = read("identities").query("control < 0 and direction == 'cos'")
     head = (
@@ -103,7 +102,6 @@ def mechanism() -> None:
 def numbers_of_heads() -> None:
     """What models know, and what their heads do, by the number of heads."""
     heads = strongest(shares(read("spectra"))).reset_index()
-    heads["special"] = (heads["share"] >= 0.5) & (heads["p_value"] <= 0.05)
     head = (
         "heads | seeds | training pairs right | validation | the same less its mirrored pairs | "
         "strict | specialized heads | a head's strongest frequency: share"

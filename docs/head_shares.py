@@ -16,6 +16,8 @@ def shares(spectra: pd.DataFrame) -> pd.DataFrame:
 
 
 def strongest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of what `shares` returns, each head's strongest frequency in its scores with a."""
+    """Of what `shares` returns, each head's strongest frequency in its scores with a, and whether
+    the head is `special`: it has half of its power or more there, and more than by chance."""
     score = rows[rows["hook"] == "block0.score[a]"].sort_values("share")
-    return score.groupby(["trial_id", "head"]).last()
+    heads = score.groupby(["trial_id", "head"]).last()
+    return heads.assign(special=(heads["share"] >= 0.5) & (heads["p_value"] <= 0.05))

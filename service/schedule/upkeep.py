@@ -3,14 +3,13 @@ is drawn anew, and many small parts of its tables become few."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from grokmodel.machine import return_freed_memory
 from service import page
 from service.schedule.drawing import links, put_page
 from service.schedule.progress import Watcher
@@ -27,7 +26,8 @@ MOST_SHARE = 0.02
 
 class Upkeep(Watcher):
     """Works in a thread of its own, so that Tune goes on; at most every EVERY_S. The page is drawn
-    as much more rarely as that takes long; to merge takes the same per row, whenever it is done."""
+    as much more rarely as that takes long; merging takes the same per row, however often it is
+    done."""
 
     def __init__(
         self, store: Store, sweep: str, settings: Settings, state: Callable[[], str]
@@ -52,7 +52,7 @@ class Upkeep(Watcher):
         if time.monotonic() >= self._page_due:
             started = time.thread_time()
             self._draw()
-            _return_memory()
+            return_freed_memory()  # a page is drawn from much, and rarely
             took = time.thread_time() - started
             self._page_due = time.monotonic() + took / MOST_SHARE
         self._due = time.monotonic() + EVERY_S
@@ -64,10 +64,3 @@ class Upkeep(Watcher):
             put_page(self.store, self.sweep, html)
         except Exception:  # the next one may succeed; the sweep must not wait for it
             log.warning("the page of sweep %s cannot be drawn", self.sweep, exc_info=True)
-
-
-def _return_memory() -> None:
-    """To the system, of what a page was drawn from: glibc keeps what is free among what is not, so
-    that a driver would grow by a gigabyte in ten thousand trials."""
-    with contextlib.suppress(AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)

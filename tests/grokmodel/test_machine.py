@@ -39,14 +39,16 @@ def hash_now():
     return machine.source_hash()
 
 
-FREED_MIB = """
+RESIDENT = """
 import os, sys
 import torch
-from grokmodel.machine import keep_freed_memory
+from grokmodel.machine import keep_freed_memory, return_freed_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
 
+"""
+FREED_MIB = f"""{RESIDENT}
 if "keep" in sys.argv:
     keep_freed_memory()
 before = resident()
@@ -59,3 +61,19 @@ print(resident() - before)
 def test_a_process_keeps_what_it_frees_once_it_is_told_to():
     given, kept = (float(python("-c", FREED_MIB, *how).stdout) for how in ([], ["keep"]))
     assert given < 64 < 250 < kept
+
+
+SCATTERED_MIB = f"""{RESIDENT}
+before = resident()
+blocks = [torch.ones(2**14) for _ in range(4096)]  # 64 KiB each, 256 MiB
+blocks = blocks[::64]
+if "return" in sys.argv:
+    return_freed_memory()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
+def test_a_process_gives_back_what_is_free_among_what_is_not():
+    kept, given = (float(python("-c", SCATTERED_MIB, *how).stdout) for how in ([], ["return"]))
+    assert given < 64 < 200 < kept
