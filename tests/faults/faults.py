@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from infra.local.ray import bring_up
+
 ROOT = Path(__file__).resolve().parents[2]
 S3_AWAY_S = 20.0
 BACK_S = 2.0
@@ -92,8 +94,7 @@ class Faults:
     def _replace(self, node):
         node.kill()
         time.sleep(BACK_S)
-        node.start()
-        node.wait()
+        bring_up([node])
         return node.name
 
     def _away(self, server, seconds=BACK_S):
