@@ -4,6 +4,7 @@ config fields to lists of values and stands for their grid."""
 from __future__ import annotations
 
 from grokmodel.core.config import FIRST_FAMILY, Config
+from grokmodel.image.config import TrialConfig
 from service.schedule.plan import expand, unique
 from sweeps.paper import full_blocks, small_blocks
 from sweeps.recipes import FAST, FORERUNNER, Block
@@ -57,6 +58,25 @@ RECIPE: list[Block] = [
     {**_CHANGE, "weight_decay": [1.0, 10.0]},
 ]
 """The fast recipe on EMNIST, and one change at a time: the table of docs/recipe.md."""
+
+_SHARED: Block = {
+    "data": ["glyphs"], "P": [23], "train_fraction": [0.8], "seed": [0, 1], "batch": [256],
+}  # fmt: skip
+_FROM_PAPER: Block = {**_SHARED, "steps": [8000], "cooldown": [2000]}
+_FROM_FAST: Block = {**_SHARED, **FAST, "steps": [4000], "cooldown": [1000]}
+_DIFFERENCES = (
+    ("heads",), ("norm",), ("init_scale",), ("input_gate",), ("loss",),
+    ("t_distribution", "t_mean", "t_std"),
+)  # fmt: skip
+_DEFAULTS = TrialConfig().to_dict()
+REGIMES: list[Block] = [
+    _FROM_PAPER,
+    *({**_FROM_PAPER, **{name: FAST[name] for name in change}} for change in _DIFFERENCES),
+    _FROM_FAST,
+    *({**_FROM_FAST, **{name: [_DEFAULTS[name]] for name in change}} for change in _DIFFERENCES),
+]
+"""The paper's regime and the fast recipe, and both with one setting of the other at a time: which
+turns a sparse spectrum into a dense one (docs/findings.md)?"""
 
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images per symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
@@ -133,8 +153,8 @@ pixel by pixel and of a flow (docs/families.md)."""
 
 PRESETS: dict[str, list[Block]] = {
     "smoke": SMOKE, "demo": DEMO, "fast": FAST_GRID, "paper": PAPER,
-    "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "variants": VARIANTS,
-    "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
+    "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "regimes": REGIMES,
+    "variants": VARIANTS, "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
     "widths": WIDTHS, "tokens": TOKENS, "parity": PARITY, "rules": RULES,
 }  # fmt: skip
 PRESET_ANALYSES = {"demo": "quick", "fast": "quick", "smoke": "quick"}
