@@ -153,8 +153,8 @@ pixel by pixel and of a flow (docs/families.md)."""
 
 PRESETS: dict[str, list[Block]] = {
     "smoke": SMOKE, "demo": DEMO, "fast": FAST_GRID, "paper": PAPER,
-    "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "regimes": REGIMES,
-    "variants": VARIANTS, "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
+    "forerunner": FORERUNNER_GRID, "recipe": RECIPE, "regimes": REGIMES, "variants": VARIANTS,
+    "counts": COUNTS, "images": IMAGES, "many": MANY, "glyph-counts": GLYPH_COUNTS,
     "widths": WIDTHS, "tokens": TOKENS, "parity": PARITY, "rules": RULES,
 }  # fmt: skip
 PRESET_ANALYSES = {"demo": "quick", "fast": "quick", "smoke": "quick"}

@@ -43,13 +43,7 @@ def default_mode(device: torch.device, configs: Sequence[Any] = ()) -> str:
     if device.type == "cuda":
         return GRAPH
     pays = any(config.cost * config.steps >= config.worth_compiling for config in configs)
-    return COMPILED if pays and is_compilable(configs) and has_compiler() else EAGER
-
-
-def is_compilable(configs: Sequence[Any]) -> bool:
-    """Whether torch can compile steps of these trials on a CPU: for sums in bfloat16 torch 2.13
-    writes C++ that declares one name twice."""
-    return all(getattr(config, "precision", "") != "bfloat16" for config in configs)
+    return COMPILED if pays and has_compiler() else EAGER
 
 
 def has_compiler() -> bool:

@@ -14,9 +14,16 @@ from grokmodel.diffusion.layers import linear
 from grokmodel.image.shape import PackShape
 
 
-def embed(p: Params, tokens: Tensor) -> Tensor:
-    """Clean or noisy tokens (M, ..., X) -> (M, ..., D), without position."""
-    return linear(p, "embed", tokens.to(p["embed.w"].dtype))
+def embed(p: Params, tokens: Tensor, position: Tensor | None = None) -> Tensor:
+    """Clean or noisy tokens (M, ..., X) -> (M, ..., D), with learned positions (M, L, D) if given:
+    tokens are (M, T, G, L, X) then."""
+    x = tokens.to(p["embed.w"].dtype)
+    if position is None:
+        return linear(p, "embed", x)
+    # Bias and position meet the tokens as one vector. Added one after the other, both would get the
+    # same sum as gradient, and for that torch 2.13 writes faulty C++ in bfloat16.
+    offset = p["embed.b"][:, None] + position
+    return linear({"embed.w": p["embed.w"]}, "embed", x) + offset[:, None, None]
 
 
 def ffn(p: Params, name: str, shape: PackShape, x: Tensor, hook: Hook | None) -> Tensor:

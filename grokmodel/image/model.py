@@ -131,7 +131,8 @@ def denoise(
         seen_MT = (1.0 - t_MT / shape.visible_below).clamp(min=0.0)
         x_t = x_t * seen_MT[:, :, None, None, None]
     time = time_vector(p, shape, t_MT)
-    current = with_position(p, embed(p, x_t), slice(2 * C, None))
+    position = p.get("position")
+    current = embed(p, x_t, None if position is None else position[:, 2 * C :])
     if isinstance(operands, ImageTable) and hook is None and _table_pays(shape, operands):
         h = _block_on_table(p, "block0", shape, operands, current, time)
     else:

@@ -8,12 +8,11 @@ from functools import partial
 import torch
 
 from grokmodel.core.config import Config
-from grokmodel.core.execution import AUTO, COMPILED, default_mode, is_compilable
+from grokmodel.core.execution import AUTO, COMPILED, default_mode
 from grokmodel.core.pack_size import Measured, best_size, measure_pack
-from grokmodel.errors import ConfigError
 from grokmodel.families import family_of
 from service.data.inputs import inputs_of_steps
-from service.schedule.plan import MAX_MEMBERS, Plan, Resources
+from service.schedule.plan import MAX_MEMBERS, Plan
 
 
 def most_members(configs: Sequence[Config], data_root: str) -> dict[Hashable, int]:
@@ -36,13 +35,6 @@ def most_members_here(configs: Sequence[Config], data_root: str) -> dict[Hashabl
         config.shape: best_size(partial(_measure, config, data_root), most, free).members
         for config in configs
     }
-
-
-def check_program(program: str, configs: Sequence[Config], resources: Resources) -> None:
-    """Raise a ConfigError if torch cannot run steps in this way."""
-    if program == COMPILED and not (resources.gpus or is_compilable(configs)):
-        need = "eager for trials in bfloat16 on CPUs, for which torch 2.13 writes faulty C++"
-        raise ConfigError("GROK_PROGRAM", program, need)
 
 
 def step_seconds(plan: Plan, data_root: str) -> dict[Hashable, float]:

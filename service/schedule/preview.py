@@ -80,7 +80,6 @@ def dry_run(sweep: str, configs: Sequence[Config], settings: Settings) -> str:
     torch.set_num_threads(max(1, int(resources.cpus)))
     store = Store(settings)
     plan = make_plan(store, sweep, configs, resources, measure)
-    pack_size.check_program(settings.program, plan.todo, resources)
     seconds = pack_size.step_seconds(plan, settings.data_root)
     lines = [
         f"sweep {sweep} in {settings.store}",

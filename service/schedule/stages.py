@@ -74,7 +74,6 @@ def plan(
     resources = cluster_resources(gpus)
     measure = partial(pack_size.most_members, data_root=settings.data_root)
     made = make_plan(store, sweep, configs, resources, measure)
-    pack_size.check_program(settings.program, made.todo, resources)
     note = pack_size.program_note(made, settings.program, resources.kind == "gpu")
     say(summary_line(made, resources) + note)
     check_space(store, made.todo)

@@ -49,8 +49,9 @@ def levers(device: str, width: int) -> list[Cell]:
     base |= {"precision": "float32", "program": PROGRAMS[device][0]}
     changes: list[Cell] = [{}, *({"lever": name} for name in WITHOUT)]
     changes += [{"precision": "bfloat16"}, {"program": "compiled"}]
+    changes += [{"precision": "bfloat16", "program": "compiled"}]
     if device == "cuda":
-        changes += [{"program": "eager"}, {"precision": "bfloat16", "program": "compiled"}]
+        changes += [{"program": "eager"}]
     return [base | change for change in changes]
 
 

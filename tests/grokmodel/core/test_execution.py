@@ -59,15 +59,19 @@ def test_a_step_stays_on_the_device_and_reads_nothing_back(changes):
     assert pack.loss_sum_M.is_meta
 
 
+PRE = {"heads": 2, "norm": "pre", "loss": "velocity"}
+
+
 @pytest.mark.skipif(not has_compiler(), reason="needs a C++ compiler and Python's headers")
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "tolerance"),
     [
-        pytest.param({"heads": 2, "norm": "pre", "loss": "velocity"}, marks=pytest.mark.cluster),
-        pytest.param({"N": 3, "variant": "sandwich"}, marks=pytest.mark.slow),
+        pytest.param(PRE, 1e-4, marks=pytest.mark.cluster),
+        pytest.param({**PRE, "precision": "bfloat16"}, 2e-3, marks=pytest.mark.cluster),
+        pytest.param({"N": 3, "variant": "sandwich"}, 1e-4, marks=pytest.mark.slow),
     ],
 )
-def test_compiled_members_train_as_others(changes):
+def test_compiled_members_train_as_others(changes, tolerance):
     configs = [tiny(**changes), tiny(**changes, P=9, seed=2)]
     banks = banks_for(*configs)
     plain, compiled = (
@@ -78,8 +82,9 @@ def test_compiled_members_train_as_others(changes):
         plain.step()
         compiled.step()
     gap = (plain.state.weights - compiled.state.weights).norm() / plain.state.weights.norm()
-    assert gap < 1e-4
-    torch.testing.assert_close(plain.loss_sum_M, compiled.loss_sum_M, rtol=1e-4, atol=0)
+    assert not training.GAVE_UP.is_set()
+    assert gap < tolerance
+    torch.testing.assert_close(plain.loss_sum_M, compiled.loss_sum_M, rtol=tolerance, atol=0)
 
 
 LONG = {
@@ -103,8 +108,7 @@ def test_long_trials_are_compiled_on_a_cpu(compiler):
     assert default_mode(torch.device("cuda"), [tiny(**LONG)]) == "graph"
 
 
-def test_what_cannot_be_compiled_is_eager(compiler, monkeypatch):
-    assert default_mode(CPU, [tiny(**LONG, precision="bfloat16")]) == "eager"
+def test_without_a_compiler_steps_are_eager(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert default_mode(CPU, [tiny(**LONG)]) == "eager"
 

@@ -7,7 +7,6 @@ import pytest
 from grokmodel.errors import ConfigError
 from grokmodel.image.config import TrialConfig
 from service.schedule import plan as planning
-from service.schedule.pack_size import check_program
 from service.schedule.plan import Resources, cost, expand, make_plan, pack
 from service.tables.writing import write_rows
 from tests.benchmarks import tables_scale
@@ -126,14 +125,3 @@ def test_nothing_is_measured_for_cpus_or_when_all_is_done(store):
     assert make_plan(store, "s", configs, CPU, measure).packs
     write_rows(store, "trials", "s", [finished_row(c) for c in configs])
     assert not make_plan(store, "s", configs, GPU, measure).packs
-
-
-def test_steps_in_bfloat16_are_not_compiled_on_cpus():
-    """One name is declared twice in the C++ that torch 2.13 writes for them."""
-    configs = [tiny_config(), tiny_config(precision="bfloat16")]
-    gpu = Resources(1, 1.0, 1.0)
-    for program, trials, on in (("auto", configs, CPU), ("compiled", configs[:1], CPU),
-                                ("compiled", configs, gpu)):  # fmt: skip
-        check_program(program, trials, on)
-    with pytest.raises(ConfigError, match=r"GROK_PROGRAM = 'compiled' .*eager for trials in bfl"):
-        check_program("compiled", configs, CPU)
