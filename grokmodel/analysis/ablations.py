@@ -8,7 +8,7 @@ Shapes: M members, Q = P^2 pairs, n order of the group, X pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from grokmodel.probing.activations import grid_of, mean_activations
 from grokmodel.probing.fourier import Spectrum
 from grokmodel.probing.hooks import HookPoint, hook_points, last_ffn
 from grokmodel.probing.null import SpectrumWithNull, against_null
-from grokmodel.probing.probe import Probe, Shares, shares
+from grokmodel.probing.probe import Grids, Probe, Shares, shares
 from grokmodel.probing.projections import (
     KEEP,
     REMOVE,
@@ -117,15 +117,8 @@ def _ablate(
     key: Sequence[set[int]],
 ) -> None:
     """Append the rows of one activation and one set of top frequencies per member."""
-    everything = np.arange(1, probe.order.n // 2 + 1)
-    rngs = [np.random.default_rng([m.config.seed, probe.P, len(f)])
-            for m, f in zip(probe.members, sets, strict=True)]  # fmt: skip
-    draws = [
-        (RANDOM, draw, ALL, [sorted(int(k) for k in rng.choice(everything, len(f), replace=False))
-                             for rng, f in zip(rngs, sets, strict=True)])
-        for draw in range(RANDOM_DRAWS)
-    ]  # fmt: skip
-    for selection, draw, fit, some in [(TOP, 0, ALL, sets), *draws, (TOP, 0, WITHIN_SPLIT, sets)]:
+    selected = [(*each, ALL) for each in top_and_random(probe, sets)]
+    for selection, draw, some, fit in [*selected, (TOP, 0, sets, WITHIN_SPLIT)]:
         for mode in (REMOVE, KEEP):
             if fit == ALL:
                 hook, known = projecting(points, probe, some, mode), [EVERY] * len(probe)
@@ -133,12 +126,44 @@ def _ablate(
                 hook, known = projecting_within_split(points, probe, some, mode)
             found = _accuracies(probe, decoders, hook)
             for mine, chosen, of_key, a, can in zip(rows, some, key, found, known, strict=True):
-                if not chosen:  # this member has no such set
-                    continue
-                accuracies = (value * k for value, k in zip(a, can, strict=True))
-                listed, is_key = " ".join(map(str, chosen)), set(chosen) <= of_key
-                what = (name, mode, selection, len(chosen), draw, fit, listed, is_key)
-                mine.append(AblationRow(*what, *accuracies))
+                if chosen:  # this member has such a set
+                    accuracies = (value * k for value, k in zip(a, can, strict=True))
+                    what = (name, mode, selection, draw, fit)
+                    mine.append(row_of(*what, chosen, of_key, accuracies))
+
+
+def top_and_random(probe: Grids, top: Frequencies) -> list[tuple[str, int, Frequencies]]:
+    """Selection, number of the draw, and frequencies of every member: the top ones, then as many
+    random ones, which are the same every time."""
+    everything = np.arange(1, probe.order.n // 2 + 1)
+    rngs = [np.random.default_rng([member.config.seed, probe.P, len(mine)])
+            for member, mine in zip(probe.members, top, strict=True)]  # fmt: skip
+    draws = [
+        (RANDOM, draw, [sorted(rng.choice(everything, len(mine), replace=False).tolist())
+                        for rng, mine in zip(rngs, top, strict=True)])
+        for draw in range(RANDOM_DRAWS)
+    ]  # fmt: skip
+    return [(TOP, 0, top), *draws]
+
+
+def row_of(
+    hook: str,
+    mode: str,
+    selection: str,
+    draw: int,
+    fit: str,
+    chosen: Sequence[int],
+    key: set[int],
+    accuracies: Iterable[float],
+) -> AblationRow:
+    """The row of a set of frequencies.
+
+    Args:
+        key: the key frequencies of its member.
+    """
+    listed, is_key = " ".join(map(str, chosen)), set(chosen) <= key
+    what = (hook, mode, selection, len(chosen), draw, fit, listed, is_key)
+    return AblationRow(*what, *accuracies)
 
 
 def _accuracies(probe: Probe, decoders: Decoders, hook: Hook | None) -> list[Shares]:

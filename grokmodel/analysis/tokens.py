@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokmodel.analysis.ablations import ALL, CLEAN, RANDOM, RANDOM_DRAWS, TOP, AblationRow
+from grokmodel.analysis.ablations import ALL, CLEAN, AblationRow, row_of, top_and_random
 from grokmodel.analysis.heads import Edit, Effect, HeadRow
 from grokmodel.analysis.heads import rows_of as head_rows
 from grokmodel.analysis.progress import ProgressRow, versions
@@ -83,7 +83,6 @@ def ablations(probe: TokenProbe) -> list[list[AblationRow]]:
     removed, or nothing but them kept."""
     clean = _accuracies(probe, None)
     rows = [[AblationRow("", CLEAN, "", 0, 0, ALL, "", False, *a)] for a in clean]
-    everything = np.arange(1, probe.order.n // 2 + 1)
     for name in ABLATED:
         points = [point for point in probe.points if point.name == name]
         values = [np.concatenate([g.values for g in probe.grids(i, points)], -1)
@@ -92,24 +91,14 @@ def ablations(probe: TokenProbe) -> list[list[AblationRow]]:
             against_null([probe.order.arrange(grid)], orders)[0]
             for grid, orders in zip(values, probe.random_orders, strict=True)
         ]
-        top = [one.dominant for one in found]
-        rngs = [np.random.default_rng([m.config.seed, probe.P, len(f)])
-                for m, f in zip(probe.members, top, strict=True)]  # fmt: skip
-        sets = [(TOP, 0, top)] + [
-            (RANDOM, draw, [tuple(sorted(rng.choice(everything, len(f), replace=False).tolist()))
-                            for rng, f in zip(rngs, top, strict=True)])
-            for draw in range(RANDOM_DRAWS)
-        ]  # fmt: skip
-        for selection, draw, chosen in sets:
+        key = [set(one.key_frequencies) for one in found]
+        for selection, draw, chosen in top_and_random(probe, [one.dominant for one in found]):
             for mode in (REMOVE, KEEP):
                 edit = projected(probe.order, chosen, mode, probe.device)
                 accuracies = _accuracies(probe, editor(points, edit))
-                for mine, some, one, a in zip(rows, chosen, found, accuracies, strict=True):
+                for mine, some, of_key, a in zip(rows, chosen, key, accuracies, strict=True):
                     if some:
-                        is_key = set(some) <= set(one.key_frequencies)
-                        listed = " ".join(map(str, some))
-                        what = (name, mode, selection, len(some), draw, ALL, listed, is_key)
-                        mine.append(AblationRow(*what, *a))
+                        mine.append(row_of(name, mode, selection, draw, ALL, some, of_key, a))
     return rows
 
 
