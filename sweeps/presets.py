@@ -64,16 +64,16 @@ _SHARED: Block = {
 }  # fmt: skip
 _FROM_PAPER: Block = {**_SHARED, "steps": [8000], "cooldown": [2000]}
 _FROM_FAST: Block = {**_SHARED, **FAST, "steps": [4000], "cooldown": [1000]}
-_DIFFERENCES = (
+DIFFERENCES = (
     ("heads",), ("norm",), ("init_scale",), ("input_gate",), ("loss",),
     ("t_distribution", "t_mean", "t_std"),
 )  # fmt: skip
 _DEFAULTS = TrialConfig().to_dict()
 REGIMES: list[Block] = [
     _FROM_PAPER,
-    *({**_FROM_PAPER, **{name: FAST[name] for name in change}} for change in _DIFFERENCES),
+    *({**_FROM_PAPER, **{name: FAST[name] for name in change}} for change in DIFFERENCES),
     _FROM_FAST,
-    *({**_FROM_FAST, **{name: [_DEFAULTS[name]] for name in change}} for change in _DIFFERENCES),
+    *({**_FROM_FAST, **{name: [_DEFAULTS[name]] for name in change}} for change in DIFFERENCES),
 ]
 """The paper's regime and the fast recipe, and both with one setting of the other at a time: which
 turns a sparse spectrum into a dense one (docs/findings.md)?"""
