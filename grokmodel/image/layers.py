@@ -20,8 +20,10 @@ def embed(p: Params, tokens: Tensor, position: Tensor | None = None) -> Tensor:
     x = tokens.to(p["embed.w"].dtype)
     if position is None:
         return linear(p, "embed", x)
-    # Bias and position meet the tokens as one vector. Added one after the other, both would get the
-    # same sum as gradient, and for that torch 2.13 writes faulty C++ in bfloat16.
+    if x.dtype != torch.bfloat16:
+        return linear(p, "embed", x) + position[:, None, None]
+    # Added one after the other, bias and position get the same sum as gradient, and for that torch
+    # 2.13 writes faulty C++ in bfloat16. As one vector they would round otherwise in float32, too.
     offset = p["embed.b"][:, None] + position
     return linear({"embed.w": p["embed.w"]}, "embed", x) + offset[:, None, None]
 
