@@ -6,8 +6,9 @@ STORE  ?= runs
 PORT   ?= 5000
 PLAN   ?= plan.zip
 OUT    ?= gpu-results
+MINUTES ?= 14
 # to the shell, in which each is one word whatever is in it
-export STORE PORT PLAN OUT
+export STORE PORT PLAN OUT MINUTES
 # a test starts Python again and again: its bytecode is kept, whatever the shell says
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -67,8 +68,8 @@ bench: $(VENV)/.dev         ## speed on this machine's CPU: about an hour
 bench-gpu:                  ## speed on a GPU: 8 minutes, with torch and numpy alone
 	$(PYTHON) tests/benchmarks/fused_training.py --device cuda --json fused_training_cuda.json
 
-gpu:                        ## a borrowed GPU, 14 minutes: is it right, how fast, then train PLAN; torch alone
-	$(PYTHON) infra/gpu_check.py --minutes 14 --plan "$$PLAN" --out "$$OUT"
+gpu:                        ## a borrowed GPU, 14 MINUTES: is it right, how fast, then train PLAN; torch alone
+	$(PYTHON) infra/gpu_check.py --minutes "$$MINUTES" --plan "$$PLAN" --out "$$OUT"
 
 lock: $(VENV)/.dev          ## requirements.lock, with hashes, from pyproject.toml and constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8

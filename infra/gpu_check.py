@@ -5,7 +5,8 @@
 First whether results are right there (packed = alone, CUDA graph = eager, precisions, resumed =
 uninterrupted), then how fast it is (`tests/benchmarks/fused_training.py`), then, for the time that
 is left, the plan is trained (`python -m grokmodel.run`). Needs torch, numpy and safetensors alone.
-OUT gets at most eight files: checks.json, fused_training.json and the run's. `--device cpu --quick`
+OUT gets at most eight files of 16 MiB, 64 MiB together: checks.json, fused_training.json and the
+run's. `--device cpu --quick`
 tries the script itself in a minute or two: what concerns CUDA is then compared with itself.
 """
 
@@ -33,6 +34,7 @@ from torch import Tensor
 from grokmodel.core.checkpoint import dump_state, load_state
 from grokmodel.core.execution import EAGER, GRAPH, allow_tf32
 from grokmodel.data.bank import SymbolBank
+from grokmodel.errors import UserError
 from grokmodel.families import train
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.decoder import MeanDecoder
@@ -40,16 +42,22 @@ from grokmodel.image.family import ImageInputs
 from grokmodel.image.pack import Banks, Member, Pack, bank_key
 from grokmodel.machine import device_name
 from grokmodel.run.__main__ import LEFT
-from grokmodel.run.plan import write_plan
+from grokmodel.run.plan import read_plan, write_plan
 
 STEPS = 20
 """Of training, where weights are compared."""
 FILES = 8
 """In the folder, at most."""
+RUN_FILES = 3
+"""Of the run, 16 MiB each: all files together have at most 64."""
+SAVE_S = 120.0
+"""Seconds between resume points: the machine is gone before one could be of use twice."""
 BENCHMARK_SHARE = 1 / 3
 """Of the time, for the benchmark."""
 GRACE_S = 45.0
 """Seconds that a part may take beyond its time before it is told to end, and then is ended."""
+GRAPH_CHECK = "CUDA graph = eager"
+"""Where it is wrong, the plan is trained by eager steps."""
 LEAST_S = 20.0
 """Seconds without which the plan is not begun."""
 
@@ -85,7 +93,7 @@ class Checks:
             measured("packed = alone", 1e-3, self._alone),
             measured("TF32 = float32, roughly", 2e-2, self._tf32),
             measured("bfloat16 = float32, roughly", 0.15, self._bfloat16),
-            measured("CUDA graph = eager", 1e-4, self._graph),
+            measured(GRAPH_CHECK, 1e-4, self._graph),
             measured("a state read back = the state written", 0.0, self._state),
             measured("resumed = uninterrupted", 1e-2, self._resumed),
         ]
@@ -221,8 +229,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.device == "cuda" and not torch.cuda.is_available():
         print("gpu_check: --device cuda, but torch sees no GPU here", file=sys.stderr)
         return 2
+    try:  # what is wrong with the plan should not be found out in the middle
+        if args.plan:
+            read_plan(args.plan)
+    except UserError as error:
+        print(f"gpu_check: {error}", file=sys.stderr)
+        return 2
     out, device = args.out.resolve(), torch.device(args.device)
     out.mkdir(parents=True, exist_ok=True)
+    about = {"device": device_name(device), "torch": torch.__version__, "cuda": torch.version.cuda}
 
     def left() -> float:
         return started + 60 * args.minutes - time.monotonic()
@@ -231,8 +246,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.quick:
         torch.set_num_threads(1)
     checks = Checks(config, device).all()
+    wrong = [check.name for check in checks if not check.is_right]
     parts: dict[str, int] = {}
-    about = {"device": device_name(device), "torch": torch.__version__, "cuda": torch.version.cuda}
 
     def write() -> None:
         body = about | {"checks": [asdict(c) for c in checks], "exit codes": parts}
@@ -247,12 +262,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         write()
     plan = args.plan.resolve() if args.plan else toy_plan(out / "plan.zip", config)
     if left() > LEAST_S:
-        used = len([path for path in out.iterdir() if path.is_file()])
         script = ["-m", "grokmodel.run", str(plan), "--out", str(out / "run")]
-        script += ["--device", args.device, "--files", str(FILES - used)]
+        script += ["--device", args.device, "--files", str(RUN_FILES)]
+        script += ["--save-every", f"{SAVE_S:.0f}"]
+        script += ["--program", EAGER] if GRAPH_CHECK in wrong else []
         parts["run"] = call([*script, "--minutes", f"{left() / 60:.2f}"], left(), grace_s=5.0)
         write()
-    wrong = [check.name for check in checks if not check.is_right]
     print(f"{len(checks) - len(wrong)} of {len(checks)} checks are right; {parts}")
     trained = parts.get("run") in (0, LEFT)
     return int(bool(wrong) or parts.get("fused_training") != 0 or not trained)

@@ -28,6 +28,7 @@ import torch
 from grokmodel import families
 from grokmodel.core.checkpoint import dump_snapshot
 from grokmodel.core.config import SCIENCE_VERSION
+from grokmodel.core.execution import AUTO, MODES
 from grokmodel.errors import ConfigError, UserError
 from grokmodel.machine import (
     cpu_name,
@@ -80,7 +81,7 @@ def _run(args: argparse.Namespace, started: float) -> int:
         f"{len(left)} to train on {device_name(device)}")  # fmt: skip
     _warn_of_size(plan, args)
     until = math.inf if args.minutes is None else started + 60 * args.minutes
-    limits = Limits(until, args.members, args.checkpoints, args.save_every)
+    limits = Limits(until, args.members, args.checkpoints, args.save_every, args.program)
     stopping = _Signals()
     try:
         is_done = Runner(plan, output, device, limits, stopping.came, say).run()
@@ -182,6 +183,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--members", type=_whole(1), metavar="N",
         help="trials that train as one program (default: measured on a GPU; 4 on a CPU)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--program", choices=(AUTO, *MODES), default=AUTO,
+        help="how steps are run (default: one CUDA graph on a GPU; on a CPU compiled if that pays)",
     )  # fmt: skip
     parser.add_argument(
         "--checkpoints", choices=CHECKPOINTS, default=FINAL,

@@ -21,7 +21,7 @@ from grokmodel.run.plan import PLAN, Outline, outline_of
 from grokmodel.run.results import STATE, TRAINED_ON, Facts, Trial
 
 LIMIT = 16 * 2**20
-"""Bytes of a file, unless one trial alone takes more: what lends machines often takes no more."""
+"""Bytes of a file: what lends machines often takes no more."""
 SIZES = "sizes.json"
 RESUME_KIND = "resume points of python -m grokmodel.run, or no such file"
 
@@ -62,15 +62,14 @@ class Output:
         """Write finished trials; none of them is unfinished any more."""
         for trial_id, trial in finished.items():
             parts = trial.to_parts(trial_id)
-            if not self._fits(parts):
-                bare = {n: data for n, data in parts.items() if not n.endswith(archive.WEIGHTS)}
-                if self.most_files and self._number >= self.most_files - 1 and bare != parts:
-                    self._left_out += 1  # one file is for resume points
-                    parts = bare
-                if not self._fits(parts):
-                    self._write()
-                    self._number, self._parts, self._earlier = self._number + 1, {}, []
-                    self._size = archive.size_of(self._about())
+            bare = {n: data for n, data in parts.items() if not n.endswith(archive.WEIGHTS)}
+            if bare != parts and not self._has_room(parts, bare):
+                self._left_out += 1
+                parts = bare
+            if self._parts and not self._fits(parts):
+                self._write()
+                self._number, self._parts, self._earlier = self._number + 1, {}, []
+                self._size = archive.size_of(self._about())
             self._parts |= parts
             self._size += archive.size_of(parts)
             self.done[trial_id] = str((trial.row or {})["phase"])
@@ -84,8 +83,20 @@ class Output:
                 "no limit"
             )
 
-    def _fits(self, parts: Mapping[str, bytes]) -> bool:
-        return not self._parts or self._size + archive.size_of(parts) <= LIMIT
+    def _has_room(self, parts: Mapping[str, bytes], bare: Mapping[str, bytes]) -> bool:
+        """Whether a trial can be written with its weights, within the limits if there are any."""
+        if not self.most_files:
+            return True
+        if archive.size_of(self._about()) + archive.size_of(parts) > LIMIT:
+            return False
+        # of all files one is for resume points, and in the last one all rows to come need room
+        to_come = len(self.outline.configs) - len(self.done) - 1
+        is_last = self._number >= self.most_files - 1
+        return not is_last or self._fits(parts, to_come * archive.size_of(bare))
+
+    def _fits(self, parts: Mapping[str, bytes], reserve: int = 0) -> bool:
+        """Whether the file that is being filled can take these, and leave some bytes."""
+        return self._size + archive.size_of(parts) + reserve <= LIMIT
 
     def _about(self) -> dict[str, bytes]:
         """The plan, and on what the trials of a file were trained; runs on the same are one."""

@@ -14,9 +14,9 @@ import torch
 from grokmodel import families
 from grokmodel.core.checkpoint import dump_snapshot, dump_state, is_snapshot_step
 from grokmodel.core.config import Config
-from grokmodel.core.execution import default_mode
+from grokmodel.core.execution import AUTO, default_mode
 from grokmodel.core.member import Member
-from grokmodel.core.pack_size import best_size, measure_pack
+from grokmodel.core.pack_size import Measured, best_size, measure_pack
 from grokmodel.core.packing import MOST_ON_GPU, by_shape, evenly
 from grokmodel.core.rows import curve_rows
 from grokmodel.core.training import Round
@@ -48,6 +48,8 @@ class Limits:
     checkpoints: str = FINAL
     save_s: float = 30.0
     """Seconds between resume points: what a kill can cost."""
+    mode: str = AUTO
+    """How steps are run: one of `execution.MODES`, or what suits device and trials."""
 
 
 class Runner:
@@ -113,16 +115,24 @@ class Runner:
             return most
         self.say("measuring the best size of a pack")
         config, free = group[0], torch.cuda.mem_get_info(self.device)[0]
+        mode = default_mode(self.device) if self.limits.mode == AUTO else self.limits.mode
         found = best_size(
             lambda members: measure_pack(
-                family_of(config), config, self.plan.inputs, self.device, members,
-                default_mode(self.device),
+                family_of(config), config, self.plan.inputs, self.device, members, mode
             ),
             most, free,
         )  # fmt: skip
         torch.cuda.empty_cache()
         self.recent.append(found.seconds * config.eval_every)
-        return found.members
+        return self._in_time(found, config.steps)
+
+    def _in_time(self, found: Measured, steps: int) -> int:
+        """Fewer members than are best, if so many would not come to their end: a smaller pack has
+        finished some when the time is up."""
+        left = self.limits.until - time.monotonic()
+        if found.seconds * steps <= left:
+            return found.members
+        return max(1, int(found.rate * left / steps))
 
     def _train(self, configs: Sequence[Config]) -> bool:
         """Train a pack; whether it came to its end."""
@@ -134,7 +144,7 @@ class Runner:
         self.say(f"a pack of {len(members)}, from step {min(m.step for m in members)}")
         self._finish([m for m in members if m.finished])
         self.round_at = time.monotonic()
-        for round_ in families.train(members, self.plan.inputs, self.device):
+        for round_ in families.train(members, self.plan.inputs, self.device, self.limits.mode):
             self._record(round_)
             if any(not m.finished for m in members) and self._is_late():
                 self._keep(round_)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from grokmodel.core.execution import allow_tf32
+from grokmodel.core.execution import COMPILED, GAVE_UP, allow_tf32
 from grokmodel.core.pack_size import synchronized_clock
 from grokmodel.image.config import TrialConfig
 from grokmodel.image.pack import Member, Pack, bank_key
@@ -42,7 +42,6 @@ def measure(cell: Cell, device: torch.device, seconds: float, threads: int) -> C
     torch.set_num_threads(threads)
     if device.type == "cuda":
         allow_tf32()
-        torch.cuda.reset_peak_memory_stats()
     config = config_of(cell, device)
     flops = 0
     step: Callable[[], Any]
@@ -52,16 +51,21 @@ def measure(cell: Cell, device: torch.device, seconds: float, threads: int) -> C
         pack = make_pack(cell, config, device)
         flops = products_of(pack)
         step = pack.step
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     for _ in range(6):
         step()
     ready = synchronized_clock(device) - started
+    if cell.get("program") == COMPILED and GAVE_UP.is_set():
+        raise RuntimeError("torch could not compile the step")
     rate = cell["members"] * steps_a_second(step, device, seconds)
+    peak = peak_mib(device)  # before the ceiling takes memory of its own
     return {
         "member_steps_per_s": rate,
         "tflops": flops * rate / cell["members"] / 1e12,
         "ceiling_tflops": ceiling(cell["precision"], device) if flops else 0.0,
-        "peak_mib": peak_mib(device),
+        "peak_mib": peak,
         "ready_s": ready,
     }
 

@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -92,8 +93,10 @@ def run_cell(cell: Cell, args: argparse.Namespace, limit_s: float) -> Cell:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def run_cells(todo: list[Cell], rounds: int, args: argparse.Namespace) -> list[list[Cell]]:
-    """What every row's rounds brought."""
+def run_cells(
+    todo: list[Cell], rounds: int, args: argparse.Namespace
+) -> Iterator[list[list[Cell]]]:
+    """What every row's rounds have brought, after each."""
     started, budget = time.perf_counter(), args.budget or BUDGET_S[args.device]
     found: list[list[Cell]] = [[] for _ in todo]
     for k in range(rounds):
@@ -104,14 +107,14 @@ def run_cells(todo: list[Cell], rounds: int, args: argparse.Namespace) -> list[l
             late = {"error": f"not run: {budget:.0f} s were spent"}
             limit_s = min(CELL_LIMIT_S, budget + GRACE_S - spent)
             found[i].append(late if spent > budget else run_cell(cell, args, limit_s))
-    return found
+            yield found
 
 
 def summarize(cell: Cell, found: list[Cell]) -> Cell:
     """Medians over rounds."""
     good = [f for f in found if "error" not in f]
     if not good:
-        return cell | {"error": found[0]["error"]}
+        return cell | {"error": found[0]["error"] if found else "not yet"}
     medians = {name: statistics.median(f[name] for f in good) for name in good[0]}
     medians["share_of_ceiling"] = (
         medians["tflops"] / medians["ceiling_tflops"] if medians["ceiling_tflops"] else None
@@ -189,11 +192,14 @@ def main() -> int:
     args.programs = args.programs or PROGRAMS[args.device]
     rounds = args.rounds or (1 if args.device == "cuda" else 3)
     todo = cells(args)
-    found = run_cells(todo, rounds, args)
-    rows = [summarize(cell, results) for cell, results in zip(todo, found, strict=True)]
-    print("\n" + report(rows))
     about = machine.describe(args.device) | {"threads": args.threads}
-    machine.write_json(args.json, {"machine": about, "shape": SHAPES[args.device], "rows": rows})
+    text = ""
+    for found in run_cells(todo, rounds, args):  # whoever ends it early has what there is
+        rows = [summarize(cell, results) for cell, results in zip(todo, found, strict=True)]
+        text = report(rows)
+        body = {"machine": about, "shape": SHAPES[args.device], "rows": rows}
+        machine.write_json(args.json, body)
+    print("\n" + text)
     return 0
 
 

@@ -37,12 +37,14 @@ def describe(device: str, packages: Sequence[str] = ("torch",)) -> dict[str, Any
     }
     if device == "cuda":
         query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        driver = subprocess.run(query, capture_output=True, text=True, check=True)
+        try:
+            said = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+            driver = said.split("\n")[0].strip()
+        except (OSError, subprocess.CalledProcessError) as error:
+            driver = f"unknown: {error}"
         found |= {
-            "gpu": torch.cuda.get_device_name(),
-            "cuda": torch.version.cuda,
-            "driver": driver.stdout.split("\n")[0].strip(),
-        }
+            "gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "driver": driver
+        }  # fmt: skip
     return found
 
 

@@ -40,6 +40,13 @@ def test_a_part_that_does_not_end_is_ended(monkeypatch):
     assert time.monotonic() - started < 30
 
 
+def test_a_plan_that_is_none_is_said_before_anything_is_measured(tmp_path, capsys):
+    out, plan = tmp_path / "out", tmp_path / "plan.zip"
+    assert gpu_check.main(["--device", "cpu", "--plan", str(plan), "--out", str(out)]) == 2
+    assert "plan.zip" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.slow
 def test_the_whole_of_it(tmp_path):
     done = python("infra/gpu_check.py", "--device", "cpu", "--quick", "--minutes", "4",

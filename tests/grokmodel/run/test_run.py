@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from grokmodel.core.pack_size import Measured
 from grokmodel.run import archive, output, results
 from grokmodel.run.__main__ import LEFT
 from grokmodel.run.plan import PLAN
@@ -122,7 +123,7 @@ def test_killed_then_told_to_stop_it_ends_as_if_it_had_not_been(tmp_path):
 def test_files_are_few_and_small_and_rows_are_never_left_out(
     plan, whole, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(output, "LIMIT", 40_000)
+    monkeypatch.setattr(output, "LIMIT", 60_000)
     assert run(plan, tmp_path / "no", "--files", 0) == 0
     assert len(names(tmp_path / "no")) > 2
     assert left(tmp_path / "no").keys() == left(whole).keys()
@@ -133,6 +134,13 @@ def test_files_are_few_and_small_and_rows_are_never_left_out(
     for trial_id, parts in left(whole).items():
         assert found[trial_id][:3] == parts[:3]
     assert sum(parts[3] != "[]" for parts in found.values()) == 1
+    (only,) = (tmp_path / "two").iterdir()  # rows to come had been left room
+    assert only.stat().st_size <= output.LIMIT
+    # of three files two have room for weights, but none for those of the widest
+    assert run(plan, tmp_path / "three", "--files", 3) == 0
+    assert "weights of 2 of 4 trials do not fit in 3 files" in capsys.readouterr().out
+    assert all(path.stat().st_size <= output.LIMIT for path in (tmp_path / "three").iterdir())
+    assert left(tmp_path / "three").keys() == left(whole).keys()
 
 
 def test_states_that_do_not_fit_start_again(plan, whole, tmp_path, monkeypatch, capsys):
@@ -227,11 +235,23 @@ def test_the_plan_stands_in_the_results(plan, whole):
     assert mine.read(PLAN) == its.read(PLAN)
 
 
+def runner_of(seconds):
+    """A runner of nothing, with so much time."""
+    empty = SimpleNamespace(configs=[], unfinished={})
+    limits = Limits(until=time.monotonic() + seconds)
+    return Runner(empty, empty, torch.device("cpu"), limits, lambda: False, print)
+
+
+def test_a_pack_is_no_larger_than_can_be_trained_in_time():
+    best = Measured(members=8, seconds=0.1, peak_bytes=0)
+    assert runner_of(60)._in_time(best, steps=500) == 8
+    assert runner_of(25.1)._in_time(best, steps=500) == 4
+    assert runner_of(1)._in_time(best, steps=500) == 1
+
+
 def test_a_round_that_was_slow_once_is_soon_forgotten():
     """As the one in which a step was compiled."""
-    empty = SimpleNamespace(configs=[], unfinished={})
-    limits = Limits(until=time.monotonic() + 60)
-    runner = Runner(empty, empty, torch.device("cpu"), limits, lambda: False, print)
+    runner = runner_of(60)
     runner.rounds = 1
     runner.recent.append(100.0)
     assert runner._is_late()
