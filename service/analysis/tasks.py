@@ -87,9 +87,16 @@ def analyze(job: Job, todo: Sequence[Todo], slots: int, gpus: float) -> Iterator
         try:
             yield from results([done])
         except ray.exceptions.RayError as error:  # Ray has tried again already
-            failures = Failures(Store(job.settings), job.sweep)
-            lost = [failures.write(WORKER, item.trial["trial_id"], error) for item in batch]
-            yield Report(len(batch), tuple(lost))
+            yield Report(len(batch), lost_with_worker(job, batch, error))
+
+
+def lost_with_worker(job: Job, batch: Sequence[Todo], error: Exception) -> tuple[Failure, ...]:
+    """What to say of the trials of a worker that died, but for those that it had come through."""
+    store = Store(job.settings)
+    failures = Failures(store, job.sweep)
+    left = {item.trial["trial_id"] for item in missing(store, job.sweep, job.wish).todo}
+    ids = [item.trial["trial_id"] for item in batch]
+    return tuple(failures.write(WORKER, i, error) for i in ids if i in left)
 
 
 def warn_of_what_is_left_out(todo: Sequence[Todo]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from grokmodel.machine import return_freed_memory
 from service import page
-from service.schedule.drawing import links, put_page
+from service.schedule.drawing import is_drawn, links, put_page
 from service.schedule.progress import Watcher
 from service.settings import Settings
 from service.store.store import Store
@@ -48,19 +48,22 @@ class Upkeep(Watcher):
             self._thread.join()
 
     def _work(self) -> None:
-        merge_small(self.store, self.sweep)
-        if time.monotonic() >= self._page_due:
-            started = time.thread_time()
-            self._draw()
-            return_freed_memory()  # a page is drawn from much, and rarely
-            took = time.thread_time() - started
-            self._page_due = time.monotonic() + took / MOST_SHARE
-        self._due = time.monotonic() + EVERY_S
+        try:
+            merge_small(self.store, self.sweep)
+            if time.monotonic() >= self._page_due:
+                started = time.thread_time()
+                self._draw()
+                return_freed_memory()  # a page is drawn from much, and rarely
+                took = time.thread_time() - started
+                self._page_due = time.monotonic() + took / MOST_SHARE
+        finally:
+            self._due = time.monotonic() + EVERY_S
 
     def _draw(self) -> None:
         try:
             where = links(self.store, self.sweep, self.settings)
             html = page.page(self.store, self.sweep, self.state(), where, with_analyses=False)
-            put_page(self.store, self.sweep, html)
+            if not is_drawn(self.store, self.sweep):  # by another driver, which has ended
+                put_page(self.store, self.sweep, html)
         except Exception:  # the next one may succeed; the sweep must not wait for it
             log.warning("the page of sweep %s cannot be drawn", self.sweep, exc_info=True)

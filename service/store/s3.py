@@ -8,6 +8,7 @@ parts; every upload and download is checked by a CRC32 where the server knows it
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -42,9 +43,11 @@ CONFIG: dict[str, Any] = {
 READ_ATTEMPTS = 10
 """Of pyarrow, when it reads tables: some ten seconds in all."""
 PASSING_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling"}
-PASSING_TEXTS = ("NETWORK_CONNECTION", "SERVICE_UNAVAILABLE", "SLOW_DOWN", "INTERNAL_FAILURE",
-                 "REQUEST_TIMEOUT", "curlCode")  # fmt: skip
-"""What pyarrow says instead of a code."""
+PASSING_TEXTS = re.compile(
+    "NETWORK_CONNECTION|SERVICE_UNAVAILABLE|SLOW_DOWN|INTERNAL_FAILURE|REQUEST_TIMEOUT|curlCode"
+    "|HTTP status (429|500|502|503|504)"
+)
+"""What pyarrow says instead of a code; of answers without a body it knows the status alone."""
 FULL_CODES = {"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "EntityTooLarge", "507"}
 KEY_CODES = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 
@@ -146,7 +149,7 @@ class Bucket:
         broken = (ConnectionFailed, HTTPClientError, IncompleteReadError, ResponseStreamingError)
         if isinstance(error, broken):
             return True
-        return isinstance(error, OSError) and any(text in str(error) for text in PASSING_TEXTS)
+        return isinstance(error, OSError) and PASSING_TEXTS.search(str(error)) is not None
 
     def explain(self, error: Exception) -> str:
         where = self.endpoint or f"Amazon S3 in {self.region}"

@@ -16,9 +16,8 @@ succeeds (`analysis.failures.Failures`). So are parts with columns that this ver
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,38 +112,49 @@ def tidy(store: Store, sweep: str, settled_s: float = SETTLED_S) -> int:
 
     What goes wrong is logged and harms nothing.
     """
-    fewer = 0
-    for table_name in COMPACTED:
-        with _logged(table_name):
-            for entries in partitions(store, table_name, sweep).values():
-                parts = parts_of(store, table_name, settled(entries, settled_s))
-                if len(entries) > MANY_PARTS or _share_trials(parts):
-                    fewer += _compact(store, table_name, sweep, parts, log.info)
-    return fewer
+
+    def merge(table_name: str) -> int:
+        fewer = 0
+        for entries in partitions(store, table_name, sweep).values():
+            parts = parts_of(store, table_name, settled(entries, settled_s))
+            if len(entries) > MANY_PARTS or _share_trials(parts):
+                fewer += _compact(store, table_name, sweep, parts, log.info)
+        return fewer
+
+    return _in_every_table(merge)
 
 
 def merge_small(store: Store, sweep: str, settled_s: float = SETTLED_S) -> int:
     """Merge small parts of which there are many, while a sweep goes on: readers open few files, and
     a row is written a few times. What goes wrong is logged, as in `tidy`.
     """
+
+    def merge(table_name: str) -> int:
+        fewer = 0
+        for entries in partitions(store, table_name, sweep).values():
+            small = [e for e in settled(entries, settled_s) if e.size <= SMALL_BYTES]
+            if len(small) > MANY_PARTS:
+                parts = parts_of(store, table_name, small)
+                fewer += _compact(store, table_name, sweep, parts, log.debug)
+        return fewer
+
+    return _in_every_table(merge)
+
+
+def _in_every_table(merge: Callable[[str], int]) -> int:
+    """The sum. What goes wrong is logged and harms nothing: every row is where it was."""
     fewer = 0
     for table_name in COMPACTED:
-        with _logged(table_name):
-            for entries in partitions(store, table_name, sweep).values():
-                small = [e for e in settled(entries, settled_s) if e.size <= SMALL_BYTES]
-                if len(small) > MANY_PARTS:
-                    parts = parts_of(store, table_name, small)
-                    fewer += _compact(store, table_name, sweep, parts, log.debug)
+        try:
+            fewer += merge(table_name)
+        except StoreError as error:  # that has been waited for, and so it would for every table
+            log.warning("the parts of tables stay as they are: %s", error)
+            break
+        except TableError as error:
+            log.warning("the parts of table %s stay as they are: %s", table_name, error)
+        except Exception:  # merging must not end a sweep
+            log.warning("the parts of table %s stay as they are", table_name, exc_info=True)
     return fewer
-
-
-@contextlib.contextmanager
-def _logged(table_name: str) -> Iterator[None]:
-    """What goes wrong harms nothing: every row is where it was."""
-    try:
-        yield
-    except (TableError, StoreError, OSError) as error:
-        log.warning("the parts of table %s stay as they are: %s", table_name, error)
 
 
 def partitions(store: Store, table_name: str, sweep: str | None) -> dict[str, list[Entry]]:

@@ -47,6 +47,16 @@ def to_bytes(rows: pa.Table, compression: str = "snappy") -> bytes:
     return data[: seal.start(1)] + crc + data[seal.end(1) :]
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether a file can be read to its end, and its checksums are right."""
+    try:
+        _check(pa.BufferReader(data))
+        pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
+    except (DamagedPartError, pa.ArrowException, OSError, UnicodeError):
+        return False
+    return True
+
+
 def check_path(filesystem: fs.FileSystem, path: str) -> None:
     """Read the footer of a file and compare its checksum; older files have none.
 
@@ -54,12 +64,16 @@ def check_path(filesystem: fs.FileSystem, path: str) -> None:
         DamagedPartError: no Parquet file, or a footer that has changed since it was written.
     """
     with filesystem.open_input_file(path) as file:
-        size = file.size()
-        tail = file.read_at(TAIL, size - TAIL) if size > TAIL else b""
-        length = int.from_bytes(tail[:4], "little")
-        if tail[4:] != MAGIC or length + TAIL > size:
-            raise DamagedPartError(f"{size} bytes that are not a whole Parquet file")
-        footer = file.read_at(length + TAIL, size - TAIL - length)
+        _check(file)
+
+
+def _check(file: pa.NativeFile) -> None:
+    size = file.size()
+    tail = file.read_at(TAIL, size - TAIL) if size > TAIL else b""
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC or length + TAIL > size:
+        raise DamagedPartError(f"{size} bytes that are not a whole Parquet file")
+    footer = file.read_at(length + TAIL, size - TAIL - length)
     seal = _SEAL.search(footer)
     if seal is None:
         return

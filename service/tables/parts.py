@@ -57,6 +57,9 @@ def reading(store: Store, key: str, read: Callable[[], T]) -> T | None:
         if type(error) is not OSError or error.errno is not None:
             raise store.refusal("read", key, error) from error
         # so pyarrow speaks of damaged pages, but also of what S3 refuses: the store itself can tell
-        if store.get_or_none(key) is None:
+        data = store.get_or_none(key)
+        if data is None:
             return None
+        if parquet.is_whole(data):
+            raise store.refusal("read", key, error) from error
         raise DamagedPartError(one_line(error)) from error

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from mlflow.exceptions import MlflowException
 
 from service.settings import without_password
+from service.store.store import StoreError
+from service.tables.writing import TableError
 from service.text import reason
 from service.tracking.client import Tracking
 
@@ -157,21 +159,25 @@ class Publisher:
     def _failed(self, key: str, send: Send, error: Exception) -> None:
         with self._changed:
             self._sending.discard(key)
-            if not self._closed and is_refusal(error):
-                self._refused(key, send, error)
+            if self._closed:
+                pass
+            elif is_refusal(error):
+                self._refused(key, send, f"MLflow at {self.uri} refuses {key}: {reason(error)}")
                 self._answered()
-            elif not self._closed:
+            elif isinstance(error, StoreError | TableError):  # which says where, and has waited
+                self._refused(key, send, f"MLflow does not get {key}: {reason(error)}")
+            else:
                 self._waiting.setdefault(key, send)  # unless there is a newer one
                 self._back_off(error)
             self._changed.notify_all()
 
-    def _refused(self, key: str, send: Send, error: Exception) -> None:
+    def _refused(self, key: str, send: Send, said: str) -> None:
         self._refusals[key] += 1
         if self._refusals[key] < REFUSALS:
             self._waiting.setdefault(key, send)
         else:
             del self._refusals[key]
-            log.warning("MLflow at %s refuses %s: %s", self.uri, key, reason(error))
+            log.warning("%s", said)
 
     def _back_off(self, error: Exception) -> None:
         if not self.trouble:

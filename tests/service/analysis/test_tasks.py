@@ -69,6 +69,16 @@ def test_what_is_done_is_not_done_again(trained, store):
     assert len(read_table(store, "complexity", "sweep"))
 
 
+def test_a_worker_that_dies_fails_only_trials_that_still_lack_something(trained, store, settings):
+    job = Job("sweep", settings, Wish(names=("heads",)))
+    batch = to_do(job).todo
+    first, second = batch
+    tasks.analysis_task(job, [first])
+    (failure,) = tasks.lost_with_worker(job, batch, RuntimeError("killed"))
+    assert failure.trial_id == second.trial["trial_id"]
+    assert list(read_table(store, "failures", "sweep")["trial_id"]) == [failure.trial_id]
+
+
 def test_what_another_process_does_meanwhile_is_left_out(trained, settings, monkeypatch):
     adopt = tasks.adopt
 

@@ -1,5 +1,6 @@
 """While a sweep is trained its page grows, at next to no cost, and is never taken for the last."""
 
+import threading
 import time
 from functools import partial
 from types import SimpleNamespace
@@ -8,8 +9,9 @@ import pytest
 
 from service import page
 from service.schedule import upkeep as module
-from service.schedule.drawing import is_drawn
+from service.schedule.drawing import draw_sweep, is_drawn
 from service.schedule.upkeep import EVERY_S, MOST_SHARE, Upkeep
+from service.store.manifest import write_manifest
 from service.tables import compaction
 from service.tables.compaction import merge_small
 from service.tables.reading import read_table
@@ -70,6 +72,30 @@ def test_it_takes_no_more_than_its_share_of_the_time(store, upkeep, clock, monke
     clock.now += EVERY_S
     step(upkeep)
     assert clock.worked == 12.0
+
+
+def test_the_last_page_of_another_driver_stays(store, upkeep, settings):
+    """Two drivers train one sweep; one ends, the other is killed before it does."""
+    finish(store, 0)
+    write_manifest(store, "sweep", [tiny_config(seed=0)], "1")
+    draw_sweep(store, "sweep", settings)
+    last = store.get(page.key("sweep"))
+    step(upkeep)
+    assert store.get(page.key("sweep")) == last
+
+
+def test_it_is_not_tried_again_at_once_when_it_fails(upkeep, clock, monkeypatch):
+    tries = []
+
+    def fail(*_):
+        tries.append(1)
+        raise MemoryError
+
+    monkeypatch.setattr(module, "merge_small", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    for _ in range(3):
+        step(upkeep)
+    assert len(tries) == 1
 
 
 def test_a_page_that_cannot_be_drawn_ends_no_sweep(upkeep, monkeypatch, caplog):

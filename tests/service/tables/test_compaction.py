@@ -10,7 +10,7 @@ import pytest
 from service.store.keys import table_key
 from service.store.store import Entry, Store, StoreError
 from service.tables import compaction, writing
-from service.tables.compaction import MANY_PARTS, compact, merge_small, tidy
+from service.tables.compaction import COMPACTED, MANY_PARTS, compact, merge_small, tidy
 from service.tables.reading import read_table
 from service.tables.writing import TableError, write_rows
 from tests.service.parts import keys_of, now, parts, write_curves
@@ -121,16 +121,23 @@ def test_while_a_sweep_goes_on_small_parts_are_merged_and_large_ones_are_left(st
     assert sorted(keys_of(read_table(store, "curves"))) == sorted(expected)
 
 
-def test_tidy_never_raises_what_a_store_raises(store, caplog):
-    write_curves(store, [f"t{i:03}" for i in range(MANY_PARTS + 1)])
+@pytest.mark.parametrize("error", [StoreError("server away"), TableError("bad"), ValueError("?")])
+def test_what_goes_wrong_ends_no_sweep_and_a_store_is_not_asked_for_every_table(
+    store, monkeypatch, caplog, error
+):
+    asked = []
 
-    class Full(Store):
-        def put(self, key, data):
-            raise StoreError("no space left")
+    def partitions(store, table_name, sweep):
+        asked.append(table_name)
+        raise error
 
-    store.__class__ = Full
-    assert tidy(store, "one", settled_s=-1.0) == 0
-    assert "table curves stay as they are: no space left" in caplog.text
+    monkeypatch.setattr(compaction, "partitions", partitions)
+    for merge in (tidy, merge_small):
+        asked.clear()
+        assert merge(store, "one") == 0
+        # the store has waited, and would for every table
+        assert asked == list(COMPACTED[: 1 if isinstance(error, StoreError) else None])
+    assert str(error) in caplog.text
 
 
 def test_the_target_stays_though_the_clock_of_the_store_is_too_coarse_to_show_its_rewrite(settings):

@@ -6,6 +6,7 @@ import pytest
 
 from service.health import checks
 from service.health.finding import FAIL
+from service.store.s3 import Bucket
 from service.store.store import Store, StoreError
 from service.tables import parquet
 from service.tables.compaction import tidy
@@ -90,6 +91,21 @@ def test_what_a_store_refuses_in_the_words_of_damage_is_not_damaged(store, setti
             read()
     (found,) = checks.tables(settings)
     assert "Permission denied" in found.text
+
+
+def test_a_part_that_is_whole_is_not_damaged_whatever_the_words(store, settings, monkeypatch):
+    """Of an S3 server that is away pyarrow knows no more than a number, or less."""
+    bad = refuse(monkeypatch, store, OSError("AWS Error UNKNOWN during HeadObject operation"))
+    for read in readers(store):
+        with pytest.raises(StoreError, match=f"cannot read {bad}: AWS Error UNKNOWN") as error:
+            read()
+        assert "delete" not in str(error.value)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 403, 404, 501])
+def test_an_answer_of_which_only_the_status_is_known_is_waited_for_if_it_may_pass(status):
+    error = OSError(f"AWS Error UNKNOWN (HTTP status {status}) during HeadObject operation")
+    assert Bucket("bucket", None, "x").is_passing(error) == (status not in (403, 404, 501))
 
 
 def test_a_damaged_page_is_called_damaged_and_nothing_is_merged(store, settings):

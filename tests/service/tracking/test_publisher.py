@@ -8,6 +8,7 @@ from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 
+from service.store.store import StoreError
 from service.tracking import publisher as module
 from service.tracking.client import Tracking
 from service.tracking.publisher import Publisher
@@ -131,6 +132,21 @@ def test_what_the_server_refuses_is_dropped_with_a_line_and_holds_up_nothing(mak
     assert server.got == ["good"]
     assert "refuses bad: no such param" in caplog.text
     assert publisher.trouble == ""
+
+
+def test_a_store_that_does_not_give_what_is_to_be_sent_is_no_server_away(make, caplog):
+    publisher, server = make(), Server()
+
+    def unread(tracking):
+        raise StoreError("store s3://b: cannot read tables")
+
+    publisher.offer("trial", unread)
+    publisher.offer("good", server.message("good"))
+    assert publisher.drain(10) == 0
+    assert server.got == ["good"]
+    assert publisher.trouble == ""
+    assert "MLflow does not get trial: store s3://b: cannot read" in caplog.text
+    assert "does not answer" not in caplog.text
 
 
 def test_what_is_refused_once_is_sent_again(make, caplog):
