@@ -54,6 +54,9 @@ class Tracking(Experiment):
         self.source = source_tags(facts)
 
         def call() -> None:
+            # another driver that began at the same moment may have taken ours back for its own
+            for parent in self._find(KIND_TAG, "sweep")[:1]:
+                self.parent_id = parent.info.run_id
             self.client.update_run(self.parent_id, status="RUNNING")
             self.log(self.parent_id, tags={**facts, **self.source})
 

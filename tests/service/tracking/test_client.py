@@ -47,6 +47,15 @@ def test_a_curve_is_watched_while_it_grows(tracking):
     assert run.data.params == {k: str(v) for k, v in config.to_dict().items()}
 
 
+def test_a_sweep_goes_on_in_the_run_that_another_driver_has_kept(tracking):
+    """Which has found two runs of the sweep, and ours was the younger one."""
+    kept = tracking._create("sweep", {"grok.kind": "sweep"}).info.run_id
+    tracking.client.delete_run(tracking.parent_id)
+    tracking.open_sweep({"fact": "known"})
+    assert tracking.parent_id == kept
+    assert tracking.client.get_run(kept).data.tags["fact"] == "known"
+
+
 def test_a_run_that_was_made_twice_is_taken_back(tracking):
     """As when a server carries out what the client had given up."""
     config = tiny_config()
