@@ -72,11 +72,13 @@ _DEFAULTS = TrialConfig().to_dict()
 REGIMES: list[Block] = [
     _FROM_PAPER,
     *({**_FROM_PAPER, **{name: FAST[name] for name in change}} for change in DIFFERENCES),
+    {**_FROM_PAPER, "t_distribution": ["logit-normal"], "t_mean": [0.0, 1.0, 2.0, 3.0]},
     _FROM_FAST,
     *({**_FROM_FAST, **{name: [_DEFAULTS[name]] for name in change}} for change in DIFFERENCES),
 ]
 """The paper's regime and the fast recipe, and both with one setting of the other at a time: which
-turns a sparse spectrum into a dense one (docs/findings.md)?"""
+turns a sparse spectrum into a dense one? Between the two, noise levels ever nearer to 1
+(docs/findings.md)."""
 
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images per symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
