@@ -24,9 +24,11 @@ def setting(trial: pd.Series) -> tuple[bool, str]:
     """Whether a trial is the fast recipe or near it, and what it has of the other regime."""
     fast = [all(trial[name] == FAST[name][0] for name in group) for group in DIFFERENCES]
     near_fast = sum(fast) > len(fast) / 2
-    recipe = PAPER if near_fast else {name: values[0] for name, values in FAST.items()}
-    other = [group for group, is_fast in zip(DIFFERENCES, fast) if is_fast != near_fast]
-    said = [f"`{name}` {recipe[name]}" for group in other for name in group if recipe[name] != 0]
+    paper = [all(trial[name] == PAPER[name] for name in group) for group in DIFFERENCES]
+    same = fast if near_fast else paper
+    said = [f"`{name}` {trial[name]}" for group, is_same in zip(DIFFERENCES, same) if not is_same
+            for name in group if group[0] != "t_distribution" or trial[group[0]] != "uniform"
+            or name == group[0]]  # fmt: skip
     return near_fast, ", ".join(said) or "-"
 
 
@@ -43,17 +45,19 @@ def each(values: pd.Series, form: str = ".2f") -> str:
 sweep = open_sweep(sys.argv[1], "regimes")
 rows = shares(sweep.table("spectra"))
 pre = rows[rows["hook"] == "block0.ffn.pre"].groupby("trial_id")
+score = rows[rows["hook"] == "block0.score[a]"].groupby(["trial_id", "frequency"])["share"].mean()
 trials = sweep.trials.sort_values("seed").set_index("trial_id")
 heads = strongest(rows)["special"].groupby("trial_id")
 trials["frequencies"] = pre["share"].agg(many)
+trials["of_scores"] = score.groupby("trial_id").agg(many)
 trials["strongest"], trials["by_chance"] = pre["share"].max(), pre["null_q95"].first()
 trials["p"], trials["special"] = pre["p_dominant"].first(), heads.sum()
 trials["counted"] = heads.size()
 trials["regime"] = trials.apply(setting, axis=1)
 head = (
     "the other's setting | seeds | phases | training pairs learned at step | strict pairs right | "
-    f"frequencies with {WANTED} of ffn.pre | strongest of them | by chance, 95 % | p | "
-    "specialized heads"
+    f"frequencies with {WANTED} of ffn.pre | of the scores | strongest in ffn.pre | by chance, "
+    "95 % | p | specialized heads"
 )
 for near_fast, title in ((False, "paper's regime"), (True, "fast recipe")):
     print(f"\n| {title}, {head} |\n{'|---' * (head.count('|') + 1)}|")
@@ -62,7 +66,8 @@ for near_fast, title in ((False, "paper's regime"), (True, "fast recipe")):
             cells = [
                 said, len(mine), ", ".join(mine["phase"]), each(mine["train_step"], ",.0f"),
                 each(mine["val_acc_strict_final"]), each(mine["frequencies"], "d"),
-                each(mine["strongest"]), each(mine["by_chance"]), each(mine["p"]),
+                each(mine["of_scores"], "d"), each(mine["strongest"]), each(mine["by_chance"]),
+                each(mine["p"]),
                 f"{mine['special'].sum()} of {mine['counted'].sum()}",
             ]  # fmt: skip
             print(f"| {' | '.join(map(str, cells))} |")

@@ -69,16 +69,18 @@ DIFFERENCES = (
     ("t_distribution", "t_mean", "t_std"),
 )  # fmt: skip
 _DEFAULTS = TrialConfig().to_dict()
+_HEADS, *_, _LEVELS = DIFFERENCES
 REGIMES: list[Block] = [
     _FROM_PAPER,
     *({**_FROM_PAPER, **{name: FAST[name] for name in change}} for change in DIFFERENCES),
     {**_FROM_PAPER, "t_distribution": ["logit-normal"], "t_mean": [0.0, 1.0, 2.0, 3.0]},
     _FROM_FAST,
     *({**_FROM_FAST, **{name: [_DEFAULTS[name]] for name in change}} for change in DIFFERENCES),
+    {**_FROM_PAPER, **FAST, **{name: [_DEFAULTS[name]] for name in (*_HEADS, *_LEVELS)}},
 ]
 """The paper's regime and the fast recipe, and both with one setting of the other at a time: which
-turns a sparse spectrum into a dense one? Between the two, noise levels ever nearer to 1
-(docs/findings.md)."""
+turns a sparse spectrum into a dense one? Between the two, noise levels ever nearer to 1, and the
+fast recipe with heads and noise levels of the paper's regime (docs/findings.md)."""
 
 VARIANTS: list[Block] = small_blocks("n256", "variants")
 """256 images per symbol: sandwich, baseline and widened baseline (docs/diverse.md)."""
