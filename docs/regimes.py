@@ -39,7 +39,11 @@ def many(share: pd.Series) -> int:
 
 def each(values: pd.Series, form: str = ".2f") -> str:
     """By seed."""
-    return ", ".join("-" if pd.isna(v) else format(v, form) for v in values)
+    return ", ".join(format(v, form) for v in values)
+
+
+def steps(values: pd.Series) -> str:
+    return ", ".join("never" if pd.isna(v) else f"{v:,.0f}" for v in values)
 
 
 sweep = open_sweep(sys.argv[1], "regimes")
@@ -51,23 +55,21 @@ heads = strongest(rows)["special"].groupby("trial_id")
 trials["frequencies"] = pre["share"].agg(many)
 trials["of_scores"] = score.groupby("trial_id").agg(many)
 trials["strongest"], trials["by_chance"] = pre["share"].max(), pre["null_q95"].first()
-trials["p"], trials["special"] = pre["p_dominant"].first(), heads.sum()
-trials["counted"] = heads.size()
+trials["special"], trials["counted"] = heads.sum(), heads.size()
 trials["regime"] = trials.apply(setting, axis=1)
 head = (
-    "the other's setting | seeds | phases | training pairs learned at step | strict pairs right | "
-    f"frequencies with {WANTED} of ffn.pre | of the scores | strongest in ffn.pre | by chance, "
-    "95 % | p | specialized heads"
+    "but for | training pairs learned at step | strict pairs right | frequencies with "
+    f"{WANTED} of ffn.pre | of the scores | strongest in ffn.pre: share | by chance, 95 % | "
+    "specialized heads"
 )
 for near_fast, title in ((False, "paper's regime"), (True, "fast recipe")):
-    print(f"\n| {title}, {head} |\n{'|---' * (head.count('|') + 1)}|")
+    print(f"\n| {title} {head} |\n{'|---' * (head.count('|') + 1)}|")
     for (is_fast, said), mine in trials.groupby("regime", sort=False):
         if is_fast == near_fast:
             cells = [
-                said, len(mine), ", ".join(mine["phase"]), each(mine["train_step"], ",.0f"),
-                each(mine["val_acc_strict_final"]), each(mine["frequencies"], "d"),
-                each(mine["of_scores"], "d"), each(mine["strongest"]), each(mine["by_chance"]),
-                each(mine["p"]),
+                said, steps(mine["train_step"]), each(mine["val_acc_strict_final"]),
+                each(mine["frequencies"], "d"), each(mine["of_scores"], "d"),
+                each(mine["strongest"]), each(mine["by_chance"]),
                 f"{mine['special'].sum()} of {mine['counted'].sum()}",
             ]  # fmt: skip
             print(f"| {' | '.join(map(str, cells))} |")

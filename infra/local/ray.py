@@ -15,7 +15,8 @@ OBJECTS_BYTES = 128 * 2**20
 """Memory for objects, a node: a sweep hands over configs, not data."""
 STARTED = "Ray runtime started."
 """What a node says once it is part of the cluster; its ports answer before."""
-ATTEMPTS = 4
+ATTEMPTS = 8
+"""To start a node, of half a minute each."""
 
 
 class Ray(Servers):
