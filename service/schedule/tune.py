@@ -13,16 +13,15 @@ from typing import Any
 from ray import tune
 from ray.tune.execution import class_cache
 
+from service.schedule.failures import Reasons, Starts
 from service.schedule.plan import Plan, Resources, SweepError, SweepStoppedError
 from service.schedule.progress import SweepProgress, Watcher
-from service.schedule.starts import Starts
 from service.schedule.upkeep import Upkeep
-from service.settings import Settings, without_password
+from service.settings import Settings
 from service.store.heartbeat import TRAINING, Heartbeat
 from service.store.keys import state_key
 from service.store.store import Store
 from service.tables.reading import done_ids
-from service.text import shortened
 from service.tracking import outbox
 from service.tracking.publisher import Publisher, Send
 from service.worker.actor import PackTrainable
@@ -64,7 +63,7 @@ def train_packs(
     # Tune would copy the keys of S3 into a runtime environment, which Ray keeps and logs; nodes
     # have keys of their own
     class_cache.ENV_VARS_TO_PROPAGATE.difference_update(AWS_SECRETS)
-    progress, starts = SweepProgress(plan), Starts()
+    progress, starts, reasons = SweepProgress(plan), Starts(), Reasons()
     heartbeat.watch(TRAINING, progress.facts, packs=len(jobs), slots=resources.slots)
     store = Store(settings)
     upkeep = Upkeep(store, plan.sweep, settings, progress.line)
@@ -83,14 +82,14 @@ def train_packs(
             # packs have checkpoints of their own
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[progress, starts, upkeep, Shown(store, plan, publisher)],
+            callbacks=[progress, starts, reasons, upkeep, Shown(store, plan, publisher)],
             stop=starts,
             verbose=0,
         ),
     )
     ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        results = tuner.fit()
+        tuner.fit()
     finally:
         if signal.getsignal(signal.SIGINT) is not ctrl_c:  # Tune keeps it for itself
             signal.signal(signal.SIGINT, ctrl_c)
@@ -105,11 +104,11 @@ def train_packs(
         )
     left = {c.trial_id for c in plan.todo} - done_ids(store, plan.sweep)
     if left:
-        reasons = "; ".join(sorted(_reasons(results)))
-        kind = SweepError if reasons else SweepStoppedError
+        kind = SweepError if reasons.found else SweepStoppedError
+        why = "; ".join(sorted(reasons.found)) or "stopped"
         raise kind(
-            f"{len(left)} of {len(plan.todo)} trials are not done ({reasons or 'stopped'}); run "
-            "the same command again to resume from their last resume points"
+            f"{len(left)} of {len(plan.todo)} trials are not done ({why}); run the same command "
+            "again to resume from their last resume points"
         )
 
 
@@ -144,10 +143,3 @@ def forget_resume_points(store: Store, plan: Plan) -> None:
     full store refused, has left it.
     """
     store.delete_all(state_key(c.trial_id) for c in (*plan.done, *plan.todo))
-
-
-def _reasons(results: tune.ResultGrid) -> set[str]:
-    """Why packs failed, a line each."""
-    lost = {str(error).strip().splitlines()[-1] for error in results.errors}
-    said = {str(r.metrics["error"]) for r in results if r.metrics and r.metrics.get("error")}
-    return {shortened(without_password(reason)) for reason in lost | said}

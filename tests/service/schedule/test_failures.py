@@ -1,4 +1,5 @@
-"""A sweep none of whose workers starts is over; one that loses workers is not."""
+"""A sweep none of whose workers starts is over; one that loses workers is not. It says why packs
+failed for good, and nothing of what they got over."""
 
 from types import SimpleNamespace
 
@@ -6,7 +7,7 @@ import pytest
 from ray.exceptions import ActorDiedError, ActorUnschedulableError
 from ray.tune.experiment import Trial
 
-from service.schedule.starts import Starts
+from service.schedule.failures import Reasons, Starts
 
 NO_PYTHON = ActorUnschedulableError("worker startup repeatedly failed")
 LOST = ActorDiedError()
@@ -14,7 +15,7 @@ LOST = ActorDiedError()
 
 @pytest.fixture
 def pack(tmp_path):
-    """What `Starts` looks at of a trial of Tune."""
+    """What is looked at of a trial of Tune."""
     return SimpleNamespace(error_file=str(tmp_path / "error.txt"), status=Trial.PENDING)
 
 
@@ -48,3 +49,17 @@ def test_as_long_as_one_starts_or_runs_the_sweep_goes_on(pack):
     pack.status = Trial.PENDING
     starts.on_step_end(0, [pack])
     assert starts.stop_all()
+
+
+def test_a_pack_that_was_tried_again_has_not_failed(pack):
+    """Stopped by Ctrl-C afterwards, a sweep is stopped, and no more."""
+    reasons = Reasons()
+    with open(pack.error_file, "a") as file:
+        file.write("Failure # 1 (occurred at noon)\nTraceback\nActorDiedError: lost\n")
+    reasons.on_trial_result(0, [pack], pack, {"news": ()})
+    assert reasons.found == set()
+    with open(pack.error_file, "a") as file:
+        file.write("\nFailure # 2 (occurred at one)\nTraceback\nStoreError: no room\n")
+    reasons.on_trial_error(0, [pack], pack)
+    reasons.on_trial_result(0, [pack], pack, {"news": (), "error": "ValueError: no light"})
+    assert reasons.found == {"StoreError: no room", "ValueError: no light"}

@@ -1,8 +1,9 @@
-"""Whether workers start at all: a node that is lost comes back, a Python that is not there does
-not."""
+"""Packs that fail: why, and whether workers start at all. A node that is lost comes back, a Python
+that is not there does not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from ray.tune import Stopper
 from ray.tune.experiment import Trial
 
 from service.schedule.progress import Watcher
+from service.settings import without_password
+from service.text import shortened
 
 UNSTARTABLE = str(ActorUnschedulableError(""))
 """What Ray says of a worker that ended before it was up, in each of six attempts of a minute."""
@@ -29,9 +32,7 @@ class Starts(Watcher, Stopper):  # type: ignore[misc]
         self.failed_in_a_row = 0
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        # Tune keeps what was raised in this file only, one after another
-        last = Path(trial.error_file).read_text().rpartition("\nFailure #")[2]
-        self.failed_in_a_row += UNSTARTABLE in last
+        self.failed_in_a_row += UNSTARTABLE in _last_error(trial)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         is_any_running = any(trial.status == Trial.RUNNING for trial in trials)
@@ -42,3 +43,27 @@ class Starts(Watcher, Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         return self.is_over
+
+
+class Reasons(Watcher):
+    """Why packs failed for good, a line each; what a pack got over that was tried again is none."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        if "error" in result:
+            self._add(result["error"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._add(_last_error(trial).splitlines()[-1])
+
+    def _add(self, reason: str) -> None:
+        self.found.add(shortened(without_password(reason)))
+
+
+def _last_error(trial: Any) -> str:
+    """What a pack raised last; Tune keeps it in a file only, one error after another."""
+    return Path(trial.error_file).read_text().rpartition("\nFailure #")[2].strip()
