@@ -15,4 +15,5 @@ probing     how one looks into a trained model: hooks, projections, Fourier base
 analysis    what is measured of a trained model
 denoiser, dictionaries
             two larger measures: what the denoiser is made of, sparse autoencoders
+catalog     all analyses by name, and what computes each for a family
 """

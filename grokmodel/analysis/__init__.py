@@ -1,5 +1,5 @@
 """What is measured of trained models, one measure per module: a function of a probe that returns
 typed rows, tested against a known answer.
 
-Uses: core, data, diffusion, the models, probing. Used by: service.analysis, which stores the rows.
+Uses: core, data, diffusion, the models, probing. Used by: catalog.
 """

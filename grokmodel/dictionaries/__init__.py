@@ -1,4 +1,4 @@
 """Dictionaries of an activation by sparse autoencoders: are they stable, are they frequencies?
 
-Uses: image, probing. Used by: service.analysis, which stores the rows.
+Uses: image, probing. Used by: catalog.
 """

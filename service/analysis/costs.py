@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from service.analysis.registry import ANALYSES
+from grokmodel.catalog.analyses import ANALYSES
 from service.text import spread
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
+from grokmodel.catalog.analyses import BY_NAME, Analysis, chosen
+from grokmodel.catalog.runs import LEVELS_T
 from grokmodel.configs import config_of
 from grokmodel.core.config import Config
 from grokmodel.core.outcome import DIVERGED
 from grokmodel.core.rows import Row
-from service.analysis.registry import BY_NAME, Analysis, chosen
-from service.analysis.runs import LEVELS_T
 from service.store.keys import snapshot_key
 from service.store.origins import imported_runs
 from service.store.store import Store

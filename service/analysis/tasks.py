@@ -18,6 +18,8 @@ from typing import Any
 import torch
 
 from grokmodel.analysis.complexity import has_bdm
+from grokmodel.catalog.analyses import BY_NAME, Analysis
+from grokmodel.catalog.runs import Context
 from grokmodel.core.checkpoint import CheckpointError
 from grokmodel.core.family import Inputs
 from grokmodel.core.member import Member
@@ -25,8 +27,6 @@ from grokmodel.core.rows import Row
 from grokmodel.machine import keep_freed_memory
 from service.analysis.failures import WORKER, Failure, Failures
 from service.analysis.pending import Missing, Todo, Wish, adopt, batches, missing
-from service.analysis.registry import BY_NAME, Analysis
-from service.analysis.runs import Context
 from service.data import snapshots
 from service.data.inputs import inputs_of
 from service.settings import Settings

@@ -52,7 +52,7 @@ def add(verbs: Any) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
 
 
 def run_export(settings: Settings, args: argparse.Namespace) -> int:
-    from service.analysis.registry import ANALYSES  # torch: only when it is needed
+    from grokmodel.catalog.analyses import ANALYSES  # torch: only when it is needed
 
     tables_of = {analysis.name: analysis.tables for analysis in ANALYSES}
     store, out = Store(settings), Path(args.out)

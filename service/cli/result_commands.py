@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from grokmodel.catalog.analyses import chosen
+from grokmodel.catalog.runs import LEVELS_T
 from grokmodel.errors import ConfigError
 from service import page
 from service.analysis.costs import costs_table
 from service.analysis.pending import Wish, missing
-from service.analysis.registry import chosen
-from service.analysis.runs import LEVELS_T
 from service.cli.store_commands import store_with
 from service.report import figures, sweep_figures
 from service.report.trial_figures import TRIAL_FIGURES

@@ -4,6 +4,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from grokmodel.catalog.analyses import ANALYSES
+from grokmodel.catalog.runs import Context
 from grokmodel.data.load import load_bank
 from grokmodel.data.pairs import split_pairs
 from grokmodel.families import train
@@ -11,8 +13,6 @@ from grokmodel.image.decoder import MeanDecoder
 from grokmodel.image.family import ImageInputs
 from grokmodel.image.pack import bank_key
 from service.analysis.pending import Wish
-from service.analysis.registry import ANALYSES
-from service.analysis.runs import Context
 from service.analysis.tasks import Job, Worker
 from service.report import figures, sweep_figures, trial_figures
 from service.schedule.drawing import draw_sweep

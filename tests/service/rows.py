@@ -1,11 +1,11 @@
 """Rows of finished trials, and whole sweeps of them, made without training."""
 
+from grokmodel.catalog.analyses import ANALYSES
 from grokmodel.core.outcome import EVALUATION_FIELDS, Evaluation
 from grokmodel.core.rows import curve_rows, trial_row
 from grokmodel.image.evaluate import Accuracy
 from grokmodel.image.family import final_columns
 from grokmodel.image.pack import Member
-from service.analysis.registry import ANALYSES
 from service.store import keys
 from service.store.manifest import write_manifest
 from service.tables.schema import TABLES

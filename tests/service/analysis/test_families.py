@@ -2,13 +2,13 @@
 
 import pytest
 
+from grokmodel.catalog.analyses import ANALYSES
 from grokmodel.configs import CONFIGS
 from grokmodel.parity.config import ParityConfig
 from grokmodel.rules.config import RulesConfig
 from grokmodel.tokens.config import TokensConfig
 from service import page
 from service.analysis.pending import Wish, batches, missing
-from service.analysis.registry import ANALYSES
 from service.results.errors import ResultError
 from service.results.sweep import Sweep as Results
 from service.schedule.drawing import draw_sweep

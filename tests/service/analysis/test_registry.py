@@ -18,10 +18,10 @@ from grokmodel.analysis import (
     spectra,
     timesteps,
 )
+from grokmodel.catalog.analyses import ANALYSES, chosen
 from grokmodel.denoiser import denoiser, spectral_bias
 from grokmodel.dictionaries import dictionaries
 from grokmodel.errors import ConfigError
-from service.analysis.registry import ANALYSES, chosen
 from service.tables.schema import TABLES
 
 ROWS = {

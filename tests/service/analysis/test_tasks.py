@@ -5,10 +5,10 @@ import shutil
 
 import pandas as pd
 
+from grokmodel.catalog.analyses import ANALYSES, BY_NAME
 from grokmodel.families import train
 from service.analysis import tasks
 from service.analysis.pending import NONE, QUICK, Todo, Wish, missing
-from service.analysis.registry import ANALYSES, BY_NAME
 from service.analysis.tasks import Job, to_do
 from service.report import trial_figures
 from service.store import keys, marks

@@ -1,6 +1,6 @@
 """A sweep and its bundle, for the tests of export and import."""
 
-from service.analysis.registry import ANALYSES
+from grokmodel.catalog.analyses import ANALYSES
 from service.results import run_results
 from service.tables.bundle import read
 from service.tables.importing import import_bundles

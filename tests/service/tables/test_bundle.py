@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from service.analysis.registry import ANALYSES
+from grokmodel.catalog.analyses import ANALYSES
 from service.store import origins
 from service.store.manifest import read_manifest, write_manifest
 from service.store.objects import StoreError

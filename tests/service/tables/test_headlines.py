@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.analysis.registry import ANALYSES
+from grokmodel.catalog.analyses import ANALYSES
 from service.tables.headlines import headlines
 from service.tables.writing import write_rows
 from tests.service.rows import analyze, finish, made_up_rows

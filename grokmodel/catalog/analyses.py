@@ -12,9 +12,9 @@ from typing import Any
 
 from grokmodel.analysis.basins import STARTS
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, PAIRS
+from grokmodel.catalog.runs import RUNS, Context, Found
 from grokmodel.denoiser.denoiser import EVERY, FIT, STEPS, TEST
 from grokmodel.errors import ConfigError
-from service.analysis.runs import RUNS, Context, Found
 
 
 @dataclass(frozen=True)
