@@ -27,15 +27,32 @@ MIXED = [
     {"seed": 13, "P": 11, "train_fraction": 0.8},
     {"seed": 14, "op": "mul", "P": 5, "train_fraction": 0.4, "split": "unordered"},
     {"seed": 15, "op": "div", "weight_decay": 0.0, "lr": 1e-2, "beta1": 0.5, "beta2": 0.9},
-    {"seed": 16, "N": 3, "warmup": 0, "ema": 0.0},
+    {"seed": 26, "N": 3, "warmup": 0, "ema": 0.0},
     {"seed": 17, "N": 2, "P": 9, "t_distribution": "uniform", "eval_pairs": 10, "op": "sub"},
     {"seed": 18, "t_mean": 1.0, "t_std": 0.5, "init_scale": 1.0},
 ]
-"""Changes of the members of a pack."""
+"""Changes of the members of a pack. Adam's first step has the sign of the gradient, however small:
+with seed 16 one of 1,536 gradients is rounding noise (3e-9, the median 2e-4), and the order of a
+sum decides which way that weight goes. `is_conditioned` tells such seeds."""
 
 
 def pack_of(*configs):
     return Pack([Member.start(c) for c in configs], banks_for(*configs), CPU)
+
+
+def gradients(*configs):
+    """Of the first step."""
+    pack = pack_of(*configs)
+    weights = pack.state.weights.clone().requires_grad_()
+    (found,) = torch.autograd.grad(pack.loss(weights, pack.state.step).sum(), weights)
+    return found
+
+
+def is_conditioned(config, *others):
+    """Whether no first step of Adam's hangs on the order in which sums are taken."""
+    grads = gradients(*others, config)[-1], gradients(config, *others)[0], gradients(config)[0]
+    steps = torch.stack([grad / (grad.abs() + 1e-8) for grad in grads])
+    return bool((steps.max(0).values - steps.min(0).values).max() < 1e-2)
 
 
 # --- packed = alone -------------------------------------------------------------------------------
@@ -54,6 +71,7 @@ def test_a_member_trains_the_same_in_a_mixed_pack_as_alone(changes):
     """Of other shapes too, wherever it stands."""
     some = [MIXED[i] for i in (0, 2, 5)] if changes else MIXED
     configs = [tiny(**(member | changes)) for member in some]
+    assert all(is_conditioned(configs[-1 - i], configs[i]) for i in range(len(configs)))
     forwards, backwards = train_together(*configs), train_together(*configs[::-1])
     for config, member, other in zip(configs, forwards, backwards[::-1], strict=True):
         (alone,) = train_together(config)
