@@ -58,6 +58,8 @@ GRACE_S = 45.0
 """Seconds that a part may take beyond its time before it is told to end, and then is ended."""
 GRAPH_CHECK = "CUDA graph = eager"
 """Where it is wrong, the plan is trained by eager steps."""
+ANALYSES = ("spectra", "heads", "identities", "timesteps")
+"""Of every trial: what the paper says of mechanisms. Weights of width 512 fit in no file."""
 LEAST_S = 20.0
 """Seconds without which the plan is not begun."""
 
@@ -264,7 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if left() > LEAST_S:
         script = ["-m", "grokmodel.run", str(plan), "--out", str(out / "run")]
         script += ["--device", args.device, "--files", str(RUN_FILES)]
-        script += ["--save-every", f"{SAVE_S:.0f}"]
+        script += ["--save-every", f"{SAVE_S:.0f}", "--analyses", *ANALYSES]
         script += ["--program", EAGER] if GRAPH_CHECK in wrong else []
         parts["run"] = call([*script, "--minutes", f"{left() / 60:.2f}"], left(), grace_s=5.0)
         write()

@@ -6,15 +6,23 @@ returns typed rows for each; it knows nothing of stores. `docs/analyses.md` has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from grokmodel.analysis.basins import STARTS
 from grokmodel.analysis.timesteps import FEW_PAIRS, LEVELS, PAIRS
 from grokmodel.catalog.runs import RUNS, Context, Found
+from grokmodel.core.member import Member
+from grokmodel.core.rows import Row
 from grokmodel.denoiser.denoiser import EVERY, FIT, STEPS, TEST
 from grokmodel.errors import ConfigError
+
+FLOATS_AT_ONCE = {"cpu": 20e6, "cuda": 1e9}
+"""Numbers of a wide activation that go through the model together, at most."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,47 @@ class Analysis:
     def run(self, members: Sequence[Any], context: Context) -> Found:
         """Rows of members, all of one family and kind."""
         return RUNS[members[0].config.family][self.name](members, context)
+
+    def most(self, config: Any, checkpoints: int, device: torch.device) -> int:
+        """Trials of a config and so many checkpoints that go through the model together."""
+        each = checkpoints * self.floats(config)
+        return max(1, math.floor(FLOATS_AT_ONCE[device.type] / each))
+
+    def rows(
+        self, found: Found, members: Sequence[Member[Any]], runs: Mapping[str, str]
+    ) -> dict[str, list[Row]]:
+        """What was found of members, each row with the checkpoint that it is of.
+
+        Args:
+            runs: of every trial.
+        """
+        tables: dict[str, list[Row]] = {}
+        for table in self.tables:
+            tables[table] = []
+            for member, mine in zip(members, found[table], strict=True):
+                trial_id = member.config.trial_id
+                of = {"trial_id": trial_id, "run_id": runs[trial_id], "step": member.step}
+                tables[table] += [{**of, **vars(row)} for row in mine]
+        return tables
+
+    def mark(
+        self,
+        trial_id: str,
+        run_id: str,
+        checkpoints: int,
+        seconds: float,
+        device: torch.device,
+        settings: str = "",
+    ) -> Row:
+        """The row of `analyses` that says that it is done.
+
+        Args:
+            settings: what was asked for beyond its defaults.
+        """  # fmt: skip
+        return {
+            "trial_id": trial_id, "run_id": run_id, "analysis": self.name, "settings": settings,
+            "checkpoints": checkpoints, "seconds": seconds, "device": device.type,
+        }  # fmt: skip
 
 
 _LEVEL_ROWS = LEVELS * PAIRS

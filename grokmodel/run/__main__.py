@@ -39,6 +39,7 @@ from grokmodel.machine import (
     today,
 )
 from grokmodel.run import STARTED
+from grokmodel.run.analyzing import CHOICES
 from grokmodel.run.output import LIMIT, Output, total
 from grokmodel.run.plan import Outline, Plan, read_plan
 from grokmodel.run.results import Facts
@@ -49,6 +50,8 @@ LEFT = 75
 """Exit code when trials are left: "try again", as in sysexits.h. Python itself ends with 1 when
 something fails, which is no reason to try again."""
 MIB = 2**20
+ANALYSES_BYTES = MIB // 2
+"""Room for what analyses find of a trial."""
 
 
 def main(argv: Sequence[str] | None = None, started: float | None = None) -> int:
@@ -75,13 +78,16 @@ def _run(args: argparse.Namespace, started: float) -> int:
     if plan.outline.sources != source_hash():
         say(f"note: the plan was exported by another source of grokmodel ({plan.outline.commit})")
     facts = describe(device, plan.outline)
-    output = Output(args.out, plan.outline, facts, args.files)
+    room = ANALYSES_BYTES if args.analyses else 0
+    output = Output(args.out, plan.outline, facts, args.files, room)
     left = [c for c in plan.configs if c.trial_id not in output.done]
     say(f"sweep {plan.outline.sweep}: {len(plan.configs)} trials, {len(output.done)} done already, "
         f"{len(left)} to train on {device_name(device)}")  # fmt: skip
     _warn_of_size(plan, args)
     until = math.inf if args.minutes is None else started + 60 * args.minutes
-    limits = Limits(until, args.members, args.checkpoints, args.save_every, args.program)
+    limits = Limits(
+        until, args.members, args.checkpoints, args.save_every, args.program, args.analyses
+    )
     stopping = _Signals()
     try:
         is_done = Runner(plan, output, device, limits, stopping.came, say).run()
@@ -192,6 +198,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--checkpoints", choices=CHECKPOINTS, default=FINAL,
         help="weights that are kept: `final`; `all`: of log-spaced steps too, as a sweep does; "
         "`none`: there are rows only, and no analyses later (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--analyses", nargs="+", choices=CHOICES, default=(), metavar="NAME",
+        help="what is analyzed of every trial as it finishes, so that it needs no weights for it "
+        f"later; of {', '.join(CHOICES)} (default: none)",
     )  # fmt: skip
     parser.add_argument(
         "--files", type=_whole(0), default=MOST_FILES, metavar="N",

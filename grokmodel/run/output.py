@@ -18,7 +18,7 @@ from pathlib import Path
 from grokmodel.run import archive, results
 from grokmodel.run.archive import Archive, ArchiveError
 from grokmodel.run.plan import PLAN, Outline, outline_of
-from grokmodel.run.results import STATE, TRAINED_ON, Facts, Trial
+from grokmodel.run.results import STATE, TRAINED_ON, Facts, Tables, Trial
 
 LIMIT = 16 * 2**20
 """Bytes of a file: what lends machines often takes no more."""
@@ -31,12 +31,15 @@ class Output:
 
     Args:
         most_files: beyond it no weights are written, but for rows; 0: no limit.
+        analyses_bytes: room that weights leave for what analyses find of every trial.
 
     Raises:
         ArchiveError: the folder cannot be used, or has results of another plan.
     """
 
-    def __init__(self, folder: Path, outline: Outline, facts: Facts, most_files: int) -> None:
+    def __init__(
+        self, folder: Path, outline: Outline, facts: Facts, most_files: int, analyses_bytes: int = 0
+    ) -> None:
         self.folder, self.outline, self.most_files = folder, outline, most_files
         self.done: dict[str, str] = {}
         """Phase of every finished trial."""
@@ -49,6 +52,8 @@ class Output:
         self._facts, self._earlier = facts, list[Facts]()
         self._begun = time.monotonic()
         self._number, self._parts, self._left_out = 1, dict[str, bytes](), 0
+        self._analyses_bytes, self._rows_bytes = analyses_bytes, 0
+        self._to_analyze = 0
         self._size = archive.size_of(self._about())
         self._prepare()
         for path in results.files_in(folder):
@@ -63,16 +68,13 @@ class Output:
         for trial_id, trial in finished.items():
             parts = trial.to_parts(trial_id)
             bare = {n: data for n, data in parts.items() if not n.endswith(archive.WEIGHTS)}
-            if bare != parts and not self._has_room(parts, bare):
+            self._rows_bytes = max(self._rows_bytes, archive.size_of(bare))
+            self.done[trial_id] = str((trial.row or {})["phase"])
+            self._to_analyze += 1
+            if bare != parts and not self._has_room(parts):
                 self._left_out += 1
                 parts = bare
-            if self._parts and not self._fits(parts):
-                self._write()
-                self._number, self._parts, self._earlier = self._number + 1, {}, []
-                self._size = archive.size_of(self._about())
-            self._parts |= parts
-            self._size += archive.size_of(parts)
-            self.done[trial_id] = str((trial.row or {})["phase"])
+            self._take(parts)
         self._write()
         for trial_id in finished:
             self.unfinished.pop(trial_id, None)
@@ -83,16 +85,40 @@ class Output:
                 "no limit"
             )
 
-    def _has_room(self, parts: Mapping[str, bytes], bare: Mapping[str, bytes]) -> bool:
-        """Whether a trial can be written with its weights, within the limits if there are any."""
+    def add_analyses(self, found: Mapping[str, Tables]) -> None:
+        """Write what analyses have found of the trials that were added last."""
+        self._to_analyze = 0
+        for trial_id, tables in found.items():
+            parts = results.part_of(trial_id, tables)
+            if self._has_room(parts):
+                self._take(parts)
+            else:
+                self.said["analyses"] = (
+                    f"not all that analyses found fits in {self.most_files} files. --files 0 sets "
+                    "no limit"
+                )
+        self._write()
+
+    def _take(self, parts: Mapping[str, bytes]) -> None:
+        """Into the file that is being filled, or a new one."""
+        if self._parts and not self._fits(parts):
+            self._write()
+            self._number, self._parts, self._earlier = self._number + 1, {}, []
+            self._size = archive.size_of(self._about())
+        self._parts |= parts
+        self._size += archive.size_of(parts)
+
+    def _has_room(self, parts: Mapping[str, bytes]) -> bool:
+        """Whether parts can be written within the limits, if there are any, and leave room in the
+        last file for all rows to come."""
         if not self.most_files:
             return True
         if archive.size_of(self._about()) + archive.size_of(parts) > LIMIT:
             return False
-        # of all files one is for resume points, and in the last one all rows to come need room
-        to_come = len(self.outline.configs) - len(self.done) - 1
-        is_last = self._number >= self.most_files - 1
-        return not is_last or self._fits(parts, to_come * archive.size_of(bare))
+        to_come = len(self.outline.configs) - len(self.done)
+        reserve = to_come * self._rows_bytes + (to_come + self._to_analyze) * self._analyses_bytes
+        is_last = self._number >= self.most_files - 1  # one more is for resume points
+        return not is_last or self._fits(parts, reserve)
 
     def _fits(self, parts: Mapping[str, bytes], reserve: int = 0) -> bool:
         """Whether the file that is being filled can take these, and leave some bytes."""

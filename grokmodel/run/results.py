@@ -6,6 +6,7 @@ trained_on.json                 facts of every run that wrote to the file
 <trial>/images.gz               the images of its samples, each once
 <trial>/step=<n>.safetensors    averaged weights, as a store has them
 <trial>/state.safetensors       what resuming needs, of a trial that is not finished
+analyses-<trial>.json.gz        rows of analyses by table, of a trial of this file or another one
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ IMAGE_COLUMNS = ("image_a", "image_b", "image_c", "image")
 """Columns of `samples` that are bytes; operands are the same at every step."""
 NOT_ITS = (ValueError, LookupError, TypeError, RecursionError)
 """What JSON of another form raises."""
+ANALYSES = "analyses-"
+"""How the name of a part with rows of analyses begins."""
 Facts = dict[str, str]
+Tables = dict[str, list[Row]]
+"""Table -> rows."""
 
 
 @dataclass
@@ -68,6 +73,8 @@ class Results:
     trained_on: tuple[Facts, ...]
     trials: dict[str, Trial]
     """By id, without their weights."""
+    analyses: Tables
+    """What was found of them."""
 
     def snapshots(self, trial_id: str) -> list[str]:
         """Parts that hold weights of a trial."""
@@ -135,7 +142,33 @@ def read_results(path: Path) -> Results:
             raise found.damaged(f"{trial_id}/{ROWS}", "its row is of another config")
         if any(row.get("trial_id") != trial_id for row in (*trial.curve, *trial.samples)):
             raise found.damaged(f"{trial_id}/{ROWS}", "it has rows of another trial")
-    return Results(found, outline, trained_on, trials)
+    return Results(found, outline, trained_on, trials, _analyses_of(found, outline))
+
+
+def part_of(trial_id: str, tables: Tables) -> dict[str, bytes]:
+    """Rows of analyses of a trial as a part."""
+    data = gzip.compress(json.dumps(tables).encode(), mtime=0)
+    return {f"{ANALYSES}{trial_id}.json.gz": data}
+
+
+def _analyses_of(found: Archive, outline: Outline) -> Tables:
+    tables: Tables = {}
+    for name in found.names:
+        if not name.startswith(ANALYSES):
+            continue
+        data = found.read(name)
+        trial_id = name.removeprefix(ANALYSES).partition(".")[0]
+        try:
+            rows = {str(table): list(map(dict, mine)) for table, mine in
+                    json.loads(gzip.decompress(data)).items()}  # fmt: skip
+            ids = {row["trial_id"] for mine in rows.values() for row in mine}
+            if not ids <= {trial_id} & outline.configs.keys():
+                raise ValueError("it has rows of another trial")
+        except (*NOT_ITS, AttributeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise found.damaged(name, f"{type(error).__name__}: {error}") from error
+        for table, mine in rows.items():
+            tables.setdefault(table, []).extend(mine)
+    return tables
 
 
 def ids_in(found: Archive) -> list[str]:

@@ -21,6 +21,7 @@ from grokmodel.core.packing import MOST_ON_GPU, by_shape, evenly
 from grokmodel.core.rows import curve_rows
 from grokmodel.core.training import Round
 from grokmodel.families import family_of
+from grokmodel.run.analyzing import Analyzer
 from grokmodel.run.output import Output
 from grokmodel.run.plan import Plan
 from grokmodel.run.results import STATE, Trial
@@ -50,6 +51,8 @@ class Limits:
     """Seconds between resume points: what a kill can cost."""
     mode: str = AUTO
     """How steps are run: one of `execution.MODES`, or what suits device and trials."""
+    analyses: Sequence[str] = ()
+    """Of every trial as it finishes."""
 
 
 class Runner:
@@ -70,6 +73,7 @@ class Runner:
     ) -> None:
         self.plan, self.output, self.device, self.limits = plan, output, device, limits
         self.stopping, self.say = stopping, say
+        self.analyzer = Analyzer(limits.analyses, plan.inputs, device, limits.until, stopping, say)
         self.round_at = self.saved_at = self.said_at = time.monotonic()
         self.recent = deque[float](maxlen=RECENT)
         """Seconds of the last rounds."""
@@ -180,7 +184,8 @@ class Runner:
         if not members:
             return
         found = {}
-        for done in family_of(members[0].config).finish(members, self.plan.inputs, self.device):
+        finished = family_of(members[0].config).finish(members, self.plan.inputs, self.device)
+        for done in finished:
             trial_id = done.member.config.trial_id
             before = self.live.pop(trial_id)
             weights = {n: data for n, data in before.weights.items() if n != STATE}
@@ -189,6 +194,8 @@ class Runner:
             samples = before.samples + done.samples
             found[trial_id] = Trial(done.trial, done.curve, samples, weights)
         self.output.add(found)
+        if self.limits.analyses:
+            self.output.add_analyses(self.analyzer.run(finished))
 
     def _sample(self, round_: Round[Any]) -> None:
         """Samples, and perhaps weights, of the log-spaced steps at which a sweep keeps them."""

@@ -41,8 +41,6 @@ TASKS_PER_SLOT = 4
 """So that no slot waits long for the others at the end."""
 MOST_TRIALS = {"cpu": 16, "gpu": 32}
 """Trials per task, at most: of small ones, what a task costs by itself is most of the time."""
-FLOATS_AT_ONCE = {"cpu": 20e6, "cuda": 1e9}
-"""Members times triplets times width that go through the model together, at most."""
 
 
 @dataclass(frozen=True)
@@ -184,27 +182,15 @@ class Worker:
         found: dict[str, list[list[Any]]],
         seconds: float,
     ) -> None:
-        sweep = self.job.sweep
-        run_of = {trial["trial_id"]: trial["run_id"] for trial, _ in chunk}
-        for table in analysis.tables:
-            rows = []
-            for member, mine in zip(members, found[table], strict=True):
-                trial_id = member.config.trial_id
-                of = {"trial_id": trial_id, "run_id": run_of[trial_id], "step": member.step}
-                rows += [{**of, **vars(row)} for row in mine]
+        sweep, settings = self.job.sweep, self.job.wish.settings_of(analysis)
+        runs = {trial["trial_id"]: trial["run_id"] for trial, _ in chunk}
+        for table, rows in analysis.rows(found, members, runs).items():
             write_rows(self.store, table, sweep, rows)
         marks = [
-            {
-                "trial_id": trial["trial_id"],
-                "run_id": trial["run_id"],
-                "analysis": analysis.name,
-                "settings": self.job.wish.settings_of(analysis),
-                "checkpoints": len(mine),
-                "seconds": seconds * len(mine) / len(members),
-                "device": self.device.type,
-            }
+            analysis.mark(trial["trial_id"], trial["run_id"], len(mine),
+                          seconds * len(mine) / len(members), self.device, settings)
             for trial, mine in chunk
-        ]
+        ]  # fmt: skip
         write_rows(self.store, "analyses", sweep, marks)
         for trial, _ in chunk:
             self.failures.clear(analysis.name, trial["trial_id"])
@@ -215,11 +201,8 @@ class Worker:
         """As many trials at a time as fit."""
         chunk: list[tuple[Row, list[Member[Any]]]] = []
         for trial, members in loaded:
-            config = members[0].config
-            each = len(members) * analysis.floats(config)
-            most = max(1, math.floor(FLOATS_AT_ONCE[self.device.type] / each))
             chunk.append((trial, members))
-            if len(chunk) >= most:
+            if len(chunk) >= analysis.most(members[0].config, len(members), self.device):
                 yield chunk
                 chunk = []
         if chunk:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from grokmodel.catalog.analyses import ANALYSES
 from grokmodel.core.rows import run_id
 from grokmodel.run import results
 from grokmodel.run.results import Results, Trial
@@ -15,7 +16,7 @@ from service.store.keys import snapshot_key
 from service.tables.bundle import Bundle, BundleError
 from service.tables.writing import TableError, arrow_of
 
-TABLES_OF_RUN = ("curves", "samples", "trials")
+OF_ANALYSES = {"analyses", *(table for analysis in ANALYSES for table in analysis.tables)}
 
 
 def find(path: Path) -> list[list[Path]]:
@@ -43,7 +44,8 @@ def read(files: Sequence[Path]) -> list[Bundle]:
 def _bundle(group: Sequence[Results]) -> Bundle:
     outline, where = group[0].outline, str(group[0].archive.path)
     parts = [(_tables(found), dict(_checkpoints(found)), found.trained_on) for found in group]
-    tables = {name: pa.concat_tables([t[name] for t, *_ in parts]) for name in TABLES_OF_RUN}
+    names = sorted({name for tables, *_ in parts for name in tables})
+    tables = {n: pa.concat_tables([t[n] for t, *_ in parts if n in t]) for n in names}
     checkpoints = {key: content for _, mine, _ in parts for key, content in mine.items()}
     facts = {tuple(sorted(f.items())): f for *_, said in parts for f in said}
     return Bundle(
@@ -57,9 +59,12 @@ def _tables(found: Results) -> dict[str, pa.Table]:
         "trials": [t.row for t in trials if t.row is not None],
         "curves": [row for t in trials for row in t.curve],
         "samples": [row for t in trials for row in t.samples],
+        **found.analyses,
     }
     try:
-        return {name: arrow_of(name, rows[name]) for name in TABLES_OF_RUN}
+        if unknown := found.analyses.keys() - OF_ANALYSES:
+            raise TableError(f"rows of {sorted(unknown)}, which no analysis fills")
+        return {name: arrow_of(name, mine) for name, mine in rows.items()}
     except (TableError, ValueError, TypeError) as error:
         raise BundleError(f"{found.archive.path}: {error}; need {results.KIND}") from error
 

@@ -58,3 +58,5 @@ def test_the_whole_of_it(tmp_path):
     (files,) = run_results.find(tmp_path)
     (bundle,) = run_results.read(files)
     assert len(bundle.runs) == 3
+    done = bundle.tables["analyses"].to_pylist()
+    assert {row["analysis"] for row in done} == set(gpu_check.ANALYSES)

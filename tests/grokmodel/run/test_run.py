@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from grokmodel.catalog.runs import RUNS
 from grokmodel.core.pack_size import Measured
 from grokmodel.run import archive, output, results
 from grokmodel.run.__main__ import LEFT
@@ -165,6 +166,49 @@ def test_without_checkpoints_there_are_the_same_rows(plan, whole, tmp_path):
     }
 
 
+def analyzed(out):
+    """Analyses that were done, by trial."""
+    found = {}
+    for path in results.files_in(out):
+        for row in results.read_results(path).analyses.get("analyses", ()):
+            found.setdefault(row["trial_id"], set()).add(row["analysis"])
+    return found
+
+
+def test_trials_are_analyzed_as_they_finish_and_weights_leave_room_for_that(
+    plan, whole, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(output, "LIMIT", 120_000)
+    monkeypatch.setattr("grokmodel.run.__main__.ANALYSES_BYTES", 12_000)
+    assert run(plan, tmp_path, "--files", 2, "--analyses", "heads", "spectra") == 0
+    assert analyzed(tmp_path) == {c.trial_id: {"heads", "spectra"} for c in CONFIGS}
+    found = left(tmp_path)
+    assert {i: parts[:3] for i, parts in found.items()} == {
+        i: parts[:3] for i, parts in left(whole).items()
+    }
+    assert 0 < sum(parts[3] != "[]" for parts in found.values()) < len(CONFIGS)
+    (only,) = tmp_path.iterdir()
+    assert only.stat().st_size <= output.LIMIT
+
+
+def test_an_analysis_that_fails_or_has_no_time_costs_no_trial(
+    plan, whole, tmp_path, monkeypatch, capsys
+):
+    def out_of_memory(members, context):
+        raise torch.OutOfMemoryError("40 GiB")
+
+    monkeypatch.setitem(RUNS["image"], "heads", out_of_memory)
+    assert run(plan, tmp_path / "failed", "--analyses", "spectra", "heads") == 0
+    assert "failed and is left out: OutOfMemoryError: 40 GiB" in capsys.readouterr().out
+    assert analyzed(tmp_path / "failed") == {c.trial_id: {"spectra"} for c in CONFIGS}
+    while run(plan, tmp_path / "late", "--minutes", "1e-9", "--analyses", "spectra"):
+        pass
+    assert f"no time for spectra of {CONFIGS[3].trial_id}" in capsys.readouterr().out
+    assert analyzed(tmp_path / "late") == {}
+    for name in ("failed", "late"):
+        assert left(tmp_path / name).keys() == left(whole).keys()
+
+
 # --- what cannot be used -------------------------------------------------------------------------
 
 
@@ -237,7 +281,7 @@ def test_the_plan_stands_in_the_results(plan, whole):
 
 def runner_of(seconds):
     """A runner of nothing, with so much time."""
-    empty = SimpleNamespace(configs=[], unfinished={})
+    empty = SimpleNamespace(configs=[], unfinished={}, inputs=None)
     limits = Limits(until=time.monotonic() + seconds)
     return Runner(empty, empty, torch.device("cpu"), limits, lambda: False, print)
 

@@ -14,7 +14,8 @@ from grokmodel.run import archive, results
 from grokmodel.run.__main__ import LEFT
 from grokmodel.run.archive import Archive
 from grokmodel.run.plan import PLAN
-from service.analysis.pending import Wish, missing
+from service.analysis.pending import Wish, batches, missing
+from service.analysis.tasks import Job, analysis_task
 from service.cli.commands import main as grok
 from service.data import snapshots
 from service.data.banks import bank_of, bind_images
@@ -33,6 +34,7 @@ from tests.service.tiny import tiny_config
 
 TIMING = {"trials": ["wall_s"], "curves": [], "samples": []}
 """Tables that training fills, and what of them differs from one time to another."""
+ANALYZED = ("heads", "spectra")
 
 
 def settings_in(folder):
@@ -46,7 +48,8 @@ def far(tmp_path_factory):
     configs = bind_images([tiny_config(seed=s, weight_decay=s) for s in range(3)], "")
     said = export_plan(folder / "plan.zip", "sweep", configs, settings_in(folder / "none"))
     assert "3 trials of 1 pack shape, 1 image bank" in said
-    assert run(folder / "plan.zip", folder / "out", "--checkpoints", "all", "--members", 3) == 0
+    flags = ("--checkpoints", "all", "--members", 3, "--analyses", *ANALYZED)
+    assert run(folder / "plan.zip", folder / "out", *flags) == 0
     here = settings_in(folder / "here")
     run_pack(PackJob("sweep", here, tuple(configs), cpus=1.0))
     return folder, configs, Store(here)
@@ -79,6 +82,23 @@ def test_rows_checkpoints_and_manifest_are_those_of_a_sweep_here(far, store):
         assert (mine.state.average == theirs.state.average).all()
         assert mine.curve == theirs.curve or mine.curve[0].mem_share != mine.curve[0].mem_share
     assert len(missing(store, "sweep", Wish()).todo) == 3  # they have what analyses need
+
+
+def test_what_was_analyzed_there_is_as_if_it_had_been_here(far, store):
+    folder, _, here = far
+    for path in (folder / "out", folder / "out"):  # the second time there is nothing to take
+        take_runs(store, path)
+    wish = Wish(ANALYZED)
+    assert missing(store, "sweep", wish).todo == []
+    for batch in batches(missing(here, "sweep", wish).todo, 8):
+        assert analysis_task(Job("sweep", settings_in(folder / "here"), wish), batch).failures == ()
+    for name in (*ANALYZED, "analyses"):
+        mine, theirs = (
+            read_table(place, name, "sweep").drop(columns="seconds", errors="ignore")
+            .sort_values(list(TABLES[name].key), ignore_index=True)
+            for place in (store, here)
+        )  # fmt: skip
+        pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
 
 
 def test_it_says_where_they_were_trained(far, store):
@@ -173,6 +193,16 @@ def of_other_weights(parts):
     return {first: parts[other]}
 
 
+def of_analyses(change):
+    def changed_rows(parts):
+        name = next(n for n in parts if n.startswith(results.ANALYSES))
+        tables = json.loads(gzip.decompress(parts[name]))
+        change(tables)
+        return {name: gzip.compress(json.dumps(tables).encode())}
+
+    return changed_rows
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -184,10 +214,14 @@ def of_other_weights(parts):
         (of_rows(lambda body: body.pop("samples")), "is damaged"),
         (of_rows(lambda body: body.update(trial=None)), "no finished trial"),
         (of_other_weights, "of another trial or run"),
+        (of_analyses(lambda found: found["heads"][0].update(trial_id="a")), "of another trial"),
+        (of_analyses(lambda found: found["heads"][0].update(colour=1)), "table heads"),
+        (of_analyses(lambda found: found.update(trials=[])), "which no analysis fills"),
+        (of_analyses(lambda found: found.update(heads=3)), "is damaged"),
         (lambda parts: {"trained_on.json": b"3"}, "trained_on.json is damaged"),
         (lambda parts: {next(n for n in parts if "step=" in n): b"x"}, "not a grok checkpoint"),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_files_that_cannot_be_used_are_named_and_nothing_is_written(
     far, store, tmp_path, change, words
