@@ -1,16 +1,20 @@
-"""Prints the tables of "Which setting makes which spectrum" of docs/findings.md.
+"""Prints the tables of "Which setting makes which spectrum" of docs/findings.md, and draws its
+picture if a file is named.
 
-python docs/regimes.py runs
+python docs/regimes.py runs [docs/regimes.png]
 """
 
 from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pandas as pd
 from head_shares import shares, strongest
+from matplotlib.figure import Figure
 
 from grokmodel.image.config import TrialConfig
+from service.colors import GRAY, ORANGE, SKY, TRAIN_COLOR
 from service.results import open_sweep
 from sweeps.presets import DIFFERENCES
 from sweeps.recipes import FAST
@@ -64,7 +68,8 @@ head = (
 )
 for near_fast, title in ((False, "paper's regime"), (True, "fast recipe")):
     print(f"\n| {title} {head} |\n{'|---' * (head.count('|') + 1)}|")
-    for (is_fast, said), mine in trials.groupby("regime", sort=False):
+    by_setting = sorted(trials.groupby("regime"), key=lambda item: (item[0][1] != "-", item[0]))
+    for (is_fast, said), mine in by_setting:
         if is_fast == near_fast:
             cells = [
                 said, steps(mine["train_step"]), each(mine["val_acc_strict_final"]),
@@ -73,3 +78,29 @@ for near_fast, title in ((False, "paper's regime"), (True, "fast recipe")):
                 f"{mine['special'].sum()} of {mine['counted'].sum()}",
             ]  # fmt: skip
             print(f"| {' | '.join(map(str, cells))} |")
+
+
+def picture(trials: pd.DataFrame, path: str) -> None:
+    """Strict accuracy over the number of frequencies, a mark per trial."""
+    is_fast = trials["regime"].str[0]
+    learned, is_single = trials["train_step"].notna(), trials["heads"] == 1
+    kinds = (
+        ("near the paper's regime, eight heads", TRAIN_COLOR, "o", learned & ~is_fast),
+        ("near the fast recipe, one head", ORANGE, "s", learned & is_fast & is_single),
+        ("near the fast recipe, eight heads", SKY, "^", learned & is_fast & ~is_single),
+        ("training pairs never learned", GRAY, "x", ~learned),
+    )
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes, rng = figure.subplots(), np.random.default_rng(0)
+    for label, color, marker, chosen in kinds:
+        mine = trials[chosen]
+        x = mine["frequencies"] + rng.uniform(-0.2, 0.2, len(mine))  # trials that lie on others
+        axes.scatter(x, mine["val_acc_strict_final"], color=color, marker=marker, label=label)
+    axes.set(xlabel=f"frequencies with {WANTED:g} of the power of ffn.pre, of 11",
+             ylabel="strict pairs right", xlim=(0, 12), ylim=(-0.05, 1.05))  # fmt: skip
+    axes.legend(frameon=False, loc="center left", fontsize="small")
+    figure.savefig(path, dpi=150)
+
+
+if len(sys.argv) > 2:
+    picture(trials, sys.argv[2])
