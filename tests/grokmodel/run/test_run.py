@@ -14,6 +14,7 @@ from grokmodel.catalog.runs import RUNS
 from grokmodel.core.pack_size import Measured
 from grokmodel.run import archive, output, results
 from grokmodel.run.__main__ import LEFT
+from grokmodel.run.analyzing import CHOICES
 from grokmodel.run.plan import PLAN
 from grokmodel.run.runner import RECENT, Limits, Runner
 from tests.environment import ROOT, TIMEOUT_S, user_environment
@@ -189,6 +190,13 @@ def test_trials_are_analyzed_as_they_finish_and_weights_leave_room_for_that(
     assert 0 < sum(parts[3] != "[]" for parts in found.values()) < len(CONFIGS)
     (only,) = tmp_path.iterdir()
     assert only.stat().st_size <= output.LIMIT
+
+
+def test_all_that_can_be_asked_for_can_be_written(tmp_path):
+    plan = plan_of(tmp_path / "plan.zip", CONFIGS[0])
+    assert run(plan, tmp_path / "out", "--analyses", *CHOICES) == 0
+    of_images = {name for name in CHOICES if name in RUNS["image"]}
+    assert analyzed(tmp_path / "out") == {CONFIGS[0].trial_id: of_images}
 
 
 def test_an_analysis_that_fails_or_has_no_time_costs_no_trial(
