@@ -84,7 +84,7 @@ class Analysis:
 
         Args:
             settings: what was asked for beyond its defaults.
-        """  # fmt: skip
+        """
         return {
             "trial_id": trial_id, "run_id": run_id, "analysis": self.name, "settings": settings,
             "checkpoints": checkpoints, "seconds": seconds, "device": device.type,

@@ -30,8 +30,9 @@ TRAINED_ON, STATE = "trained_on.json", "state.safetensors"
 ROWS, IMAGES = "rows.json.gz", "images.gz"
 IMAGE_COLUMNS = ("image_a", "image_b", "image_c", "image")
 """Columns of `samples` that are bytes; operands are the same at every step."""
-NOT_ITS = (ValueError, LookupError, TypeError, RecursionError)
-"""What JSON of another form raises."""
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError,
+              gzip.BadGzipFile, EOFError, zlib.error)  # fmt: skip
+"""What compressed JSON raises that is damaged or of another form."""
 ANALYSES = "analyses-"
 """How the name of a part with rows of analyses begins."""
 Facts = dict[str, str]
@@ -164,7 +165,7 @@ def _analyses_of(found: Archive, outline: Outline) -> Tables:
             ids = {row["trial_id"] for mine in rows.values() for row in mine}
             if not ids <= {trial_id} & outline.configs.keys():
                 raise ValueError("it has rows of another trial")
-        except (*NOT_ITS, AttributeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except UNREADABLE as error:
             raise found.damaged(name, f"{type(error).__name__}: {error}") from error
         for table, mine in rows.items():
             tables.setdefault(table, []).extend(mine)
@@ -198,7 +199,7 @@ def trial_of(found: Archive, trial_id: str, weights: bool = False) -> Trial:
         samples = [dict(row) | {n: parts[row[n]] for n in IMAGE_COLUMNS} for row in rows["samples"]]
         row = None if rows["trial"] is None else dict(rows["trial"])
         curve = [dict(each) for each in rows["curves"]]
-    except (*NOT_ITS, gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except UNREADABLE as error:
         raise found.damaged(name, f"{type(error).__name__}: {error}") from error
     names = [n for n in found.names if n.startswith(f"{trial_id}/") and n.endswith(WEIGHTS)]
     kept: dict[str, Any] = {n.split("/")[1]: found.read(n) for n in names} if weights else {}

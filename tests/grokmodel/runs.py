@@ -9,7 +9,10 @@ from grokmodel.image.pack import Member
 from grokmodel.run import results
 from grokmodel.run.__main__ import main
 from grokmodel.run.plan import write_plan
-from tests.grokmodel.tiny import banks_for, curve_array
+from tests.grokmodel.tiny import banks_for, curve_array, tiny
+
+CONFIGS = [tiny(seed=0), tiny(seed=1, steps=40), tiny(seed=2), tiny(N=2, width=32, steps=10)]
+"""Trials of two shapes."""
 
 
 def plan_of(path, *configs, sweep="far"):

@@ -10,18 +10,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from grokmodel.catalog.runs import RUNS
 from grokmodel.core.pack_size import Measured
 from grokmodel.run import archive, output, results
 from grokmodel.run.__main__ import LEFT
-from grokmodel.run.analyzing import CHOICES
 from grokmodel.run.plan import PLAN
 from grokmodel.run.runner import RECENT, Limits, Runner
 from tests.environment import ROOT, TIMEOUT_S, user_environment
-from tests.grokmodel.runs import left, names, plan_of, run
+from tests.grokmodel.runs import CONFIGS, left, names, plan_of, run
 from tests.grokmodel.tiny import tiny
 
-CONFIGS = [tiny(seed=0), tiny(seed=1, steps=40), tiny(seed=2), tiny(N=2, width=32, steps=10)]
 ABSENT = ("ray", "mlflow", "pyarrow", "PIL", "matplotlib", "pandas", "boto3", "optuna", "jinja2",
           "pybdm", "tqdm", "service", "sweeps")  # fmt: skip
 BARE = f"""
@@ -52,19 +49,6 @@ def wait_for(condition, process):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return plan_of(tmp_path_factory.mktemp("plan") / "plan.zip", *CONFIGS)
-
-
-@pytest.fixture(scope="module")
-def whole(plan, tmp_path_factory):
-    """What a run leaves that nothing happened to."""
-    out = tmp_path_factory.mktemp("whole")
-    assert run(plan, out, "--checkpoints", "all") == 0
-    return out
 
 
 def test_a_run_leaves_every_trial_in_one_file_and_is_not_run_twice(plan, whole, capsys):
@@ -165,56 +149,6 @@ def test_without_checkpoints_there_are_the_same_rows(plan, whole, tmp_path):
     assert {i: parts[:3] for i, parts in left(tmp_path).items()} == {
         i: parts[:3] for i, parts in left(whole).items()
     }
-
-
-def analyzed(out):
-    """Analyses that were done, by trial."""
-    found = {}
-    for path in results.files_in(out):
-        for row in results.read_results(path).analyses.get("analyses", ()):
-            found.setdefault(row["trial_id"], set()).add(row["analysis"])
-    return found
-
-
-def test_trials_are_analyzed_as_they_finish_and_weights_leave_room_for_that(
-    plan, whole, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(output, "LIMIT", 120_000)
-    monkeypatch.setattr("grokmodel.run.__main__.ANALYSES_BYTES", 12_000)
-    assert run(plan, tmp_path, "--files", 2, "--analyses", "heads", "spectra") == 0
-    assert analyzed(tmp_path) == {c.trial_id: {"heads", "spectra"} for c in CONFIGS}
-    found = left(tmp_path)
-    assert {i: parts[:3] for i, parts in found.items()} == {
-        i: parts[:3] for i, parts in left(whole).items()
-    }
-    assert 0 < sum(parts[3] != "[]" for parts in found.values()) < len(CONFIGS)
-    (only,) = tmp_path.iterdir()
-    assert only.stat().st_size <= output.LIMIT
-
-
-def test_all_that_can_be_asked_for_can_be_written(tmp_path):
-    plan = plan_of(tmp_path / "plan.zip", CONFIGS[0])
-    assert run(plan, tmp_path / "out", "--analyses", *CHOICES) == 0
-    of_images = {name for name in CHOICES if name in RUNS["image"]}
-    assert analyzed(tmp_path / "out") == {CONFIGS[0].trial_id: of_images}
-
-
-def test_an_analysis_that_fails_or_has_no_time_costs_no_trial(
-    plan, whole, tmp_path, monkeypatch, capsys
-):
-    def out_of_memory(members, context):
-        raise torch.OutOfMemoryError("40 GiB")
-
-    monkeypatch.setitem(RUNS["image"], "heads", out_of_memory)
-    assert run(plan, tmp_path / "failed", "--analyses", "spectra", "heads") == 0
-    assert "failed and is left out: OutOfMemoryError: 40 GiB" in capsys.readouterr().out
-    assert analyzed(tmp_path / "failed") == {c.trial_id: {"spectra"} for c in CONFIGS}
-    while run(plan, tmp_path / "late", "--minutes", "1e-9", "--analyses", "spectra"):
-        pass
-    assert f"no time for spectra of {CONFIGS[3].trial_id}" in capsys.readouterr().out
-    assert analyzed(tmp_path / "late") == {}
-    for name in ("failed", "late"):
-        assert left(tmp_path / name).keys() == left(whole).keys()
 
 
 # --- what cannot be used -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -178,29 +179,24 @@ def of_version(parts):
     return {PLAN: json.dumps(body).encode()}
 
 
-def of_rows(change):
-    def changed_rows(parts):
-        name = next(n for n in parts if n.endswith(results.ROWS))
+def of_json(change, kind):
+    """A change of what the first part says whose name has this in it."""
+
+    def changed_part(parts):
+        name = next(n for n in parts if kind in n)
         body = json.loads(gzip.decompress(parts[name]))
         change(body)
         return {name: gzip.compress(json.dumps(body).encode())}
 
-    return changed_rows
+    return changed_part
+
+
+of_rows, of_analyses = partial(of_json, kind=results.ROWS), partial(of_json, kind=results.ANALYSES)
 
 
 def of_other_weights(parts):
     first, *_, other = [name for name in parts if "step=40" in name]
     return {first: parts[other]}
-
-
-def of_analyses(change):
-    def changed_rows(parts):
-        name = next(n for n in parts if n.startswith(results.ANALYSES))
-        tables = json.loads(gzip.decompress(parts[name]))
-        change(tables)
-        return {name: gzip.compress(json.dumps(tables).encode())}
-
-    return changed_rows
 
 
 @pytest.mark.parametrize(
